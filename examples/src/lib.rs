@@ -1,0 +1,1 @@
+//! Programs to read and run; each is a file of its own beside this one.

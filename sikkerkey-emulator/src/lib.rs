@@ -1,0 +1,1 @@
+//! The SikkerKey service on one machine, for trying, developing and testing.

@@ -1,0 +1,1 @@
+//! SikkerKey secrets as a layer of figment and Rocket configuration.

@@ -1,0 +1,180 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// The longest text of a server that an error repeats, in characters.
+const SERVER_TEXT_LIMIT: usize = 200;
+
+/// What went wrong, by the class that a program would branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The identity, the key or a setting is missing, unreadable or wrong; no request was sent.
+    Configuration,
+    /// The secret's value is not a JSON object, so it has no fields.
+    SecretStructure,
+    /// The structured secret has no field of that name; see [`Error::available_fields`].
+    FieldNotFound,
+    /// The id has a character that no id has; no request was sent.
+    InvalidId,
+    /// 401: unknown or expired machine, wrong signature, or a clock that is off.
+    Authentication,
+    /// 403: the machine is not approved, is disabled, or has no grant for the secret.
+    AccessDenied,
+    /// 404: there is no such secret.
+    NotFound,
+    /// 409: the request conflicts with the state of the service.
+    Conflict,
+    /// 429: too many requests.
+    RateLimited,
+    /// 503: the service is temporarily unavailable.
+    Unavailable,
+    /// No answer at all: the name, the connection, TLS, a timeout, or an answer that was cut off.
+    Network,
+    /// Any other status.
+    Api,
+    /// The answer came, and is not what the service is documented to send.
+    Decode,
+}
+
+/// An error of the client.
+///
+/// Its `Display` is one clause about what failed; what caused it is in
+/// [`source`](StdError::source). Neither ever holds a secret's value, a key or a token, and the
+/// same is true of its `Debug`. A clone is cheap and shares everything.
+///
+/// ```
+/// use sikkerkey::{ErrorKind, SikkerKey};
+///
+/// let error = SikkerKey::new("/nowhere/identity.json").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Configuration);
+/// assert_eq!(error.http_status(), None);
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    status: Option<u16>,
+    fields: Vec<String>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The HTTP status of the answer, or `None` where there was no answer or no request.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// Whether the same call may succeed a little later: 429, 503, or no answer at all.
+    ///
+    /// Calls of the client have already been repeated when they return such an error.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network
+        )
+    }
+
+    /// Whether nobody who could know the answer gave one: no answer at all, or a status with
+    /// which a proxy speaks for a service that it cannot reach (502, 503, 504, 520 to 527, 530).
+    pub fn is_unavailable(&self) -> bool {
+        match self.0.status {
+            Some(status) => matches!(status, 502..=504 | 520..=527 | 530),
+            None => self.kind() == ErrorKind::Network,
+        }
+    }
+
+    /// The names of the fields that the secret does have, after [`ErrorKind::FieldNotFound`];
+    /// otherwise empty.
+    pub fn available_fields(&self) -> &[String] {
+        &self.0.fields
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            status: None,
+            fields: Vec::new(),
+            source: None,
+        }))
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Configuration, message)
+    }
+
+    /// Only for causes whose text cannot quote a value, a key or a token.
+    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        self.with(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn with_fields(self, fields: Vec<String>) -> Self {
+        self.with(|inner| inner.fields = fields)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message);
+        if let Some(status) = self.0.status {
+            debug.field("status", &status);
+        }
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// What a server said, fit for one line of a terminal or a log: control characters become spaces,
+/// runs of them one, and the text ends after 200 characters.
+pub(crate) fn clean_server_text(text: &str) -> String {
+    let spaced = text.replace(|c: char| c.is_control(), " ");
+    let mut line = String::new();
+    for word in spaced.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.chars().count() > SERVER_TEXT_LIMIT {
+            return line.chars().take(SERVER_TEXT_LIMIT).chain(['…']).collect();
+        }
+    }
+    line
+}

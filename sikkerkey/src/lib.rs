@@ -1,0 +1,5 @@
+//! Typed, live configuration from SikkerKey.
+
+mod error;
+
+pub use error::{Error, ErrorKind};

@@ -1,0 +1,1 @@
+//! What crosses the crates of this workspace is tested in `tests/` beside this file.
