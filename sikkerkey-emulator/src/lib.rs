@@ -1,1 +1,60 @@
-//! The SikkerKey service on one machine, for trying, developing and testing.
+//! The SikkerKey service on one machine: a client that works here works there, because every request
+//! is checked here as it is checked there.
+//!
+//! ```
+//! use sikkerkey_emulator::{Emulator, Fault};
+//!
+//! let vault = Emulator::builder()
+//!     .secret("sk_stripe_key", "sk-live-1")
+//!     .structured("sk_db_prod", [("host", "db.example"), ("password", "hunter2")])
+//!     .start()?;
+//!
+//! // Give a client this file, or put it into SIKKERKEY_IDENTITY.
+//! assert!(vault.identity_path().ends_with("vaults/vault_emulator/identity.json"));
+//! assert!(vault.url().starts_with("http://localhost:"));
+//!
+//! vault.put("sk_stripe_key", "sk-live-2"); // a rotation
+//! vault.deny("sk_db_prod"); // a grant withdrawn
+//! vault.fail_next(Fault::Status(503)); // the next request fails
+//!
+//! for request in vault.requests() {
+//!     println!("{} {} {}", request.method, request.path, request.status);
+//! }
+//! # Ok::<(), sikkerkey_emulator::Error>(())
+//! ```
+//!
+//! # Map
+//!
+//! - [`Emulator`]: the running service. One for each test; dropping it stops it, closes every connection and joins
+//!   every thread.
+//! - [`Builder`]: what is in the vault, where it is, how it behaves. Where the service's behaviour is not published, it has
+//!   a switch with both answers.
+//! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts.
+//! - [`Recorded`]: what was asked, to look at and to wait for.
+//! - [`Token`]: what an enrolment token allows.
+//! - [`Certificate`]: TLS, right or wrong.
+
+mod builder;
+mod clock;
+mod emulator;
+mod error;
+mod fault;
+mod gate;
+mod http;
+mod identity;
+mod random;
+mod recorded;
+mod server;
+mod service;
+mod signature;
+mod switches;
+mod tls;
+mod vault;
+
+pub use builder::Builder;
+pub use emulator::Emulator;
+pub use error::Error;
+pub use fault::{Fault, Reply};
+pub use recorded::Recorded;
+pub use tls::Certificate;
+pub use vault::Token;

@@ -1,0 +1,336 @@
+//! The running service, and what a test does to it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::server::Server;
+use crate::service::Service;
+use crate::vault::{Token, Value, Vault};
+use crate::{Builder, Fault, Recorded};
+
+/// A vault that is served on this machine, until this is dropped.
+///
+/// Every method takes `&self` and can be called from any thread, at any time.
+pub struct Emulator {
+    // First: it stops before the folder with its identity goes.
+    pub(crate) server: Server,
+    pub(crate) service: Arc<Service>,
+    pub(crate) id: String,
+    pub(crate) machine_id: String,
+    pub(crate) url: String,
+    pub(crate) home: PathBuf,
+    pub(crate) identity_path: PathBuf,
+    pub(crate) ca_pem: Option<String>,
+    pub(crate) _temporary: Option<tempfile::TempDir>,
+}
+
+/// # Where it is
+impl Emulator {
+    /// Settings, with what most tests want.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The file to give to a client, or to put into `SIKKERKEY_IDENTITY`.
+    pub fn identity_path(&self) -> &Path {
+        &self.identity_path
+    }
+
+    /// The folder to put into `SIKKERKEY_HOME`.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// `http://localhost:PORT`, or https; also for `SIKKERKEY_API_URL`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The port on 127.0.0.1, and on ::1 where this machine has it.
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    /// The vault's id.
+    pub fn vault_id(&self) -> &str {
+        &self.id
+    }
+
+    /// The id of the machine whose identity is on disk.
+    pub fn machine_id(&self) -> &str {
+        &self.machine_id
+    }
+
+    /// The ids of all machines, those that enrolled among them, in order of their text.
+    pub fn machine_ids(&self) -> Vec<String> {
+        self.service.vault().machine_ids()
+    }
+
+    /// The name of a machine.
+    pub fn machine_name(&self, id: &str) -> Option<String> {
+        self.service
+            .vault()
+            .machine(id)
+            .map(|machine| machine.name.clone())
+    }
+
+    /// The certificate authority to trust, in PEM; none without TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+}
+
+/// # Changing what is in the vault
+impl Emulator {
+    /// Gives a secret this one value: a new secret, a rotation, or the return of a deleted one. Every put is a change,
+    /// also where the value is the same.
+    pub fn put(&self, id: impl AsRef<str>, value: impl Into<String>) {
+        self.vault(|vault| vault.put(id.as_ref(), Value::single(value.into())));
+    }
+
+    /// Gives a secret these fields, in this order.
+    pub fn put_structured<K, V>(
+        &self,
+        id: impl AsRef<str>,
+        fields: impl IntoIterator<Item = (K, V)>,
+    ) where
+        K: Into<String>,
+        V: Into<serde_json::Value>,
+    {
+        let value = Value::structured(fields);
+        self.vault(|vault| vault.put(id.as_ref(), value));
+    }
+
+    /// Gives a secret this text, byte for byte; structured when it is a JSON object.
+    pub fn put_json(&self, id: impl AsRef<str>, text: impl Into<String>) {
+        let value = Value::json(text.into());
+        self.vault(|vault| vault.put(id.as_ref(), value));
+    }
+
+    /// Changes several secrets in one instant: no request sees some of them only. A value that is a JSON object makes a
+    /// structured secret.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// vault.put_all([("sk_user", "app-2"), ("sk_password", "hunter3")]);
+    /// vault.put_all([("sk_db", r#"{"host":"db2"}"#)]);
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
+    pub fn put_all<I: AsRef<str>, V: Into<String>>(
+        &self,
+        secrets: impl IntoIterator<Item = (I, V)>,
+    ) {
+        let values: Vec<_> = secrets
+            .into_iter()
+            .map(|(id, v)| (id, Value::json(v.into())))
+            .collect();
+        self.vault(|vault| {
+            values
+                .into_iter()
+                .for_each(|(id, value)| vault.put(id.as_ref(), value))
+        });
+    }
+
+    /// Deletes a secret. A later put brings it back, under its old name.
+    pub fn delete(&self, id: impl AsRef<str>) {
+        self.vault(|vault| vault.delete(id.as_ref()));
+    }
+
+    /// Takes the grant of a secret from every machine, also those that will enrol.
+    pub fn deny(&self, id: impl AsRef<str>) {
+        self.vault(|vault| vault.deny(id.as_ref()));
+    }
+
+    /// Gives the grant back.
+    pub fn allow(&self, id: impl AsRef<str>) {
+        self.vault(|vault| vault.allow(id.as_ref()));
+    }
+
+    /// Changes a secret's display name, which is no change of its value.
+    pub fn rename(&self, id: impl AsRef<str>, name: impl Into<String>) {
+        self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.name = name.into()));
+    }
+
+    /// Moves a secret to a project, or out of any.
+    pub fn move_to(&self, id: impl AsRef<str>, project: Option<&str>) {
+        let project = project.map(Into::into);
+        self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.project = project));
+    }
+
+    /// One change of the vault, which no request sees half of.
+    pub(crate) fn vault<R>(&self, change: impl FnOnce(&mut Vault) -> R) -> R {
+        change(&mut self.service.vault())
+    }
+}
+
+/// # Machines, tokens and time
+impl Emulator {
+    /// A token for so many enrolments, valid for `ttl` of the service's time.
+    pub fn enrollment_token(&self, uses: u32, ttl: Duration) -> String {
+        self.issue(Token::new(uses, ttl))
+    }
+
+    /// A token with a policy: names, lifetime, secrets.
+    pub fn issue(&self, policy: Token) -> String {
+        let now = self.service.clock.now();
+        self.vault(|vault| vault.issue(policy, now))
+    }
+
+    /// Lets every machine there is expire, the one on disk among them: 401 from now on. Machines that enrol
+    /// later live.
+    pub fn expire_machines(&self) {
+        self.vault(|vault| vault.each_machine(|machine| machine.expires = Some(i64::MIN)));
+    }
+
+    /// Disables every machine there is: 403 until [`Emulator::enable_machines`].
+    pub fn disable_machines(&self) {
+        self.vault(|vault| vault.each_machine(|machine| machine.enabled = false));
+    }
+
+    /// Approves every machine there is.
+    pub fn enable_machines(&self) {
+        self.vault(|vault| vault.each_machine(|machine| machine.enabled = true));
+    }
+
+    /// Ends every lock-out and forgets failed authentications.
+    pub fn unlock(&self) {
+        self.service.gate().unlock();
+    }
+
+    /// Lets this much of the service's time pass at once.
+    pub fn advance(&self, by: Duration) {
+        self.service.clock.advance(by);
+    }
+
+    /// Puts the service's clock so many seconds ahead of this machine's; behind it, when negative.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.service.clock.set_offset(seconds);
+    }
+}
+
+/// # Faults
+///
+/// The next request takes the first queued fault that fits its path; without one, the newest standing rule that
+/// fits; without one, what chance says.
+impl Emulator {
+    /// Queues a fault for one request.
+    pub fn fail_next(&self, fault: impl Into<Fault>) {
+        self.fail_next_matching("", fault);
+    }
+
+    /// Queues a fault for one request whose path starts so.
+    pub fn fail_next_matching(&self, path_prefix: impl AsRef<str>, fault: impl Into<Fault>) {
+        self.service
+            .plan()
+            .queue(path_prefix.as_ref(), fault.into());
+    }
+
+    /// Every request whose path starts so meets this, until [`Emulator::clear_faults`].
+    pub fn fail_matching(&self, path_prefix: impl AsRef<str>, fault: impl Into<Fault>) {
+        self.service.plan().rule(path_prefix.as_ref(), fault.into());
+    }
+
+    /// Every request meets this, until [`Emulator::clear_faults`].
+    pub fn fail_always(&self, fault: impl Into<Fault>) {
+        self.fail_matching("", fault);
+    }
+
+    /// So many of a hundred requests meet one of these faults. The same seed gives the same row of
+    /// faults, in the order in which requests arrive.
+    pub fn fail_randomly(&self, seed: u64, percent: u8, faults: impl IntoIterator<Item = Fault>) {
+        self.service
+            .plan()
+            .chance(seed, percent, faults.into_iter().collect());
+    }
+
+    /// Takes every fault back, queued or standing. Latency and outage stay.
+    pub fn clear_faults(&self) {
+        self.service.plan().clear();
+    }
+
+    /// How many queued faults no request has met yet.
+    pub fn queued_faults(&self) -> usize {
+        self.service.plan().queued()
+    }
+
+    /// Every answer comes so much later, after the service acted.
+    pub fn latency(&self, latency: Duration) {
+        *self.service.latency() = latency;
+    }
+
+    /// While on, open connections are cut and new ones are reset without an answer, as when the service is gone.
+    pub fn outage(&self, on: bool) {
+        self.service.outage.store(on, Ordering::Release);
+        if on {
+            self.server.cut_connections();
+        }
+    }
+
+    /// Cuts every open connection, as a service that restarts.
+    pub fn cut_connections(&self) {
+        self.server.cut_connections();
+    }
+}
+
+/// # What was asked
+impl Emulator {
+    /// The requests so far, oldest first; the newest 10,000 unless [`Builder::record_limit`] says otherwise.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.service.log.requests()
+    }
+
+    /// How many requests there were in all, recorded or not.
+    pub fn request_count(&self) -> u64 {
+        self.service.log.count()
+    }
+
+    /// Forgets the requests so far; their count goes on.
+    pub fn clear_requests(&self) {
+        self.service.log.clear();
+    }
+
+    /// Waits until this is true of the requests; false when it is not within `timeout`.
+    ///
+    /// It is asked when a request arrives and when its answer is about to go out. The record is held meanwhile:
+    /// look at the slice alone, and call nothing of this emulator.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// let polled = vault.wait_for(Duration::from_millis(1), |requests| {
+    ///     requests.iter().any(|r| r.path == "/v1/secrets/poll" && r.status == 200)
+    /// });
+    /// assert!(!polled);
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
+    pub fn wait_for(&self, timeout: Duration, holds: impl FnMut(&[Recorded]) -> bool) -> bool {
+        self.service.log.wait_for(timeout, holds)
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> u64 {
+        self.server.connections()
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.server.open_connections()
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("vault", &self.id)
+            .field("url", &self.url)
+            .field("home", &self.home)
+            .field("secrets", &self.service.vault().secret_count())
+            .field("requests", &self.request_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! Faults: what goes wrong on purpose, and when.
+
+mod plan;
+mod play;
+
+pub(crate) use plan::Plan;
+pub(crate) use play::{Delivery, Step, play, whole};
+
+use std::time::Duration;
+
+/// One thing that goes wrong with one request.
+///
+/// A fault comes **before** the service acts unless it says otherwise: the request is recorded, nothing is read, no
+/// use of a token is spent, no nonce is taken. [`Fault::after`] turns that round: the service acts on the request, and
+/// then the fault spoils the answer, as when a reply is lost on its way.
+///
+/// Where a fault needs an answer to spoil and the service did not act, it is a stand-in that a client must never
+/// hand to its user: `{"value":"stand-in",…}`.
+///
+/// ```
+/// use std::time::Duration;
+/// use sikkerkey_emulator::{Emulator, Fault, Reply};
+///
+/// let vault = Emulator::builder().secret("sk_a", "1").start()?;
+/// vault.fail_next(Fault::Status(503));
+/// vault.fail_next(Reply::new(429).header("Retry-After", "7"));
+/// vault.fail_next(Fault::after(Fault::Close));
+/// vault.fail_next_matching("/v1/secrets/poll", Fault::Delay(Duration::from_secs(1)));
+/// # Ok::<(), sikkerkey_emulator::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Nothing goes wrong: a place in the queue for a request that is to pass.
+    Pass,
+    /// This status, with the service's own form of an error as body.
+    Status(u16),
+    /// This status with these headers and this body.
+    Reply(Reply),
+    /// The connection is closed without an answer.
+    Close,
+    /// The connection is reset (TCP RST) without an answer.
+    Reset,
+    /// No answer, ever: until the client gives up or the emulator stops.
+    Hang,
+    /// The service acts after this time and then answers as ever. After [`Fault::after`] it acts at once, and the
+    /// answer comes after this time.
+    Delay(Duration),
+    /// The answer stops in the middle of its body, and the connection closes.
+    Truncated,
+    /// `Content-Length` is off by so many bytes: too high promises what never comes, too low cuts the body
+    /// off. The connection closes after the body.
+    WrongLength(i64),
+    /// Bytes that are no HTTP.
+    Garbage,
+    /// A success whose body is JSON but for a value that is not UTF-8.
+    InvalidUtf8,
+    /// A success whose body is no JSON.
+    InvalidJson,
+    /// A success without what the call promises: `{}`.
+    EmptyObject,
+    /// The service acts, the head of its answer comes at once, and the body a byte at a time.
+    Drip(Duration),
+    /// The service acts, and every byte of the answer, head and body, comes on its own.
+    DripAll(Duration),
+    /// A success whose body never ends, a space at a time.
+    DripForever(Duration),
+    /// A success whose body never ends, as fast as the client takes it.
+    Endless,
+    /// A success whose headers never end.
+    EndlessHead,
+    /// A success whose value has so many bytes, in chunks, and which is complete and right in form.
+    Huge(u64),
+    /// 302 to this URL.
+    Redirect(String),
+    /// The fault inside, after the service acted; made by [`Fault::after`].
+    After(Box<Fault>),
+}
+
+impl Fault {
+    /// The service acts on the request (a value counts as read, a token's use is spent), then `fault` spoils the answer.
+    pub fn after(fault: impl Into<Fault>) -> Self {
+        Self::After(Box::new(fault.into()))
+    }
+}
+
+/// An answer written by the test: any status, headers and body.
+///
+/// It has a `Date` header and a `Content-Length` unless it names them itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer with this status and no body.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The body, as it stands.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+}
+
+impl From<Reply> for Fault {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}

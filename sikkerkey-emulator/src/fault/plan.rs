@@ -1,0 +1,130 @@
+//! Which fault the next request meets.
+
+use std::collections::VecDeque;
+
+use super::Fault;
+
+/// Faults in waiting: a queue, then standing rules, then chance.
+#[derive(Default)]
+pub(crate) struct Plan {
+    queue: VecDeque<(String, Fault)>,
+    rules: Vec<(String, Fault)>,
+    chance: Option<Chance>,
+}
+
+struct Chance {
+    state: u64,
+    percent: u8,
+    faults: Vec<Fault>,
+}
+
+impl Plan {
+    /// One request whose path starts with `prefix` meets this, after those queued before it.
+    pub(crate) fn queue(&mut self, prefix: &str, fault: Fault) {
+        self.queue.push_back((prefix.into(), fault));
+    }
+
+    /// Every request whose path starts with `prefix` meets this; the newest rule that fits counts.
+    pub(crate) fn rule(&mut self, prefix: &str, fault: Fault) {
+        self.rules.push((prefix.into(), fault));
+    }
+
+    /// So many of a hundred requests meet one of these; the same seed gives the same row of faults.
+    pub(crate) fn chance(&mut self, seed: u64, percent: u8, faults: Vec<Fault>) {
+        self.chance = (!faults.is_empty()).then_some(Chance {
+            state: seed,
+            percent,
+            faults,
+        });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// How many faults are still queued.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The fault of the request that has just arrived.
+    pub(crate) fn take(&mut self, path: &str) -> Fault {
+        if let Some(at) = self
+            .queue
+            .iter()
+            .position(|(prefix, _)| path.starts_with(prefix.as_str()))
+        {
+            return self
+                .queue
+                .remove(at)
+                .map_or(Fault::Pass, |(_, fault)| fault);
+        }
+        if let Some((_, fault)) = self
+            .rules
+            .iter()
+            .rev()
+            .find(|(prefix, _)| path.starts_with(prefix.as_str()))
+        {
+            return fault.clone();
+        }
+        self.chance.as_mut().map_or(Fault::Pass, Chance::next)
+    }
+}
+
+impl Chance {
+    fn next(&mut self) -> Fault {
+        if self.random() % 100 >= u64::from(self.percent) {
+            return Fault::Pass;
+        }
+        let n = self.random() as usize % self.faults.len();
+        self.faults[n].clone()
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014): one number a step, from any seed.
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_comes_before_rules_and_rules_before_chance() {
+        let mut plan = Plan::default();
+        plan.chance(1, 100, vec![Fault::Hang]);
+        plan.rule("", Fault::Status(500));
+        plan.rule("/v1/secret/", Fault::Status(501));
+        plan.queue("/v1/secrets/poll", Fault::Close);
+        plan.queue("", Fault::Reset);
+        plan.queue("", Fault::Pass);
+        assert_eq!(plan.queued(), 3);
+        assert_eq!(plan.take("/v1/secret/a"), Fault::Reset);
+        assert_eq!(plan.take("/v1/secrets/poll"), Fault::Close);
+        assert_eq!(plan.take("/v1/secret/a"), Fault::Pass);
+        assert_eq!(plan.take("/v1/secret/a"), Fault::Status(501));
+        assert_eq!(plan.take("/v1/secrets"), Fault::Status(500));
+        plan.clear();
+        assert_eq!(plan.take("/v1/secrets"), Fault::Pass);
+    }
+
+    #[test]
+    fn chance_repeats_with_its_seed_and_keeps_its_share() {
+        let row = |seed| {
+            let mut plan = Plan::default();
+            plan.chance(seed, 30, vec![Fault::Close, Fault::Reset]);
+            (0..10_000).map(|_| plan.take("/")).collect::<Vec<_>>()
+        };
+        assert_eq!(row(7), row(7));
+        assert_ne!(row(7), row(8));
+        let share = |fault| row(7).iter().filter(|f| **f == fault).count();
+        assert!((6_500..7_500).contains(&share(Fault::Pass)));
+        assert!((1_000..2_000).contains(&share(Fault::Close)));
+        assert!((1_000..2_000).contains(&share(Fault::Reset)));
+    }
+}

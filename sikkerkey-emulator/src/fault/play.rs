@@ -1,0 +1,220 @@
+//! A fault as what happens on the wire, one step after another: data, so that it can be looked at.
+
+use std::time::Duration;
+
+use super::Fault;
+use crate::http::Answer;
+
+/// What is sent for one request.
+pub(crate) struct Delivery {
+    /// The status that goes out; 0 where none does.
+    pub(crate) status: u16,
+    pub(crate) steps: Vec<Step>,
+    /// Whether the connection may serve another request.
+    pub(crate) keep: bool,
+}
+
+/// One thing that is done on the wire.
+pub(crate) enum Step {
+    Send(Vec<u8>),
+    Wait(Duration),
+    /// These bytes, one at a time.
+    Drip(Vec<u8>, Duration),
+    /// These bytes over and over, so many times or for ever, with a pause after each.
+    Repeat(Vec<u8>, Option<u64>, Duration),
+    Hang,
+    Reset,
+}
+
+const CHUNK: u64 = 64 * 1024;
+
+/// An answer as it should be.
+pub(crate) fn whole(answer: &Answer, server: &[(String, String)], keep: bool) -> Delivery {
+    let mut bytes = head(answer, server, Some(answer.body.len()), keep);
+    bytes.extend_from_slice(&answer.body);
+    Delivery {
+        status: answer.status,
+        steps: vec![Step::Send(bytes)],
+        keep,
+    }
+}
+
+/// What `fault` makes of the answer, or of a stand-in where the service gave none.
+///
+/// `server` are the headers that every answer has. [`Fault::Pass`] and [`Fault::Delay`] need the service's answer and
+/// leave it as it is; so does what is left of [`Fault::After`] when it holds another one.
+pub(crate) fn play(
+    fault: &Fault,
+    answer: Option<Answer>,
+    server: &[(String, String)],
+    keep: bool,
+) -> Delivery {
+    let answer = answer.unwrap_or_else(stand_in);
+    let spoiled = |status, steps| Delivery {
+        status,
+        steps,
+        keep: false,
+    };
+    let framed = |length| head(&answer, server, length, false);
+    match fault {
+        Fault::Pass => whole(&answer, server, keep),
+        Fault::After(fault) => play(fault, Some(answer), server, keep),
+        Fault::Delay(time) => {
+            let mut delivery = whole(&answer, server, keep);
+            delivery.steps.insert(0, Step::Wait(*time));
+            delivery
+        }
+        Fault::Status(status) => whole(&Answer::error(*status, "emulated fault"), server, keep),
+        Fault::Reply(reply) => {
+            let headers = reply.headers.clone();
+            whole(
+                &Answer {
+                    status: reply.status,
+                    headers,
+                    body: reply.body.clone(),
+                },
+                server,
+                keep,
+            )
+        }
+        Fault::Redirect(url) => whole(
+            &Answer::error(302, "moved").with("Location", url),
+            server,
+            keep,
+        ),
+        Fault::InvalidUtf8 => whole(
+            &json(b"{\"value\":\"\xff\xfe\",\"secrets\":[],\"changes\":{}}"),
+            server,
+            keep,
+        ),
+        Fault::InvalidJson => whole(
+            &json(b"{\"value\":\"stand-in\",\"secrets\":[,\"changes\":"),
+            server,
+            keep,
+        ),
+        Fault::EmptyObject => whole(&json(b"{}"), server, keep),
+        Fault::Close => spoiled(0, vec![]),
+        Fault::Reset => spoiled(0, vec![Step::Reset]),
+        Fault::Hang => spoiled(0, vec![Step::Hang]),
+        Fault::Garbage => spoiled(
+            0,
+            vec![Step::Send(
+                b"\x16\x03\x01\x00 garbage \xff\xfe\r\n\r\n".to_vec(),
+            )],
+        ),
+        Fault::Truncated => {
+            let mut bytes = framed(Some(answer.body.len()));
+            bytes.extend_from_slice(&answer.body[..answer.body.len() / 2]);
+            spoiled(answer.status, vec![Step::Send(bytes)])
+        }
+        Fault::WrongLength(by) => {
+            let length = i64::try_from(answer.body.len())
+                .unwrap_or(i64::MAX)
+                .saturating_add(*by);
+            let mut bytes = framed(Some(usize::try_from(length).unwrap_or(0)));
+            bytes.extend_from_slice(&answer.body);
+            spoiled(answer.status, vec![Step::Send(bytes)])
+        }
+        Fault::Drip(pause) => {
+            let head = head(&answer, server, Some(answer.body.len()), keep);
+            let steps = vec![Step::Send(head), Step::Drip(answer.body, *pause)];
+            Delivery {
+                status: answer.status,
+                steps,
+                keep,
+            }
+        }
+        Fault::DripAll(pause) => {
+            let mut bytes = head(&answer, server, Some(answer.body.len()), keep);
+            bytes.extend_from_slice(&answer.body);
+            Delivery {
+                status: answer.status,
+                steps: vec![Step::Drip(bytes, *pause)],
+                keep,
+            }
+        }
+        Fault::DripForever(pause) => {
+            let head = head(&json(b""), server, None, false);
+            spoiled(
+                200,
+                vec![Step::Send(head), Step::Repeat(chunk(b" "), None, *pause)],
+            )
+        }
+        Fault::Endless => {
+            let mut start = head(&json(b""), server, None, false);
+            start.extend(chunk(b"{\"value\":\""));
+            let more = chunk(&[b'a'; CHUNK as usize]);
+            spoiled(
+                200,
+                vec![Step::Send(start), Step::Repeat(more, None, Duration::ZERO)],
+            )
+        }
+        Fault::EndlessHead => {
+            let more = format!("X-Endless: {}\r\n", "a".repeat(1000)).into_bytes();
+            let start = json(b"").head(server).into_bytes();
+            spoiled(
+                200,
+                vec![Step::Send(start), Step::Repeat(more, None, Duration::ZERO)],
+            )
+        }
+        Fault::Huge(bytes) => {
+            let mut start = head(&json(b""), server, None, false);
+            start.extend(chunk(b"{\"value\":\""));
+            let mut end = Vec::new();
+            if bytes % CHUNK > 0 {
+                end = chunk(&vec![b'a'; (bytes % CHUNK) as usize]);
+            }
+            end.extend(chunk(b"\"}"));
+            end.extend(b"0\r\n\r\n");
+            let more = chunk(&[b'a'; CHUNK as usize]);
+            let steps = vec![
+                Step::Send(start),
+                Step::Repeat(more, Some(bytes / CHUNK), Duration::ZERO),
+                Step::Send(end),
+            ];
+            spoiled(200, steps)
+        }
+    }
+}
+
+/// The head with its end: framed by a length, or by chunks where there is none.
+fn head(
+    answer: &Answer,
+    server: &[(String, String)],
+    length: Option<usize>,
+    keep: bool,
+) -> Vec<u8> {
+    let mut head = answer.head(server);
+    let named = answer
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    match length {
+        Some(_) if named => {}
+        Some(length) => head.push_str(&format!("Content-Length: {length}\r\n")),
+        None => head.push_str("Transfer-Encoding: chunked\r\n"),
+    }
+    if !keep {
+        head.push_str("Connection: close\r\n");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    chunk
+}
+
+fn json(body: &[u8]) -> Answer {
+    Answer {
+        body: body.to_vec(),
+        ..Answer::json(200, &())
+    }
+}
+
+fn stand_in() -> Answer {
+    json(b"{\"value\":\"stand-in\",\"secrets\":[],\"changes\":{}}")
+}

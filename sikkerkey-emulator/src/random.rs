@@ -1,0 +1,29 @@
+//! Randomness from the operating system, in the forms the service hands out.
+
+/// Fills an array; a machine without randomness cannot go on.
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+    bytes
+}
+
+/// Twice as many lowercase hex digits as bytes.
+pub(crate) fn hex<const N: usize>() -> String {
+    bytes::<N>().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A random UUID (version 4), the form of a machine's id.
+pub(crate) fn uuid() -> String {
+    let mut b = bytes::<16>();
+    b[6] = b[6] & 0x0f | 0x40;
+    b[8] = b[8] & 0x3f | 0x80;
+    let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}

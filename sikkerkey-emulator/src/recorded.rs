@@ -1,0 +1,261 @@
+//! The record of what was asked, for tests to look at and to wait for.
+
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::http::Request;
+
+/// One request as it arrived, and what became of it.
+///
+/// `Debug` leaves out the body of an enrolment, which holds the token, and all headers.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// Its place among all requests of this emulator, from 1.
+    pub number: u64,
+    /// `GET`, `POST`.
+    pub method: String,
+    /// The request's target as it arrived, with its query.
+    pub path: String,
+    /// The status that was sent; 0 while there is none, and for good where none was.
+    pub status: u16,
+    /// Whether the service acted on it; false where a fault came first, or the request was refused unread.
+    pub handled: bool,
+    /// `X-Machine-Id` as it was sent, true or not.
+    pub machine_id: Option<String>,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+    /// The headers, names as they were written.
+    pub headers: Vec<(String, String)>,
+    /// When its last byte had arrived.
+    pub at: Instant,
+    /// Which connection brought it, counted from 1: two requests of one number shared a connection.
+    pub connection: u64,
+}
+
+impl Recorded {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// `X-Nonce`.
+    pub fn nonce(&self) -> Option<&str> {
+        self.header("X-Nonce")
+    }
+
+    /// `X-Timestamp` as a number, in Unix seconds.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.header("X-Timestamp")?.parse().ok()
+    }
+
+    /// The body as text; empty where it is not UTF-8.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let enrolment = self.path.ends_with("/enroll/register");
+        let body = if enrolment { "<redacted>" } else { self.text() };
+        f.debug_struct("Recorded")
+            .field("number", &self.number)
+            .field("request", &format_args!("{} {}", self.method, self.path))
+            .field("status", &self.status)
+            .field("handled", &self.handled)
+            .field("machine_id", &self.machine_id)
+            .field("body", &format_args!("{body}"))
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The newest requests, at most `limit` of them, and how many there were in all.
+pub(crate) struct Log {
+    limit: usize,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    kept: Vec<Recorded>,
+    count: u64,
+}
+
+impl Log {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            inner: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Enters a request that has arrived, and gives its number.
+    pub(crate) fn arrived(&self, request: &Request, connection: u64) -> u64 {
+        let mut inner = self.lock();
+        inner.count += 1;
+        let number = inner.count;
+        if self.limit > 0 {
+            // Twice the limit, then half: so that a full log costs little for each request.
+            if inner.kept.len() >= self.limit.saturating_mul(2) {
+                let surplus = inner.kept.len() - self.limit;
+                inner.kept.drain(..surplus);
+            }
+            inner.kept.push(Recorded {
+                number,
+                method: request.method.clone(),
+                path: request.target.clone(),
+                status: 0,
+                handled: false,
+                machine_id: request.header("X-Machine-Id").map(str::to_owned),
+                body: request.body.clone(),
+                headers: request.headers.clone(),
+                at: Instant::now(),
+                connection,
+            });
+        }
+        drop(inner);
+        self.changed.notify_all();
+        number
+    }
+
+    /// Enters what became of it, just before it is sent.
+    pub(crate) fn answered(&self, number: u64, status: u16, handled: bool) {
+        let mut inner = self.lock();
+        if let Some(found) = inner.kept.iter_mut().rev().find(|r| r.number == number) {
+            (found.status, found.handled) = (status, handled);
+        }
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        let inner = self.lock();
+        newest(&inner.kept, self.limit).to_vec()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().count
+    }
+
+    pub(crate) fn clear(&self) {
+        self.lock().kept.clear();
+    }
+
+    /// Waits until `holds` is true of the record; false when it is not within `timeout`.
+    pub(crate) fn wait_for(
+        &self,
+        timeout: Duration,
+        mut holds: impl FnMut(&[Recorded]) -> bool,
+    ) -> bool {
+        let until = Instant::now() + timeout;
+        let mut inner = self.lock();
+        loop {
+            if holds(newest(&inner.kept, self.limit)) {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            inner = self
+                .changed
+                .wait_timeout(inner, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn newest(kept: &[Recorded], limit: usize) -> &[Recorded] {
+    &kept[kept.len().saturating_sub(limit)..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(path: &str, body: &str) -> Request {
+        let headers = vec![
+            ("x-nonce".into(), "n".into()),
+            ("X-Timestamp".into(), "12".into()),
+        ];
+        Request {
+            method: "POST".into(),
+            target: path.into(),
+            headers,
+            body: body.into(),
+            keep_alive: true,
+        }
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_all_are_counted() {
+        let log = Log::new(3);
+        for n in 0..100 {
+            log.arrived(&request(&format!("/{n}"), ""), 1);
+            assert!(log.lock().kept.len() <= 6);
+        }
+        let paths: Vec<_> = log.requests().into_iter().map(|r| r.path).collect();
+        assert_eq!(paths, ["/97", "/98", "/99"]);
+        assert_eq!(log.count(), 100);
+        let off = Log::new(0);
+        off.arrived(&request("/", ""), 1);
+        assert_eq!((off.count(), off.requests().len()), (1, 0));
+    }
+
+    #[test]
+    fn what_became_of_a_request_is_entered() {
+        let log = Log::new(10);
+        let number = log.arrived(&request("/a", "{}"), 4);
+        log.answered(number, 200, true);
+        log.answered(99, 500, true);
+        let found = log.requests().remove(0);
+        assert_eq!(
+            (found.status, found.handled, found.connection),
+            (200, true, 4)
+        );
+        assert_eq!(
+            (found.nonce(), found.timestamp(), found.text()),
+            (Some("n"), Some(12), "{}")
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let log = Log::new(10);
+        log.arrived(
+            &request("/v1/vault_x/enroll/register", "{\"token\":\"canary\"}"),
+            1,
+        );
+        let shown = format!("{:?}", log.requests());
+        assert!(shown.contains("<redacted>") && !shown.contains("canary"));
+    }
+
+    #[test]
+    fn waiting_ends_with_the_request_or_the_time() {
+        let log = Log::new(10);
+        assert!(!log.wait_for(Duration::ZERO, |r| !r.is_empty()));
+        std::thread::scope(|s| {
+            let waiting = s.spawn(|| {
+                log.wait_for(Duration::from_secs(60), |r| {
+                    r.iter().any(|r| r.status == 200)
+                })
+            });
+            let number = log.arrived(&request("/", ""), 1);
+            log.answered(number, 200, true);
+            assert!(waiting.join().is_ok_and(|found| found));
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! One connection, from its first request to its end.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::wire::{self, Wire};
+use super::{Shared, Stop};
+use crate::fault::{Delivery, Fault, Step, play, whole};
+use crate::http::{Answer, ReadError, Reader, Request};
+
+/// Serves requests until either side has enough.
+pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, number: u64) {
+    let Some(mut wire) = Wire::new(socket, shared.tls.as_ref()) else {
+        return;
+    };
+    let mut reader = Reader::default();
+    loop {
+        match reader.next(&mut wire) {
+            Ok(Some(request)) => match exchange(shared, &mut wire, &request, from, number) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return,
+            },
+            Ok(None) => return wire.finish(),
+            Err(ReadError::Io) => return,
+            Err(ReadError::Refused(status, why)) => {
+                let answer = Answer::error(status, why);
+                let delivery = whole(&answer, &shared.service.server_headers(), false);
+                let _ = perform(&mut wire, &shared.stop, delivery);
+                return wire.drain();
+            }
+        }
+    }
+}
+
+/// Answers one request, well or badly; true when the connection can bring another.
+fn exchange(
+    shared: &Shared,
+    wire: &mut Wire,
+    request: &Request,
+    from: IpAddr,
+    number: u64,
+) -> io::Result<bool> {
+    let service = &shared.service;
+    let entry = service.log.arrived(request, number);
+    let fault = service.plan().take(request.path());
+    let acts = match &fault {
+        Fault::Pass | Fault::After(_) | Fault::Drip(_) | Fault::DripAll(_) => true,
+        Fault::Delay(time) => {
+            if shared.stop.wait(*time) {
+                return Ok(false);
+            }
+            true
+        }
+        _ => false,
+    };
+    let answer = acts.then(|| service.handle(request, from));
+    // The delay is over; what is left is the service's own answer.
+    let fault = if matches!(fault, Fault::Delay(_)) {
+        Fault::Pass
+    } else {
+        fault
+    };
+    let mut delivery = play(
+        &fault,
+        answer,
+        &service.server_headers(),
+        request.keep_alive,
+    );
+    let latency = *service.latency();
+    if !latency.is_zero() {
+        delivery.steps.insert(0, Step::Wait(latency));
+    }
+    // Before the bytes go out, so that a client that has its answer finds it here.
+    service.log.answered(entry, delivery.status, acts);
+    perform(wire, &shared.stop, delivery)
+}
+
+/// Puts a delivery on the wire; true when the connection can go on.
+fn perform(wire: &mut Wire, stop: &Stop, delivery: Delivery) -> io::Result<bool> {
+    for step in delivery.steps {
+        match step {
+            Step::Send(bytes) => send(wire, &bytes)?,
+            Step::Wait(time) => {
+                if stop.wait(time) {
+                    return Ok(false);
+                }
+            }
+            Step::Drip(bytes, pause) => {
+                for byte in bytes {
+                    send(wire, &[byte])?;
+                    if stop.wait(pause) {
+                        return Ok(false);
+                    }
+                }
+            }
+            Step::Repeat(bytes, times, pause) => {
+                let mut left = times;
+                while left != Some(0) {
+                    send(wire, &bytes)?;
+                    left = left.map(|n| n - 1);
+                    if pause > Duration::ZERO && stop.wait(pause) {
+                        return Ok(false);
+                    }
+                }
+            }
+            Step::Hang => wire.hang(),
+            Step::Reset => {
+                wire::reset(wire.socket());
+                return Ok(false);
+            }
+        }
+    }
+    if !delivery.keep {
+        if delivery.status == 0 {
+            return Ok(false);
+        }
+        wire.finish();
+    }
+    Ok(delivery.keep)
+}
+
+fn send(wire: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+    wire.write_all(bytes)?;
+    wire.flush()
+}

@@ -1,0 +1,123 @@
+//! A connection's bytes, plain or under TLS, and its rougher ends.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// What a refused client may still be sending before its connection closes.
+const MAX_DRAIN: usize = 64 * 1024 * 1024;
+
+/// One connection's two directions.
+pub(super) enum Wire {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ServerConnection, Socket>>),
+}
+
+/// The socket, which the server can cut from its own thread.
+pub(super) struct Socket(pub(super) Arc<TcpStream>);
+
+impl Wire {
+    pub(super) fn new(socket: Arc<TcpStream>, tls: Option<&Arc<ServerConfig>>) -> Option<Self> {
+        let socket = Socket(socket);
+        match tls {
+            None => Some(Self::Plain(socket)),
+            Some(config) => {
+                let session = ServerConnection::new(Arc::clone(config)).ok()?;
+                Some(Self::Tls(Box::new(StreamOwned::new(session, socket))))
+            }
+        }
+    }
+
+    /// The socket itself, below TLS.
+    pub(super) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => &socket.0,
+            Self::Tls(stream) => &stream.sock.0,
+        }
+    }
+
+    /// Ends the connection as a server does that has said all it wanted to.
+    pub(super) fn finish(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+        let _ = self.socket().shutdown(Shutdown::Write);
+    }
+
+    /// Reads away what the other side is still sending: closing on unread bytes would reset the
+    /// connection, and the answer could be lost with it.
+    pub(super) fn drain(&mut self) {
+        let mut socket = self.socket();
+        let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));
+        let mut piece = [0; 16 * 1024];
+        let mut read = 0;
+        while let Ok(n) = socket.read(&mut piece) {
+            read += n;
+            if n == 0 || read > MAX_DRAIN {
+                break;
+            }
+        }
+    }
+
+    /// Waits until the other side ends the connection, or somebody cuts it.
+    pub(super) fn hang(&mut self) {
+        let mut socket = self.socket();
+        let mut piece = [0; 1024];
+        while socket.read(&mut piece).is_ok_and(|n| n > 0) {}
+    }
+}
+
+/// Ends a connection from another thread: its reads and writes return at once.
+pub(super) fn cut(socket: &TcpStream) {
+    let _ = socket.shutdown(Shutdown::Both);
+}
+
+/// Makes closing this socket a reset (TCP RST) instead of an orderly end.
+pub(super) fn reset(socket: &TcpStream) {
+    let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
+impl Read for Socket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(into)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(into),
+            Self::Tls(stream) => stream.read(into),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}

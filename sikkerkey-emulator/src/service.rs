@@ -1,0 +1,259 @@
+//! The service: a request comes in, is checked, and is answered. It knows no socket.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::clock::Clock;
+use crate::fault::Plan;
+use crate::gate::{Gate, LEEWAY};
+use crate::http::{Answer, Request};
+use crate::recorded::Log;
+use crate::signature::{signed_text, verifies};
+use crate::vault::Vault;
+
+/// What all connections of one emulator share.
+pub(crate) struct Service {
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+    vault: Mutex<Vault>,
+    gate: Mutex<Gate>,
+    plan: Mutex<Plan>,
+    latency: Mutex<Duration>,
+    headers: Mutex<Vec<(String, String)>>,
+    /// While true, connections are cut off without an answer.
+    pub(crate) outage: AtomicBool,
+}
+
+/// A call that needs a signature.
+enum Call<'a> {
+    Read(&'a str),
+    List,
+    ListProject,
+    Export,
+    Poll,
+}
+
+impl Service {
+    pub(crate) fn new(vault: Vault, log: Log) -> Self {
+        Self {
+            clock: Clock::default(),
+            log,
+            vault: Mutex::new(vault),
+            gate: Mutex::default(),
+            plan: Mutex::default(),
+            latency: Mutex::default(),
+            headers: Mutex::default(),
+            outage: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn vault(&self) -> MutexGuard<'_, Vault> {
+        lock(&self.vault)
+    }
+
+    pub(crate) fn gate(&self) -> MutexGuard<'_, Gate> {
+        lock(&self.gate)
+    }
+
+    pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
+        lock(&self.plan)
+    }
+
+    pub(crate) fn latency(&self) -> MutexGuard<'_, Duration> {
+        lock(&self.latency)
+    }
+
+    /// Headers that a test wants on every answer.
+    pub(crate) fn headers(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+        lock(&self.headers)
+    }
+
+    pub(crate) fn in_outage(&self) -> bool {
+        self.outage.load(Ordering::Acquire)
+    }
+
+    /// The headers of every answer.
+    pub(crate) fn server_headers(&self) -> Vec<(String, String)> {
+        let mut headers = self.headers().clone();
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("date"))
+        {
+            headers.push(("Date".into(), self.clock.date()));
+        }
+        headers
+    }
+
+    /// Acts on a request and says what to answer.
+    pub(crate) fn handle(&self, request: &Request, from: IpAddr) -> Answer {
+        let path = request.path();
+        if let Some(vault) = enrolment(path) {
+            return if request.method == "POST" {
+                self.enrol(vault, request, from)
+            } else {
+                wrong_method("POST")
+            };
+        }
+        let (method, call) = match path {
+            "/v1/secrets" => ("GET", Call::List),
+            "/v1/secrets/list" => ("POST", Call::ListProject),
+            "/v1/secrets/export" => ("POST", Call::Export),
+            "/v1/secrets/poll" => ("POST", Call::Poll),
+            _ => match path.strip_prefix("/v1/secret/") {
+                Some(id) if !id.is_empty() && !id.contains('/') => ("GET", Call::Read(id)),
+                _ => return Answer::error(404, "Not found"),
+            },
+        };
+        if request.method != method {
+            return wrong_method(method);
+        }
+        let machine = match self.authenticate(request, from) {
+            Ok(machine) => machine,
+            Err(answer) => return answer,
+        };
+        if !request.body.is_empty() && !is_json(request) {
+            return Answer::error(415, "Content-Type must be application/json");
+        }
+        let now = self.clock.now();
+        let mut vault = self.vault();
+        match call {
+            Call::Read(id) => vault.read(machine, id),
+            Call::List => vault.list_all(machine),
+            Call::ListProject => vault.list_project(machine, &request.body),
+            Call::Export => vault.export(machine, &request.body),
+            Call::Poll => vault.poll(machine, &request.body, now),
+        }
+    }
+
+    fn enrol(&self, vault: &str, request: &Request, from: IpAddr) -> Answer {
+        if let Err(answer) = self.admit(from) {
+            return answer;
+        }
+        if !is_json(request) {
+            return Answer::error(415, "Content-Type must be application/json");
+        }
+        let answer = {
+            let mut own = self.vault();
+            if vault != own.id {
+                return Answer::error(404, "Vault not found");
+            }
+            own.register(&request.body, self.clock.now())
+        };
+        self.counted(answer, from)
+    }
+
+    /// The machine that signed the request, or the refusal.
+    fn authenticate<'r>(&self, request: &'r Request, from: IpAddr) -> Result<&'r str, Answer> {
+        self.admit(from)?;
+        self.check(request)
+            .map_err(|answer| self.counted(answer, from))
+    }
+
+    fn check<'r>(&self, request: &'r Request) -> Result<&'r str, Answer> {
+        let header = |name: &str| {
+            request
+                .header(name)
+                .ok_or_else(|| Answer::error(401, &format!("Header {name} is missing or repeated")))
+        };
+        let machine = header("X-Machine-Id")?;
+        let written = header("X-Timestamp")?;
+        let nonce = header("X-Nonce")?;
+        let signature = header("X-Signature")?;
+
+        let now = self.clock.now();
+        let (key, enabled) = {
+            let vault = self.vault();
+            let known = vault
+                .machine(machine)
+                .ok_or_else(|| Answer::error(401, "Unknown machine"))?;
+            if known.expired(now) {
+                return Err(Answer::error(401, "Machine expired"));
+            }
+            (known.key, known.enabled)
+        };
+        let digits = !written.is_empty() && written.bytes().all(|b| b.is_ascii_digit());
+        let timestamp = match written.parse::<i64>() {
+            Ok(seconds) if digits => seconds.saturating_mul(1000),
+            _ => return Err(Answer::error(401, "X-Timestamp is not in Unix seconds")),
+        };
+        // To the second, as it was written.
+        if (now / 1000 * 1000)
+            .saturating_sub(timestamp)
+            .saturating_abs()
+            > LEEWAY
+        {
+            return Err(Answer::error(401, "X-Timestamp is more than 5 minutes off"));
+        }
+        if STANDARD.decode(nonce).map_or(0, |bytes| bytes.len()) != 16 {
+            return Err(Answer::error(401, "X-Nonce is not 16 bytes in base64"));
+        }
+        let text = signed_text(
+            &request.method,
+            &request.target,
+            written,
+            nonce,
+            &request.body,
+        );
+        if !verifies(&key, &text, signature) {
+            return Err(Answer::error(401, "Invalid signature"));
+        }
+        // Only now: an unsigned request must not be able to use up a nonce.
+        if !self.gate().take(machine, nonce, timestamp, now) {
+            return Err(Answer::error(401, "Nonce was used before"));
+        }
+        if !enabled {
+            return Err(Answer::error(403, "Machine is not approved or disabled"));
+        }
+        Ok(machine)
+    }
+
+    fn admit(&self, from: IpAddr) -> Result<(), Answer> {
+        let (on, status) = {
+            let vault = self.vault();
+            (vault.switches.lock_out, vault.switches.locked_status)
+        };
+        if on && self.gate().locked(from, self.clock.now()) {
+            return Err(Answer::error(
+                status,
+                "Too many failed authentications from this address",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts a failed authentication.
+    fn counted(&self, answer: Answer, from: IpAddr) -> Answer {
+        if answer.status == 401 {
+            self.gate().failed(from, self.clock.now());
+        }
+        answer
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The vault in `/v1/{vault}/enroll/register`.
+fn enrolment(path: &str) -> Option<&str> {
+    let vault = path
+        .strip_prefix("/v1/")?
+        .strip_suffix("/enroll/register")?;
+    (!vault.is_empty() && !vault.contains('/')).then_some(vault)
+}
+
+fn is_json(request: &Request) -> bool {
+    let kind = request.header("Content-Type").unwrap_or_default();
+    kind.split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn wrong_method(right: &str) -> Answer {
+    Answer::error(405, "Method not allowed").with("Allow", right)
+}

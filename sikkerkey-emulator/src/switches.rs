@@ -1,0 +1,162 @@
+//! What the service's documentation leaves open: a switch for each, with both answers.
+
+use std::time::Duration;
+
+use crate::Builder;
+
+/// The answers to the open questions; see the methods of [`Builder`] of the same names.
+#[derive(Debug, Clone)]
+pub(crate) struct Switches {
+    pub(crate) lock_out: bool,
+    pub(crate) locked_status: u16,
+    pub(crate) poll_minimum: Option<Duration>,
+    pub(crate) repeat_gone: bool,
+    pub(crate) unread_is_changed: bool,
+    pub(crate) changed_until_read: bool,
+    pub(crate) returned_is_changed: bool,
+    pub(crate) hide_denied: bool,
+    pub(crate) null_fields: bool,
+    pub(crate) expiry_in_millis: bool,
+    pub(crate) enrolled_api_url: ApiUrl,
+    pub(crate) enrolment_status: u16,
+    pub(crate) token_refused_status: u16,
+    pub(crate) machine_lifetime: Option<Duration>,
+}
+
+/// What the answer to an enrolment says about where to read from.
+#[derive(Debug, Clone)]
+pub(crate) enum ApiUrl {
+    Own,
+    Other(String),
+    LeftOut,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            lock_out: true,
+            locked_status: 429,
+            poll_minimum: None,
+            repeat_gone: true,
+            unread_is_changed: false,
+            changed_until_read: true,
+            returned_is_changed: true,
+            hide_denied: false,
+            null_fields: true,
+            expiry_in_millis: false,
+            enrolled_api_url: ApiUrl::Own,
+            enrolment_status: 201,
+            token_refused_status: 401,
+            machine_lifetime: Some(Duration::from_secs(3600)),
+        }
+    }
+}
+
+/// # Where the service's behaviour is not published
+///
+/// Each of these is a question that the service's documentation leaves open. A client must be right under both
+/// answers, so both can be had here.
+impl Builder {
+    /// Whether three failed authentications lock the source address out, for 15 minutes of the service's time.
+    /// On by default; `false` answers each failure with 401 for ever. See also [`Emulator::unlock`](crate::Emulator::unlock).
+    pub fn lock_out(mut self, on: bool) -> Self {
+        self.switches.lock_out = on;
+        self
+    }
+
+    /// The status that a locked out address gets: 429 by default, or 401.
+    pub fn locked_out_status(mut self, status: u16) -> Self {
+        self.switches.locked_status = status;
+        self
+    }
+
+    /// The shortest time between two polls of one machine; an earlier poll is refused with 429 and `Retry-After`.
+    /// The service has 10 s; here there is none by default, so that tests need not wait.
+    pub fn poll_minimum(mut self, minimum: impl Into<Option<Duration>>) -> Self {
+        self.switches.poll_minimum = minimum.into();
+        self
+    }
+
+    /// Whether every poll reports a secret that is `deleted` or `access_denied` (`true`, the default), or
+    /// only the first one after it became so.
+    pub fn gone_in_every_poll(mut self, every: bool) -> Self {
+        self.switches.repeat_gone = every;
+        self
+    }
+
+    /// Whether a secret that this machine never read is `changed` in its first poll. By default it is not, and
+    /// changes count from that poll on; `true` reports it at once and until it is read.
+    pub fn unread_is_changed(mut self, changed: bool) -> Self {
+        self.switches.unread_is_changed = changed;
+        self
+    }
+
+    /// Whether every poll reports a `changed` secret until it is read (`true`, the default), or one poll
+    /// alone, so that the loss of that poll's answer loses the change.
+    pub fn changed_until_read(mut self, until_read: bool) -> Self {
+        self.switches.changed_until_read = until_read;
+        self
+    }
+
+    /// Whether a secret that comes back, by a `put` after `delete` or by `allow` after `deny`, is `changed` in the
+    /// next poll (`true`, the default), or left out as if nothing had been.
+    pub fn returned_is_changed(mut self, changed: bool) -> Self {
+        self.switches.returned_is_changed = changed;
+        self
+    }
+
+    /// Whether reading a secret that exists and is not granted is 404, as if it did not exist, instead of
+    /// 403 (the default).
+    pub fn hide_denied(mut self, hide: bool) -> Self {
+        self.switches.hide_denied = hide;
+        self
+    }
+
+    /// Whether `fieldNames` and `projectId` are `null` where there are none (`true`, the default), or left out.
+    pub fn null_fields(mut self, null: bool) -> Self {
+        self.switches.null_fields = null;
+        self
+    }
+
+    /// Whether `expiresAt` counts milliseconds instead of seconds (the default).
+    pub fn expiry_in_milliseconds(mut self, milliseconds: bool) -> Self {
+        self.switches.expiry_in_millis = milliseconds;
+        self
+    }
+
+    /// The `apiUrl` in the answer to an enrolment: that of this emulator unless this is called, another one, or
+    /// none at all.
+    ///
+    /// ```
+    /// use sikkerkey_emulator::Emulator;
+    ///
+    /// Emulator::builder().enrolled_api_url(Some("https://eu.example"));
+    /// Emulator::builder().enrolled_api_url(None);
+    /// ```
+    pub fn enrolled_api_url(mut self, url: Option<&str>) -> Self {
+        self.switches.enrolled_api_url = match url {
+            Some(url) => ApiUrl::Other(url.into()),
+            None => ApiUrl::LeftOut,
+        };
+        self
+    }
+
+    /// The status of a successful enrolment: 201 by default; the service promises a 2xx.
+    pub fn enrolment_status(mut self, status: u16) -> Self {
+        self.switches.enrolment_status = status;
+        self
+    }
+
+    /// The status for an enrolment token that is unknown, expired or spent: 401 by default. Only a 401 counts as a
+    /// failed authentication.
+    pub fn token_refused_status(mut self, status: u16) -> Self {
+        self.switches.token_refused_status = status;
+        self
+    }
+
+    /// How long an enrolled machine lives: an hour by default; `None` is for ever, and no `expiresAt` in the answer.
+    pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.switches.machine_lifetime = lifetime.into();
+        self
+    }
+}

@@ -1,0 +1,98 @@
+//! A secret's value: text, and the names of its fields where it is structured.
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+
+/// What a read hands out. Not `Debug`: it is what must not be printed.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Value {
+    pub(crate) text: String,
+    pub(crate) fields: Option<Vec<String>>,
+}
+
+impl Value {
+    /// A single value.
+    pub(crate) fn single(text: String) -> Self {
+        Self { text, fields: None }
+    }
+
+    /// A JSON object with the fields in the order given.
+    pub(crate) fn structured<K, V>(fields: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<serde_json::Value>,
+    {
+        // Written by hand: serde_json's own map would sort the fields.
+        let mut text = String::from("{");
+        let mut names = Vec::new();
+        for (name, value) in fields {
+            let name = name.into();
+            if !names.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(&serde_json::Value::from(name.as_str()).to_string());
+            text.push_str(": ");
+            text.push_str(&value.into().to_string());
+            names.push(name);
+        }
+        text.push('}');
+        Self {
+            text,
+            fields: Some(names),
+        }
+    }
+
+    /// The text as it stands; structured when it is a JSON object.
+    pub(crate) fn json(text: String) -> Self {
+        let fields = serde_json::from_str::<Names>(&text)
+            .ok()
+            .map(|names| names.0);
+        Self { text, fields }
+    }
+}
+
+/// The keys of a JSON object, in order.
+struct Names(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry::<String, _>()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_keep_their_order_and_kind() {
+        let value =
+            Value::structured([("z", serde_json::json!(1)), ("a\"", serde_json::json!("x"))]);
+        assert_eq!(value.text, r#"{"z": 1, "a\"": "x"}"#);
+        assert_eq!(value.fields, Some(vec!["z".into(), "a\"".into()]));
+        assert!(Value::json(value.text.clone()) == value);
+    }
+
+    #[test]
+    fn only_an_object_has_fields() {
+        for text in ["", "text", "[1]", "1", "null", "{\"a\":"] {
+            assert_eq!(Value::json(text.into()).fields, None, "{text}");
+        }
+        assert_eq!(Value::json("{}".into()).fields, Some(vec![]));
+    }
+}

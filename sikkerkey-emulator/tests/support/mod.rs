@@ -1,0 +1,285 @@
+//! A client of a few lines, on a bare socket: it shares no code with the emulator or with `sikkerkey`.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use sikkerkey_emulator::Emulator;
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
+        self.json()
+    }
+}
+
+/// A machine that signs.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) machine: String,
+    pub(crate) key: SigningKey,
+    pub(crate) port: u16,
+}
+
+/// A request that can be spoiled before it is sent.
+pub(crate) struct Request<'a> {
+    client: &'a Client,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: String,
+    /// What is signed, where it differs from what is sent.
+    pub(crate) signed_path: Option<String>,
+    pub(crate) signed_body: Option<String>,
+    pub(crate) machine: Option<String>,
+    pub(crate) timestamp: Option<String>,
+    pub(crate) nonce: Option<String>,
+    pub(crate) signature: Option<String>,
+    pub(crate) content_type: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn of(vault: &Emulator) -> Self {
+        Self::at(vault.identity_path())
+    }
+
+    pub(crate) fn at(identity: &Path) -> Self {
+        let json: Value = serde_json::from_slice(&std::fs::read(identity).unwrap()).unwrap();
+        let pem = std::fs::read_to_string(json["privateKeyPath"].as_str().unwrap()).unwrap();
+        let port = json["apiUrl"]
+            .as_str()
+            .unwrap()
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let key = SigningKey::from_pkcs8_pem(&pem).unwrap();
+        Self {
+            machine: json["machineId"].as_str().unwrap().into(),
+            key,
+            port,
+        }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Request<'_> {
+        Request {
+            client: self,
+            method: method.into(),
+            path: path.into(),
+            body: body.into(),
+            signed_path: None,
+            signed_body: None,
+            machine: Some(self.machine.clone()),
+            timestamp: Some(now().to_string()),
+            nonce: Some(nonce()),
+            signature: None,
+            content_type: (!body.is_empty()).then(|| "application/json".into()),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, "").send()
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        self.request("POST", path, body).send()
+    }
+
+    #[track_caller]
+    pub(crate) fn value(&self, id: &str) -> String {
+        self.get(&format!("/v1/secret/{id}")).expect(200)["value"]
+            .as_str()
+            .unwrap()
+            .into()
+    }
+
+    /// What one poll says: `sk_a=changed sk_b=deleted`.
+    #[track_caller]
+    pub(crate) fn poll(&self, ids: &[&str]) -> String {
+        let body = serde_json::json!({ "watch": ids }).to_string();
+        let answer = self.post("/v1/secrets/poll", &body).expect(200);
+        let changes = answer["changes"].as_object().unwrap();
+        let said: Vec<_> = changes
+            .iter()
+            .map(|(id, c)| format!("{id}={}", c["status"].as_str().unwrap()))
+            .collect();
+        said.join(" ")
+    }
+}
+
+impl Request<'_> {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nHost: localhost\r\n",
+            self.method, self.path
+        );
+        let mut text = format!(
+            "{}:{}",
+            self.method,
+            self.signed_path.as_ref().unwrap_or(&self.path)
+        );
+        for (name, value) in [
+            ("X-Machine-Id", &self.machine),
+            ("X-Timestamp", &self.timestamp),
+            ("X-Nonce", &self.nonce),
+        ] {
+            let Some(value) = value else { continue };
+            head.push_str(&format!("{name}: {value}\r\n"));
+            if name != "X-Machine-Id" {
+                text.push_str(&format!(":{value}"));
+            }
+        }
+        let digest = Sha256::digest(self.signed_body.as_ref().unwrap_or(&self.body).as_bytes());
+        text.push(':');
+        digest
+            .iter()
+            .for_each(|b| text.push_str(&format!("{b:02x}")));
+        let signature = STANDARD.encode(self.client.key.sign(text.as_bytes()).to_bytes());
+        let signature = self.signature.as_ref().unwrap_or(&signature);
+        if !signature.is_empty() {
+            head.push_str(&format!("X-Signature: {signature}\r\n"));
+        }
+        if let Some(kind) = &self.content_type {
+            head.push_str(&format!("Content-Type: {kind}\r\n"));
+        }
+        if !self.body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+        }
+        format!("{head}\r\n{}", self.body).into_bytes()
+    }
+
+    pub(crate) fn send(&self) -> Answer {
+        let mut wire = connect(self.client.port);
+        wire.write_all(&self.bytes()).unwrap();
+        receive(&mut wire)
+    }
+}
+
+pub(crate) fn connect(port: u16) -> TcpStream {
+    let wire = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    // No test waits for this: it turns a hang into a failure.
+    wire.set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    wire
+}
+
+/// One answer off a connection that stays open.
+pub(crate) fn receive(wire: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        assert_eq!(
+            wire.read(&mut byte).unwrap(),
+            1,
+            "the connection ended within a head"
+        );
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let status = head[9..12].parse().unwrap();
+    let mut answer = Answer {
+        status,
+        head,
+        body: Vec::new(),
+    };
+    let length: usize = answer.header("Content-Length").unwrap().parse().unwrap();
+    answer.body = vec![0; length];
+    wire.read_exact(&mut answer.body).unwrap();
+    answer
+}
+
+/// Everything that comes for these bytes, until the other side closes, and whether that was a reset.
+pub(crate) fn exchange(port: u16, bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut wire = connect(port);
+    wire.write_all(bytes).unwrap();
+    let mut all = Vec::new();
+    let end = wire.read_to_end(&mut all);
+    let reset = end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset);
+    (all, reset)
+}
+
+/// Enrols with this token; the key is new.
+pub(crate) fn enrol(vault: &Emulator, token: &str, more: Value) -> (Answer, SigningKey) {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).unwrap();
+    let key = SigningKey::from_bytes(&seed);
+    let mut body = serde_json::json!({
+        "token": token,
+        "publicKey": STANDARD.encode(key.verifying_key().to_bytes()),
+        "hostname": "host-1",
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    (
+        post_unsigned(
+            vault,
+            &format!("/v1/{}/enroll/register", vault.vault_id()),
+            &body.to_string(),
+        ),
+        key,
+    )
+}
+
+pub(crate) fn post_unsigned(vault: &Emulator, path: &str, body: &str) -> Answer {
+    let mut wire = connect(vault.port());
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
+    wire.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
+        .unwrap();
+    receive(&mut wire)
+}
+
+pub(crate) fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs() as i64
+}
+
+pub(crate) fn nonce() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    STANDARD.encode(bytes)
+}
