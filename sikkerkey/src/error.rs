@@ -11,7 +11,8 @@ const SERVER_TEXT_LIMIT: usize = 200;
 pub enum ErrorKind {
     /// The identity, the key or a setting is missing, unreadable or wrong; no request was sent.
     Configuration,
-    /// The secret's value is not a JSON object, so it has no fields.
+    /// The secret's value is not a JSON object, so it has no fields; or it is not the JSON that
+    /// `get_json` was asked for.
     SecretStructure,
     /// The structured secret has no field of that name; see [`Error::available_fields`].
     FieldNotFound,
@@ -31,7 +32,7 @@ pub enum ErrorKind {
     Unavailable,
     /// No answer at all: the name, the connection, TLS, a timeout, or an answer that was cut off.
     Network,
-    /// Any other status.
+    /// Any other status, a redirect included; without a status, a failure inside the client.
     Api,
     /// The answer came, and is not what the service is documented to send.
     Decode,
@@ -60,6 +61,8 @@ struct Inner {
     status: Option<u16>,
     fields: Vec<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// The server's certificate was refused: somebody answered, and must not be believed.
+    untrusted: bool,
 }
 
 impl Error {
@@ -75,20 +78,24 @@ impl Error {
 
     /// Whether the same call may succeed a little later: 429, 503, or no answer at all.
     ///
-    /// Calls of the client have already been repeated when they return such an error.
+    /// Calls of the client have already been repeated when they return such an error. A server
+    /// whose certificate was refused is [`ErrorKind::Network`] too, and is not retryable.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network
-        )
+        match self.kind() {
+            ErrorKind::RateLimited | ErrorKind::Unavailable => true,
+            ErrorKind::Network => !self.0.untrusted,
+            _ => false,
+        }
     }
 
     /// Whether nobody who could know the answer gave one: no answer at all, or a status with
     /// which a proxy speaks for a service that it cannot reach (502, 503, 504, 520 to 527, 530).
+    ///
+    /// False for a certificate that was refused: that may be an attacker, not an outage.
     pub fn is_unavailable(&self) -> bool {
         match self.0.status {
             Some(status) => matches!(status, 502..=504 | 520..=527 | 530),
-            None => self.kind() == ErrorKind::Network,
+            None => self.kind() == ErrorKind::Network && !self.0.untrusted,
         }
     }
 
@@ -105,6 +112,7 @@ impl Error {
             status: None,
             fields: Vec::new(),
             source: None,
+            untrusted: false,
         }))
     }
 
@@ -123,6 +131,16 @@ impl Error {
 
     pub(crate) fn with_fields(self, fields: Vec<String>) -> Self {
         self.with(|inner| inner.fields = fields)
+    }
+
+    /// The same error with a clause in front that says what it made fail.
+    pub(crate) fn prefixed(self, clause: &str) -> Self {
+        self.with(|inner| inner.message = format!("{clause}: {}", inner.message))
+    }
+
+    /// Marks a refused certificate: not retried, and nothing falls back because of it.
+    pub(crate) fn untrusted(self) -> Self {
+        self.with(|inner| inner.untrusted = true)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -162,10 +180,10 @@ impl StdError for Error {
     }
 }
 
-/// What a server said, fit for one line of a terminal or a log: control characters become spaces,
-/// runs of them one, and the text ends after 200 characters.
+/// What a server said, fit for one line of a terminal or a log: characters that control it or
+/// turn its direction become spaces, runs of them one, and the text ends after 200 characters.
 pub(crate) fn clean_server_text(text: &str) -> String {
-    let spaced = text.replace(|c: char| c.is_control(), " ");
+    let spaced = text.replace(|c: char| c.is_control() || reorders(c), " ");
     let mut line = String::new();
     for word in spaced.split_whitespace() {
         if !line.is_empty() {
@@ -177,4 +195,53 @@ pub(crate) fn clean_server_text(text: &str) -> String {
         }
     }
     line
+}
+
+/// Unicode's marks of direction, with which a line can be made to read as another one.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_text_is_one_short_line() {
+        assert_eq!(
+            clean_server_text(" no\n\r\tsuch \u{1b}[31msecret "),
+            "no such [31msecret"
+        );
+        assert_eq!(clean_server_text("a\u{202e}b"), "a b");
+        assert_eq!(clean_server_text(&"x".repeat(500)).chars().count(), 201);
+        assert_eq!(clean_server_text(&"é ".repeat(500)).chars().count(), 201);
+    }
+
+    #[test]
+    fn unavailable_is_what_nobody_answered() {
+        for (status, unavailable) in [
+            (401, false),
+            (403, false),
+            (404, false),
+            (409, false),
+            (429, false),
+            (500, false),
+            (501, false),
+            (502, true),
+            (503, true),
+            (504, true),
+            (519, false),
+            (520, true),
+            (527, true),
+            (528, false),
+            (530, true),
+        ] {
+            let error = Error::new(ErrorKind::Api, "x").with_status(status);
+            assert_eq!(error.is_unavailable(), unavailable, "{status}");
+        }
+        let silent = Error::new(ErrorKind::Network, "x");
+        assert!(silent.is_unavailable() && silent.is_retryable());
+        let untrusted = silent.untrusted();
+        assert!(!untrusted.is_unavailable() && !untrusted.is_retryable());
+    }
 }

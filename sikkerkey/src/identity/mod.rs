@@ -1,0 +1,53 @@
+//! Who this machine is: which identity is used, what its files say, and whether they may be
+//! trusted.
+
+mod environment;
+mod files;
+mod find;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use environment::Environment;
+pub(crate) use files::load;
+pub(crate) use find::{Choice, find, list_vaults, normal_vault_id};
+
+use crate::api_url::ApiUrl;
+use crate::signing::Signer;
+
+/// A machine of one vault, with its key.
+pub(crate) struct Identity {
+    pub(crate) vault_id: String,
+    pub(crate) machine_id: String,
+    pub(crate) machine_name: String,
+    pub(crate) api_url: ApiUrl,
+    pub(crate) signer: Signer,
+    pub(crate) origin: Origin,
+}
+
+/// Where an identity lives.
+pub(crate) enum Origin {
+    /// In this `identity.json`.
+    Disk(
+        #[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache's place"))] PathBuf,
+    ),
+    /// In this process alone.
+    Memory {
+        /// When the service will refuse it, in seconds since 1970.
+        expires_at: Option<i64>,
+        /// The same moment on the monotonic clock, which no wrong date confuses.
+        expires_monotonic: Option<Duration>,
+    },
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("vault_id", &self.vault_id)
+            .field("machine_id", &self.machine_id)
+            .field("machine_name", &self.machine_name)
+            .field("api_url", &self.api_url.as_str())
+            .finish_non_exhaustive()
+    }
+}

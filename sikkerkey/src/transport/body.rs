@@ -1,0 +1,100 @@
+//! A buffer for what was read: bounded, and wiped, also where it had to grow.
+
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+const FIRST: usize = 4 * 1024;
+
+/// Bytes in memory that is wiped. A `Vec` that grows by itself leaves its old memory as it was.
+#[derive(Default)]
+pub(super) struct WipedBuffer(Zeroizing<Vec<u8>>);
+
+impl WipedBuffer {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        WipedBuffer(Zeroizing::new(Vec::with_capacity(bytes)))
+    }
+
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn into_inner(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+
+    /// Reads once, at most `most` bytes; returns how many, 0 at the end of the stream.
+    pub(super) fn read_once(&mut self, from: &mut impl Read, most: usize) -> io::Result<usize> {
+        let start = self.0.len();
+        let most = most.min(16 * 1024);
+        self.reserve(most);
+        self.0.resize(start + most, 0);
+        let read = loop {
+            match from.read(&mut self.0[start..]) {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.0.truncate(start + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    fn reserve(&mut self, more: usize) {
+        let needed = self.0.len() + more;
+        if needed > self.0.capacity() {
+            let mut grown = Vec::with_capacity(needed.max(2 * self.0.capacity()).max(FIRST));
+            grown.extend_from_slice(&self.0);
+            self.0 = Zeroizing::new(grown);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+    use super::*;
+
+    #[test]
+    fn it_grows_and_keeps_what_it_has() {
+        let bytes: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
+        let mut buffer = WipedBuffer::default();
+        for part in bytes.chunks(777) {
+            buffer.extend(part);
+        }
+        assert_eq!(buffer.bytes(), bytes);
+
+        let mut buffer = WipedBuffer::with_capacity(10);
+        let mut from = bytes.as_slice();
+        while buffer.read_once(&mut from, 5_000).unwrap() > 0 {}
+        assert_eq!(buffer.len(), bytes.len());
+        assert_eq!(*buffer.into_inner(), bytes);
+    }
+
+    #[test]
+    fn a_failed_read_adds_nothing() {
+        struct Fails;
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+        let mut buffer = WipedBuffer::default();
+        buffer.extend(b"ab");
+        assert!(buffer.read_once(&mut Fails, 10).is_err());
+        assert_eq!(buffer.bytes(), b"ab");
+    }
+}
