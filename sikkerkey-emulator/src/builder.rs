@@ -121,7 +121,7 @@ impl Builder {
         self.change(move |vault| vault.put(&id, value))
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Vault) + Send + 'static) -> Self {
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Vault) + Send + 'static) -> Self {
         self.changes.push(Box::new(change));
         self
     }

@@ -33,12 +33,14 @@
 //! - [`Recorded`]: what was asked, to look at and to wait for.
 //! - [`Token`]: what an enrolment token allows.
 //! - [`Certificate`]: TLS, right or wrong.
+//! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
 
 mod builder;
 mod clock;
 mod emulator;
 mod error;
 mod fault;
+mod file;
 mod gate;
 mod http;
 mod identity;
@@ -55,6 +57,7 @@ pub use builder::Builder;
 pub use emulator::Emulator;
 pub use error::Error;
 pub use fault::{Fault, Reply};
+pub use file::{Edit, FileError, SecretsFile};
 pub use recorded::Recorded;
 pub use tls::Certificate;
 pub use vault::Token;

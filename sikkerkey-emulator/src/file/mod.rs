@@ -1,0 +1,214 @@
+//! A file of secrets, and its edits as rotations.
+
+mod parse;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::vault::{Value, Vault};
+use crate::{Builder, Emulator};
+use parse::parse;
+
+/// A TOML file of secrets that an [`Emulator`] serves.
+///
+/// ```toml
+/// sk_stripe_key = "sk-live-1"               # a secret with one value
+///
+/// [sk_db_prod]                              # a secret with fields
+/// name = "DB creds"                         # its display name; its id without this
+/// project = "proj_x"
+/// fields = { host = "db.example", port = 5432, password = "hunter2" }
+///
+/// [sk_sentry]
+/// value = "https://key@sentry.example/1"
+/// denied = true                             # it exists, and no machine may read it
+///
+/// [sk_flags]
+/// json = '{"beta": [1, 2]}'                 # this text, byte for byte
+/// ```
+///
+/// A key is `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`.
+pub struct SecretsFile {
+    path: PathBuf,
+    entries: Vec<(String, Entry)>,
+    /// The content that was looked at last, right or wrong.
+    seen: Result<Vec<u8>, io::ErrorKind>,
+    /// Other content, seen once: an editor may still be writing.
+    unsettled: Option<Result<Vec<u8>, io::ErrorKind>>,
+}
+
+/// One secret as the file has it.
+#[derive(Clone, PartialEq)]
+struct Entry {
+    value: Value,
+    name: Option<String>,
+    project: Option<String>,
+    denied: bool,
+}
+
+/// What an edit of the file did: ids, in the file's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Edit {
+    /// Secrets that were not there before, or came back.
+    pub added: Vec<String>,
+    /// Secrets with another value.
+    pub rotated: Vec<String>,
+    /// Secrets with another name, project or grant alone.
+    pub described: Vec<String>,
+    /// Secrets that are gone from the file, in order of their ids.
+    pub deleted: Vec<String>,
+}
+
+impl Edit {
+    /// Whether the edit changed nothing that is served: a comment, a blank line.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is wrong with a file of secrets. It names places and ids, never a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file is not TOML, or not as [`SecretsFile`] says.
+    #[error("{}:{line}:{column}: {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+}
+
+impl SecretsFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] where it cannot be read or is malformed.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, FileError> {
+        let path = path.into();
+        let bytes = fs::read(&path).map_err(|source| FileError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let entries = parse(&path, &bytes)?;
+        Ok(Self {
+            path,
+            entries,
+            seen: Ok(bytes),
+            unsettled: None,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many secrets it has.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has no secrets.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes an edit of the file into the vault, all of it in one instant. To be called every few hundred milliseconds: an
+    /// edit counts when two calls in a row see the same content, so that half of a file is not served.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] where the edit is broken: once, and the last good content stays.
+    pub fn reload(&mut self, emulator: &Emulator) -> Result<Option<Edit>, FileError> {
+        let read = fs::read(&self.path);
+        let found = read.as_ref().map(Vec::clone).map_err(io::Error::kind);
+        if found == self.seen {
+            self.unsettled = None;
+            return Ok(None);
+        }
+        if self.unsettled.as_ref() != Some(&found) {
+            self.unsettled = Some(found);
+            return Ok(None);
+        }
+        self.unsettled = None;
+        self.seen = found;
+        let bytes = read.map_err(|source| FileError::Read {
+            path: self.path.clone(),
+            source,
+        })?;
+        let entries = parse(&self.path, &bytes)?;
+        let edit = emulator.vault(|vault| apply(vault, &self.entries, &entries));
+        self.entries = entries;
+        Ok((!edit.is_empty()).then_some(edit))
+    }
+}
+
+impl Builder {
+    /// The secrets of a file, as they are now. [`SecretsFile::reload`] takes its edits.
+    pub fn file(self, file: &SecretsFile) -> Self {
+        let entries = file.entries.clone();
+        self.change(move |vault| {
+            apply(vault, &[], &entries);
+        })
+    }
+}
+
+/// Makes the vault hold `new` where it held `old`.
+fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) -> Edit {
+    let mut edit = Edit::default();
+    let mut gone: HashMap<&str, &Entry> =
+        old.iter().map(|(id, entry)| (id.as_str(), entry)).collect();
+    for (id, entry) in new {
+        let before = gone.remove(id.as_str());
+        match before {
+            None => edit.added.push(id.clone()),
+            Some(before) if before.value != entry.value => edit.rotated.push(id.clone()),
+            Some(before) if before != entry => edit.described.push(id.clone()),
+            Some(_) => continue,
+        }
+        if before.is_none_or(|before| before.value != entry.value) {
+            vault.put(id, entry.value.clone());
+        }
+        vault.describe(id, |secret| {
+            secret.name = entry.name.as_ref().unwrap_or(id).clone();
+            secret.project.clone_from(&entry.project);
+        });
+        if entry.denied {
+            vault.deny(id)
+        } else {
+            vault.allow(id)
+        }
+    }
+    edit.deleted = gone.into_keys().map(str::to_owned).collect();
+    edit.deleted.sort();
+    edit.deleted.iter().for_each(|id| vault.delete(id));
+    edit
+}
+
+impl std::fmt::Debug for SecretsFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ids: Vec<_> = self.entries.iter().map(|(id, _)| id).collect();
+        f.debug_struct("SecretsFile")
+            .field("path", &self.path)
+            .field("ids", &ids)
+            .finish_non_exhaustive()
+    }
+}

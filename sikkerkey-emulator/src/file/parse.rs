@@ -1,0 +1,302 @@
+//! The file's text to its secrets, with the place of every mistake.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Entry, FileError};
+use crate::vault::Value;
+
+/// A mistake and where it is; it never quotes what stands there.
+struct Mistake(Range<usize>, String);
+
+type Span = Range<usize>;
+
+/// The secrets of a file, in order.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, FileError> {
+    let at = |text: &str, span: &Span, reason: String| {
+        let before = text.get(..span.start.min(text.len())).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
+        FileError::Content {
+            path: path.to_owned(),
+            line,
+            column,
+            reason,
+        }
+    };
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let good = std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default();
+        at(
+            good,
+            &(good.len()..good.len()),
+            "the file is not UTF-8".into(),
+        )
+    })?;
+    // Its Display quotes the line, which may hold a value; its message is a fixed text.
+    let table = DeTable::parse(text).map_err(|e| {
+        at(
+            text,
+            &e.span().unwrap_or_default(),
+            format!("this is no TOML: {}", e.message()),
+        )
+    })?;
+    let mut entries = Vec::new();
+    for (id, value) in table.get_ref() {
+        let named = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let id_text = id.get_ref().as_ref();
+        if id_text.is_empty() || !id_text.bytes().all(named) {
+            let reason = "a secret's id has letters, digits, '-' and '_' only".to_owned();
+            return Err(at(text, &id.span(), reason));
+        }
+        match entry(id.span(), value.span(), value.get_ref()) {
+            Ok(entry) => entries.push((id_text.to_owned(), entry)),
+            Err(Mistake(span, reason)) => {
+                return Err(at(text, &span, format!("{id_text}: {reason}")));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
+    let table = match value {
+        DeValue::String(text) => {
+            return Ok(Entry {
+                value: Value::single(text.to_string()),
+                name: None,
+                project: None,
+                denied: false,
+            });
+        }
+        DeValue::Table(table) => table,
+        _ => {
+            return Err(Mistake(
+                at,
+                "a secret is a string or a table; put the value in quotes".into(),
+            ));
+        }
+    };
+    let mut found = Vec::new();
+    let (mut name, mut project, mut denied) = (None, None, false);
+    for (key, value) in table {
+        let (span, value) = (value.span(), value.get_ref());
+        match key.get_ref().as_ref() {
+            "value" => found.push(Value::single(string(span, "value", value)?)),
+            "json" => {
+                let text = string(span.clone(), "json", value)?;
+                // serde_json's own text may quote the value.
+                serde_json::from_str::<serde::de::IgnoredAny>(&text)
+                    .map_err(|_| Mistake(span, "json is not valid JSON".into()))?;
+                found.push(Value::json(text));
+            }
+            "fields" => {
+                let DeValue::Table(fields) = value else {
+                    return Err(Mistake(
+                        span,
+                        "fields must be a table: { host = \"…\", port = 5432 }".into(),
+                    ));
+                };
+                let fields = fields
+                    .iter()
+                    .map(|(k, v)| Ok((k.get_ref().to_string(), json(v.span(), v.get_ref())?)));
+                found.push(Value::structured(
+                    fields.collect::<Result<Vec<_>, Mistake>>()?,
+                ));
+            }
+            "name" => name = Some(string(span, "name", value)?),
+            "project" => project = Some(string(span, "project", value)?),
+            "denied" => match value {
+                DeValue::Boolean(is) => denied = *is,
+                _ => return Err(Mistake(span, "denied must be true or false".into())),
+            },
+            _ => {
+                let reason =
+                    "unknown key; a secret has value, fields or json, and name, project, denied"
+                        .into();
+                return Err(Mistake(key.span(), reason));
+            }
+        }
+    }
+    match <[Value; 1]>::try_from(found) {
+        Ok([value]) => Ok(Entry {
+            value,
+            name,
+            project,
+            denied,
+        }),
+        Err(found) if found.is_empty() => Err(Mistake(
+            id,
+            "one of value, fields and json is missing".into(),
+        )),
+        Err(_) => Err(Mistake(id, "only one of value, fields and json".into())),
+    }
+}
+
+fn string(at: Span, key: &str, value: &DeValue<'_>) -> Result<String, Mistake> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        _ => Err(Mistake(
+            at,
+            format!("{key} must be a string; put it in quotes"),
+        )),
+    }
+}
+
+/// A field's value as the JSON of the same kind.
+fn json(at: Span, value: &DeValue<'_>) -> Result<serde_json::Value, Mistake> {
+    Ok(match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Boolean(is) => (*is).into(),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.into(),
+            Err(_) => return Err(Mistake(at, "this number does not fit 64 bits".into())),
+        },
+        DeValue::Float(number) => match number.as_str().parse::<f64>() {
+            Ok(number) if number.is_finite() => number.into(),
+            _ => return Err(Mistake(at, "JSON has no such number".into())),
+        },
+        DeValue::Datetime(moment) => moment.to_string().into(),
+        DeValue::Array(items) => items
+            .iter()
+            .map(|v| json(v.span(), v.get_ref()))
+            .collect::<Result<Vec<_>, _>>()?
+            .into(),
+        DeValue::Table(table) => {
+            let fields = table
+                .iter()
+                .map(|(k, v)| Ok((k.get_ref().to_string(), json(v.span(), v.get_ref())?)));
+            serde_json::Value::Object(fields.collect::<Result<_, Mistake>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(String, Entry)>, String> {
+        parse(Path::new("s.toml"), text.as_bytes()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        let text = r#"
+            sk_bare = "one"
+            [sk_db]
+            name = "DB creds"
+            project = "proj_x"
+            fields = { z = "db", port = 5432, tls = true, ratio = 0.5, list = [1, "a"], at = 2026-01-01, hex = 0xff }
+            [sk_value]
+            value = "two"
+            denied = true
+            [sk_json]
+            json = '{ "b": 1, "a": 2 }'
+        "#;
+        let entries = read(text).unwrap();
+        let texts: Vec<_> = entries
+            .iter()
+            .map(|(id, e)| format!("{id} {}", e.value.text))
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "sk_bare one",
+                r#"sk_db {"z": "db", "port": 5432, "tls": true, "ratio": 0.5, "list": [1,"a"], "at": "2026-01-01", "hex": 255}"#,
+                "sk_value two",
+                r#"sk_json { "b": 1, "a": 2 }"#,
+            ]
+        );
+        assert_eq!(entries[1].1.name.as_deref(), Some("DB creds"));
+        assert_eq!(entries[1].1.project.as_deref(), Some("proj_x"));
+        assert_eq!(
+            entries[3].1.value.fields,
+            Some(vec!["b".into(), "a".into()])
+        );
+        assert!(entries[2].1.denied && !entries[1].1.denied);
+        assert!(read("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn each_mistake_has_a_place_and_no_value() {
+        let table = [
+            (
+                "sk_a = canary",
+                "s.toml:1:8: this is no TOML: string values must be quoted, expected literal string",
+            ),
+            (
+                "sk_a = \"canary",
+                "s.toml:1:15: this is no TOML: invalid basic string, expected `\"`",
+            ),
+            (
+                "sk_a = \"canary\"\nsk_a = \"canary\"",
+                "s.toml:2:1: this is no TOML: duplicate key",
+            ),
+            (
+                "sk_b = \"x\"\n\nsk_a = 123456",
+                "s.toml:3:8: sk_a: a secret is a string or a table; put the value in quotes",
+            ),
+            (
+                "\"sk/a\" = \"canary\"",
+                "s.toml:1:1: a secret's id has letters, digits, '-' and '_' only",
+            ),
+            (
+                "\"\" = \"canary\"",
+                "s.toml:1:1: a secret's id has letters, digits, '-' and '_' only",
+            ),
+            (
+                "[sk_a]",
+                "s.toml:1:2: sk_a: one of value, fields and json is missing",
+            ),
+            (
+                "[sk_a]\nvalue = \"canary\"\njson = '1'",
+                "s.toml:1:2: sk_a: only one of value, fields and json",
+            ),
+            (
+                "[sk_a]\nvalue = 7",
+                "s.toml:2:9: sk_a: value must be a string; put it in quotes",
+            ),
+            (
+                "[sk_a]\njson = 'canary'",
+                "s.toml:2:8: sk_a: json is not valid JSON",
+            ),
+            (
+                "[sk_a]\nfields = 'canary'",
+                "s.toml:2:10: sk_a: fields must be a table: { host = \"…\", port = 5432 }",
+            ),
+            (
+                "[sk_a]\nfields = { a = inf }",
+                "s.toml:2:16: sk_a: JSON has no such number",
+            ),
+            (
+                "[sk_a]\nfields = { a = 99999999999999999999 }",
+                "s.toml:2:16: sk_a: this number does not fit 64 bits",
+            ),
+            (
+                "[sk_a]\nvalue = ''\ndenied = 'canary'",
+                "s.toml:3:10: sk_a: denied must be true or false",
+            ),
+            (
+                "[sk_a]\nvalue = ''\nnames = 'canary'",
+                "s.toml:3:1: sk_a: unknown key; a secret has value, fields or json, and name, project, denied",
+            ),
+        ];
+        for (text, expected) in table {
+            let found = read(text).err().unwrap_or_default();
+            assert_eq!(found, expected, "{text}");
+            assert!(!found.contains("canary"));
+        }
+        let found = parse(Path::new("s.toml"), b"a = \"\"\nb\xff")
+            .err()
+            .map(|e| e.to_string());
+        assert_eq!(found.as_deref(), Some("s.toml:2:2: the file is not UTF-8"));
+    }
+}

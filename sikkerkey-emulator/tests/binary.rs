@@ -1,0 +1,133 @@
+//! The program: what it prints, what it serves, and how it fails.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use support::Client;
+
+/// Ends with the test, however that goes.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_sikkerkey-emulator"))
+}
+
+#[test]
+fn a_file_is_served_and_its_edits_are_rotations() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.toml");
+    fs::write(&file, "sk_a = 'first'\n").unwrap();
+    let mut command = program();
+    command.arg(&file).args([
+        "--home".as_ref(),
+        folder.path().join("it's home").as_os_str(),
+    ]);
+    command
+        .args(["--enroll", "--log"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut out = BufReader::new(running.0.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut errors = BufReader::new(running.0.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut export = |name: &str| {
+        let line = out.find(|line| line.starts_with("export ")).unwrap();
+        line.strip_prefix(&format!("export {name}="))
+            .unwrap()
+            .replace(r"'\''", "'")
+            .trim_matches('\'')
+            .to_owned()
+    };
+    let identity = export("SIKKERKEY_IDENTITY");
+    assert!(export("SIKKERKEY_API_URL").starts_with("http://localhost:"));
+    assert_eq!(export("SIKKERKEY_VAULT_ID"), "vault_emulator");
+    assert!(!export("SIKKERKEY_ENROLLMENT_TOKEN").is_empty());
+
+    let client = Client::at(Path::new(&identity));
+    assert_eq!(client.value("sk_a"), "first");
+    assert_eq!(out.next().unwrap(), "200 GET /v1/secret/sk_a");
+    fs::write(&file, "sk_a = 'second'\nsk_b = 'new'\n").unwrap();
+    assert_eq!(
+        [out.next().unwrap(), out.next().unwrap()],
+        ["rotated: sk_a", "added: sk_b"]
+    );
+    assert_eq!(client.value("sk_a"), "second");
+    fs::write(&file, "sk_a = 'third\n").unwrap();
+    let error = errors.next().unwrap();
+    assert!(
+        error.contains("secrets.toml:1:14: ") && !error.contains("third"),
+        "{error}"
+    );
+    assert_eq!(errors.next().unwrap(), "the last good content stays");
+    assert_eq!(client.value("sk_a"), "second");
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.toml");
+    fs::write(&broken, "sk_a = canary").unwrap();
+    let table: [(&[&str], &str); 7] = [
+        (
+            &[],
+            "error: a file of secrets is missing; --help shows what there is",
+        ),
+        (
+            &["a.toml", "b.toml"],
+            "error: only one file of secrets can be served; --help shows what there is",
+        ),
+        (
+            &["--nonsense"],
+            "error: unknown option --nonsense; --help shows what there is",
+        ),
+        (
+            &["--port"],
+            "error: --port wants a value; --help shows what there is",
+        ),
+        (
+            &["--port", "99999"],
+            "error: --port wants a number up to 65535; --help shows what there is",
+        ),
+        (
+            &["/nowhere/s.toml"],
+            "error: cannot read /nowhere/s.toml: No such file or directory (os error 2)",
+        ),
+        (
+            &[broken.to_str().unwrap()],
+            "broken.toml:1:8: this is no TOML: string values must be quoted, expected literal string",
+        ),
+    ];
+    for (arguments, expected) in table {
+        let output = program().args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty());
+        assert!(error.trim_end().ends_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for (argument, start) in [
+        ("--help", "The SikkerKey service on this machine"),
+        ("--version", "sikkerkey-emulator "),
+    ] {
+        let output = program().arg(argument).output().unwrap();
+        assert!(output.status.success() && output.stdout.starts_with(start.as_bytes()));
+    }
+}

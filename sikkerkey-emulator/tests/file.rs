@@ -1,0 +1,141 @@
+//! A file of secrets whose edits are rotations.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use sikkerkey_emulator::{Edit, Emulator, FileError, SecretsFile};
+use support::Client;
+
+struct Served {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    file: SecretsFile,
+    vault: Emulator,
+    client: Client,
+}
+
+fn serve(text: &str) -> Served {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secrets.toml");
+    fs::write(&path, text).unwrap();
+    let file = SecretsFile::open(&path).unwrap();
+    let vault = Emulator::builder().file(&file).start().unwrap();
+    let client = Client::of(&vault);
+    Served {
+        _folder: folder,
+        path,
+        file,
+        vault,
+        client,
+    }
+}
+
+impl Served {
+    /// What an edit does once its content has settled.
+    fn edit(&mut self, text: &str) -> Result<Option<Edit>, FileError> {
+        fs::write(&self.path, text).unwrap();
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<Option<Edit>, FileError> {
+        assert!(
+            self.file.reload(&self.vault).unwrap().is_none(),
+            "seen once is not settled"
+        );
+        self.file.reload(&self.vault)
+    }
+}
+
+#[test]
+fn an_edit_is_a_rotation() {
+    let mut served = serve("sk_a = '1'\nsk_b = '1'\nsk_c = '1'\n[sk_d]\nfields = { x = '1' }");
+    assert_eq!(served.file.len(), 4);
+    assert_eq!(served.client.value("sk_d"), r#"{"x": "1"}"#);
+    for id in ["sk_a", "sk_b", "sk_c"] {
+        served.client.value(id);
+    }
+    let edit = served
+        .edit("sk_a = '2'\nsk_b = '1'\nsk_new = '1'\n[sk_d]\nname = 'D'\nfields = { x = '1' }")
+        .unwrap()
+        .unwrap();
+    assert_eq!(edit.rotated, ["sk_a"]);
+    assert_eq!(edit.added, ["sk_new"]);
+    assert_eq!(edit.described, ["sk_d"]);
+    assert_eq!(edit.deleted, ["sk_c"]);
+    assert_eq!(
+        served.client.poll(&["sk_a", "sk_b", "sk_c", "sk_d"]),
+        "sk_a=changed sk_c=deleted"
+    );
+    assert_eq!(served.client.value("sk_a"), "2");
+    assert_eq!(
+        served.client.get("/v1/secrets").expect(200)["secrets"][2]["name"],
+        "D"
+    );
+    assert!(served.file.reload(&served.vault).unwrap().is_none());
+}
+
+#[test]
+fn a_grant_can_be_withdrawn_and_given_back() {
+    let mut served = serve("sk_a = '1'");
+    let edit = served
+        .edit("[sk_a]\nvalue = '1'\ndenied = true")
+        .unwrap()
+        .unwrap();
+    assert_eq!(edit.described, ["sk_a"]);
+    assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
+    served.edit("sk_a = '1'").unwrap().unwrap();
+    assert_eq!(served.client.value("sk_a"), "1");
+}
+
+#[test]
+fn a_broken_edit_is_told_once_and_changes_nothing() {
+    let mut served = serve("sk_a = '1'");
+    let error = served
+        .edit("sk_a = '2'\nsk_b = canary")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("secrets.toml:2:8: ") && !error.contains("canary"),
+        "{error}"
+    );
+    assert!(served.file.reload(&served.vault).unwrap().is_none());
+    assert_eq!(served.client.value("sk_a"), "1");
+    fs::remove_file(&served.path).unwrap();
+    assert!(matches!(served.settle(), Err(FileError::Read { .. })));
+    assert!(served.file.reload(&served.vault).unwrap().is_none());
+    assert_eq!(served.client.value("sk_a"), "1");
+    assert_eq!(
+        served.edit("sk_a = '2'").unwrap().unwrap().rotated,
+        ["sk_a"]
+    );
+}
+
+#[test]
+fn what_is_still_being_written_is_not_served() {
+    let mut served = serve("sk_a = '1'\nsk_b = '1'");
+    fs::write(&served.path, "sk_a = '2'\n").unwrap();
+    assert!(served.file.reload(&served.vault).unwrap().is_none());
+    let edit = served.edit("sk_a = '2'\nsk_b = '2'").unwrap().unwrap();
+    assert_eq!((edit.rotated.len(), edit.deleted.len()), (2, 0));
+}
+
+#[test]
+fn a_comment_is_no_edit() {
+    let mut served = serve("sk_a = '1'");
+    assert!(served.edit("# why\nsk_a = '1'").unwrap().is_none());
+    assert_eq!(served.client.poll(&["sk_a"]), "");
+}
+
+#[test]
+fn debug_shows_no_value() {
+    let served = serve("sk_a = 'canary'");
+    let shown = format!("{:?}", served.file);
+    assert!(shown.contains("sk_a") && !shown.contains("canary"));
+    assert!(matches!(
+        SecretsFile::open("/nowhere/s.toml"),
+        Err(FileError::Read { .. })
+    ));
+}

@@ -1,0 +1,163 @@
+//! Each open question of the service's behaviour, under both answers.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use sikkerkey_emulator::{Builder, Emulator};
+use support::{Client, enrol};
+
+fn start(setting: impl FnOnce(Builder) -> Builder) -> (Emulator, Client) {
+    let vault = setting(Emulator::builder().secret("sk_a", "1").secret("sk_b", "1"))
+        .start()
+        .unwrap();
+    let client = Client::of(&vault);
+    (vault, client)
+}
+
+#[test]
+fn what_is_gone_is_told_in_every_poll_or_once() {
+    for (every, again) in [(true, "sk_a=deleted sk_b=access_denied"), (false, "")] {
+        let (vault, client) = start(|b| b.gone_in_every_poll(every));
+        vault.delete("sk_a");
+        vault.deny("sk_b");
+        assert_eq!(
+            client.poll(&["sk_a", "sk_b"]),
+            "sk_a=deleted sk_b=access_denied"
+        );
+        assert_eq!(client.poll(&["sk_a", "sk_b"]), again);
+        // It is news again when it happens again.
+        vault.allow("sk_b");
+        client.value("sk_b");
+        vault.deny("sk_b");
+        assert_eq!(client.poll(&["sk_b"]), "sk_b=access_denied");
+    }
+}
+
+#[test]
+fn a_secret_that_was_never_read_is_changed_or_not() {
+    let (vault, client) = start(|b| b);
+    assert_eq!(client.poll(&["sk_a"]), "");
+    vault.put("sk_a", "2");
+    assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
+
+    let (_vault, client) = start(|b| b.unread_is_changed(true));
+    assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
+    assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
+    client.value("sk_a");
+    assert_eq!(client.poll(&["sk_a"]), "");
+}
+
+#[test]
+fn a_change_is_told_until_it_is_read_or_once() {
+    for (until_read, again) in [(true, "sk_a=changed"), (false, "")] {
+        let (vault, client) = start(|b| b.changed_until_read(until_read));
+        client.value("sk_a");
+        vault.put("sk_a", "2");
+        assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
+        assert_eq!(client.poll(&["sk_a"]), again);
+        vault.put("sk_a", "3");
+        assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
+    }
+}
+
+#[test]
+fn what_comes_back_is_changed_or_left_out() {
+    for (changed, said) in [(true, "sk_a=changed sk_b=changed"), (false, "")] {
+        let (vault, client) = start(|b| b.returned_is_changed(changed));
+        client.value("sk_a");
+        client.value("sk_b");
+        vault.delete("sk_a");
+        vault.deny("sk_b");
+        client.poll(&["sk_a", "sk_b"]);
+        vault.put("sk_a", "2");
+        vault.allow("sk_b");
+        assert_eq!(client.poll(&["sk_a", "sk_b"]), said);
+    }
+}
+
+#[test]
+fn a_secret_without_a_grant_is_denied_or_hidden() {
+    for (hide, status) in [(false, 403), (true, 404)] {
+        let (vault, client) = start(|b| b.hide_denied(hide));
+        vault.deny("sk_a");
+        assert_eq!(client.get("/v1/secret/sk_a").status, status);
+    }
+}
+
+#[test]
+fn what_a_secret_has_not_is_null_or_left_out() {
+    let (_vault, client) = start(|b| b.null_fields(false));
+    assert_eq!(
+        client.get("/v1/secrets").expect(200)["secrets"][0],
+        json!({ "id": "sk_a", "name": "sk_a" })
+    );
+    let (_vault, client) = start(|b| b);
+    let item = &client.get("/v1/secrets").expect(200)["secrets"][0];
+    assert_eq!(
+        item,
+        &json!({ "id": "sk_a", "name": "sk_a", "fieldNames": null, "projectId": null })
+    );
+}
+
+#[test]
+fn polls_may_have_to_wait() {
+    let (vault, client) = start(|b| b.poll_minimum(Duration::from_secs(10)));
+    client.poll(&["sk_a"]);
+    vault.put("sk_a", "2");
+    let early = client.post("/v1/secrets/poll", r#"{"watch":["sk_a"]}"#);
+    assert_eq!(
+        (early.status, early.header("Retry-After")),
+        (429, Some("10"))
+    );
+    vault.advance(Duration::from_secs(10));
+    assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
+}
+
+#[test]
+fn an_enrolment_answers_in_different_forms() {
+    let answer = |setting: fn(Builder) -> Builder| {
+        let (vault, _) = start(setting);
+        let token = vault.enrollment_token(1, Duration::from_secs(60));
+        enrol(&vault, &token, json!({})).0
+    };
+    let seconds = answer(|b| b).expect(201)["expiresAt"].as_i64().unwrap();
+    assert!(seconds < 1_000_000_000_000);
+    let millis = answer(|b| b.expiry_in_milliseconds(true)).expect(201)["expiresAt"]
+        .as_i64()
+        .unwrap();
+    assert!(millis > 1_000_000_000_000);
+    assert!(
+        answer(|b| b.machine_lifetime(None))
+            .expect(201)
+            .get("expiresAt")
+            .is_none()
+    );
+    assert!(
+        answer(|b| b.enrolled_api_url(None))
+            .expect(201)
+            .get("apiUrl")
+            .is_none()
+    );
+    assert_eq!(
+        answer(|b| b.enrolled_api_url(Some("https://eu"))).expect(201)["apiUrl"],
+        "https://eu"
+    );
+    assert_eq!(answer(|b| b.enrolment_status(200)).status, 200);
+
+    let (vault, _) = start(|b| b.token_refused_status(403));
+    assert_eq!(enrol(&vault, "nonsense", json!({})).0.status, 403);
+}
+
+#[test]
+fn every_answer_can_have_a_header_more() {
+    let (_vault, client) = start(|b| b.header("Age", "5").header("Date", "nonsense"));
+    let answer = client.get("/v1/secrets");
+    assert_eq!(
+        (answer.header("Age"), answer.header("Date")),
+        (Some("5"), Some("nonsense"))
+    );
+    assert_eq!(answer.head.matches("Date:").count(), 1);
+}

@@ -1,0 +1,100 @@
+//! TLS with each certificate, seen by a client that trusts the emulator's authority alone.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sikkerkey_emulator::{Certificate, Emulator, Fault};
+use support::{Client, connect};
+
+/// What a read over TLS brings, or why the client refused.
+fn read(vault: &Emulator) -> Result<String, String> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(vault.ca_pem().unwrap().as_bytes()).unwrap())
+        .unwrap();
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut wire = StreamOwned::new(session, connect(vault.port()));
+    let request = Client::of(vault)
+        .request("GET", "/v1/secret/sk_a", "")
+        .bytes();
+    let request =
+        String::from_utf8(request)
+            .unwrap()
+            .replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    wire.write_all(request.as_bytes())
+        .map_err(|e| e.to_string())?;
+    let mut answer = String::new();
+    wire.read_to_string(&mut answer)
+        .map_err(|e| e.to_string())?;
+    Ok(answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+#[track_caller]
+fn refused(certificate: Certificate, why: &str) {
+    let vault = Emulator::builder()
+        .secret("sk_a", "a")
+        .tls_with(certificate)
+        .start()
+        .unwrap();
+    let found = read(&vault).unwrap_err();
+    assert!(found.contains(why), "{found}");
+    assert_eq!(vault.request_count(), 0);
+}
+
+#[test]
+fn a_client_that_trusts_the_authority_reads() {
+    let vault = Emulator::builder()
+        .secret("sk_a", "a")
+        .tls()
+        .start()
+        .unwrap();
+    assert_eq!(vault.url(), format!("https://localhost:{}", vault.port()));
+    let identity = std::fs::read_to_string(vault.identity_path()).unwrap();
+    assert!(identity.contains(vault.url()));
+    assert_eq!(read(&vault).unwrap(), r#"{"value":"a"}"#);
+    assert!(Emulator::builder().start().unwrap().ca_pem().is_none());
+}
+
+#[test]
+fn faults_happen_under_tls_too() {
+    let vault = Emulator::builder()
+        .secret("sk_a", "a")
+        .tls()
+        .start()
+        .unwrap();
+    vault.fail_next(Fault::Truncated);
+    assert_eq!(read(&vault).unwrap(), r#"{"value":"stand-in","se"#);
+    vault.fail_next(Fault::Close);
+    assert!(read(&vault).unwrap_err().contains("close_notify"));
+    vault.fail_next(Fault::Reset);
+    assert!(read(&vault).is_err());
+    assert_eq!(read(&vault).unwrap(), r#"{"value":"a"}"#);
+}
+
+#[test]
+fn plain_http_to_a_tls_port_gets_no_answer() {
+    let vault = Emulator::builder().tls().start().unwrap();
+    let (answer, _) = support::exchange(vault.port(), b"GET /v1/secrets HTTP/1.1\r\n\r\n");
+    assert!(!answer.starts_with(b"HTTP"));
+    assert_eq!(vault.request_count(), 0);
+}
+
+#[test]
+fn a_wrong_certificate_is_refused_for_its_own_reason() {
+    refused(Certificate::Expired, "expired");
+    refused(Certificate::NotYetValid, "not valid yet");
+    refused(Certificate::OtherHost, "not valid for name");
+    refused(Certificate::SelfSigned, "UnknownIssuer");
+}
