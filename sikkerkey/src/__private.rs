@@ -1,3 +1,5 @@
-//! Not part of the public interface: what this workspace's own tests reach for.
+//! Not part of the public interface: what the derive's output calls, and what this workspace's own
+//! tests reach for.
 
 pub use crate::clock::{Clock, SystemClock};
+pub use crate::config::private::*;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -26,32 +26,43 @@ use serde_json::value::RawValue;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Fields(Vec<(String, SecretString)>);
+pub struct Fields {
+    fields: Vec<(String, SecretString)>,
+    /// Those whose text `null` is no string: for a typed config they are not there.
+    nulls: HashSet<String>,
+}
 
 impl Fields {
     /// The names of the fields. Names are not secret.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.fields.iter().map(|(name, _)| name.as_str())
     }
 
     /// The value of one field, or `None` where the secret has no field of that name.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v)
+        self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v)
     }
 
     /// Every field with its value.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SecretString)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.fields.len()
     }
 
     /// Whether the secret is an object without a field.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
+    }
+
+    /// Whether the field is there and is JSON's `null`, not the string.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.nulls.contains(name)
     }
 
     /// Reads a value that is a JSON object; `None` for anything else. Of two fields with one name
@@ -83,6 +94,7 @@ impl<'de> Visitor<'de> for Object {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
         let mut fields = Vec::new();
+        let mut nulls = HashSet::new();
         let mut places = HashMap::new();
         // Values are borrowed from the secret's own text, so each is copied once, into its place.
         while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
@@ -90,6 +102,10 @@ impl<'de> Visitor<'de> for Object {
                 text if text.starts_with('"') => serde_json::from_str(text)
                     .map_err(|_| serde::de::Error::custom("a string with a broken escape"))?,
                 text => SecretString::from(text),
+            };
+            match raw.get() {
+                "null" => nulls.insert(name.clone()),
+                _ => nulls.remove(&name),
             };
             match places.get(&name) {
                 Some(&place) => {
@@ -102,7 +118,7 @@ impl<'de> Visitor<'de> for Object {
                 }
             }
         }
-        Ok(Fields(fields))
+        Ok(Fields { fields, nulls })
     }
 }
 
@@ -180,6 +196,14 @@ mod tests {
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         let _ = parse(&deep);
+    }
+
+    #[test]
+    fn null_is_not_the_string_null() {
+        let json = r#"{"a":null,"b":"null","c":null,"c":1}"#;
+        let fields = Fields::parse(&SecretString::from(json)).unwrap();
+        let nulls = ["a", "b", "c", "d"].map(|name| fields.is_null(name));
+        assert_eq!(nulls, [true, false, false, false]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod builder;
 mod call;
 mod client;
 mod clock;
+mod config;
 mod enrolment;
 mod error;
 mod export;
@@ -21,9 +22,16 @@ mod wire;
 
 pub use builder::SikkerKeyBuilder;
 pub use client::{SecretListItem, SikkerKey};
+pub use config::{
+    Check, CheckReport, CheckStatus, ConfigError, Fetch, FromSecret, Kind, Loader, Necessity,
+    Outcome, Problem, ProblemKind, Requirement, Schema, SecretRef, SikkerKeyConfig, Snapshot,
+    ValueError,
+};
 pub use enrolment::Bootstrap;
 pub use error::{Error, ErrorKind};
 pub use export::{Collision, Export};
 pub use fields::Fields;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
+#[cfg(feature = "derive")]
+pub use sikkerkey_derive::SikkerKeyConfig;
 pub use transport::retry::RetryPolicy;

@@ -1,0 +1,88 @@
+//! What a struct without mistakes means. Nothing here can say nonsense: a nested field has no
+//! `field`, a skipped one no secret.
+
+use proc_macro2::Ident;
+use syn::{Expr, ExprPath, Generics, LitStr, Path, Type};
+
+/// A struct that derives `SikkerKeyConfig`.
+pub(crate) struct Config {
+    pub(crate) ident: Ident,
+    pub(crate) generics: Generics,
+    /// The path of the `sikkerkey` crate.
+    pub(crate) krate: Path,
+    /// What a field reads that names no secret.
+    pub(crate) secret: Option<Secret>,
+    pub(crate) validate: Option<ExprPath>,
+    pub(crate) fields: Vec<Field>,
+}
+
+pub(crate) struct Field {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    pub(crate) description: String,
+    pub(crate) role: Role,
+}
+
+/// Where a field's value comes from.
+pub(crate) enum Role {
+    /// From nowhere: its default.
+    Skipped(Fallback),
+    /// From another struct that derives `SikkerKeyConfig`.
+    Nested(Nested),
+    /// From a secret.
+    Value(Box<Value>),
+}
+
+pub(crate) struct Nested {
+    /// The struct, without its `Option`.
+    pub(crate) inner: Type,
+    pub(crate) optional: bool,
+    /// What the struct's own secret is replaced with.
+    pub(crate) secret: Option<Secret>,
+}
+
+pub(crate) struct Value {
+    pub(crate) source: Source,
+    pub(crate) reading: Reading,
+    pub(crate) absence: Absence,
+}
+
+pub(crate) enum Source {
+    /// A field of the struct's secret.
+    FieldOfStruct(String),
+    /// A field of a secret.
+    FieldOf(Secret, String),
+    /// A whole secret.
+    Whole(Secret),
+}
+
+pub(crate) enum Secret {
+    Id(LitStr),
+    /// A display name, which the loader looks up.
+    Name(LitStr),
+}
+
+/// How text becomes a value.
+pub(crate) enum Reading {
+    /// `FromSecret`, which says itself that an `Option` may be absent.
+    Plain,
+    Json,
+    FromStr,
+    With(ExprPath),
+    Delimited(LitStr),
+}
+
+/// What is done where the secret or the field is missing.
+pub(crate) enum Absence {
+    /// It is a problem, unless the type says otherwise.
+    Problem,
+    /// The value is `None`; this is the type inside the `Option`.
+    None(Type),
+    Fallback(Fallback),
+}
+
+pub(crate) enum Fallback {
+    /// `Default::default()`.
+    Trait,
+    Expr(Expr),
+}

@@ -1,0 +1,165 @@
+use proc_macro2::{Ident, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Expr, Meta, Token};
+
+use super::key::{Key, Level, Takes};
+use crate::context::Context;
+
+/// The `#[sikkerkey(…)]` attributes of one struct or field, each key at most once.
+pub(super) struct Attributes {
+    items: Vec<Item>,
+    /// Whether something was not understood; then nothing can be said about what is missing.
+    pub(super) broken: bool,
+}
+
+/// `key` or `key = value`.
+#[derive(Clone)]
+pub(super) struct Item {
+    pub(super) key: Key,
+    /// The key as it was written, for its span.
+    pub(super) word: Ident,
+    pub(super) value: Option<Expr>,
+}
+
+impl Attributes {
+    pub(super) fn read(context: &mut Context, attributes: &[Attribute], level: Level) -> Self {
+        let mut read = Attributes {
+            items: Vec::new(),
+            broken: false,
+        };
+        for attribute in attributes {
+            if attribute.path().is_ident("sikkerkey") {
+                read.attribute(context, attribute, level);
+            }
+        }
+        read
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Item> {
+        self.items.iter().find(|item| item.key == key)
+    }
+
+    /// The first of these keys that is there.
+    pub(super) fn first_of(&self, keys: &[Key]) -> Option<&Item> {
+        self.items.iter().find(|item| keys.contains(&item.key))
+    }
+
+    fn attribute(&mut self, context: &mut Context, attribute: &Attribute, level: Level) {
+        let Meta::List(list) = &attribute.meta else {
+            self.broken = true;
+            let example = match level {
+                Level::Struct => "#[sikkerkey(secret = \"sk_…\")]",
+                Level::Field => "#[sikkerkey(field = \"…\")]",
+            };
+            context.mistake(
+                &attribute.meta,
+                format!("this attribute takes a list, such as `{example}`"),
+            );
+            return;
+        };
+        let items = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                match raw_item(input) {
+                    Ok((word, value)) => self.item(context, level, word, value),
+                    Err(error) => {
+                        self.broken = true;
+                        context.push(error);
+                        skip_to_comma(input);
+                    }
+                }
+                if !input.is_empty() {
+                    input.parse::<Token![,]>()?;
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = items.parse2(list.tokens.clone()) {
+            self.broken = true;
+            context.push(error);
+        }
+    }
+
+    fn item(&mut self, context: &mut Context, level: Level, word: Ident, value: Option<Expr>) {
+        let Some(key) = known(context, level, &word) else {
+            self.broken = true;
+            return;
+        };
+        if let Some(first) = self.get(key) {
+            context.mistake_between(
+                (word.span(), format!("`{key}` is given twice")),
+                (first.word.span(), format!("`{key}` is given here first")),
+            );
+            return;
+        }
+        let value = match (key.takes(), value) {
+            (Takes::Nothing, Some(value)) => {
+                context.mistake(
+                    value,
+                    format!("`{key}` takes no value: write `{key}` alone"),
+                );
+                None
+            }
+            (Takes::Value, None) => {
+                self.broken = true;
+                context.mistake_at(
+                    word.span(),
+                    format!("`{key}` wants a value, such as `{}`", key.example()),
+                );
+                return;
+            }
+            (_, value) => value,
+        };
+        self.items.push(Item { key, word, value });
+    }
+}
+
+fn known(context: &mut Context, level: Level, word: &Ident) -> Option<Key> {
+    let name = word.unraw().to_string();
+    let text = match Key::named(&name) {
+        Some(key) if key.fits(level) => return Some(key),
+        Some(key) => match level {
+            Level::Struct => format!("`{key}` belongs on a field, not on the struct"),
+            Level::Field => format!("`{key}` belongs on the struct, not on a field"),
+        },
+        None => match Key::nearest(&name, level) {
+            Some(near) => format!("unknown key `{name}`: did you mean `{}`?", near.example()),
+            None => format!("unknown key `{name}`; a {level} has {}", Key::list(level)),
+        },
+    };
+    context.mistake_at(word.span(), text);
+    None
+}
+
+fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
+    if !input.peek(Ident::peek_any) {
+        return Err(input.error("a key is expected here, such as `secret = \"sk_…\"`"));
+    }
+    let word = Ident::parse_any(input)?;
+    if input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(
+            word.span(),
+            format!("a value is written `{word} = …`, without parentheses"),
+        ));
+    }
+    if !input.peek(Token![=]) {
+        return Ok((word, None));
+    }
+    let equals = input.parse::<Token![=]>()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(syn::Error::new(
+            equals.span,
+            format!("a value is missing after `{word} =`"),
+        ));
+    }
+    Ok((word, Some(input.parse()?)))
+}
+
+/// Leaves the input before the next comma, so that what stands behind a mistake is read as well.
+fn skip_to_comma(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        if input.parse::<TokenTree>().is_err() {
+            return;
+        }
+    }
+}

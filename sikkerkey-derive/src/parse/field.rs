@@ -1,0 +1,264 @@
+use syn::ext::IdentExt;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+
+use super::attributes::{Attributes, Item};
+use super::container::Owner;
+use super::key::{Key, Level};
+use super::types::inside_option;
+use super::value;
+use crate::context::Context;
+use crate::model::{Absence, Fallback, Field, Nested, Reading, Role, Source, Value};
+
+/// The ways in which text becomes a value; a field has at most one.
+const READINGS: &[Key] = &[Key::Json, Key::FromStr, Key::With, Key::Delimiter];
+
+/// The field, or `None` where the context has a mistake.
+pub(super) fn read(context: &mut Context, owner: &Owner, field: &syn::Field) -> Option<Field> {
+    let ident = field.ident.clone()?;
+    let attributes = Attributes::read(context, &field.attrs, Level::Field);
+    let role = if let Some(skip) = attributes.get(Key::Skip) {
+        skipped(context, &attributes, skip).map(Role::Skipped)
+    } else if let Some(nested) = attributes.get(Key::Nested) {
+        self::nested(context, &attributes, nested, field).map(Role::Nested)
+    } else {
+        self::value(context, owner, &attributes, field).map(|value| Role::Value(Box::new(value)))
+    };
+    Some(Field {
+        ident,
+        ty: field.ty.clone(),
+        description: description(&field.attrs),
+        role: role?,
+    })
+}
+
+fn skipped(context: &mut Context, attributes: &Attributes, skip: &Item) -> Option<Fallback> {
+    let alone = refuse(
+        context,
+        attributes,
+        skip,
+        &[
+            Key::Secret,
+            Key::Name,
+            Key::Field,
+            Key::Nested,
+            Key::Json,
+            Key::FromStr,
+            Key::With,
+            Key::Delimiter,
+        ],
+        "a skipped field reads nothing: it takes its default",
+    );
+    let fallback = attributes
+        .get(Key::Default)
+        .map_or(Fallback::Trait, fallback);
+    (alone && !attributes.broken).then_some(fallback)
+}
+
+fn nested(
+    context: &mut Context,
+    attributes: &Attributes,
+    nested: &Item,
+    field: &syn::Field,
+) -> Option<Nested> {
+    let mut alone = refuse(
+        context,
+        attributes,
+        nested,
+        &[
+            Key::Field,
+            Key::Json,
+            Key::FromStr,
+            Key::With,
+            Key::Delimiter,
+        ],
+        "a nested struct says itself what it reads",
+    );
+    alone &= refuse(
+        context,
+        attributes,
+        nested,
+        &[Key::Default],
+        "its own fields have defaults, and an `Option` of it may be absent",
+    );
+    let secret = one_secret(context, attributes)?;
+    let inner = inside_option(&field.ty);
+    (alone && !attributes.broken).then(|| Nested {
+        inner: inner.unwrap_or(&field.ty).clone(),
+        optional: inner.is_some(),
+        secret,
+    })
+}
+
+fn value(
+    context: &mut Context,
+    owner: &Owner,
+    attributes: &Attributes,
+    field: &syn::Field,
+) -> Option<Value> {
+    let source = source(context, owner, attributes, field);
+    let reading = reading(context, attributes);
+    let absence = absence(context, attributes, field);
+    (!attributes.broken).then_some(())?;
+    Some(Value {
+        source: source?,
+        reading: reading?,
+        absence: absence?,
+    })
+}
+
+fn source(
+    context: &mut Context,
+    owner: &Owner,
+    attributes: &Attributes,
+    field: &syn::Field,
+) -> Option<Source> {
+    let secret = one_secret(context, attributes);
+    let named = match attributes.get(Key::Field) {
+        None => None,
+        Some(item) => Some(value::text(context, item)?.value()),
+    };
+    let ident = field.ident.as_ref()?;
+    match (secret?, named) {
+        (Some(secret), None) => return Some(Source::Whole(secret)),
+        (Some(secret), Some(field)) => return Some(Source::FieldOf(secret, field)),
+        (None, named) if owner.has_secret == Some(true) => {
+            let own = || owner.case.apply(&ident.unraw().to_string());
+            return Some(Source::FieldOfStruct(named.unwrap_or_else(own)));
+        }
+        (None, _) if attributes.broken || owner.has_secret.is_none() => {}
+        (None, Some(_)) => {
+            if let Some(item) = attributes.get(Key::Field) {
+                context.mistake_at(
+                    item.word.span(),
+                    "`field` of which secret? Add `secret = \"sk_…\"` here, or to the struct for \
+                     all of its fields",
+                );
+            }
+        }
+        (None, None) => context.mistake_at(
+            ident.span(),
+            format!(
+                "`{ident}` names no secret: add `#[sikkerkey(secret = \"sk_…\")]` here, or to the \
+                 struct for all of its fields; or mark it `nested` or `skip`"
+            ),
+        ),
+    }
+    None
+}
+
+fn reading(context: &mut Context, attributes: &Attributes) -> Option<Reading> {
+    let Some(item) = attributes.first_of(READINGS) else {
+        return Some(Reading::Plain);
+    };
+    let others: Vec<_> = READINGS
+        .iter()
+        .copied()
+        .filter(|key| *key != item.key)
+        .collect();
+    let alone = refuse(
+        context,
+        attributes,
+        item,
+        &others,
+        "a value is read in one way",
+    );
+    let reading = match item.key {
+        Key::FromStr => Reading::FromStr,
+        Key::With => Reading::With(value::path(context, item)?),
+        Key::Delimiter => Reading::Delimited(value::text(context, item)?),
+        _ => Reading::Json,
+    };
+    alone.then_some(reading)
+}
+
+fn absence(context: &mut Context, attributes: &Attributes, field: &syn::Field) -> Option<Absence> {
+    match (attributes.get(Key::Default), inside_option(&field.ty)) {
+        (None, None) => Some(Absence::Problem),
+        (None, Some(inner)) => Some(Absence::None(inner.clone())),
+        (Some(item), None) => Some(Absence::Fallback(fallback(item))),
+        (Some(item), Some(_)) => {
+            context.mistake_at(
+                item.word.span(),
+                "an `Option` is `None` where nothing is there, so `default` is never used: drop \
+                 one of the two",
+            );
+            None
+        }
+    }
+}
+
+fn fallback(item: &Item) -> Fallback {
+    item.value.clone().map_or(Fallback::Trait, Fallback::Expr)
+}
+
+/// The secret that is named here, if any; the outer `None` is a mistake.
+fn one_secret(
+    context: &mut Context,
+    attributes: &Attributes,
+) -> Option<Option<crate::model::Secret>> {
+    match (attributes.get(Key::Secret), attributes.get(Key::Name)) {
+        (None, None) => Some(None),
+        (Some(item), None) | (None, Some(item)) => value::secret(context, item).map(Some),
+        (Some(id), Some(name)) => {
+            context.mistake_between(
+                (
+                    name.word.span(),
+                    "a field reads one secret: by `secret` or by `name`",
+                ),
+                (id.word.span(), "it is named here already"),
+            );
+            None
+        }
+    }
+}
+
+/// Reports every one of `others` that stands beside `item`; true where there is none.
+fn refuse(
+    context: &mut Context,
+    attributes: &Attributes,
+    item: &Item,
+    others: &[Key],
+    reason: &str,
+) -> bool {
+    let mut alone = true;
+    for other in others {
+        if let Some(other) = attributes.get(*other) {
+            alone = false;
+            context.mistake_between(
+                (
+                    other.word.span(),
+                    format!("`{}` cannot go with `{}`: {reason}", other.key, item.key),
+                ),
+                (item.word.span(), format!("`{}` is given here", item.key)),
+            );
+        }
+    }
+    alone
+}
+
+/// The first paragraph of the doc comment, on one line.
+fn description(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| {
+        let doc = match &attribute.meta {
+            Meta::NameValue(doc) if doc.path.is_ident("doc") => doc,
+            _ => return None,
+        };
+        match &doc.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.value()),
+            _ => None,
+        }
+    });
+    // A line of `///` is one attribute, a block of `/** */` is one for all of its lines.
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let words: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| line.is_empty())
+        .take_while(|line| !line.is_empty())
+        .flat_map(str::split_whitespace)
+        .collect();
+    words.join(" ")
+}

@@ -1,0 +1,57 @@
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::sikkerkey::SikkerKeyConfig for Database {
+    fn __read(
+        __from: &mut ::sikkerkey::__private::Reader<'_>,
+    ) -> ::core::option::Option<Self> {
+        use ::sikkerkey::__private as __sikkerkey;
+        __sikkerkey::enter(
+            __from,
+            "Database",
+            ::core::option::Option::Some(__sikkerkey::Secret::Id("sk_db_prod")),
+        );
+        let __host = __sikkerkey::required(
+            __from,
+            __sikkerkey::Field {
+                name: "host",
+                description: "Where it is.",
+                source: __sikkerkey::Source::FieldOfStruct("host"),
+            },
+            __sikkerkey::value::<String>(),
+        );
+        let __port = __sikkerkey::or_default(
+            __from,
+            __sikkerkey::Field {
+                name: "port",
+                description: "",
+                source: __sikkerkey::Source::FieldOfStruct("port"),
+            },
+            __sikkerkey::value::<u16>(),
+            || -> u16 { 5432 },
+        );
+        let __flags = __sikkerkey::optional(
+            __from,
+            __sikkerkey::Field {
+                name: "flags",
+                description: "",
+                source: __sikkerkey::Source::Whole(__sikkerkey::Secret::Id("sk_flags")),
+            },
+            __sikkerkey::json::<Flags>(),
+        );
+        let __replica = __sikkerkey::nested_optional::<
+            Replica,
+        >(
+            __from,
+            "replica",
+            ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
+        );
+        let __value = Self {
+            host: __host?,
+            port: __port?,
+            flags: __flags?,
+            replica: __replica?,
+            started: __sikkerkey::skipped(<Clock as ::core::default::Default>::default),
+        };
+        __sikkerkey::validated(__from, __value, Database::validate)
+    }
+}

@@ -1,0 +1,198 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use super::report;
+use super::schema::SecretRef;
+use crate::Error;
+
+/// Every reason why a config could not be built, in the order of its fields.
+///
+/// `Display` is a report of one line a problem; `Debug` is the same report, since that is what
+/// `fn main() -> Result<(), ConfigError>` and a failed `expect` print. Neither holds a value of a
+/// secret, and nor does [`source`](StdError::source), which is the error of the client behind the
+/// first secret that could not be read at all. A clone is cheap.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{ProblemKind, SikkerKeyConfig, Snapshot};
+///
+/// #[derive(Debug, SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db_prod")]
+/// struct Database {
+///     host: String,
+///     port: u16,
+///     password: String,
+/// }
+///
+/// let snapshot = Snapshot::from_iter([("sk_db_prod", r#"{"host": "db", "port": "65536"}"#)]);
+/// let error = Database::from_snapshot(&snapshot).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "\
+/// cannot build Database: 2 problems
+///   port      sk_db_prod/port      not a u16: above 65535
+///   password  sk_db_prod/password  no field \"password\"; the secret has \"host\", \"port\""
+/// );
+/// assert_eq!(error.problems()[0].kind(), ProblemKind::Invalid);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ConfigError(Arc<Inner>);
+
+struct Inner {
+    config: &'static str,
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(config: &'static str, problems: Vec<Problem>) -> Self {
+        ConfigError(Arc::new(Inner { config, problems }))
+    }
+
+    /// Every problem, in the order of the fields; never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        report::write(f, self.0.config, &self.0.problems)
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for ConfigError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.problems()
+            .iter()
+            .find_map(Problem::client_error)
+            .map(|error| error as &(dyn StdError + 'static))
+    }
+}
+
+/// One reason why a config could not be built.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    path: String,
+    secret: Option<SecretRef>,
+    field: Option<String>,
+    kind: ProblemKind,
+    text: String,
+    error: Option<Error>,
+}
+
+/// What is wrong with one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// There is no such secret.
+    Missing,
+    /// The secret is there, and this machine may not read it.
+    Denied,
+    /// Several secrets have the name.
+    Ambiguous,
+    /// A field is wanted, and the secret's value is not a JSON object.
+    NotStructured,
+    /// The secret has no such field, or it is `null`.
+    FieldMissing,
+    /// The text is not what the field's type expects.
+    Invalid,
+    /// The struct's `validate` refused it.
+    Validation,
+    /// The secret could not be read; [`Problem::client_error`] says why.
+    Unavailable,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: ProblemKind, text: impl Into<String>) -> Self {
+        Problem {
+            path: String::new(),
+            secret: None,
+            field: None,
+            kind,
+            text: text.into(),
+            error: None,
+        }
+    }
+
+    pub(crate) fn unavailable(error: &Error) -> Self {
+        let mut problem = Self::new(ProblemKind::Unavailable, format!("not read: {error}"));
+        problem.error = Some(error.clone());
+        problem
+    }
+
+    pub(crate) fn of(mut self, secret: &SecretRef, field: Option<&str>) -> Self {
+        self.secret = Some(secret.clone());
+        self.field = field.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// The path of the value in the config, as Rust spells it: `db.password`. Empty where the
+    /// config as a whole was refused by its `validate`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The secret, as the config names it; `None` for [`ProblemKind::Validation`].
+    pub fn secret(&self) -> Option<&SecretRef> {
+        self.secret.as_ref()
+    }
+
+    /// The field of the secret; `None` where the whole secret was wanted.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// What the client met, where the kind is [`ProblemKind::Unavailable`].
+    pub fn client_error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// What is wrong, in words, as in the report.
+    pub fn message(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it only says that nothing is there, which an `Option` or a default makes good.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
+    }
+}
+
+/// One line: path, secret, field and what is wrong.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = report::place(self);
+        for part in [self.path.as_str(), &place]
+            .iter()
+            .filter(|p| !p.is_empty())
+        {
+            write!(f, "{part}: ")?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Problem {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.client_error()
+            .map(|error| error as &(dyn StdError + 'static))
+    }
+}

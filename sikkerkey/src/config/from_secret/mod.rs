@@ -1,0 +1,183 @@
+//! How the text of a secret becomes a value.
+
+mod duration;
+mod net;
+mod number;
+mod text;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::schema::Kind;
+
+/// A type that is made from the text of a secret or of one of its fields.
+///
+/// | type | text |
+/// | --- | --- |
+/// | `String`, [`SecretString`](crate::SecretString), `Box<str>`, `Arc<str>`, `Cow<str>` | any, also none |
+/// | integers and their `NonZero` forms | decimal digits, in range; no spaces, no `_` |
+/// | `f32`, `f64` | a decimal number, also `1e-3`; not infinite |
+/// | `bool` | `true` or `false` |
+/// | `char` | one character |
+/// | `PathBuf` | any but none |
+/// | `IpAddr`, `SocketAddr` and their v4 and v6 forms | `10.0.0.1`, `[::1]:8080` |
+/// | `Duration` | digits and a unit, largest unit first: `250ms`, `30s`, `1h30m`, `7d`; the units are `d`, `h`, `m`, `s`, `ms`, `us`, `ns` |
+/// | `url::Url` (feature `url`) | an absolute URL |
+/// | [`SecretBox<T>`](crate::SecretBox) | what `T` is made from, where `T: Zeroize`; bytes for `SecretBox<[u8]>` |
+/// | `Option<T>` | what `T` is made from; `None` where the secret or the field is missing |
+///
+/// A type of your own implements it, or is read with `json`, `from_str` or `with`:
+///
+/// ```
+/// use std::borrow::Cow;
+/// use sikkerkey::{FromSecret, ValueError};
+///
+/// struct Level(u8);
+///
+/// impl FromSecret for Level {
+///     fn from_secret(text: &str) -> Result<Self, ValueError> {
+///         match u8::from_secret(text)? {
+///             level @ 1..=9 => Ok(Level(level)),
+///             _ => Err(ValueError::new("outside 1 to 9")),
+///         }
+///     }
+///
+///     fn expected() -> Cow<'static, str> {
+///         "a level".into()
+///     }
+/// }
+/// assert!(Level::from_secret("12").is_err());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the text of a secret cannot become a `{Self}`",
+    label = "`FromSecret` is not implemented for `{Self}`",
+    note = "if it implements `serde::Deserialize`, add `#[sikkerkey(json)]`; if `FromStr`, add `#[sikkerkey(from_str)]`",
+    note = "if a function of yours makes it, add `#[sikkerkey(with = \"path::to::function\")]`; a list in one text takes `#[sikkerkey(delimiter = \",\")]`",
+    note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`"
+)]
+pub trait FromSecret: Sized {
+    /// What a report calls the shape of the value; text, unless the type says otherwise.
+    const KIND: Kind = Kind::String;
+
+    /// The value.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text, without quoting it.
+    fn from_secret(text: &str) -> Result<Self, ValueError>;
+
+    /// What the text must be, with its article: `a u16`. Unless the type says otherwise, its name.
+    fn expected() -> Cow<'static, str> {
+        with_article(&type_label::<Self>()).into()
+    }
+
+    /// What stands for a secret that is missing: `Some(None)` for an `Option`.
+    #[doc(hidden)]
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+/// Why a text is not a value.
+///
+/// Its words were in the program before the secret was read, so they cannot quote it. They end a
+/// line of the report: `not a level: outside 1 to 9`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ValueError(&'static str);
+
+impl ValueError {
+    /// Says what is wrong, in a few words; may be empty.
+    pub const fn new(reason: &'static str) -> Self {
+        ValueError(reason)
+    }
+
+    /// What is wrong.
+    pub const fn reason(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl From<&'static str> for ValueError {
+    fn from(reason: &'static str) -> Self {
+        ValueError(reason)
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => f.write_str("the text is not of the form that is expected"),
+            reason => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+impl<T: FromSecret> FromSecret for Option<T> {
+    const KIND: Kind = T::KIND;
+
+    fn from_secret(text: &str) -> Result<Self, ValueError> {
+        T::from_secret(text).map(Some)
+    }
+
+    fn expected() -> Cow<'static, str> {
+        T::expected()
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// The name of a type without the modules that lead to it: `HashMap<String, Flags>`.
+pub(super) fn type_label<T>() -> String {
+    let mut label = String::new();
+    let mut word = String::new();
+    for c in std::any::type_name::<T>().chars() {
+        match c {
+            ':' => word.clear(),
+            c if c.is_alphanumeric() || c == '_' => word.push(c),
+            c => {
+                label.push_str(&std::mem::take(&mut word));
+                label.push(c);
+            }
+        }
+    }
+    label + &word
+}
+
+pub(super) fn with_article(noun: &str) -> String {
+    let vowel = matches!(
+        noun.chars().next(),
+        Some('a' | 'e' | 'i' | 'o' | 'A' | 'E' | 'I' | 'O' | 'U')
+    );
+    // Letters that are spoken one by one: an f64, an i8, but a u16.
+    match vowel || noun.starts_with('f') && noun[1..].starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("an {noun}"),
+        false => format!("a {noun}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_named_without_its_modules() {
+        assert_eq!(type_label::<u16>(), "u16");
+        assert_eq!(type_label::<Vec<Option<String>>>(), "Vec<Option<String>>");
+        assert_eq!(
+            type_label::<std::collections::HashMap<String, [std::time::Duration; 2]>>(),
+            "HashMap<String, [Duration; 2]>"
+        );
+        for (noun, expected) in [
+            ("u16", "a u16"),
+            ("i16", "an i16"),
+            ("f64", "an f64"),
+            ("Flags", "a Flags"),
+            ("IpAddr", "an IpAddr"),
+        ] {
+            assert_eq!(with_article(noun), expected);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A struct, filled from secrets.
+
+mod check;
+mod error;
+mod fetch;
+mod find;
+mod from_secret;
+mod loader;
+mod near;
+mod parser;
+pub(crate) mod private;
+mod read;
+mod report;
+mod resolve;
+mod schema;
+mod snapshot;
+mod table;
+
+pub use check::{Check, CheckReport, CheckStatus};
+pub use error::{ConfigError, Problem, ProblemKind};
+pub use fetch::Fetch;
+pub use from_secret::{FromSecret, ValueError};
+pub use loader::Loader;
+pub use schema::{Kind, Necessity, Requirement, Schema, SecretRef};
+pub use snapshot::{Outcome, Snapshot};
+
+use crate::{Error, SikkerKey};
+
+/// A config: a struct whose fields are filled from secrets.
+///
+/// The derive of the same name writes it; there is nothing to implement by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a config",
+    label = "`SikkerKeyConfig` is not implemented for `{Self}`",
+    note = "add `#[derive(SikkerKeyConfig)]` to `{Self}`"
+)]
+pub trait SikkerKeyConfig: Sized {
+    /// Describes or builds the config; what the derive writes.
+    #[doc(hidden)]
+    fn __read(from: &mut private::Reader<'_>) -> Option<Self>;
+
+    /// What the config reads, from the type alone.
+    fn schema() -> Schema {
+        read::schema::<Self>()
+    }
+
+    /// Builds the config from secrets that were read already; a pure function.
+    ///
+    /// # Errors
+    /// Every problem of every field, together.
+    fn from_snapshot(snapshot: &Snapshot) -> Result<Self, ConfigError> {
+        read::build(snapshot)
+    }
+
+    /// Reads every secret that the config names, once and in parallel, and builds the config.
+    ///
+    /// # Errors
+    /// Every problem of every field, together.
+    fn load(client: &SikkerKey) -> Result<Self, ConfigError> {
+        Self::loader(client).load()
+    }
+
+    /// Loads the config with settings of its own.
+    fn loader(client: &SikkerKey) -> Loader<Self> {
+        Loader::new(client)
+    }
+
+    /// Compares the config with what this machine sees, by the list call alone: no value is read,
+    /// no canary rings. Fit for a deploy pipeline.
+    ///
+    /// # Errors
+    /// Any error of the list call.
+    fn check(client: &SikkerKey) -> Result<CheckReport, Error> {
+        Self::loader(client).check()
+    }
+}

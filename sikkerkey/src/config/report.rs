@@ -1,0 +1,71 @@
+//! How a list of problems is laid out: a heading, then a line for each.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::error::{Problem, ProblemKind};
+use super::table::{one_line, width};
+
+/// The widest that the first two columns get; a longer cell pushes its own line only.
+const WIDEST: usize = 44;
+
+pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) -> fmt::Result {
+    let count = problems.len();
+    let plural = if count == 1 { "" } else { "s" };
+    write!(f, "cannot build {config}: {count} problem{plural}")?;
+
+    let places: Vec<_> = problems.iter().map(place).collect();
+    let paths: Vec<_> = problems
+        .iter()
+        .map(|problem| path(problem, config))
+        .collect();
+    let path_width = width(paths.iter().copied()).min(WIDEST);
+    let place_width = width(places.iter().map(String::as_str)).min(WIDEST);
+    let mut told = HashSet::new();
+    for ((problem, path), place) in problems.iter().zip(paths).zip(&places) {
+        let indent = path_width + place_width + 6;
+        write!(f, "\n  {path:path_width$}  {place:place_width$}  ")?;
+        match as_above(problem) {
+            // What is wrong with a whole secret is explained once, at the first of its fields.
+            Some(short) if !told.insert((problem.secret(), problem.message())) => {
+                write!(f, "{short}, as above")?;
+            }
+            _ => {
+                let mut lines = problem.message().lines();
+                write!(f, "{}", one_line(lines.next().unwrap_or_default()))?;
+                for line in lines {
+                    write!(f, "\n{:indent$}{}", "", one_line(line))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `sk_db_prod/port`; empty where no secret is at fault.
+pub(super) fn place(problem: &Problem) -> String {
+    let place = match (problem.secret(), problem.field()) {
+        (None, _) => String::new(),
+        (Some(secret), None) => secret.to_string(),
+        (Some(secret), Some(field)) => format!("{secret}/{field}"),
+    };
+    one_line(&place)
+}
+
+fn path<'a>(problem: &'a Problem, config: &'a str) -> &'a str {
+    match problem.path() {
+        "" => config,
+        path => path,
+    }
+}
+
+fn as_above(problem: &Problem) -> Option<&'static str> {
+    match problem.kind() {
+        ProblemKind::Missing => Some("missing"),
+        ProblemKind::Denied => Some("denied"),
+        ProblemKind::Ambiguous => Some("ambiguous"),
+        ProblemKind::NotStructured => Some("not structured"),
+        ProblemKind::Unavailable => Some("not read"),
+        ProblemKind::FieldMissing | ProblemKind::Invalid | ProblemKind::Validation => None,
+    }
+}

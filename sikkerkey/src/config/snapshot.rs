@@ -1,0 +1,290 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::schema::SecretRef;
+use crate::{Error, ErrorKind};
+
+/// Secrets at one instant: for each the value, or why there is none.
+///
+/// A snapshot never changes, and a clone shares everything. A config is built from one by a pure
+/// function, [`SikkerKeyConfig::from_snapshot`](crate::SikkerKeyConfig::from_snapshot), so a unit
+/// test needs no server:
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{SikkerKeyConfig, Snapshot};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+///     #[sikkerkey(name = "REGION", default = "eu")]
+///     region: String,
+/// }
+///
+/// let config = Config::from_snapshot(&Snapshot::from_iter([("sk_workers", "4")]))?;
+/// assert_eq!((config.workers, config.region.as_str()), (4, "eu"));
+/// # }
+/// # Ok::<(), sikkerkey::ConfigError>(())
+/// ```
+///
+/// `Debug` says of each secret which of the four it is, never a value. Two snapshots are equal
+/// when they hold the same secrets with equal [outcomes](Outcome).
+#[derive(Clone, Default, PartialEq)]
+pub struct Snapshot(Arc<Inner>);
+
+#[derive(Clone, Default, PartialEq)]
+struct Inner {
+    /// By real id; in a snapshot that was made by hand, by whatever the config says.
+    outcomes: BTreeMap<String, Outcome>,
+    /// What a config says, where that is not the real id: names and aliases.
+    links: BTreeMap<SecretRef, Link>,
+}
+
+/// What reading one secret came to.
+#[derive(Clone)]
+pub enum Outcome {
+    /// Its value.
+    Value(SecretString),
+    /// There is no such secret (404).
+    Missing,
+    /// This machine may not read it (403).
+    Denied,
+    /// It is not known: the read failed in another way.
+    Unavailable(Error),
+}
+
+/// Where a name or an alias leads.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Link {
+    To(String),
+    /// No secret has the name; these have one like it.
+    Unknown(Vec<Candidate>),
+    /// Several secrets have the name.
+    Ambiguous(Vec<Candidate>),
+    /// The list of names could not be read.
+    Unlisted(Unlisted),
+}
+
+/// Why there is no list. Two failures are as good as equal when their texts are.
+#[derive(Clone, Debug)]
+pub(crate) struct Unlisted(pub(crate) Error);
+
+/// A secret that a name might have meant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) project: Option<String>,
+}
+
+/// What a config finds where it looks.
+pub(super) enum Found<'a> {
+    Outcome {
+        id: &'a str,
+        outcome: &'a Outcome,
+    },
+    Link(&'a Link),
+    /// The snapshot was made without it.
+    Nothing,
+}
+
+impl Snapshot {
+    /// What reading a secret came to; `None` where the snapshot knows nothing of it.
+    ///
+    /// `id` is the secret's real id, or the key that a snapshot made by hand has for it.
+    pub fn get(&self, id: &str) -> Option<&Outcome> {
+        self.0.outcomes.get(id)
+    }
+
+    /// Each secret and what reading it came to, sorted by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Outcome)> {
+        self.0
+            .outcomes
+            .iter()
+            .map(|(id, outcome)| (id.as_str(), outcome))
+    }
+
+    /// The ids of the secrets, sorted; names and aliases are resolved.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.outcomes.keys().map(String::as_str)
+    }
+
+    /// The real id behind what a config says, as far as the snapshot knows one.
+    pub fn id_of(&self, secret: &SecretRef) -> Option<&str> {
+        match self.find(secret) {
+            Found::Outcome { id, .. } => Some(id),
+            Found::Link(_) | Found::Nothing => None,
+        }
+    }
+
+    /// A new snapshot with these outcomes in place of the old ones. This one stays as it is.
+    pub fn with<K: Into<String>>(&self, outcomes: impl IntoIterator<Item = (K, Outcome)>) -> Self {
+        let mut inner = Inner::clone(&self.0);
+        for (id, outcome) in outcomes {
+            inner.outcomes.insert(id.into(), outcome);
+        }
+        Snapshot(Arc::new(inner))
+    }
+
+    /// The ids whose outcome is another in `newer`, or is in one of the two only; sorted.
+    pub fn changed<'a>(&'a self, newer: &'a Snapshot) -> Vec<&'a str> {
+        let mut ids: Vec<&str> = self
+            .iter()
+            .filter(|(id, outcome)| newer.get(id) != Some(outcome))
+            .map(|(id, _)| id)
+            .chain(newer.ids().filter(|id| self.get(id).is_none()))
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(crate) fn with_links(&self, links: BTreeMap<SecretRef, Link>) -> Self {
+        let mut inner = Inner::clone(&self.0);
+        inner.links.extend(links);
+        Snapshot(Arc::new(inner))
+    }
+
+    pub(super) fn find(&self, secret: &SecretRef) -> Found<'_> {
+        let id = match self.0.links.get(secret) {
+            Some(Link::To(id)) => id,
+            Some(link) => return Found::Link(link),
+            None => secret.as_str(),
+        };
+        match self.0.outcomes.get_key_value(id) {
+            Some((id, outcome)) => Found::Outcome { id, outcome },
+            None => Found::Nothing,
+        }
+    }
+}
+
+/// Values by id or display name, as the config says it; for tests.
+impl<K: Into<String>, V: Into<SecretString>> FromIterator<(K, V)> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(values: I) -> Self {
+        Snapshot::default().with(
+            values
+                .into_iter()
+                .map(|(id, value)| (id, Outcome::Value(value.into()))),
+        )
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Snapshot ")?;
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Outcome {
+    /// What a read came to.
+    pub fn of(read: Result<SecretString, Error>) -> Self {
+        match read {
+            Ok(value) => Outcome::Value(value),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound => Outcome::Missing,
+                ErrorKind::AccessDenied => Outcome::Denied,
+                _ => Outcome::Unavailable(error),
+            },
+        }
+    }
+
+    /// The value, or `None` where there is none.
+    pub fn value(&self) -> Option<&SecretString> {
+        match self {
+            Outcome::Value(value) => Some(value),
+            Outcome::Missing | Outcome::Denied | Outcome::Unavailable(_) => None,
+        }
+    }
+}
+
+/// Values are equal when their texts are; failed reads when they are of one kind.
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Outcome::Value(a), Outcome::Value(b)) => a.expose_secret() == b.expose_secret(),
+            (Outcome::Missing, Outcome::Missing) | (Outcome::Denied, Outcome::Denied) => true,
+            (Outcome::Unavailable(a), Outcome::Unavailable(b)) => a.kind() == b.kind(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Value(_) => f.write_str("Value([REDACTED])"),
+            Outcome::Missing => f.write_str("Missing"),
+            Outcome::Denied => f.write_str("Denied"),
+            Outcome::Unavailable(error) => f.debug_tuple("Unavailable").field(error).finish(),
+        }
+    }
+}
+
+impl PartialEq for Unlisted {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.kind() == other.0.kind()
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.id, self.name)?;
+        match &self.project {
+            Some(project) => write!(f, " in {project}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_snapshot_leaves_the_old_one_alone() {
+        let old = Snapshot::from_iter([("sk_a", "1"), ("sk_b", "2")]);
+        let new = old.with([("sk_b", Outcome::Denied), ("sk_c", Outcome::Missing)]);
+        assert!(old.get("sk_b").and_then(Outcome::value).is_some());
+        assert_eq!(new.get("sk_b"), Some(&Outcome::Denied));
+        assert_eq!(old.changed(&new), ["sk_b", "sk_c"]);
+        assert_eq!(new.changed(&old), ["sk_b", "sk_c"]);
+        assert!(
+            old.changed(&old.with([("sk_a", Outcome::Value("1".into()))]))
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn equality_is_by_value_and_by_kind_of_failure() {
+        let failed = |kind, text: &str| Outcome::Unavailable(Error::new(kind, text));
+        let same = [
+            (Outcome::Value("x".into()), Outcome::Value("x".into())),
+            (Outcome::Missing, Outcome::Missing),
+            (
+                failed(ErrorKind::Network, "a"),
+                failed(ErrorKind::Network, "b"),
+            ),
+        ];
+        let different = [
+            (Outcome::Value("x".into()), Outcome::Value("y".into())),
+            (Outcome::Missing, Outcome::Denied),
+            (failed(ErrorKind::Network, "a"), failed(ErrorKind::Api, "a")),
+        ];
+        assert!(same.iter().all(|(a, b)| a == b));
+        assert!(different.iter().all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn debug_never_shows_a_value() {
+        let snapshot =
+            Snapshot::from_iter([("sk_a", "hunter2")]).with([("sk_b", Outcome::Missing)]);
+        assert_eq!(
+            format!("{snapshot:?}"),
+            r#"Snapshot {"sk_a": Value([REDACTED]), "sk_b": Missing}"#
+        );
+    }
+}
