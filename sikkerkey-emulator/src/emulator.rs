@@ -3,13 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::server::Server;
 use crate::service::Service;
 use crate::vault::{Token, Value, Vault};
-use crate::{Builder, Fault, Recorded};
+use crate::{Builder, Recorded};
 
 /// A vault that is served on this machine, until this is dropped.
 ///
@@ -150,6 +149,12 @@ impl Emulator {
         self.vault(|vault| vault.allow(id.as_ref()));
     }
 
+    /// Counts as a read of this secret by every machine: as when a second process with the same identity reads
+    /// it first, and so swallows the change.
+    pub fn read_elsewhere(&self, id: impl AsRef<str>) {
+        self.vault(|vault| vault.read_elsewhere(id.as_ref()));
+    }
+
     /// Changes a secret's display name, which is no change of its value.
     pub fn rename(&self, id: impl AsRef<str>, name: impl Into<String>) {
         self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.name = name.into()));
@@ -209,70 +214,6 @@ impl Emulator {
     /// Puts the service's clock so many seconds ahead of this machine's; behind it, when negative.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.service.clock.set_offset(seconds);
-    }
-}
-
-/// # Faults
-///
-/// The next request takes the first queued fault that fits its path; without one, the newest standing rule that
-/// fits; without one, what chance says.
-impl Emulator {
-    /// Queues a fault for one request.
-    pub fn fail_next(&self, fault: impl Into<Fault>) {
-        self.fail_next_matching("", fault);
-    }
-
-    /// Queues a fault for one request whose path starts so.
-    pub fn fail_next_matching(&self, path_prefix: impl AsRef<str>, fault: impl Into<Fault>) {
-        self.service
-            .plan()
-            .queue(path_prefix.as_ref(), fault.into());
-    }
-
-    /// Every request whose path starts so meets this, until [`Emulator::clear_faults`].
-    pub fn fail_matching(&self, path_prefix: impl AsRef<str>, fault: impl Into<Fault>) {
-        self.service.plan().rule(path_prefix.as_ref(), fault.into());
-    }
-
-    /// Every request meets this, until [`Emulator::clear_faults`].
-    pub fn fail_always(&self, fault: impl Into<Fault>) {
-        self.fail_matching("", fault);
-    }
-
-    /// So many of a hundred requests meet one of these faults. The same seed gives the same row of
-    /// faults, in the order in which requests arrive.
-    pub fn fail_randomly(&self, seed: u64, percent: u8, faults: impl IntoIterator<Item = Fault>) {
-        self.service
-            .plan()
-            .chance(seed, percent, faults.into_iter().collect());
-    }
-
-    /// Takes every fault back, queued or standing. Latency and outage stay.
-    pub fn clear_faults(&self) {
-        self.service.plan().clear();
-    }
-
-    /// How many queued faults no request has met yet.
-    pub fn queued_faults(&self) -> usize {
-        self.service.plan().queued()
-    }
-
-    /// Every answer comes so much later, after the service acted.
-    pub fn latency(&self, latency: Duration) {
-        *self.service.latency() = latency;
-    }
-
-    /// While on, open connections are cut and new ones are reset without an answer, as when the service is gone.
-    pub fn outage(&self, on: bool) {
-        self.service.outage.store(on, Ordering::Release);
-        if on {
-            self.server.cut_connections();
-        }
-    }
-
-    /// Cuts every open connection, as a service that restarts.
-    pub fn cut_connections(&self) {
-        self.server.cut_connections();
     }
 }
 

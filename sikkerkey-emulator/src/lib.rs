@@ -29,7 +29,7 @@
 //!   every thread.
 //! - [`Builder`]: what is in the vault, where it is, how it behaves. Where the service's behaviour is not published, it has
 //!   a switch with both answers.
-//! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts.
+//! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
 //! - [`Recorded`]: what was asked, to look at and to wait for.
 //! - [`Token`]: what an enrolment token allows.
 //! - [`Certificate`]: TLS, right or wrong.
@@ -56,7 +56,7 @@ mod vault;
 pub use builder::Builder;
 pub use emulator::Emulator;
 pub use error::Error;
-pub use fault::{Fault, Reply};
+pub use fault::{Fault, Hold, Reply};
 pub use file::{Edit, FileError, SecretsFile};
 pub use recorded::Recorded;
 pub use tls::Certificate;

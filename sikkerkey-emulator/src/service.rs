@@ -24,6 +24,7 @@ pub(crate) struct Service {
     gate: Mutex<Gate>,
     plan: Mutex<Plan>,
     latency: Mutex<Duration>,
+    connection_latency: Mutex<Duration>,
     headers: Mutex<Vec<(String, String)>>,
     /// While true, connections are cut off without an answer.
     pub(crate) outage: AtomicBool,
@@ -47,6 +48,7 @@ impl Service {
             gate: Mutex::default(),
             plan: Mutex::default(),
             latency: Mutex::default(),
+            connection_latency: Mutex::default(),
             headers: Mutex::default(),
             outage: AtomicBool::new(false),
         }
@@ -66,6 +68,10 @@ impl Service {
 
     pub(crate) fn latency(&self) -> MutexGuard<'_, Duration> {
         lock(&self.latency)
+    }
+
+    pub(crate) fn connection_latency(&self) -> MutexGuard<'_, Duration> {
+        lock(&self.connection_latency)
     }
 
     /// Headers that a test wants on every answer.

@@ -6,7 +6,7 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use sikkerkey_emulator::{Emulator, Fault, Reply};
+use sikkerkey_emulator::{Emulator, Fault, Hold, Reply};
 use support::{Client, connect, exchange};
 
 fn start() -> (Emulator, Client) {
@@ -314,4 +314,52 @@ fn an_outage_cuts_and_refuses_until_it_is_over() {
     assert_eq!(vault.request_count(), before);
     vault.outage(false);
     assert_eq!(client.value("sk_a"), "the-value");
+}
+
+#[test]
+fn a_request_is_held_until_the_test_lets_go() {
+    let (vault, client) = start();
+    for (after, value) in [(false, "2"), (true, "1")] {
+        vault.put("sk_a", "1");
+        vault.clear_requests();
+        let hold = Hold::new();
+        let fault = Fault::Hold(hold.clone());
+        vault.fail_next(if after { Fault::after(fault) } else { fault });
+        let read = std::thread::scope(|s| {
+            let reading = s.spawn(|| client.value("sk_a"));
+            assert!(vault.wait_for(Duration::from_secs(60), |r| r.len() == 1
+                && r[0].handled == after));
+            vault.put("sk_a", "2");
+            assert!(!reading.is_finished());
+            hold.release();
+            reading.join().unwrap()
+        });
+        assert_eq!(read, value);
+    }
+}
+
+#[test]
+fn another_process_can_swallow_a_change() {
+    let (vault, client) = start();
+    client.value("sk_a");
+    vault.put("sk_a", "2");
+    vault.read_elsewhere("sk_a");
+    assert_eq!(client.poll(&["sk_a"]), "");
+}
+
+#[test]
+fn a_connection_takes_its_time_once() {
+    let (vault, client) = start();
+    let setup = Duration::from_millis(30);
+    vault.connection_latency(setup);
+    let begin = Instant::now();
+    let mut wire = connect(vault.port());
+    wire.write_all(&client.request("GET", "/v1/secrets", "").bytes())
+        .unwrap();
+    support::receive(&mut wire).expect(200);
+    assert!(begin.elapsed() >= setup);
+    vault.connection_latency(Duration::from_secs(24 * 60 * 60));
+    wire.write_all(&client.request("GET", "/v1/secrets", "").bytes())
+        .unwrap();
+    support::receive(&mut wire).expect(200);
 }

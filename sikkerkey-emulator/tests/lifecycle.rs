@@ -9,7 +9,7 @@ mod support;
 use std::io::Write as _;
 use std::time::Duration;
 
-use sikkerkey_emulator::{Emulator, Fault};
+use sikkerkey_emulator::{Emulator, Fault, Hold};
 use support::{Client, connect};
 
 fn count(folder: &str) -> usize {
@@ -44,6 +44,8 @@ fn nothing_stays_behind() {
     stopped_during(None, 900);
     for fault in [
         Fault::Hang,
+        Fault::Hold(Hold::new()),
+        Fault::after(Fault::Hold(Hold::new())),
         Fault::Delay(day),
         Fault::after(Fault::Delay(day)),
         Fault::Endless,

@@ -1,8 +1,11 @@
 //! Faults: what goes wrong on purpose, and when.
 
+mod hold;
 mod plan;
 mod play;
+mod verbs;
 
+pub use hold::Hold;
 pub(crate) use plan::Plan;
 pub(crate) use play::{Delivery, Step, play, whole};
 
@@ -46,6 +49,9 @@ pub enum Fault {
     /// The service acts after this time and then answers as ever. After [`Fault::after`] it acts at once, and the
     /// answer comes after this time.
     Delay(Duration),
+    /// The service acts when the [`Hold`] is released. After [`Fault::after`] it acts at once, and the answer waits for
+    /// the release.
+    Hold(Hold),
     /// The answer stops in the middle of its body, and the connection closes.
     Truncated,
     /// `Content-Length` is off by so many bytes: too high promises what never comes, too low cuts the body

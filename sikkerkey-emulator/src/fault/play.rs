@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Fault;
+use super::{Fault, Hold};
 use crate::http::Answer;
 
 /// What is sent for one request.
@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Drip(Vec<u8>, Duration),
     /// These bytes over and over, so many times or for ever, with a pause after each.
     Repeat(Vec<u8>, Option<u64>, Duration),
+    /// Nothing, until the test lets go.
+    Hold(Hold),
     Hang,
     Reset,
 }
@@ -41,7 +43,7 @@ pub(crate) fn whole(answer: &Answer, server: &[(String, String)], keep: bool) ->
 
 /// What `fault` makes of the answer, or of a stand-in where the service gave none.
 ///
-/// `server` are the headers that every answer has. [`Fault::Pass`] and [`Fault::Delay`] need the service's answer and
+/// `server` are the headers that every answer has. [`Fault::Pass`], [`Fault::Delay`] and [`Fault::Hold`] need the service's answer and
 /// leave it as it is; so does what is left of [`Fault::After`] when it holds another one.
 pub(crate) fn play(
     fault: &Fault,
@@ -62,6 +64,11 @@ pub(crate) fn play(
         Fault::Delay(time) => {
             let mut delivery = whole(&answer, server, keep);
             delivery.steps.insert(0, Step::Wait(*time));
+            delivery
+        }
+        Fault::Hold(hold) => {
+            let mut delivery = whole(&answer, server, keep);
+            delivery.steps.insert(0, Step::Hold(hold.clone()));
             delivery
         }
         Fault::Status(status) => whole(&Answer::error(*status, "emulated fault"), server, keep),

@@ -15,6 +15,10 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, numbe
     let Some(mut wire) = Wire::new(socket, shared.tls.as_ref()) else {
         return;
     };
+    let setup = *shared.service.connection_latency();
+    if !setup.is_zero() && shared.stop.wait(setup) {
+        return;
+    }
     let mut reader = Reader::default();
     loop {
         match reader.next(&mut wire) {
@@ -53,11 +57,17 @@ fn exchange(
             }
             true
         }
+        Fault::Hold(hold) => {
+            if !hold.wait(|| shared.stop.is_set()) {
+                return Ok(false);
+            }
+            true
+        }
         _ => false,
     };
     let answer = acts.then(|| service.handle(request, from));
-    // The delay is over; what is left is the service's own answer.
-    let fault = if matches!(fault, Fault::Delay(_)) {
+    // That wait is over; what is left is the service's own answer.
+    let fault = if matches!(fault, Fault::Delay(_) | Fault::Hold(_)) {
         Fault::Pass
     } else {
         fault
@@ -84,6 +94,11 @@ fn perform(wire: &mut Wire, stop: &Stop, delivery: Delivery) -> io::Result<bool>
             Step::Send(bytes) => send(wire, &bytes)?,
             Step::Wait(time) => {
                 if stop.wait(time) {
+                    return Ok(false);
+                }
+            }
+            Step::Hold(hold) => {
+                if !hold.wait(|| stop.is_set()) {
                     return Ok(false);
                 }
             }

@@ -82,6 +82,12 @@ impl Vault {
         }
     }
 
+    /// Every machine has just read it.
+    pub(crate) fn read_elsewhere(&mut self, id: &str) {
+        let revision = self.entry(id).revision;
+        self.each_machine(|machine| machine.read(id, revision));
+    }
+
     /// Changes what is known about a secret besides its value.
     pub(crate) fn describe(&mut self, id: &str, change: impl FnOnce(&mut Secret)) {
         change(self.entry(id));
