@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod __private;
 mod api_url;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod builder;
 mod call;
 mod client;
@@ -20,6 +22,8 @@ mod signing;
 mod transport;
 mod wire;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncSikkerKey;
 pub use builder::SikkerKeyBuilder;
 pub use client::{SecretListItem, SikkerKey};
 pub use config::{
