@@ -3,3 +3,7 @@
 
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::config::private::*;
+pub use crate::watch::schedule::{
+    DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, SERVICE_FLOOR, baseline_delay,
+    jittered, postponed_delay, resync_delay,
+};

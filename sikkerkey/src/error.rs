@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The longest text of a server that an error repeats, in characters.
 const SERVER_TEXT_LIMIT: usize = 200;
@@ -63,6 +64,8 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
     /// The server's certificate was refused: somebody answered, and must not be believed.
     untrusted: bool,
+    /// How long the service asked to be left alone.
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -113,6 +116,7 @@ impl Error {
             fields: Vec::new(),
             source: None,
             untrusted: false,
+            retry_after: None,
         }))
     }
 
@@ -136,6 +140,15 @@ impl Error {
     /// The same error with a clause in front that says what it made fail.
     pub(crate) fn prefixed(self, clause: &str) -> Self {
         self.with(|inner| inner.message = format!("{clause}: {}", inner.message))
+    }
+
+    pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        self.with(|inner| inner.retry_after = wait)
+    }
+
+    /// How long the service asked to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Marks a refused certificate: not retried, and nothing falls back because of it.

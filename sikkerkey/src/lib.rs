@@ -3,9 +3,9 @@
 #[doc(hidden)]
 pub mod __private;
 mod api_url;
-#[cfg(feature = "tokio")]
-mod asynchronous;
 mod builder;
+#[cfg(feature = "cache")]
+mod cache;
 mod call;
 mod client;
 mod clock;
@@ -20,11 +20,12 @@ mod settings;
 mod shared;
 mod signing;
 mod transport;
+mod watch;
 mod wire;
 
-#[cfg(feature = "tokio")]
-pub use asynchronous::AsyncSikkerKey;
 pub use builder::SikkerKeyBuilder;
+#[cfg(feature = "cache")]
+pub use cache::CacheOptions;
 pub use client::{SecretListItem, SikkerKey};
 pub use config::{
     Check, CheckReport, CheckStatus, ConfigError, Fetch, FromSecret, Kind, Loader, Necessity,
@@ -39,3 +40,4 @@ pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
 pub use sikkerkey_derive::SikkerKeyConfig;
 pub use transport::retry::RetryPolicy;
+pub use watch::{Watch, WatchEvent, WatchKind};

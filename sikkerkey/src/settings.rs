@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use crate::clock::{Clock, SystemClock};
 use crate::transport::Roots;
+use crate::watch::schedule;
 use crate::{Error, RetryPolicy, transport};
 
 #[derive(Clone, Debug)]
@@ -27,8 +28,8 @@ impl Default for Settings {
             timeout: Duration::from_secs(15),
             deadline: Duration::from_secs(30),
             retry: RetryPolicy::default(),
-            poll_interval: Duration::from_secs(15),
-            resync: Some(Duration::from_secs(300)),
+            poll_interval: schedule::DEFAULT_INTERVAL,
+            resync: Some(schedule::DEFAULT_RESYNC),
             user_agent: concat!("sikkerkey-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             root_pems: Vec::new(),
             clock: Arc::new(SystemClock::new()),

@@ -2,18 +2,27 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+#[cfg(feature = "cache")]
+use crate::cache::CacheSlot;
 use crate::call::{self, Answer, Budget, Call, LIST_LIMIT, Purpose, READ_LIMIT, VALUE_LIMIT};
 use crate::clock::Clock;
 use crate::enrolment::Reenrolment;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::transport::skew::Skew;
-use crate::wire::{self, PollAnswer, PollRequest, ReadAnswer};
+use crate::watch::{Poller, Source, Status};
+use crate::wire::{self, PollAnswer, PollRequest, PollStatus, ReadAnswer};
 use crate::{Error, ErrorKind, RetryPolicy};
+
+/// A value that a user's read gives, and where it comes from.
+pub(crate) enum Got {
+    Live(SecretString),
+    #[cfg(feature = "cache")]
+    Cached(SecretString),
+}
 
 pub(crate) struct Shared {
     /// Of the first identity; a later one is of the same vault.
@@ -22,6 +31,9 @@ pub(crate) struct Shared {
     settings: Settings,
     skew: Skew,
     reenrolment: Option<Reenrolment>,
+    poller: Arc<Poller>,
+    #[cfg(feature = "cache")]
+    cache: CacheSlot,
 }
 
 impl Shared {
@@ -30,7 +42,16 @@ impl Shared {
         settings: Settings,
         reenrolment: Option<Reenrolment>,
     ) -> Self {
+        let poller = Poller::new(
+            settings.clock.clone(),
+            settings.poll_interval,
+            session.transport.url().is_loopback(),
+            settings.resync,
+        );
         Shared {
+            poller,
+            #[cfg(feature = "cache")]
+            cache: CacheSlot::default(),
             vault_id: session.identity.vault_id.clone(),
             session: RwLock::new(Arc::new(session)),
             settings,
@@ -61,25 +82,54 @@ impl Shared {
 
     pub(crate) fn replace_session(&self, session: Arc<Session>) {
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = session;
+        self.poller.suspect_all();
+    }
+
+    pub(crate) fn poller(&self) -> &Arc<Poller> {
+        &self.poller
+    }
+
+    #[cfg(feature = "cache")]
+    pub(crate) fn cache(&self) -> &CacheSlot {
+        &self.cache
     }
 
     /// The one place where a user's read of a secret passes: retries, then what depends on how it
     /// ended.
     pub(crate) fn read_secret(&self, id: &str) -> Result<SecretString, Error> {
-        let value = self.read_with(id, &self.settings.retry)?;
-        self.note_read(id, &value);
-        Ok(value)
+        let ask = || self.read_with(id, &self.settings.retry);
+        #[cfg(not(feature = "cache"))]
+        let got = ask().map(Got::Live);
+        #[cfg(feature = "cache")]
+        let got = self.cache.read(id, self.clock(), ask);
+        match got {
+            Ok(Got::Live(value)) => {
+                self.note_read(id, &value);
+                Ok(value)
+            }
+            #[cfg(feature = "cache")]
+            Ok(Got::Cached(value)) => {
+                self.poller.note_cached(id, &value);
+                Ok(value)
+            }
+            Err(error) => {
+                self.poller.note_failure(id, &error);
+                Err(error)
+            }
+        }
     }
 
     /// Reads a secret in one attempt: for the poller, whose next cycle is its repetition. Tells
-    /// nobody.
-    #[allow(dead_code, reason = "the poller's")]
+    /// nobody, and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
-        self.read_with(id, &RetryPolicy::none())
+        let ask = || self.read_with(id, &RetryPolicy::none());
+        #[cfg(feature = "cache")]
+        return self.cache.read_live(id, self.clock(), ask);
+        #[cfg(not(feature = "cache"))]
+        ask()
     }
 
     /// Asks in one attempt which of these secrets changed.
-    #[allow(dead_code, reason = "the poller's")]
     pub(crate) fn poll_once(&self, ids: &[Arc<str>]) -> Result<PollAnswer, Error> {
         let call = Call {
             purpose: Purpose::Poll,
@@ -95,16 +145,8 @@ impl Shared {
 
     /// Told of every value that a user's call read, so that a watch does not report as new what
     /// this process already knows, and does report what another read swallowed.
-    pub(crate) fn note_read(&self, _id: &str, _value: &SecretString) {}
-
-    /// The interval as the service allows it: not below 10 s, except on this machine.
-    #[allow(dead_code, reason = "the poller's")]
-    pub(crate) fn allowed_interval(&self, wanted: Duration) -> Duration {
-        let least = match self.session().transport.url().is_loopback() {
-            true => Duration::from_millis(1),
-            false => Duration::from_secs(10),
-        };
-        wanted.max(least)
+    pub(crate) fn note_read(&self, id: &str, value: &SecretString) {
+        self.poller.note(id, value);
     }
 
     fn read_with(&self, id: &str, policy: &RetryPolicy) -> Result<SecretString, Error> {
@@ -151,6 +193,42 @@ impl Shared {
             }
             (made, _) => made,
         }
+    }
+}
+
+impl Source for Shared {
+    fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, Status)>, Error> {
+        let answer = self.poll_once(ids)?;
+        let changes = answer.changes.into_iter().filter_map(|(id, change)| {
+            let status = match change.status {
+                PollStatus::Changed => Status::Changed,
+                PollStatus::Deleted => Status::Deleted,
+                PollStatus::AccessDenied => Status::Denied,
+                PollStatus::Unknown => {
+                    log::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
+                    return None;
+                }
+            };
+            Some((id, status))
+        });
+        Ok(changes.collect())
+    }
+
+    fn read(&self, id: &str) -> Result<SecretString, Error> {
+        self.read_once(id)
+    }
+
+    fn lost(&self, id: &str) {
+        #[cfg(feature = "cache")]
+        self.cache.forget(id);
+        #[cfg(not(feature = "cache"))]
+        let _ = id;
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.poller.end();
     }
 }
 

@@ -57,7 +57,10 @@ impl Signer {
     }
 
     /// The 32 bytes from which the key is made, and from which the cache derives its own.
-    #[allow(dead_code, reason = "only the cache needs it")]
+    #[cfg_attr(
+        not(feature = "cache"),
+        allow(dead_code, reason = "only the cache needs it")
+    )]
     pub(crate) fn seed(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }

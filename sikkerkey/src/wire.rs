@@ -60,13 +60,11 @@ pub(crate) struct ExportEntry {
 
 /// What changed since this machine last read it. An id that is left out did not change.
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "the poller reads it")]
 pub(crate) struct PollAnswer {
     pub(crate) changes: BTreeMap<String, PollChange>,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "the poller reads it")]
 pub(crate) struct PollChange {
     pub(crate) status: PollStatus,
 }

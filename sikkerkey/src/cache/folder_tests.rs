@@ -1,0 +1,160 @@
+// A test that cannot make its own files may as well panic.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn fresh() -> (tempfile::TempDir, Folder) {
+    let home = tempfile::tempdir().unwrap();
+    let folder = Folder::new(home.path().join("vaults/vault_x/cache"));
+    (home, folder)
+}
+
+fn names(folder: &Folder) -> Vec<String> {
+    fs::read_dir(&folder.path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn an_entry_is_written_read_counted_and_removed() {
+    let (_home, folder) = fresh();
+    assert_eq!(folder.read("sk_a").unwrap(), None);
+    assert_eq!(folder.count().unwrap(), 0);
+    folder.remove("sk_a").unwrap();
+
+    folder.write("sk_a", b"one").unwrap();
+    folder.write("sk_a", b"two").unwrap();
+    folder.write("sk_b", b"other").unwrap();
+    assert_eq!(folder.read("sk_a").unwrap().unwrap(), b"two");
+    assert_eq!(folder.count().unwrap(), 2);
+
+    folder.remove("sk_a").unwrap();
+    assert_eq!(folder.read("sk_a").unwrap(), None);
+    folder.clear().unwrap();
+    assert!(!folder.path.exists());
+    folder.clear().unwrap();
+}
+
+#[test]
+fn clearing_spares_what_is_not_the_caches() {
+    let (_home, folder) = fresh();
+    folder.write("sk_a", b"one").unwrap();
+    fs::write(folder.path.join("notes.txt"), "mine").unwrap();
+    folder.clear().unwrap();
+    assert_eq!(names(&folder), ["notes.txt"]);
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_behind() {
+    let (_home, folder) = fresh();
+    folder.write("sk_a", b"one").unwrap();
+    fs::create_dir(folder.path.join("sk_b.skc")).unwrap();
+    folder.write("sk_b", b"two").unwrap_err();
+    let mut names = names(&folder);
+    names.sort();
+    assert_eq!(names, ["sk_a.skc", "sk_b.skc"]);
+}
+
+#[test]
+fn only_old_left_overs_are_swept() {
+    let (_home, folder) = fresh();
+    folder.write("sk_a", b"one").unwrap();
+    fs::write(folder.path.join(".skc-77-abc"), "half").unwrap();
+    folder.sweep(SystemTime::now());
+    assert_eq!(names(&folder).len(), 2);
+    folder.sweep(SystemTime::now() + LEFT_OVER + Duration::from_secs(60));
+    assert_eq!(names(&folder), ["sk_a.skc"]);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_unread() {
+    let (_home, folder) = fresh();
+    folder.write("sk_a", b"one").unwrap();
+    let file = OpenOptions::new()
+        .write(true)
+        .open(folder.file("sk_a"))
+        .unwrap();
+    file.set_len(FILE_LIMIT + 1).unwrap();
+    folder.read("sk_a").unwrap_err();
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn folder_and_files_are_for_their_owner_alone() {
+        let (_home, folder) = fresh();
+        folder.write("sk_a", b"one").unwrap();
+        assert_eq!(mode(&folder.path), 0o700);
+        assert_eq!(mode(&folder.file("sk_a")), 0o600);
+
+        fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o755)).unwrap();
+        folder.write("sk_a", b"two").unwrap();
+        assert_eq!(mode(&folder.path), 0o700);
+    }
+
+    #[test]
+    fn a_new_file_is_private_before_it_has_a_byte() {
+        let (_home, folder) = fresh();
+        folder.prepare().unwrap();
+        let path = folder.temporary().unwrap();
+        let file = create_private(&path).unwrap();
+        assert_eq!((mode(&path), file.metadata().unwrap().len()), (0o600, 0));
+        create_private(&path).unwrap_err();
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_file_is_replaced_and_never_followed() {
+        let (home, folder) = fresh();
+        folder.write("sk_a", b"one").unwrap();
+        let target = home.path().join("target");
+        fs::write(&target, "theirs").unwrap();
+        fs::remove_file(folder.file("sk_a")).unwrap();
+        symlink(&target, folder.file("sk_a")).unwrap();
+
+        folder.read("sk_a").unwrap_err();
+        folder.write("sk_a", b"two").unwrap();
+        assert_eq!(folder.read("sk_a").unwrap().unwrap(), b"two");
+        assert_eq!(fs::read(&target).unwrap(), b"theirs");
+
+        symlink(&target, folder.file("sk_b")).unwrap();
+        folder.remove("sk_b").unwrap();
+        assert!(target.exists());
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_folder_is_refused() {
+        let (home, folder) = fresh();
+        let elsewhere = home.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::create_dir_all(folder.path.parent().unwrap()).unwrap();
+        symlink(&elsewhere, &folder.path).unwrap();
+        folder.write("sk_a", b"one").unwrap_err();
+        folder.read("sk_a").unwrap_err();
+        folder.clear().unwrap_err();
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let (_home, folder) = fresh();
+        folder.write("sk_a", b"one").unwrap();
+        let pipe = folder.file("sk_pipe");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        folder.read("sk_pipe").unwrap_err();
+    }
+}

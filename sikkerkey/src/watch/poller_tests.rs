@@ -1,0 +1,373 @@
+// A test may panic where what it waits for does not come.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::watch::event::WatchKind;
+use crate::watch::follower::UpdateKind;
+
+const LONG: Duration = Duration::from_secs(30);
+/// So long that only a wish brings a second poll.
+const NEVER: Duration = Duration::from_secs(36_000);
+const SHORT: Duration = Duration::from_millis(1);
+
+type Answer = Result<Vec<(String, Status)>, Error>;
+
+/// A service without a network, which tells of every request.
+#[derive(Default)]
+struct Fake {
+    answers: Mutex<VecDeque<Answer>>,
+    values: Mutex<HashMap<String, Result<String, Error>>>,
+    polls: Mutex<Option<Sender<Vec<String>>>>,
+    reads: Mutex<Vec<String>>,
+    lost: Mutex<Vec<String>>,
+    /// Polls wait here while there is one.
+    gate: Mutex<Option<Receiver<()>>>,
+}
+
+impl Source for Fake {
+    fn poll(&self, ids: &[Arc<str>]) -> Answer {
+        if let Some(polls) = &*relock(&self.polls) {
+            let _ = polls.send(ids.iter().map(|id| id.to_string()).collect());
+        }
+        if let Some(gate) = &*relock(&self.gate) {
+            let _ = gate.recv();
+        }
+        relock(&self.answers)
+            .pop_front()
+            .unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn read(&self, id: &str) -> Result<SecretString, Error> {
+        relock(&self.reads).push(id.to_owned());
+        let values = relock(&self.values);
+        let value = values
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Ok("1".to_owned()));
+        value.map(SecretString::from)
+    }
+
+    fn lost(&self, id: &str) {
+        relock(&self.lost).push(id.to_owned());
+    }
+}
+
+struct Bench {
+    fake: Arc<Fake>,
+    poller: Arc<Poller>,
+    polls: Receiver<Vec<String>>,
+}
+
+impl Bench {
+    fn new(interval: Duration) -> Self {
+        let (sender, polls) = channel();
+        let fake = Arc::new(Fake::default());
+        *relock(&fake.polls) = Some(sender);
+        let clock = Arc::new(SystemClock::new());
+        let poller = Poller::new(clock, interval, true, None);
+        Bench {
+            fake,
+            poller,
+            polls,
+        }
+    }
+
+    fn source(&self) -> Weak<dyn Source> {
+        let source: Arc<dyn Source> = self.fake.clone();
+        Arc::downgrade(&source)
+    }
+
+    fn answer(&self, changes: &[(&str, Status)]) {
+        let changes = changes
+            .iter()
+            .map(|(id, status)| ((*id).to_owned(), *status));
+        relock(&self.fake.answers).push_back(Ok(changes.collect()));
+    }
+
+    fn fail(&self, kind: ErrorKind) {
+        relock(&self.fake.answers).push_back(Err(Error::new(kind, "x")));
+    }
+
+    fn watch(&self, id: &str) -> (PartyId, Arc<Registration>, Receiver<String>) {
+        let (sender, events) = channel();
+        let tell = move |event: &WatchEvent| {
+            let _ = sender.send(match &event.kind {
+                WatchKind::Changed { value, .. } => value.expose_secret().to_owned(),
+                other => format!("{other:?}"),
+            });
+        };
+        let (party, registration) = self
+            .poller
+            .watch(self.source(), id, Box::new(tell))
+            .unwrap();
+        (party, registration, events)
+    }
+
+    fn polled(&self) -> Vec<String> {
+        self.polls.recv_timeout(LONG).unwrap()
+    }
+
+    /// Until the thread has ended.
+    fn ended(&self) {
+        let mut state = relock(&self.poller.state);
+        while state.threads > 0 {
+            let waited = self.poller.ended.wait_timeout(state, LONG).unwrap();
+            assert!(!waited.1.timed_out());
+            state = waited.0;
+        }
+    }
+}
+
+fn changed(value: &str) -> HashMap<String, Result<String, Error>> {
+    HashMap::from([("sk_a".to_owned(), Ok(value.to_owned()))])
+}
+
+#[test]
+fn the_first_poll_is_at_once_and_one_request_asks_for_all() {
+    let bench = Bench::new(NEVER);
+    bench.watch("sk_b");
+    assert_eq!(bench.polled(), ["sk_b"]);
+    bench.watch("sk_a");
+    assert_eq!(bench.polled(), ["sk_a", "sk_b"]);
+    bench.poller.set_interval(SHORT);
+    bench.watch("sk_a");
+    for _ in 0..5 {
+        assert_eq!(bench.polled(), ["sk_a", "sk_b"]);
+    }
+}
+
+#[test]
+fn a_watch_that_comes_while_a_poll_is_under_way_is_polled_for_at_once() {
+    let bench = Bench::new(NEVER);
+    let (go, gate) = channel();
+    *relock(&bench.fake.gate) = Some(gate);
+    bench.watch("sk_a");
+    assert_eq!(bench.polled(), ["sk_a"]);
+    bench.watch("sk_b");
+    go.send(()).unwrap();
+    assert_eq!(bench.polled(), ["sk_a", "sk_b"]);
+    drop(go);
+}
+
+#[test]
+fn a_new_interval_acts_at_once() {
+    let bench = Bench::new(NEVER);
+    bench.watch("sk_a");
+    bench.polled();
+    assert_eq!(bench.poller.set_interval(SHORT), SHORT);
+    bench.polled();
+    bench.polled();
+}
+
+#[test]
+fn a_change_is_read_and_told() {
+    let bench = Bench::new(NEVER);
+    *relock(&bench.fake.values) = changed("2");
+    bench.answer(&[("sk_a", Status::Changed)]);
+    let (.., events) = bench.watch("sk_a");
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "2");
+    bench.answer(&[("sk_a", Status::Denied)]);
+    bench.poller.wake(bench.source());
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "AccessDenied");
+    assert!(
+        events.recv_timeout(LONG).is_err(),
+        "the closure is dropped with its watch"
+    );
+    assert_eq!(*relock(&bench.fake.lost), ["sk_a"]);
+    bench.ended();
+}
+
+#[test]
+fn the_thread_ends_with_the_last_watch_and_starts_again() {
+    let bench = Bench::new(NEVER);
+    for _ in 0..200 {
+        let (party, registration, _events) = bench.watch("sk_a");
+        bench.polled();
+        bench.poller.stop(party, &registration);
+    }
+    bench.ended();
+    let state = relock(&bench.poller.state);
+    assert!(!state.running && state.table.is_empty() && state.registrations.is_empty());
+}
+
+#[test]
+fn the_thread_does_not_keep_the_client_alive() {
+    let bench = Bench::new(SHORT);
+    bench.watch("sk_a");
+    bench.polled();
+    let Bench {
+        fake,
+        poller,
+        polls,
+    } = bench;
+    let weak = Arc::downgrade(&fake);
+    drop(fake);
+    while polls.recv_timeout(LONG).is_ok() {}
+    assert_eq!(weak.strong_count(), 0);
+    let mut state = relock(&poller.state);
+    while state.threads > 0 {
+        state = poller.ended.wait_timeout(state, LONG).unwrap().0;
+    }
+}
+
+#[test]
+fn nothing_is_told_after_the_last_handle_is_gone() {
+    let bench = Bench::new(NEVER);
+    let (go, gate) = channel();
+    *relock(&bench.fake.gate) = Some(gate);
+    bench.answer(&[("sk_a", Status::Changed)]);
+    let (.., events) = bench.watch("sk_a");
+    bench.polled();
+    let Bench { fake, poller, .. } = bench;
+    drop(fake);
+    go.send(()).unwrap();
+    poller.end();
+    assert!(events.recv_timeout(LONG).is_err());
+}
+
+#[test]
+fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
+    let bench = Bench::new(NEVER);
+    let (go, gate) = channel();
+    *relock(&bench.fake.gate) = Some(gate);
+    bench.answer(&[("sk_a", Status::Changed)]);
+    let (.., events) = bench.watch("sk_a");
+    bench.polled();
+    let start = Instant::now();
+    bench.poller.close();
+    assert!(
+        start.elapsed() < LONG,
+        "it hangs for good: any end at all is the proof"
+    );
+    assert!(
+        events.recv_timeout(LONG).is_err(),
+        "nothing was told, and the closure is gone"
+    );
+
+    // A new watch starts another thread, while the old one still hangs.
+    *relock(&bench.fake.polls) = None;
+    drop(go);
+    bench.ended();
+    bench.poller.close();
+    bench.poller.close();
+    let (sender, polls) = channel();
+    *relock(&bench.fake.polls) = Some(sender);
+    bench.watch("sk_b");
+    assert_eq!(polls.recv_timeout(LONG).unwrap(), ["sk_b"]);
+    bench.poller.close();
+    bench.ended();
+}
+
+#[test]
+fn a_401_among_the_reads_stops_the_others() {
+    let bench = Bench::new(NEVER);
+    let ids: Vec<String> = (0..100).map(|n| format!("sk_{n}")).collect();
+    let refused = Err(Error::new(ErrorKind::Authentication, "x"));
+    *relock(&bench.fake.values) = ids.iter().map(|id| (id.clone(), refused.clone())).collect();
+    let changes: Vec<_> = ids
+        .iter()
+        .map(|id| (id.as_str(), Status::Changed))
+        .collect();
+    bench.answer(&changes);
+    let (sender, told) = channel();
+    let follower = Arc::new(Teller(Mutex::new(sender)));
+    bench.poller.follow(bench.source(), &ids, follower, None);
+    let cycle = told.recv_timeout(LONG).unwrap();
+    assert_eq!(cycle.updates.len(), 100);
+    assert!(
+        cycle
+            .updates
+            .iter()
+            .all(|update| matches!(update.kind, UpdateKind::Failed(_)))
+    );
+    assert!(relock(&bench.fake.reads).len() <= 8);
+    let due = relock(&bench.poller.state).schedule.due();
+    assert!(due >= NEVER * 3 / 4, "{due:?}");
+}
+
+struct Teller(Mutex<Sender<Cycle>>);
+
+impl Follower for Teller {
+    fn cycle(&self, cycle: Cycle) {
+        let _ = relock(&self.0).send(cycle);
+    }
+}
+
+#[test]
+fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
+    let bench = Bench::new(SHORT);
+    let (sender, told) = channel();
+    let follower = Arc::new(Teller(Mutex::new(sender)));
+    let ids = ["sk_a".to_owned(), "sk_b".to_owned()];
+    bench.answer(&[]);
+    bench.fail(ErrorKind::Unavailable);
+    bench.answer(&[("sk_a", Status::Changed), ("sk_b", Status::Deleted)]);
+    let party = bench
+        .poller
+        .follow(bench.source(), &ids, follower.clone(), None);
+    let cycle = told.recv_timeout(LONG).unwrap();
+    assert!(cycle.outcome.is_ok() && cycle.updates.is_empty());
+    let cycle = told.recv_timeout(LONG).unwrap();
+    assert_eq!(cycle.outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+    let cycle = told.recv_timeout(LONG).unwrap();
+    assert_eq!(format!("{:?}", cycle.updates[0].kind), "Value(..)");
+    assert!(matches!(cycle.updates[1].kind, UpdateKind::Deleted));
+    bench.poller.leave(party);
+    bench.ended();
+    while told.try_recv().is_ok() {}
+    assert_eq!(Arc::strong_count(&follower), 1);
+}
+
+/// Closes everything from inside its own call.
+struct Closer {
+    poller: Weak<Poller>,
+    done: Mutex<Sender<()>>,
+}
+
+impl Follower for Closer {
+    fn cycle(&self, _: Cycle) {
+        self.poller.upgrade().unwrap().close();
+        let _ = relock(&self.done).send(());
+    }
+}
+
+#[test]
+fn a_follower_may_close_from_inside() {
+    let bench = Bench::new(SHORT);
+    let (sender, done) = channel();
+    let follower = Closer {
+        poller: Arc::downgrade(&bench.poller),
+        done: Mutex::new(sender),
+    };
+    bench.poller.follow(
+        bench.source(),
+        &["sk_a".to_owned()],
+        Arc::new(follower),
+        None,
+    );
+    done.recv_timeout(LONG).unwrap();
+    bench.ended();
+}
+
+#[test]
+fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
+    let bench = Bench::new(NEVER);
+    bench.poller.note("sk_a", &"1".into());
+    *relock(&bench.fake.values) = changed("2");
+    let (.., events) = bench.watch("sk_a");
+    bench.polled();
+    bench
+        .poller
+        .note_failure("sk_a", &Error::new(ErrorKind::Network, "x"));
+    bench.poller.wake(bench.source());
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "2");
+
+    *relock(&bench.fake.values) = changed("3");
+    bench.poller.note("sk_a", &"3".into());
+    bench.poller.wake(bench.source());
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "3");
+}

@@ -1,0 +1,272 @@
+//! When to poll and when to re-read: arithmetic alone, with time and randomness as arguments.
+//!
+//! Time is a [`Duration`] since any fixed moment; randomness is a number in `0.0..1.0`.
+
+use std::time::Duration;
+
+/// How often a client polls unless it is told otherwise.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
+/// The service refuses polls that are closer together.
+pub const SERVICE_FLOOR: Duration = Duration::from_secs(10);
+/// How often everything watched is read again unless it is told otherwise.
+pub const DEFAULT_RESYNC: Duration = Duration::from_secs(300);
+
+/// An interval of zero would be a loop that never rests, even on loopback.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The service locks an address out after three failed authentications, so the second attempt
+/// already waits for several intervals, and the fourth for minutes.
+const UNAUTHORIZED_FACTOR: u32 = 4;
+const UNAUTHORIZED_CAP: Duration = Duration::from_secs(600);
+/// A service that asks for more time than this does not get it: it would be as good as not watching.
+const RETRY_AFTER_CAP: Duration = Duration::from_secs(900);
+
+/// How a poll ended, as far as the next one is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PollOutcome {
+    /// The service answered.
+    Answered,
+    /// It failed in a way that says nothing about when to come back.
+    Failed,
+    /// 401: this machine is unknown or expired, and every further attempt counts against its address.
+    Unauthorized,
+    /// 429 or 503 with a time to wait.
+    RetryAfter(Duration),
+}
+
+/// When the next poll is due.
+#[derive(Clone, Debug)]
+pub struct PollSchedule {
+    interval: Duration,
+    /// The shortest time between two polls: none on loopback.
+    floor: Duration,
+    /// 401s since the last answer.
+    unauthorized: u32,
+    last: Option<Duration>,
+    /// No wish, however urgent, is granted before this time.
+    hold: Duration,
+    due: Duration,
+}
+
+impl PollSchedule {
+    /// A schedule whose first poll is due at once. On loopback any interval goes; elsewhere a
+    /// shorter one than the service's 10 s is raised to it.
+    pub fn new(interval: Duration, loopback: bool) -> Self {
+        let floor = if loopback {
+            Duration::ZERO
+        } else {
+            SERVICE_FLOOR
+        };
+        PollSchedule {
+            interval: interval.max(floor).max(SHORTEST),
+            floor,
+            unauthorized: 0,
+            last: None,
+            hold: Duration::ZERO,
+            due: Duration::ZERO,
+        }
+    }
+
+    /// The next poll's time.
+    pub fn due(&self) -> Duration {
+        self.due
+    }
+
+    /// The interval without its jitter, as it was raised to what the service allows.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Whether a poll at `now` would be within what the service allows.
+    pub fn allows(&self, now: Duration) -> bool {
+        now >= self.hold
+    }
+
+    /// A new interval counts from the last poll on, so it acts at once.
+    pub fn set_interval(&mut self, interval: Duration, now: Duration) {
+        self.interval = interval.max(self.floor).max(SHORTEST);
+        let due = self.last.map_or(now, |last| last + self.interval);
+        self.due = due.max(self.hold);
+    }
+
+    /// As soon as the service allows it.
+    pub fn hurry(&mut self, now: Duration) {
+        self.due = self.due.min(now.max(self.hold));
+    }
+
+    /// A poll has ended at `now`. Counted from its end, so that two of them never arrive closer
+    /// together than the floor, however long the first was under way.
+    pub fn polled(&mut self, now: Duration, outcome: PollOutcome, random: f64) {
+        self.last = Some(now);
+        self.hold = now + self.floor;
+        match outcome {
+            PollOutcome::Answered => self.unauthorized = 0,
+            PollOutcome::Failed => {}
+            PollOutcome::RetryAfter(wait) => {
+                self.hold = self.hold.max(now + wait.min(RETRY_AFTER_CAP));
+            }
+            PollOutcome::Unauthorized => self.unauthorized = self.unauthorized.saturating_add(1),
+        }
+        if self.unauthorized > 0 {
+            self.hold = self
+                .hold
+                .max(now + jittered(self.unauthorized_delay(), random));
+        }
+        self.due = self.hold.max(now + jittered(self.interval, random));
+    }
+
+    /// Kept up until there is an answer: an address that is locked out may be told so with
+    /// another status than 401.
+    fn unauthorized_delay(&self) -> Duration {
+        let factor = UNAUTHORIZED_FACTOR.saturating_pow(self.unauthorized);
+        let cap = UNAUTHORIZED_CAP.max(self.interval);
+        self.interval.saturating_mul(factor).min(cap)
+    }
+
+    /// A poll outside the rhythm has ended: it counts for what the service allows, and does not
+    /// put the next one off by more than that.
+    pub fn polled_aside(&mut self, now: Duration, outcome: PollOutcome) {
+        let due = self.due;
+        self.polled(now, outcome, 0.5);
+        self.due = self.hold.max(due.min(self.due));
+    }
+}
+
+/// Up to 20 % earlier or later, so that a fleet that was started together spreads out.
+pub fn jittered(interval: Duration, random: f64) -> Duration {
+    interval.mul_f64(0.8 + 0.4 * random)
+}
+
+/// How long until a party's next re-read: never later than its interval says.
+pub fn resync_delay(interval: Duration, random: f64) -> Duration {
+    interval.mul_f64(0.8 + 0.2 * random)
+}
+
+/// How long until a watch whose client has never read the secret gets something to compare
+/// with. Early, so that few changes can be lost to another process before; not at once, so that
+/// many watches that start together do not all read.
+pub fn baseline_delay(interval: Duration, random: f64) -> Duration {
+    interval.mul_f64(0.1 + 0.1 * random)
+}
+
+/// How long a re-read is put off that fell into an outage: a fleet in which each client made up
+/// for it at the first sign of life would be the next outage.
+pub fn postponed_delay(interval: Duration, random: f64) -> Duration {
+    interval.mul_f64(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_poll_is_at_once_and_the_others_within_a_fifth_of_the_interval() {
+        let mut schedule = PollSchedule::new(DEFAULT_INTERVAL, false);
+        assert_eq!(schedule.due(), s(0));
+        for (random, due) in [(0.0, 112), (0.5, 115), (0.999_999, 118)] {
+            schedule.polled(s(100), PollOutcome::Answered, random);
+            assert_eq!(schedule.due().as_secs_f64().round() as u64, due);
+        }
+    }
+
+    #[test]
+    fn no_jitter_and_no_hurry_goes_below_what_the_service_allows() {
+        let mut schedule = PollSchedule::new(s(1), false);
+        assert_eq!(schedule.interval(), s(10));
+        schedule.polled(s(100), PollOutcome::Answered, 0.0);
+        assert_eq!(schedule.due(), s(110));
+        schedule.hurry(s(101));
+        assert_eq!(schedule.due(), s(110));
+        assert!(!schedule.allows(s(109)) && schedule.allows(s(110)));
+
+        let mut slow = PollSchedule::new(s(60), false);
+        slow.polled(s(100), PollOutcome::Answered, 0.5);
+        slow.hurry(s(101));
+        assert_eq!(slow.due(), s(110));
+        slow.hurry(s(130));
+        assert_eq!(slow.due(), s(110), "a wish never makes a poll later");
+    }
+
+    #[test]
+    fn on_loopback_any_interval_goes() {
+        let mut schedule = PollSchedule::new(Duration::from_millis(5), true);
+        schedule.polled(s(1), PollOutcome::Answered, 0.5);
+        assert_eq!(schedule.due(), Duration::from_millis(1005));
+        assert_eq!(PollSchedule::new(s(0), true).interval(), SHORTEST);
+    }
+
+    #[test]
+    fn a_new_interval_counts_from_the_last_poll() {
+        let mut schedule = PollSchedule::new(s(600), false);
+        schedule.set_interval(s(700), s(3));
+        assert_eq!(schedule.due(), s(3), "no poll yet: at once");
+        schedule.polled(s(100), PollOutcome::Answered, 0.5);
+        schedule.set_interval(s(20), s(400));
+        assert_eq!(schedule.due(), s(120), "overdue: at once");
+        schedule.set_interval(s(2), s(105));
+        assert_eq!(schedule.due(), s(110));
+    }
+
+    #[test]
+    fn repeated_401s_back_off_to_minutes_and_nothing_hurries_them() {
+        let mut schedule = PollSchedule::new(DEFAULT_INTERVAL, false);
+        for delay in [60, 240, 600, 600, 600] {
+            schedule.polled(s(1000), PollOutcome::Unauthorized, 0.5);
+            schedule.hurry(s(1001));
+            schedule.set_interval(s(15), s(1001));
+            assert_eq!(schedule.due(), s(1000 + delay));
+        }
+        for _ in 0..100 {
+            schedule.polled(s(1000), PollOutcome::Unauthorized, 0.999);
+            assert!(schedule.due() <= s(1000 + 720));
+        }
+        schedule.polled(s(1000), PollOutcome::Failed, 0.5);
+        assert_eq!(
+            schedule.due(),
+            s(1600),
+            "a failure of another kind is no answer"
+        );
+        schedule.polled(s(1000), PollOutcome::Answered, 0.5);
+        assert_eq!(schedule.due(), s(1015));
+        schedule.polled(s(1000), PollOutcome::Unauthorized, 0.5);
+        assert_eq!(schedule.due(), s(1060), "an answer ends the series");
+    }
+
+    #[test]
+    fn a_time_to_wait_is_waited_for() {
+        let mut schedule = PollSchedule::new(DEFAULT_INTERVAL, false);
+        schedule.polled(s(100), PollOutcome::RetryAfter(s(30)), 0.5);
+        schedule.hurry(s(101));
+        assert_eq!(schedule.due(), s(130));
+        schedule.polled(s(100), PollOutcome::RetryAfter(s(1)), 0.5);
+        assert_eq!(schedule.due(), s(115), "never earlier than the interval");
+        schedule.polled(s(100), PollOutcome::RetryAfter(s(1_000_000)), 0.5);
+        assert_eq!(schedule.due(), s(1000));
+    }
+
+    #[test]
+    fn a_poll_outside_the_rhythm_keeps_the_floor_and_the_rhythm() {
+        let mut schedule = PollSchedule::new(s(60), false);
+        schedule.polled(s(100), PollOutcome::Answered, 0.5);
+        schedule.polled_aside(s(120), PollOutcome::Answered);
+        assert_eq!(schedule.due(), s(160));
+        schedule.polled_aside(s(155), PollOutcome::Answered);
+        assert_eq!(schedule.due(), s(165));
+        schedule.polled_aside(s(165), PollOutcome::Unauthorized);
+        assert_eq!(schedule.due(), s(405));
+    }
+
+    #[test]
+    fn rereads_are_spread_and_never_late() {
+        for random in [0.0, 0.3, 0.999] {
+            let delay = resync_delay(s(300), random);
+            assert!(s(240) <= delay && delay <= s(300));
+            let delay = baseline_delay(s(300), random);
+            assert!(s(30) <= delay && delay <= s(60));
+            assert!(postponed_delay(s(300), random) <= s(300));
+        }
+    }
+}

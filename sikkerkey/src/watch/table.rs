@@ -1,0 +1,527 @@
+//! Who watches what, and what is still owed to whom: the poller's state, without a socket, a
+//! thread or a clock.
+//!
+//! A cycle takes four steps, and between them anyone may add and remove parties:
+//! [`Table::begin`] says what to ask for, [`Table::polled`] takes the answer, [`Table::reads`] says
+//! what to read, [`Table::read`] takes each value, and [`Table::finish`] gives what is to be told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::follower::{Cycle, Update, UpdateKind};
+use super::ledger::Digest;
+use super::schedule::{DEFAULT_RESYNC, baseline_delay, postponed_delay, resync_delay};
+use crate::{Error, ErrorKind};
+
+/// Time since any fixed moment.
+pub(crate) type Time = Duration;
+pub(crate) type PartyId = u64;
+
+/// What the service says about a secret in an answer to a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Changed,
+    Deleted,
+    Denied,
+}
+
+/// What a watch is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    Changed(SecretString),
+    Deleted,
+    Denied,
+    Error(Error),
+    Recovered,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: BTreeMap<Arc<str>, Entry>,
+    parties: BTreeMap<PartyId, Party>,
+    last: PartyId,
+}
+
+/// A user's watch on one secret, or a follower of many.
+#[derive(Debug)]
+struct Party {
+    role: Role,
+    ids: Vec<Arc<str>>,
+    resync: Option<Duration>,
+    /// When its secrets are read whatever the polls say.
+    due: Option<Time>,
+}
+
+#[derive(Debug)]
+enum Role {
+    Watch {
+        /// What its user saw last; `None` while that is not known.
+        seen: Option<Digest>,
+        /// An error was told, and its end was not.
+        troubled: bool,
+    },
+    Follower,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    parties: Vec<PartyId>,
+    /// A value must be read before this secret is quiet again.
+    pending: bool,
+    /// The service itself said so, so that even a watch that has nothing to compare with is told.
+    reported: bool,
+    /// What the followers were given last.
+    followed: Option<Digest>,
+    /// What the user read since, and how often: a read that began before the last of them proves nothing.
+    noted: Option<Digest>,
+    notes: u64,
+    gone: Option<Gone>,
+}
+
+/// A deleted or denied secret that somebody still follows. Whether the service will say "changed"
+/// when it comes back is not documented, so it is read again with growing gaps.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    denied: bool,
+    gap: Duration,
+    next: Time,
+}
+
+/// One cycle under way.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    followers: BTreeMap<PartyId, Vec<Update>>,
+    notices: Vec<(PartyId, Arc<str>, Notice)>,
+    /// The poll interval, from which the gaps of missing secrets grow.
+    interval: Duration,
+    outcome: Option<Error>,
+}
+
+/// A value to be read; handed back to [`Table::read`] with the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub id: Arc<str>,
+    notes: u64,
+}
+
+/// What a cycle has to tell.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub notices: Vec<(PartyId, Arc<str>, Notice)>,
+    pub cycles: Vec<(PartyId, Cycle)>,
+}
+
+/// Randomness in `0.0..1.0`.
+pub(crate) type Random<'a> = &'a mut dyn FnMut() -> f64;
+
+impl Table {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parties.is_empty()
+    }
+
+    /// Whether anyone wants to know about this secret.
+    #[cfg(test)]
+    fn knows(&self, id: &str) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// Whether a user's watch, not only a follower, is on this secret.
+    pub(crate) fn is_watched(&self, id: &str) -> bool {
+        self.entries
+            .get(id)
+            .is_some_and(|entry| entry.parties.iter().any(|party| self.is_watch(*party)))
+    }
+
+    pub(crate) fn watch(
+        &mut self,
+        id: &str,
+        seen: Option<Digest>,
+        resync: Option<Duration>,
+        now: Time,
+        random: f64,
+    ) -> PartyId {
+        let delay = if seen.is_some() {
+            resync_delay
+        } else {
+            baseline_delay
+        };
+        let due = resync.map(|interval| now + delay(interval, random));
+        let role = Role::Watch {
+            seen,
+            troubled: false,
+        };
+        self.add(role, &[id.to_owned()], resync, due)
+    }
+
+    pub(crate) fn follow(
+        &mut self,
+        ids: &[String],
+        baseline: impl Fn(&str) -> Option<Digest>,
+        resync: Option<Duration>,
+        now: Time,
+        random: f64,
+    ) -> PartyId {
+        let due = resync.map(|interval| now + resync_delay(interval, random));
+        let party = self.add(Role::Follower, ids, resync, due);
+        for id in ids {
+            if let Some(entry) = self.entries.get_mut(id.as_str()) {
+                entry.followed = baseline(id);
+            }
+        }
+        party
+    }
+
+    fn add(
+        &mut self,
+        role: Role,
+        ids: &[String],
+        resync: Option<Duration>,
+        due: Option<Time>,
+    ) -> PartyId {
+        self.last += 1;
+        let mut own: Vec<Arc<str>> = Vec::with_capacity(ids.len());
+        for id in ids {
+            let id = match self.entries.get_key_value(id.as_str()) {
+                Some((known, _)) => known.clone(),
+                None => Arc::from(id.as_str()),
+            };
+            let entry = self.entries.entry(id.clone()).or_default();
+            // The newcomer has not been told that it is gone, if it still is.
+            entry.pending |= entry.gone.take().is_some();
+            if entry.parties.last() != Some(&self.last) {
+                entry.parties.push(self.last);
+                own.push(id);
+            }
+        }
+        let party = Party {
+            role,
+            ids: own,
+            resync,
+            due,
+        };
+        self.parties.insert(self.last, party);
+        self.last
+    }
+
+    /// Whether the party was there.
+    pub(crate) fn remove(&mut self, party: PartyId) -> bool {
+        let Some(removed) = self.parties.remove(&party) else {
+            return false;
+        };
+        for id in &removed.ids {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.parties.retain(|other| *other != party);
+                if entry.parties.is_empty() {
+                    self.entries.remove(id);
+                }
+            }
+        }
+        true
+    }
+
+    /// The watches, not the followers, of one secret.
+    pub(crate) fn watches(&self, id: &str) -> Vec<PartyId> {
+        let parties = self.entries.get(id).map_or(&[][..], |entry| &entry.parties);
+        parties
+            .iter()
+            .copied()
+            .filter(|party| self.is_watch(*party))
+            .collect()
+    }
+
+    fn is_watch(&self, party: PartyId) -> bool {
+        self.parties
+            .get(&party)
+            .is_some_and(|party| matches!(party.role, Role::Watch { .. }))
+    }
+
+    /// The user has read a value through the same client, and so the service holds that this
+    /// machine knows it: whoever was told another one must be told by us.
+    pub(crate) fn note(&mut self, id: &str, digest: Digest) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        entry.notes += 1;
+        entry.noted = Some(digest);
+        for party in &entry.parties {
+            match self.parties.get_mut(party).map(|party| &mut party.role) {
+                Some(Role::Watch {
+                    seen: Some(seen), ..
+                }) => entry.pending |= *seen != digest,
+                Some(Role::Watch { seen, .. }) if !entry.reported => *seen = Some(digest),
+                Some(Role::Follower) => entry.pending |= entry.followed != Some(digest),
+                _ => {}
+            }
+        }
+    }
+
+    /// A read of the user's was sent and its answer lost, so it may have swallowed a change.
+    pub(crate) fn suspect(&mut self, id: &str) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.notes += 1;
+            entry.noted = None;
+            entry.pending = true;
+        }
+    }
+
+    pub(crate) fn suspect_all(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.notes += 1;
+            entry.noted = None;
+            entry.pending = true;
+        }
+    }
+
+    /// The ids to poll for.
+    pub(crate) fn begin(&self, interval: Duration) -> (Round, Vec<Arc<str>>) {
+        let followers = self
+            .parties
+            .iter()
+            .filter(|(_, party)| matches!(party.role, Role::Follower));
+        let round = Round {
+            followers: followers.map(|(id, _)| (*id, Vec::new())).collect(),
+            interval,
+            ..Round::default()
+        };
+        (round, self.entries.keys().cloned().collect())
+    }
+
+    pub(crate) fn polled(
+        &mut self,
+        round: &mut Round,
+        answer: Result<&[(String, Status)], &Error>,
+        now: Time,
+        random: Random<'_>,
+    ) {
+        match answer {
+            Ok(changes) => {
+                for (id, status) in changes {
+                    match status {
+                        Status::Changed => {
+                            if let Some(entry) = self.entries.get_mut(id.as_str()) {
+                                (entry.pending, entry.reported) = (true, true);
+                            }
+                        }
+                        Status::Deleted => self.lost(round, id, false, now, false),
+                        Status::Denied => self.lost(round, id, true, now, false),
+                    }
+                }
+            }
+            Err(error) => {
+                round.outcome = Some(error.clone());
+                for party in self.parties.values_mut() {
+                    if let (Some(due), Some(resync)) = (&mut party.due, party.resync)
+                        && *due <= now
+                    {
+                        *due = now + postponed_delay(resync, random());
+                    }
+                }
+                let all: Vec<_> = self.parties.keys().copied().collect();
+                for party in all {
+                    self.trouble(round, party, error);
+                }
+            }
+        }
+    }
+
+    /// The values to read in this cycle; none after a poll that failed.
+    pub(crate) fn reads(&mut self, round: &Round, now: Time, random: Random<'_>) -> Vec<Read> {
+        if round.outcome.is_some() {
+            return Vec::new();
+        }
+        let mut wanted: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for (id, entry) in &self.entries {
+            if entry.pending || entry.gone.is_some_and(|gone| gone.next <= now) {
+                wanted.insert(id.clone(), entry.notes);
+            }
+        }
+        for party in self.parties.values_mut() {
+            if let (Some(due), Some(resync)) = (&mut party.due, party.resync)
+                && *due <= now
+            {
+                *due = now + resync_delay(resync, random());
+                for id in &party.ids {
+                    // What is gone has its own gaps.
+                    if let Some(entry) = self.entries.get(id)
+                        && entry.gone.is_none()
+                    {
+                        wanted.insert(id.clone(), entry.notes);
+                    }
+                }
+            }
+        }
+        let wanted = wanted.into_iter();
+        wanted.map(|(id, notes)| Read { id, notes }).collect()
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        round: &mut Round,
+        read: &Read,
+        answer: Result<(&SecretString, Digest), &Error>,
+        now: Time,
+    ) {
+        match answer {
+            Ok((value, digest)) => self.found(round, read, value, digest),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound => self.lost(round, &read.id, false, now, true),
+                ErrorKind::AccessDenied => self.lost(round, &read.id, true, now, true),
+                _ => self.unread(round, read, error),
+            },
+        }
+    }
+
+    /// What this cycle has to tell, each party's own in order.
+    pub(crate) fn finish(&mut self, mut round: Round) -> Told {
+        if round.outcome.is_none() {
+            for (id, party) in &mut self.parties {
+                if let Role::Watch { troubled, .. } = &mut party.role
+                    && *troubled
+                    && let Some(secret) = party.ids.first()
+                    && self.entries.get(secret).is_none_or(|entry| !entry.pending)
+                {
+                    *troubled = false;
+                    round.notices.push((*id, secret.clone(), Notice::Recovered));
+                }
+            }
+        }
+        let outcome = round.outcome;
+        let cycles = round.followers.into_iter();
+        let cycles = cycles.filter(|(party, _)| self.parties.contains_key(party));
+        let cycles = cycles.map(|(party, mut updates)| {
+            updates.sort_by(|a, b| a.id.cmp(&b.id));
+            let outcome = outcome.clone().map_or(Ok(()), Err);
+            (party, Cycle { outcome, updates })
+        });
+        Told {
+            cycles: cycles.collect(),
+            notices: round.notices,
+        }
+    }
+
+    fn found(&mut self, round: &mut Round, read: &Read, value: &SecretString, digest: Digest) {
+        let Some((id, _)) = self.entries.get_key_value(&read.id) else {
+            return;
+        };
+        let id = id.clone();
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        let reported = std::mem::take(&mut entry.reported);
+        entry.gone = None;
+        entry.followed = Some(digest);
+        // The user may have read a newer value while this read was under way.
+        entry.pending = entry.notes != read.notes && entry.noted != Some(digest);
+        for party_id in &entry.parties {
+            match self.parties.get_mut(party_id).map(|party| &mut party.role) {
+                Some(Role::Watch { seen, troubled }) => {
+                    if std::mem::take(troubled) {
+                        round
+                            .notices
+                            .push((*party_id, id.clone(), Notice::Recovered));
+                    }
+                    let news = seen.map_or(reported, |seen| seen != digest);
+                    *seen = Some(digest);
+                    if news {
+                        let notice = Notice::Changed(value.clone());
+                        round.notices.push((*party_id, id.clone(), notice));
+                    }
+                }
+                Some(Role::Follower) => {
+                    if let Some(updates) = round.followers.get_mut(party_id) {
+                        let kind = UpdateKind::Value(value.clone());
+                        updates.push(Update {
+                            id: id.clone(),
+                            kind,
+                        });
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn unread(&mut self, round: &mut Round, read: &Read, error: &Error) {
+        let Some(entry) = self.entries.get_mut(&read.id) else {
+            return;
+        };
+        // The service may have answered, and so hold that this machine knows the value.
+        entry.pending = true;
+        for party in entry.parties.clone() {
+            self.trouble(round, party, error);
+            if let Some(updates) = round.followers.get_mut(&party) {
+                let (id, kind) = (read.id.clone(), UpdateKind::Failed(error.clone()));
+                updates.push(Update { id, kind });
+            }
+        }
+    }
+
+    /// Watches are told and end; followers are told once and stay.
+    fn lost(&mut self, round: &mut Round, id: &str, denied: bool, now: Time, by_read: bool) {
+        let Some((id, entry)) = self.entries.get_key_value(id) else {
+            return;
+        };
+        let id = id.clone();
+        let cap = entry
+            .parties
+            .iter()
+            .filter_map(|party| self.parties.get(party)?.resync)
+            .min();
+        let cap = cap.unwrap_or(DEFAULT_RESYNC);
+        let parties = entry.parties.clone();
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        (entry.pending, entry.reported) = (false, false);
+        let before = entry.gone;
+        let gap = match before {
+            Some(gone) if by_read => (gone.gap * 2).min(cap),
+            Some(gone) => gone.gap,
+            None => round.interval.min(cap),
+        };
+        let next = now + gap;
+        entry.gone = Some(Gone { denied, gap, next });
+        for party in parties {
+            if self.is_watch(party) {
+                let notice = if denied {
+                    Notice::Denied
+                } else {
+                    Notice::Deleted
+                };
+                round.notices.push((party, id.clone(), notice));
+                self.remove(party);
+            } else if before.is_none_or(|gone| gone.denied != denied)
+                && let Some(updates) = round.followers.get_mut(&party)
+            {
+                let kind = if denied {
+                    UpdateKind::Denied
+                } else {
+                    UpdateKind::Deleted
+                };
+                updates.push(Update {
+                    id: id.clone(),
+                    kind,
+                });
+            }
+        }
+    }
+
+    /// One error for each watch and outage.
+    fn trouble(&mut self, round: &mut Round, party_id: PartyId, error: &Error) {
+        if let Some(party) = self.parties.get_mut(&party_id)
+            && let Role::Watch { troubled, .. } = &mut party.role
+            && !std::mem::replace(troubled, true)
+            && let Some(id) = party.ids.first()
+        {
+            let notice = Notice::Error(error.clone());
+            round.notices.push((party_id, id.clone(), notice));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
