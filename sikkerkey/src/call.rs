@@ -133,6 +133,7 @@ pub(crate) fn make(
     skew: &Skew,
 ) -> Result<Answer, Error> {
     let mut made = 0;
+    let mut sent = 0;
     // A correction that has not yet proved itself.
     let mut trial = None;
     let mut last = None;
@@ -141,10 +142,11 @@ pub(crate) fn make(
             return Err(last.unwrap_or_else(|| out_of_time(call.purpose)));
         };
         made += 1;
+        sent += 1;
         let signed_at = clock
             .unix_now()
             .saturating_add(trial.unwrap_or(skew.correction()));
-        let reply = attempt(call, session, signed_at, made, timeout, clock)?;
+        let reply = attempt(call, session, signed_at, sent, timeout, clock)?;
         let own = clock.unix_now();
         let (error, retry_after) = match reply {
             Err(failure) => (no_answer(call.purpose, session, failure), None),
@@ -238,6 +240,14 @@ pub(crate) fn log_attempt(
 ) {
     let ms = elapsed.as_millis();
     match reply {
+        Ok(Reply {
+            status,
+            body: Body::CutOff(failure),
+            ..
+        }) => log::debug!(
+            target: "sikkerkey",
+            "{method} {path}: attempt {number}: {status}, cut off ({failure}) in {ms} ms"
+        ),
         Ok(reply) => log::debug!(
             target: "sikkerkey",
             "{method} {path}: attempt {number}: {} in {ms} ms", reply.status

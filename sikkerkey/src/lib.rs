@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod __private;
 mod api_url;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod builder;
 #[cfg(feature = "cache")]
 mod cache;
@@ -23,6 +25,8 @@ mod transport;
 mod watch;
 mod wire;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncSikkerKey;
 pub use builder::SikkerKeyBuilder;
 #[cfg(feature = "cache")]
 pub use cache::CacheOptions;

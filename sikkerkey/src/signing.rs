@@ -57,10 +57,7 @@ impl Signer {
     }
 
     /// The 32 bytes from which the key is made, and from which the cache derives its own.
-    #[cfg_attr(
-        not(feature = "cache"),
-        allow(dead_code, reason = "only the cache needs it")
-    )]
+    #[allow(dead_code, reason = "only the cache needs it")]
     pub(crate) fn seed(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }

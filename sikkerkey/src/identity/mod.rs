@@ -29,9 +29,7 @@ pub(crate) struct Identity {
 /// Where an identity lives.
 pub(crate) enum Origin {
     /// In this `identity.json`.
-    Disk(
-        #[cfg_attr(not(feature = "cache"), allow(dead_code, reason = "the cache's place"))] PathBuf,
-    ),
+    Disk(#[allow(dead_code, reason = "only the cache asks where")] PathBuf),
     /// In this process alone.
     Memory {
         /// When the service will refuse it, in seconds since 1970.

@@ -163,17 +163,33 @@ impl<'a, R: Read> Source<'a, R> {
     }
 
     fn head(&mut self) -> Result<Head, NoAnswer> {
+        // Parsed when a blank line has come, and else each time there is twice as much as before:
+        // nonsense shows early, and a head that drips in is not parsed for each byte.
+        let mut parse_from = 0;
+        let mut searched = 0;
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-            let mut parsed = httparse::Response::new(&mut headers);
-            match parsed.parse(self.pending()) {
-                Ok(httparse::Status::Complete(length)) => {
-                    let head = understand(&parsed).ok_or_else(NoAnswer::not_http)?;
-                    self.used += length;
-                    return Ok(head);
+            let pending = self.pending();
+            let blank = pending[searched..]
+                .windows(2)
+                .any(|pair| pair == b"\n\r" || pair == b"\n\n");
+            searched = pending.len().saturating_sub(1);
+            if blank || pending.len() >= parse_from {
+                parse_from = 2 * pending.len();
+                let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+                let mut parsed = httparse::Response::new(&mut headers);
+                match parsed.parse(pending) {
+                    Ok(httparse::Status::Complete(length)) => {
+                        let head = understand(&parsed).ok_or_else(NoAnswer::not_http)?;
+                        self.used += length;
+                        return Ok(head);
+                    }
+                    Ok(httparse::Status::Partial) if pending.len() < HEAD_LIMIT => {}
+                    Ok(httparse::Status::Partial) | Err(_) => return Err(NoAnswer::not_http()),
                 }
-                Ok(httparse::Status::Partial) if self.pending().len() < HEAD_LIMIT => {}
-                Ok(httparse::Status::Partial) | Err(_) => return Err(NoAnswer::not_http()),
+                if blank {
+                    // The blank line's last byte may be the next one.
+                    parse_from = 0;
+                }
             }
             self.fill(4096).map_err(NoAnswer::after_sending)?;
         }

@@ -1,0 +1,88 @@
+//! The async client does what the blocking one does.
+
+#![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::client;
+use sikkerkey::{AsyncSikkerKey, ErrorKind, ExposeSecret, SikkerKey};
+use sikkerkey_emulator::Emulator;
+
+fn vault() -> Emulator {
+    Emulator::builder()
+        .vault("vault_abc123")
+        .secret("sk_key", "sk-live-1")
+        .json("sk_db", r#"{"host":"db","port":5432}"#)
+        .project("sk_db", "proj_production")
+        .start()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_verb() {
+    fn is_shared<T: Clone + Send + Sync + 'static>() {}
+    is_shared::<AsyncSikkerKey>();
+    let vault = vault();
+    let sk = client(&vault).into_async();
+    assert_eq!(
+        sk.get_secret("sk_key").await.unwrap().expose_secret(),
+        "sk-live-1"
+    );
+    assert_eq!(sk.get_fields("sk_db").await.unwrap().len(), 2);
+    assert_eq!(
+        sk.get_field("sk_db", "host").await.unwrap().expose_secret(),
+        "db"
+    );
+    let json: serde_json::Value = sk.get_json("sk_db").await.unwrap();
+    assert_eq!(json["port"], 5432);
+    assert_eq!(sk.list_secrets().await.unwrap().len(), 2);
+    assert_eq!(
+        sk.list_secrets_by_project("proj_production")
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(sk.export().await.unwrap().len(), 3);
+    assert_eq!(sk.export_project("proj_production").await.unwrap().len(), 2);
+    assert_eq!(
+        sk.get_secret("no/id").await.unwrap_err().kind(),
+        ErrorKind::InvalidId
+    );
+    assert_eq!(sk.vault_id(), "vault_abc123");
+    assert_eq!(sk.machine_id(), vault.machine_id());
+    assert_eq!(sk.api_url(), vault.url());
+    assert_eq!(sk.machine_name(), sk.blocking().machine_name());
+    assert!(sk.expires_at().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_run_side_by_side_and_their_futures_can_be_sent() {
+    let vault = vault();
+    vault.latency(Duration::from_millis(20));
+    let sk = client(&vault).into_async();
+    let reads: Vec<_> = (0..8)
+        .map(|_| {
+            let sk = sk.clone();
+            tokio::spawn(async move { sk.get_secret("sk_key").await })
+        })
+        .collect();
+    for read in reads {
+        assert_eq!(read.await.unwrap().unwrap().expose_secret(), "sk-live-1");
+    }
+}
+
+#[tokio::test]
+async fn enrolment() {
+    let vault = vault();
+    let token = vault.enrollment_token(1, Duration::from_secs(600));
+    let sk = SikkerKey::bootstrap_in_memory("abc123", &token)
+        .api_url(vault.url())
+        .enroll_async()
+        .await
+        .unwrap();
+    sk.get_secret("sk_key").await.unwrap();
+}

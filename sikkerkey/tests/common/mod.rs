@@ -1,0 +1,107 @@
+//! What several tests need: a clock of their own, and an emulator with a client on it.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sikkerkey::__private::{Clock, SystemClock};
+use sikkerkey::{Error, SikkerKey, SikkerKeyBuilder};
+use sikkerkey_emulator::Emulator;
+
+/// A clock that sleeps at once and writes down how long, and that can be off.
+#[derive(Debug)]
+pub struct FakeClock {
+    system: SystemClock,
+    off: AtomicI64,
+    passed: Mutex<Duration>,
+    slept: Mutex<Vec<Duration>>,
+    fraction: f64,
+}
+
+impl FakeClock {
+    pub fn new() -> Arc<Self> {
+        Self::with_fraction(0.5)
+    }
+
+    /// With this in place of every random number that spreads a delay.
+    pub fn with_fraction(fraction: f64) -> Arc<Self> {
+        Arc::new(FakeClock {
+            system: SystemClock::new(),
+            off: AtomicI64::new(0),
+            passed: Mutex::default(),
+            slept: Mutex::default(),
+            fraction,
+        })
+    }
+
+    /// Sets the clock ahead of the real time by these seconds.
+    pub fn set_off(&self, seconds: i64) {
+        self.off.store(seconds, Ordering::SeqCst);
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        *self.passed.lock().unwrap() += time;
+    }
+
+    /// The sleeps so far, in milliseconds.
+    pub fn slept_ms(&self) -> Vec<u128> {
+        self.slept
+            .lock()
+            .unwrap()
+            .iter()
+            .map(Duration::as_millis)
+            .collect()
+    }
+}
+
+impl Clock for FakeClock {
+    fn unix_now(&self) -> i64 {
+        self.system.unix_now() + self.off.load(Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.passed.lock().unwrap()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.slept.lock().unwrap().push(time);
+        self.pass(time);
+    }
+
+    fn fraction(&self) -> f64 {
+        self.fraction
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        self.system.random(bytes)
+    }
+}
+
+/// A builder for the emulator's machine.
+pub fn builder(vault: &Emulator) -> SikkerKeyBuilder {
+    SikkerKey::builder().identity_file(vault.identity_path())
+}
+
+/// A client of the emulator, with a clock that does not wait.
+pub fn client(vault: &Emulator) -> SikkerKey {
+    builder(vault).clock(FakeClock::new()).build().unwrap()
+}
+
+/// An error and everything under it, as a program would print it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = format!("{error} | {error:?}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(" | {cause} | {cause:?}"));
+        next = cause.source();
+    }
+    text
+}
