@@ -80,7 +80,6 @@ impl Machine {
                     known.read = Some(revision);
                 }
                 if known.read == Some(revision) {
-                    known.told = None;
                     return None;
                 }
                 ("changed", switches.changed_until_read)
