@@ -29,6 +29,45 @@ use crate::{Bootstrap, Error, ErrorKind, Export, Fields, SikkerKeyBuilder};
 /// assert_eq!(key.expose_secret(), "sk-live-1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # What a call does
+///
+/// An id is checked before anything is sent. Each attempt is signed anew, with the time, a random
+/// nonce and the machine's key, and has 15 s; the whole call has 30 s. No answer, 429 and 503 are
+/// tried again as [`RetryPolicy`](crate::RetryPolicy) says, everything else is an [`Error`] at
+/// once. A 401 is never tried again, since the service locks an address out after three, with one
+/// exception: where the service's own `Date` shows that this machine's clock is more than a minute
+/// off, the call is signed once more with the right time, a warning is logged, and later calls use
+/// the correction for as long as the clock needs it.
+///
+/// # The network
+///
+/// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities, bundled into the
+/// program, vouch for the service, or else your own:
+/// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem). Plain http is for this
+/// machine alone. A certificate that is refused is an error that says why, is not tried again, and
+/// is never taken for an outage. `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as
+/// `http://host:port`, and `NO_PROXY` the hosts that need none; this machine is never reached
+/// through one. Redirects are errors. A value may have 1 MiB (and its JSON 3 MiB), a list or an
+/// export 64 MiB. Up to 16 idle connections are kept for 45 s, and a name that was looked up for
+/// 60 s, or until a connection fails.
+///
+/// # Logging
+///
+/// Events go to the [`log`] crate under the target `sikkerkey`: at `debug` one line for each
+/// attempt with method, path, status and time; at `warn` a key file that others can read, a clock
+/// that is off, names of an export that fold into one. None ever holds a value, a key or a token,
+/// at any level. With `env_logger`:
+///
+/// ```
+/// env_logger::Builder::new().filter_module("sikkerkey", log::LevelFilter::Debug).init();
+/// ```
+///
+/// With `tracing-subscriber`, whose default features read `log`'s events too:
+///
+/// ```ignore
+/// tracing_subscriber::fmt().with_env_filter("info,sikkerkey=debug").init();
+/// ```
 #[derive(Clone)]
 pub struct SikkerKey {
     shared: Arc<Shared>,
