@@ -1,10 +1,12 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use tokio::task;
 
-use crate::{Bootstrap, Error, ErrorKind, Export, Fields, SecretListItem, SikkerKey};
+use crate::{
+    Bootstrap, Error, ErrorKind, Export, Fields, SecretListItem, SikkerKey, Watch, WatchEvent,
+};
 
 /// [`SikkerKey`] for async programs on tokio: the same verbs as `async fn`.
 ///
@@ -167,6 +169,68 @@ impl AsyncSikkerKey {
     pub async fn export_project(&self, project: &str) -> Result<Export, Error> {
         let project = project.to_owned();
         self.run(move |sk| sk.export_project(&project)).await
+    }
+
+    /// See [`SikkerKey::watch`]. The callback runs on a thread of its own, not on the runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn watch(
+        &self,
+        id: &str,
+        tell: impl FnMut(&WatchEvent) + Send + 'static,
+    ) -> Result<Watch, Error> {
+        self.blocking.watch(id, tell)
+    }
+
+    /// See [`SikkerKey::unwatch`].
+    pub fn unwatch(&self, id: &str) {
+        self.blocking.unwatch(id);
+    }
+
+    /// See [`SikkerKey::set_poll_interval`].
+    pub fn set_poll_interval(&self, interval: Duration) {
+        self.blocking.set_poll_interval(interval);
+    }
+
+    /// See [`SikkerKey::close`].
+    ///
+    /// # Errors
+    ///
+    /// Only where the runtime is shutting down.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.run(|sk| {
+            sk.close();
+            Ok(())
+        })
+        .await
+    }
+
+    /// See [`SikkerKey::enable_cache`].
+    #[cfg(feature = "cache")]
+    pub fn enable_cache(&self, options: crate::CacheOptions) -> AsyncSikkerKey {
+        self.blocking.enable_cache(options).into_async()
+    }
+
+    /// See [`SikkerKey::clear_cache`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "cache")]
+    pub async fn clear_cache(&self) -> Result<(), Error> {
+        self.run(SikkerKey::clear_cache).await
+    }
+
+    /// See [`SikkerKey::cached_count`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "cache")]
+    pub async fn cached_count(&self) -> Result<usize, Error> {
+        self.run(SikkerKey::cached_count).await
     }
 
     async fn run<T: Send + 'static>(

@@ -1,5 +1,6 @@
 //! What can be set about a client, however its identity comes about.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,18 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) resync: Option<Duration>,
     pub(crate) user_agent: String,
-    pub(crate) root_pems: Vec<Vec<u8>>,
+    pub(crate) root_pems: Vec<Pem>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Certificates as the user gave them.
+#[derive(Clone)]
+pub(crate) struct Pem(pub(crate) Vec<u8>);
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pem({} bytes)", self.0.len())
+    }
 }
 
 impl Default for Settings {
@@ -52,7 +63,7 @@ impl Settings {
         }
         let mut roots = Roots::bundled();
         for pem in &self.root_pems {
-            roots.add_pem(pem)?;
+            roots.add_pem(&pem.0)?;
         }
         Ok(transport::Settings {
             user_agent: self.user_agent.clone(),
@@ -104,7 +115,8 @@ macro_rules! setters {
         /// are part of the program, so that it works in an image without any files. A company's
         /// own authority, or a proxy that inspects TLS, needs this setting.
         pub fn root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-            self.settings.root_pems.push(pem.as_ref().to_vec());
+            let pem = $crate::settings::Pem(pem.as_ref().to_vec());
+            self.settings.root_pems.push(pem);
             self
         }
 

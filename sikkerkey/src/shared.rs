@@ -191,6 +191,15 @@ impl Shared {
                 let session = reenrolment.replace(self, &session, budget)?;
                 call::make(call, &session, policy, budget, clock, &self.skew)
             }
+            (Err(error), None)
+                if error.kind() == ErrorKind::Authentication
+                    && session.has_expired(clock.monotonic()) =>
+            {
+                Err(error.prefixed(
+                    "the lifetime of this enrolled machine is over \
+                     (reenroll_when_expired would enrol another)",
+                ))
+            }
             (made, _) => made,
         }
     }

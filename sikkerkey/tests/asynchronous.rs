@@ -86,3 +86,57 @@ async fn enrolment() {
         .unwrap();
     sk.get_secret("sk_key").await.unwrap();
 }
+
+#[tokio::test]
+async fn watches() {
+    let vault = vault();
+    let sk = common::builder(&vault)
+        .poll_interval(Duration::from_millis(5))
+        .build()
+        .unwrap()
+        .into_async();
+    sk.get_secret("sk_key").await.unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let watch = sk
+        .watch("sk_key", move |event| {
+            tell.send(event.secret_id.clone()).unwrap()
+        })
+        .unwrap();
+    vault.put("sk_key", "sk-live-2");
+    let id = tokio::task::spawn_blocking(move || told.recv().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(id, watch.secret_id());
+    sk.set_poll_interval(Duration::from_secs(60));
+    sk.unwatch("sk_key");
+    sk.close().await.unwrap();
+    assert_eq!(
+        sk.get_secret("sk_key").await.unwrap().expose_secret(),
+        "sk-live-2"
+    );
+}
+
+#[cfg(feature = "cache")]
+#[tokio::test]
+async fn the_cache() {
+    use sikkerkey::CacheOptions;
+    use sikkerkey_emulator::Fault;
+
+    let vault = vault();
+    let folder = vault.home().join("cache");
+    let sk = client(&vault)
+        .into_async()
+        .enable_cache(CacheOptions::new().folder(folder));
+    sk.get_secret("sk_key").await.unwrap();
+    vault.fail_always(Fault::Status(502));
+    assert_eq!(
+        sk.get_secret("sk_key").await.unwrap().expose_secret(),
+        "sk-live-1"
+    );
+    assert_eq!(sk.cached_count().await.unwrap(), 1);
+    sk.clear_cache().await.unwrap();
+    assert_eq!(
+        sk.get_secret("sk_key").await.unwrap_err().http_status(),
+        Some(502)
+    );
+}

@@ -349,3 +349,22 @@ fn a_machine_that_was_never_known_did_not_expire() {
     );
     assert_eq!(enrolments(&vault), 1);
 }
+
+#[test]
+fn a_machine_whose_time_is_over_says_so() {
+    let vault = vault();
+    let token = vault.enrollment_token(1, DAY);
+    let (bootstrap, clock) = bootstrap(&vault, &token);
+    let sk = bootstrap.enroll().unwrap();
+    sk.get_secret("sk_key").unwrap();
+    clock.pass(400 * DAY);
+    vault.expire_machines();
+    let error = sk.get_secret("sk_key").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert!(
+        error
+            .to_string()
+            .starts_with("the lifetime of this enrolled machine is over"),
+        "{error}"
+    );
+}

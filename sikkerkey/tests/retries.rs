@@ -223,3 +223,60 @@ fn a_timeout_of_nothing_is_refused() {
         );
     }
 }
+
+#[test]
+fn the_deadline_ends_an_attempt_too() {
+    let vault = vault();
+    vault.fail_always(Fault::Hang);
+    let sk = builder(&vault)
+        .timeout(Duration::from_secs(600))
+        .deadline(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let error = sk.get_secret("sk_key").unwrap_err();
+    assert!(
+        error.to_string().ends_with("it did not answer in time"),
+        "{error}"
+    );
+    assert_eq!(vault.request_count(), 1);
+}
+
+#[test]
+fn whatever_goes_wrong_a_value_is_right_or_an_error() {
+    let vault = vault();
+    let faults = [
+        Fault::Status(429),
+        Fault::Status(500),
+        Fault::Status(502),
+        Fault::Status(503),
+        Fault::Close,
+        Fault::Reset,
+        Fault::Truncated,
+        Fault::WrongLength(7),
+        Fault::WrongLength(-7),
+        Fault::Garbage,
+        Fault::InvalidUtf8,
+        Fault::InvalidJson,
+        Fault::EmptyObject,
+        Fault::Delay(Duration::from_millis(1)),
+        Fault::EndlessHead,
+        Fault::after(Fault::Close),
+    ];
+    vault.fail_randomly(7, 30, faults);
+    let policy = RetryPolicy::default().base_delay(Duration::from_millis(1));
+    let sk = builder(&vault).retry(policy).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    match sk.get_secret("sk_key") {
+                        Ok(value) => assert_eq!(value.expose_secret(), "sk-live-1"),
+                        Err(error) => {
+                            assert_ne!(error.kind(), ErrorKind::Authentication, "{error}")
+                        }
+                    }
+                }
+            });
+        }
+    });
+}
