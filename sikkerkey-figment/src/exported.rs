@@ -1,0 +1,257 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use figment::error::Result;
+use figment::value::{Dict, Map};
+use figment::{Error, Metadata, Profile, Provider};
+use sikkerkey::{Export, ExposeSecret, Kind, SikkerKey};
+use uncased::{Uncased, UncasedStr};
+
+use crate::keys::Keys;
+use crate::nest;
+use crate::origin::{self, PROBLEM, Place};
+use crate::typed;
+
+/// A provider of everything that one call exports: each secret's name, and each field's, as a key.
+///
+/// # Keys
+///
+/// A secret `DB_CREDS` with a field `host` is exported as `DB_CREDS_HOST`, and its key is
+/// `db_creds_host`: a name in lower case. As in figment's `Env`, [`split`](Self::split) makes
+/// nested keys of names, [`map`](Self::map) and [`filter_map`](Self::filter_map) change them,
+/// [`only`](Self::only), [`ignore`](Self::ignore), [`filter`](Self::filter) and
+/// [`prefixed`](Self::prefixed) choose among them, and the steps are taken in the order in which
+/// they are written. Names are compared without regard to case.
+///
+/// # Values
+///
+/// Every value is a string, a password `12345` too. A number, a switch or a list is asked for with
+/// [`json`](Self::json), or taken with figment's `extract_lossy`. Where several names
+/// become one key, the last of the export holds.
+///
+/// # Profile
+///
+/// The default one, unless [`profile`](Self::profile) or [`global`](Self::global) say otherwise.
+///
+/// # When it is read
+///
+/// The export is one request, made when the provider is first merged into a figment. Clones share
+/// what it brought. Every secret in it is read, and so are those that only ring an alarm: where
+/// you know what you need, use [`Secrets`](crate::Secrets) or [`References`](crate::References).
+///
+/// ```
+/// # use sikkerkey_figment::figment;
+/// # use sikkerkey_emulator::Emulator;
+/// # use sikkerkey::SikkerKey;
+/// use figment::Figment;
+/// use sikkerkey_figment::Exported;
+///
+/// # let vault = Emulator::builder()
+/// #     .structured("sk_db", [("host", "db.example.com"), ("port", "5432")])
+/// #     .name("sk_db", "DB")
+/// #     .project("sk_db", "proj_x")
+/// #     .start()?;
+/// # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
+/// let figment = Figment::new()
+///     .merge(Exported::project(&sk, "proj_x").split("_").json(&["db.port"]));
+///
+/// assert_eq!(figment.extract_inner::<String>("db.host")?, "db.example.com");
+/// assert_eq!(figment.extract_inner::<u16>("db.port")?, 5432);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Exported {
+    sk: SikkerKey,
+    project: Option<String>,
+    keys: Keys,
+    json: Vec<String>,
+    profile: Profile,
+    fetched: Arc<OnceLock<std::result::Result<Export, sikkerkey::Error>>>,
+}
+
+impl Exported {
+    /// Everything that this machine may read.
+    pub fn all(sk: &SikkerKey) -> Self {
+        Exported {
+            sk: sk.clone(),
+            project: None,
+            keys: Keys::new(),
+            json: Vec::new(),
+            profile: Profile::Default,
+            fetched: Arc::default(),
+        }
+    }
+
+    /// Everything of one project that this machine may read.
+    pub fn project(sk: &SikkerKey, project: impl Into<String>) -> Self {
+        Exported {
+            project: Some(project.into()),
+            ..Exported::all(sk)
+        }
+    }
+
+    /// Takes only names that begin with `prefix`, and takes the prefix off.
+    #[must_use]
+    pub fn prefixed(self, prefix: impl Into<String>) -> Self {
+        let prefix = prefix.into();
+        self.filter_map(move |key| {
+            let begins = key.starts_with(&prefix);
+            begins.then(|| key.as_str()[prefix.len()..].into())
+        })
+    }
+
+    /// Makes nested keys: every `pattern` in a name parts a table from what is in it.
+    #[must_use]
+    pub fn split(self, pattern: impl Into<String>) -> Self {
+        let pattern = pattern.into();
+        self.map(move |key| key.as_str().replace(&pattern, ".").into())
+    }
+
+    /// Changes each name to what `map` returns.
+    #[must_use]
+    pub fn map<F>(self, map: F) -> Self
+    where
+        F: Fn(&UncasedStr) -> Uncased<'_> + Send + Sync + 'static,
+    {
+        self.filter_map(move |key| Some(map(key)))
+    }
+
+    /// Leaves out each name for which `filter` is false.
+    #[must_use]
+    pub fn filter<F>(self, filter: F) -> Self
+    where
+        F: Fn(&UncasedStr) -> bool + Send + Sync + 'static,
+    {
+        self.filter_map(move |key| filter(key).then(|| key.into()))
+    }
+
+    /// Changes each name to what `map` returns, or leaves it out for `None`.
+    #[must_use]
+    pub fn filter_map<F>(mut self, map: F) -> Self
+    where
+        F: Fn(&UncasedStr) -> Option<Uncased<'_>> + Send + Sync + 'static,
+    {
+        self.keys = self.keys.then(map);
+        self
+    }
+
+    /// Takes only these names.
+    #[must_use]
+    pub fn only(self, names: &[&str]) -> Self {
+        let names = owned(names);
+        self.filter(move |key| names.iter().any(|name| name == key))
+    }
+
+    /// Takes all but these names.
+    #[must_use]
+    pub fn ignore(self, names: &[&str]) -> Self {
+        let names = owned(names);
+        self.filter(move |key| !names.iter().any(|name| name == key))
+    }
+
+    /// Whether keys are in lower case, as they are unless this says otherwise.
+    #[must_use]
+    pub fn lowercase(mut self, lowercase: bool) -> Self {
+        self.keys = self.keys.lowercase(lowercase);
+        self
+    }
+
+    /// The values of these keys, as they are after all steps, are JSON: numbers, switches, lists
+    /// and tables.
+    #[must_use]
+    pub fn json(mut self, keys: &[&str]) -> Self {
+        self.json.extend(keys.iter().map(|key| (*key).to_owned()));
+        self
+    }
+
+    /// Puts the keys into `profile`.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
+        self.profile = profile.into();
+        self
+    }
+
+    /// Puts the keys into the global profile, which no other overrides.
+    #[must_use]
+    pub fn global(self) -> Self {
+        self.profile(Profile::Global)
+    }
+
+    fn fetch(&self) -> Result<&Export> {
+        let exported = self.fetched.get_or_init(|| match &self.project {
+            Some(project) => self.sk.export_project(project),
+            None => self.sk.export(),
+        });
+        exported
+            .as_ref()
+            .map_err(|error| Error::from(format!("{PROBLEM}the export failed: {error}")))
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<Uncased<'static>> {
+    let owned = |name: &&str| Uncased::from((*name).to_owned());
+    names.iter().map(owned).collect()
+}
+
+impl Provider for Exported {
+    fn metadata(&self) -> Metadata {
+        let (fetched, keys) = (Arc::clone(&self.fetched), self.keys.clone());
+        let places = move || {
+            // By key, for of several names that become one the last holds.
+            let mut places = BTreeMap::new();
+            if let Some(Ok(export)) = fetched.get() {
+                let names = export.iter().map(|(name, _)| name);
+                places.extend(names.filter_map(|name| Some((keys.path(name)?, name.to_owned()))));
+            }
+            let place = |(path, from)| Place { path, from };
+            places.into_iter().map(place).collect()
+        };
+        let name = match &self.project {
+            Some(project) => format!("export of {project}"),
+            None => "export".to_owned(),
+        };
+        origin::metadata(&name, self.sk.vault_id(), places)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>> {
+        let mut dict = Dict::new();
+        let mut problems = None::<Error>;
+        for (name, value) in self.fetch()?.iter() {
+            let Some(path) = self.keys.path(name) else {
+                continue;
+            };
+            let json = self.json.contains(&path.join("."));
+            let kind = if json { Kind::Json } else { Kind::String };
+            match typed::value(kind, None, value.expose_secret()) {
+                Ok(value) => {
+                    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                    nest::insert(&mut dict, &path, value);
+                }
+                Err(said) => {
+                    // figment keeps the metadata of the first error of a chain alone.
+                    let key = path.join(".");
+                    let problem = Error::from(format!("{PROBLEM}{key} ({name}): {said}"));
+                    problems = Some(match problems {
+                        Some(earlier) => earlier.chain(problem),
+                        None => problem,
+                    });
+                }
+            }
+        }
+        match problems {
+            Some(problems) => Err(problems),
+            None => Ok(self.profile.collect(dict)),
+        }
+    }
+}
+
+/// Names what is exported, and no value.
+impl fmt::Debug for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exported")
+            .field("project", &self.project)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,469 @@
+//! What a reference is: a string in a config file that names a secret instead of holding it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sikkerkey::{Kind, Requirement, SecretRef};
+
+const SCHEME: &str = "sikkerkey";
+const LITERAL: &str = "sikkerkey:literal:";
+const FORM: &str = "sikkerkey://SECRET_ID, sikkerkey://SECRET_ID/FIELD or \
+                    sikkerkey:///DISPLAY_NAME/FIELD, then perhaps ?as=number, ?as=bool or ?as=json";
+
+/// A reference to a secret, as it is written in a config file.
+///
+/// | written | means |
+/// | --- | --- |
+/// | `sikkerkey://sk_stripe_key` | the whole secret |
+/// | `sikkerkey://sk_db_prod/password` | one field of a structured secret |
+/// | `sikkerkey:///DB_CREDS/password` | the same, by the name that the dashboard shows |
+/// | `sikkerkey://sk_db_prod/port?as=number` | a number; also `bool`, `json` and, the default, `string` |
+/// | `sikkerkey://sk_db_prod/pass%2Fword` | the field `pass/word`: names are percent-decoded |
+///
+/// ```
+/// use sikkerkey_figment::Reference;
+///
+/// let reference: Reference = "sikkerkey://sk_db_prod/port?as=number".parse()?;
+/// assert_eq!(reference.secret(), "sk_db_prod");
+/// assert_eq!(reference.field(), Some("port"));
+/// assert_eq!(reference.to_string(), "sikkerkey://sk_db_prod/port?as=number");
+/// # Ok::<(), sikkerkey_figment::MalformedReference>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    secret: String,
+    by_name: bool,
+    field: Option<String>,
+    pub(crate) kind: Kind,
+}
+
+impl Reference {
+    /// The id of the secret, or its display name if it is [`by_name`](Self::by_name).
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// Whether the secret is named as the dashboard shows it, after three slashes.
+    pub fn by_name(&self) -> bool {
+        self.by_name
+    }
+
+    /// The field of a structured secret; `None` for the whole secret.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// What a key of a schema reads.
+    pub(crate) fn of(requirement: &Requirement) -> Self {
+        Reference {
+            secret: requirement.secret().as_str().to_owned(),
+            by_name: matches!(requirement.secret(), SecretRef::Name(_)),
+            field: requirement.field().map(str::to_owned),
+            kind: Kind::String,
+        }
+    }
+
+    /// The same as a schema has it, for the key at `path`.
+    pub(crate) fn requirement(&self, path: &str) -> Requirement {
+        let secret = match self.by_name {
+            true => SecretRef::Name(self.secret.clone()),
+            false => SecretRef::Id(self.secret.clone()),
+        };
+        let requirement = Requirement::new(path, secret).with_kind(self.kind, word(self.kind));
+        match &self.field {
+            Some(field) => requirement.with_field(field),
+            None => requirement,
+        }
+    }
+}
+
+/// The canonical spelling, which parses to the same reference.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sikkerkey://")?;
+        if self.by_name {
+            f.write_str("/")?;
+        }
+        encode(&self.secret, f)?;
+        if let Some(field) = &self.field {
+            f.write_str("/")?;
+            encode(field, f)?;
+        }
+        match self.kind {
+            Kind::String => Ok(()),
+            kind => write!(f, "?as={}", word(kind)),
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = MalformedReference;
+
+    fn from_str(text: &str) -> Result<Self, MalformedReference> {
+        match Written::of(text)? {
+            Written::Reference(reference) => Ok(reference),
+            Written::Plain | Written::Literal(_) => {
+                Err(MalformedReference("it does not begin with `sikkerkey://`"))
+            }
+        }
+    }
+}
+
+/// A string of a config file, as the resolver sees it.
+pub(crate) enum Written<'a> {
+    /// Nothing of ours.
+    Plain,
+    /// The text after `sikkerkey:literal:`, to be taken as it stands.
+    Literal(&'a str),
+    Reference(Reference),
+}
+
+impl<'a> Written<'a> {
+    pub(crate) fn of(text: &'a str) -> Result<Self, MalformedReference> {
+        if let Some(literal) = text.strip_prefix(LITERAL) {
+            return Ok(Written::Literal(literal));
+        }
+        let Some(rest) = text.strip_prefix("sikkerkey://") else {
+            return match mistake_in_scheme(text) {
+                Some(mistake) => Err(MalformedReference(mistake)),
+                None => Ok(Written::Plain),
+            };
+        };
+        let (place, query) = match rest.split_once('?') {
+            Some((place, query)) => (place, Some(query)),
+            None => (rest, None),
+        };
+        let (place, by_name) = match place.strip_prefix('/') {
+            Some(place) => (place, true),
+            None => (place, false),
+        };
+        let (secret, field) = match place.split_once('/') {
+            Some((secret, field)) => (secret, Some(field)),
+            None => (place, None),
+        };
+        Ok(Written::Reference(Reference {
+            secret: if by_name { name(secret)? } else { id(secret)? },
+            by_name,
+            field: field.map(field_name).transpose()?,
+            kind: kind(query)?,
+        }))
+    }
+}
+
+fn id(text: &str) -> Result<String, MalformedReference> {
+    if text.is_empty() {
+        return Err(MalformedReference("it names no secret"));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !text.chars().all(allowed) {
+        return Err(MalformedReference(
+            "a secret's id has only letters, digits, `_` and `-` (a display name goes after three slashes)",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn name(text: &str) -> Result<String, MalformedReference> {
+    match decode(text)? {
+        name if name.is_empty() => Err(MalformedReference("the display name is empty")),
+        name => Ok(name),
+    }
+}
+
+fn field_name(text: &str) -> Result<String, MalformedReference> {
+    if text.contains('/') {
+        return Err(MalformedReference(
+            "it has a `/` after the field; inside a name, write %2F",
+        ));
+    }
+    match decode(text)? {
+        field if field.is_empty() => Err(MalformedReference(
+            "the field is empty; without a field, leave the last `/` away",
+        )),
+        field => Ok(field),
+    }
+}
+
+fn kind(query: Option<&str>) -> Result<Kind, MalformedReference> {
+    let Some(query) = query else {
+        return Ok(Kind::String);
+    };
+    let Some(word) = query.strip_prefix("as=") else {
+        return Err(MalformedReference(
+            "after `?` comes `as=` and nothing else; inside a name, write %3F",
+        ));
+    };
+    let kinds = [Kind::String, Kind::Number, Kind::Bool, Kind::Json];
+    let named = kinds.into_iter().find(|kind| self::word(*kind) == word);
+    named.ok_or(MalformedReference(
+        "`as=` takes string, number, bool or json",
+    ))
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number => "number",
+        Kind::Bool => "bool",
+        Kind::Json => "json",
+        _ => "string",
+    }
+}
+
+fn decode(text: &str) -> Result<String, MalformedReference> {
+    const BAD_ESCAPE: MalformedReference =
+        MalformedReference("`%` is followed by two hexadecimal digits; a `%` itself is %25");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next().unwrap_or(b'%')).to_digit(16);
+                match (digit(), digit()) {
+                    // Two hexadecimal digits are at most 255.
+                    (Some(high), Some(low)) => (high * 16 + low) as u8,
+                    _ => return Err(BAD_ESCAPE),
+                }
+            }
+            b'#' => return Err(MalformedReference("inside a name, `#` is written %23")),
+            byte if byte.is_ascii_control() => {
+                return Err(MalformedReference(
+                    "it has a control character, perhaps a line break at its end",
+                ));
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| MalformedReference("its percent-codes are not UTF-8"))
+}
+
+/// Everything but what is plain in every place of a reference.
+fn encode(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for c in text.chars() {
+        if matches!(c, '%' | '/' | '?' | '#') || c.is_control() {
+            let mut buffer = [0; 4];
+            for byte in c.encode_utf8(&mut buffer).bytes() {
+                write!(f, "%{byte:02X}")?;
+            }
+        } else {
+            write!(f, "{c}")?;
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a string that was surely meant as a reference, and is none. A config that
+/// goes on with `sikkerkey:/sk_x` as its password fails far from the mistake.
+fn mistake_in_scheme(text: &str) -> Option<&'static str> {
+    let trimmed = text.trim_start();
+    let start = trimmed.get(..SCHEME.len()).unwrap_or_default();
+    let after = trimmed.get(SCHEME.len()..).unwrap_or_default();
+    if start.eq_ignore_ascii_case(SCHEME) && after.starts_with([':', '/']) {
+        return match after {
+            _ if trimmed.len() < text.len() => Some("it begins with white space"),
+            _ if start != SCHEME => Some("the scheme is written in lower case"),
+            _ if after.starts_with('/') => Some("the `:` after `sikkerkey` is missing"),
+            _ if after.starts_with(":/") => Some("it has one slash, and two are needed"),
+            _ => Some("`//` is missing after `sikkerkey:`"),
+        };
+    }
+    let (scheme, _) = trimmed.split_once("://")?;
+    let letters =
+        scheme.len() < 2 * SCHEME.len() && scheme.bytes().all(|b| b.is_ascii_alphabetic());
+    (letters && distance(&scheme.to_ascii_lowercase(), SCHEME) <= 2)
+        .then_some("its scheme is not `sikkerkey`, only nearly")
+}
+
+/// How many letters must be put in, taken out or replaced to come from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// A string that was meant as a [`Reference`] and is none.
+///
+/// Its text says what is wrong and shows the form. It does not repeat the string: somebody may
+/// have put the secret itself there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedReference(&'static str);
+
+impl fmt::Display for MalformedReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "malformed reference: {}; the form is {FORM}; for the text itself, write {LITERAL}TEXT",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for MalformedReference {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test fails by panicking.
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn parsed(text: &str) -> (String, bool, Option<String>, Kind) {
+        let Reference {
+            secret,
+            by_name,
+            field,
+            kind,
+        } = text.parse().unwrap();
+        (secret, by_name, field, kind)
+    }
+
+    fn by_id(
+        secret: &str,
+        field: Option<&str>,
+        kind: Kind,
+    ) -> (String, bool, Option<String>, Kind) {
+        (secret.to_owned(), false, field.map(str::to_owned), kind)
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        for (text, expected) in [
+            ("sikkerkey://sk_a", by_id("sk_a", None, Kind::String)),
+            ("sikkerkey://sk_a/b", by_id("sk_a", Some("b"), Kind::String)),
+            ("sikkerkey://sk_a?as=json", by_id("sk_a", None, Kind::Json)),
+            (
+                "sikkerkey://sk_a/b?as=number",
+                by_id("sk_a", Some("b"), Kind::Number),
+            ),
+            (
+                "sikkerkey://sk_a/b?as=bool",
+                by_id("sk_a", Some("b"), Kind::Bool),
+            ),
+            (
+                "sikkerkey://sk_a/b?as=string",
+                by_id("sk_a", Some("b"), Kind::String),
+            ),
+            (
+                "sikkerkey://sk_a/b%2Fc",
+                by_id("sk_a", Some("b/c"), Kind::String),
+            ),
+            (
+                "sikkerkey://sk_a/b c.d",
+                by_id("sk_a", Some("b c.d"), Kind::String),
+            ),
+            (
+                "sikkerkey://sk_a/%C3%A9é",
+                by_id("sk_a", Some("éé"), Kind::String),
+            ),
+        ] {
+            assert_eq!(parsed(text), expected, "{text}");
+        }
+        let (name, by_name, field, _) = parsed("sikkerkey:///DB%20CREDS/password");
+        assert!(by_name);
+        assert_eq!(
+            (name.as_str(), field.as_deref()),
+            ("DB CREDS", Some("password"))
+        );
+    }
+
+    #[test]
+    fn what_is_displayed_parses_to_the_same() {
+        for text in [
+            "sikkerkey://sk_a",
+            "sikkerkey:///A NAME",
+            "sikkerkey://sk_a/%25%2F%3F%23é?as=json",
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn every_mistake_says_what_it_is_and_shows_the_form() {
+        for (text, said) in [
+            ("sikkerkey:/sk_a", "one slash, and two"),
+            ("sikkerkey:/sk_a/b", "one slash, and two"),
+            ("sikkerkey:sk_a", "`//` is missing"),
+            ("sikkerkey:", "`//` is missing"),
+            ("sikkerkey//sk_a", "the `:` after"),
+            ("sikkerkey/sk_a", "the `:` after"),
+            ("SikkerKey://sk_a", "lower case"),
+            (" sikkerkey://sk_a", "white space"),
+            ("sikerkey://sk_a", "only nearly"),
+            ("sikkerkeys://sk_a", "only nearly"),
+            ("sikkrekey://sk_a", "only nearly"),
+            ("sikkerkey://", "names no secret"),
+            ("sikkerkey://?as=json", "names no secret"),
+            ("sikkerkey:///", "display name is empty"),
+            ("sikkerkey:////password", "display name is empty"),
+            ("sikkerkey://sk_a/", "field is empty"),
+            ("sikkerkey://sk_a/b/c", "%2F"),
+            ("sikkerkey://sk a", "only letters"),
+            ("sikkerkey://user@sk_a", "only letters"),
+            ("sikkerkey://sk_a:443/b", "only letters"),
+            ("sikkerkey://sk_%61", "only letters"),
+            ("sikkerkey://../x", "only letters"),
+            ("sikkerkey://sk_a\n", "only letters"),
+            ("sikkerkey://sk_é", "only letters"),
+            ("sikkerkey://sk_a/b\n", "control character"),
+            ("sikkerkey://sk_a/b#c", "%23"),
+            ("sikkerkey://sk_a/%", "hexadecimal"),
+            ("sikkerkey://sk_a/%4", "hexadecimal"),
+            ("sikkerkey://sk_a/%é1", "hexadecimal"),
+            ("sikkerkey://sk_a/%zz", "hexadecimal"),
+            ("sikkerkey://sk_a/%FF", "not UTF-8"),
+            ("sikkerkey://sk_a?", "`as=`"),
+            ("sikkerkey://sk_a?as=", "string, number"),
+            ("sikkerkey://sk_a?as=int", "string, number"),
+            ("sikkerkey://sk_a?as=json&x=1", "string, number"),
+            ("sikkerkey://sk_a?field=b", "`as=`"),
+        ] {
+            let Err(error) = Written::of(text) else {
+                panic!("{text:?} was accepted");
+            };
+            let error = error.to_string();
+            assert!(error.contains(said), "{text:?}: {error}");
+            assert!(error.contains("sikkerkey://SECRET_ID/FIELD"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_meant_as_a_reference_stays_plain() {
+        for text in [
+            "",
+            "s",
+            "sikkerkey",
+            "sikkerkey is a service",
+            "sikkerkey.com",
+            "https://sikkerkey.com",
+            "postgres://app@db/sikkerkey://x",
+            "op://vault/item",
+            "ключ://sikkerkey",
+            "monkey://x",
+        ] {
+            assert!(matches!(Written::of(text), Ok(Written::Plain)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_literal_is_the_text_after_its_prefix() {
+        for (text, literal) in [
+            ("sikkerkey:literal:sikkerkey://sk_a", "sikkerkey://sk_a"),
+            (
+                "sikkerkey:literal:sikkerkey:literal:x",
+                "sikkerkey:literal:x",
+            ),
+            ("sikkerkey:literal:", ""),
+        ] {
+            assert!(matches!(Written::of(text), Ok(Written::Literal(l)) if l == literal));
+        }
+        assert!("sikkerkey:literal:x".parse::<Reference>().is_err());
+    }
+}

@@ -1,0 +1,185 @@
+pub(crate) mod places;
+
+use std::fmt;
+
+use figment::error::Result;
+use figment::value::Value;
+use figment::{Error, Figment};
+use sikkerkey::{ExposeSecret, Fetch, Requirement, Schema, SikkerKey};
+
+use self::places::{Found, Meaning};
+use crate::origin::{self, Place};
+use crate::reference::Reference;
+use crate::source::Taken;
+use crate::typed;
+
+/// Puts secrets in the place of the strings that name them.
+///
+/// # Keys
+///
+/// Any key of any layer whose value is a string of the form of a [`Reference`], in tables and
+/// arrays at any depth. The whole string is the reference: nothing is put into the middle of a
+/// text. To have such a string itself, write `sikkerkey:literal:` before it. A string that was
+/// surely meant as a reference and is none, such as `sikkerkey:/sk_x`, is an error.
+///
+/// # Values
+///
+/// A string, or what `?as=` says. What a secret holds is taken as it is, whatever it looks like: a
+/// secret that holds a reference is not resolved again. Each secret is read once, in parallel,
+/// however often it is named.
+///
+/// Everything that is wrong is reported at once, each problem with its key and the file that it
+/// stands in.
+///
+/// # Profile
+///
+/// What an extraction would give now is resolved: of the selected profile, the default and the
+/// global one, the values that hold. A secret that only another profile names, or that a layer
+/// above replaces, is not read. So select the profile and merge every layer first.
+///
+/// # When it is read
+///
+/// At once. The figment that is returned has the values; the one that was given is used up.
+///
+/// ```
+/// # use sikkerkey_figment::figment;
+/// # use sikkerkey_emulator::Emulator;
+/// # use sikkerkey::SikkerKey;
+/// use figment::Figment;
+/// use figment::providers::{Format, Toml};
+/// use sikkerkey_figment::References;
+///
+/// # let vault = Emulator::builder()
+/// #     .structured("sk_db_prod", [("port", "5432"), ("password", "hunter2")])
+/// #     .start()?;
+/// # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
+/// let figment = Figment::from(Toml::string(r#"
+///     [db]
+///     host = "db.example.com"
+///     port = "sikkerkey://sk_db_prod/port?as=number"
+///     password = "sikkerkey://sk_db_prod/password"
+/// "#));
+/// let figment = References::resolve(figment, &sk)?;
+///
+/// assert_eq!(figment.extract_inner::<u16>("db.port")?, 5432);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "references are resolved by `apply`"]
+pub struct References {
+    sk: SikkerKey,
+    fetch: Fetch,
+}
+
+impl References {
+    /// `figment` with every reference in it resolved.
+    ///
+    /// # Errors
+    ///
+    /// Every malformed reference, every secret and field that is missing or denied, every value
+    /// that is not what `?as=` says; one error each, in one chain.
+    pub fn resolve(figment: Figment, sk: &SikkerKey) -> Result<Figment> {
+        References::with(sk).apply(figment)
+    }
+
+    /// A resolver that takes settings before it is [applied](Self::apply).
+    pub fn with(sk: &SikkerKey) -> Self {
+        References {
+            sk: sk.clone(),
+            fetch: Fetch::new(sk),
+        }
+    }
+
+    /// Looks display names up within `project`.
+    pub fn project(self, project: impl Into<String>) -> Self {
+        References {
+            fetch: self.fetch.project(project),
+            ..self
+        }
+    }
+
+    /// Reads the secret `actual` wherever a reference says `named`.
+    pub fn alias(self, named: impl Into<String>, actual: impl Into<String>) -> Self {
+        References {
+            fetch: self.fetch.alias(named, actual),
+            ..self
+        }
+    }
+
+    /// Has at most `reads` reads on their way at once; 8 unless this says otherwise.
+    pub fn concurrency(self, reads: usize) -> Self {
+        References {
+            fetch: self.fetch.concurrency(reads),
+            ..self
+        }
+    }
+
+    /// `figment` with every reference in it resolved.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve).
+    pub fn apply(&self, figment: Figment) -> Result<Figment> {
+        let found = places::find(&figment)?;
+        let schema: Schema = found.iter().filter_map(requirement).collect();
+        let taken = Taken::fetch(&self.sk, &self.fetch, &schema);
+        let mut problems = Vec::new();
+        let mut values = Vec::new();
+        for found in found {
+            match value(&found, &taken) {
+                Ok(value) => values.push((found, value)),
+                Err(said) => problems.push(found.problem(&figment, said)),
+            }
+        }
+        if let Some(problems) = problems.into_iter().rev().reduce(Error::chain) {
+            return Err(problems);
+        }
+        let given = figment.clone();
+        values
+            .into_iter()
+            .try_fold(figment, |figment, (found, value)| {
+                let metadata = match &found.written {
+                    Ok(Meaning::Reference(reference)) => {
+                        let name = format!("vault, named in {}", found.stands_in(&given));
+                        let (path, from) = (found.path.clone(), reference.to_string());
+                        origin::metadata(&name, self.sk.vault_id(), move || {
+                            let (path, from) = (path.clone(), from.clone());
+                            vec![Place { path, from }]
+                        })
+                    }
+                    _ => found.literal_metadata(&given),
+                };
+                found.replace(figment, value, metadata)
+            })
+    }
+}
+
+fn requirement(found: &Found) -> Option<Requirement> {
+    match &found.written {
+        Ok(Meaning::Reference(reference)) => Some(reference.requirement(&found.path.join("."))),
+        _ => None,
+    }
+}
+
+fn value(found: &Found, taken: &Taken) -> std::result::Result<Value, String> {
+    let reference: &Reference = match &found.written {
+        Ok(Meaning::Reference(reference)) => reference,
+        Ok(Meaning::Literal(text)) => return Ok(Value::from(text.as_str())),
+        Err(malformed) => return Err(malformed.to_string()),
+    };
+    let requirement = reference.requirement(&found.path.join("."));
+    let text = taken
+        .text(&requirement)
+        .map_err(|problem| format!("{reference}: {}", problem.message()))?;
+    typed::value(reference.kind, None, text.expose_secret())
+        .map_err(|said| format!("{reference}: {said}"))
+}
+
+/// Names the vault, and nothing that was read.
+impl fmt::Debug for References {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("References")
+            .field("vault", &self.sk.vault_id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use figment::error::Result;
+use figment::value::{Dict, Map};
+use figment::{Error, Metadata, Profile, Provider};
+use sikkerkey::{
+    ExposeSecret, Fetch, Necessity, ProblemKind, Requirement, Schema, SikkerKey, SikkerKeyConfig,
+};
+
+use crate::nest;
+use crate::origin::{self, PROBLEM, Place};
+use crate::reference::Reference;
+use crate::source::Taken;
+use crate::typed;
+
+/// A provider of exactly the keys that a config struct reads from SikkerKey.
+///
+/// # Keys
+///
+/// The key paths of [`schema`](SikkerKeyConfig::schema): the names of the struct's fields as Rust
+/// has them, with a table for each nested struct, whatever the secret's own fields are called.
+/// `rename_all` and `field` of the derive name the secret's side; the struct that is extracted
+/// names the figment's side, with serde's attributes. Both can be the same struct.
+///
+/// # Values
+///
+/// Typed by the field: a password `12345` stays a string, a port becomes a number, a `json` field
+/// becomes a table. What is missing in SikkerKey and optional, or has a default, is left out, so
+/// that another layer can say it. Everything else that is wrong is an error of the figment, all of
+/// it at once: each problem names key, secret and field.
+///
+/// # Profile
+///
+/// The default one, unless [`profile`](Self::profile) or [`global`](Self::global) say otherwise.
+///
+/// # When it is read
+///
+/// When the provider is first merged into a figment: each secret once, in parallel. Clones share
+/// what was read. To read again, make a new one.
+///
+/// ```
+/// # use sikkerkey_figment::figment;
+/// # use sikkerkey_emulator::Emulator;
+/// use figment::Figment;
+/// use figment::providers::{Format, Toml};
+/// use serde::Deserialize;
+/// use sikkerkey::{SecretString, SikkerKey, SikkerKeyConfig};
+/// use sikkerkey_figment::Secrets;
+///
+/// #[derive(Deserialize, SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db_prod")]
+/// struct Database {
+///     #[sikkerkey(default = 5432)]
+///     port: u16,
+///     password: SecretString,
+/// }
+///
+/// # let vault = Emulator::builder()
+/// #     .structured("sk_db_prod", [("password", "12345")])
+/// #     .start()?;
+/// # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
+/// let database: Database = Figment::new()
+///     .merge(Toml::string("port = 5433"))
+///     .merge(Secrets::of::<Database>(&sk))
+///     .extract()?;
+/// assert_eq!(database.port, 5433);
+/// # let _ = database.password;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Secrets {
+    sk: SikkerKey,
+    schema: Arc<Schema>,
+    fetch: Fetch,
+    profile: Profile,
+    taken: Arc<OnceLock<Taken>>,
+}
+
+impl Secrets {
+    /// The secrets that `T` reads.
+    pub fn of<T: SikkerKeyConfig>(sk: &SikkerKey) -> Self {
+        Secrets {
+            sk: sk.clone(),
+            schema: Arc::new(T::schema()),
+            fetch: Fetch::new(sk),
+            profile: Profile::Default,
+            taken: Arc::default(),
+        }
+    }
+
+    /// Looks display names up within `project`.
+    #[must_use]
+    pub fn project(self, project: impl Into<String>) -> Self {
+        self.with(|fetch| fetch.project(project))
+    }
+
+    /// Reads the secret `actual` wherever the struct says `named`.
+    #[must_use]
+    pub fn alias(self, named: impl Into<String>, actual: impl Into<String>) -> Self {
+        self.with(|fetch| fetch.alias(named, actual))
+    }
+
+    /// Has at most `reads` reads on their way at once; 8 unless this says otherwise.
+    #[must_use]
+    pub fn concurrency(self, reads: usize) -> Self {
+        self.with(|fetch| fetch.concurrency(reads))
+    }
+
+    /// Puts the keys into `profile`.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
+        self.profile = profile.into();
+        self
+    }
+
+    /// Puts the keys into the global profile, which no other overrides.
+    #[must_use]
+    pub fn global(self) -> Self {
+        self.profile(Profile::Global)
+    }
+
+    /// Other settings read other secrets, so nothing is shared with earlier clones any more.
+    fn with(self, change: impl FnOnce(Fetch) -> Fetch) -> Self {
+        Secrets {
+            fetch: change(self.fetch),
+            taken: Arc::default(),
+            ..self
+        }
+    }
+}
+
+impl Provider for Secrets {
+    fn metadata(&self) -> Metadata {
+        let schema = Arc::clone(&self.schema);
+        let place = |requirement: &Requirement| Place {
+            path: keys(requirement).map(str::to_owned).collect(),
+            from: Reference::of(requirement).to_string(),
+        };
+        let places = move || schema.iter().map(place).collect();
+        origin::metadata("vault", self.sk.vault_id(), places)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>> {
+        let taken = self
+            .taken
+            .get_or_init(|| Taken::fetch(&self.sk, &self.fetch, &self.schema));
+        let mut dict = Dict::new();
+        let mut problems = Vec::new();
+        for requirement in self.schema.iter() {
+            let text = match taken.text(requirement) {
+                Ok(text) => text,
+                Err(problem) if may_lack(requirement, problem.kind()) => continue,
+                Err(problem) => {
+                    problems.push(format!("{PROBLEM}{problem}"));
+                    continue;
+                }
+            };
+            let (kind, delimiter) = (requirement.kind(), requirement.delimiter());
+            match typed::value(kind, delimiter, text.expose_secret()) {
+                Ok(value) => {
+                    let path: Vec<&str> = keys(requirement).collect();
+                    nest::insert(&mut dict, &path, value);
+                }
+                Err(said) => {
+                    let path = requirement.path();
+                    let reference = Reference::of(requirement);
+                    problems.push(format!("{PROBLEM}{path}: {reference}: {said}"));
+                }
+            }
+        }
+        let problems = problems.into_iter().map(Error::from).rev();
+        match problems.reduce(Error::chain) {
+            Some(problems) => Err(problems),
+            None => Ok(self.profile.collect(dict)),
+        }
+    }
+}
+
+fn keys(requirement: &Requirement) -> impl Iterator<Item = &str> {
+    requirement.path().split('.')
+}
+
+fn may_lack(requirement: &Requirement, problem: ProblemKind) -> bool {
+    let absent = matches!(problem, ProblemKind::Missing | ProblemKind::FieldMissing);
+    absent && requirement.necessity() != Necessity::Required
+}
+
+/// Names the keys and where they come from, and no value.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_map();
+        for requirement in self.schema.iter() {
+            let reference = Reference::of(requirement).to_string();
+            debug.entry(&requirement.path(), &reference);
+        }
+        debug.finish()
+    }
+}

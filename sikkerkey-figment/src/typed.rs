@@ -1,0 +1,144 @@
+//! A secret is text; a config wants numbers, switches and tables too.
+
+use figment::value::{Empty, Num, Value};
+use serde_json::Value as Json;
+use sikkerkey::Kind;
+
+/// The value of `text`, or what it should have been. Never what it was.
+pub(crate) fn value(
+    kind: Kind,
+    delimiter: Option<&str>,
+    text: &str,
+) -> Result<Value, &'static str> {
+    match kind {
+        Kind::Number => match number(text) {
+            Some(number) => Ok(Value::from(number)),
+            None => Err("the value is not a number"),
+        },
+        Kind::Bool => match text {
+            "true" => Ok(Value::from(true)),
+            "false" => Ok(Value::from(false)),
+            _ => Err("the value is neither `true` nor `false`"),
+        },
+        Kind::Json => match serde_json::from_str(text) {
+            Ok(parsed) => Ok(json(parsed)),
+            // The parser's own text may quote the value.
+            Err(_) => Err("the value is not JSON"),
+        },
+        Kind::List => Ok(list(text, delimiter.unwrap_or(","))),
+        // A password `12345` stays a string, and so does what a later kind may be.
+        _ => Ok(Value::from(text)),
+    }
+}
+
+/// As a config has it: spaces around an item are not part of it, and nothing has no items.
+fn list(text: &str, delimiter: &str) -> Value {
+    let items = match text.trim() {
+        "" => Vec::new(),
+        text => text.split(delimiter).map(str::trim).collect(),
+    };
+    Value::from(items)
+}
+
+/// The smallest type that holds the number, as figment's own parser of variables has it.
+fn number(text: &str) -> Option<Num> {
+    if let Ok(n) = text.parse::<u128>() {
+        let narrow = |n: u128| -> Option<Num> {
+            None.or_else(|| u8::try_from(n).ok().map(Num::from))
+                .or_else(|| u16::try_from(n).ok().map(Num::from))
+                .or_else(|| u32::try_from(n).ok().map(Num::from))
+                .or_else(|| u64::try_from(n).ok().map(Num::from))
+        };
+        return Some(narrow(n).unwrap_or_else(|| n.into()));
+    }
+    if let Ok(n) = text.parse::<i128>() {
+        return Some(i64::try_from(n).map_or_else(|_| n.into(), Num::from));
+    }
+    // Rust reads `inf` and `nan` as floats as well.
+    let digits = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
+    let float: f64 = text.chars().all(digits).then(|| text.parse().ok())??;
+    float.is_finite().then(|| float.into())
+}
+
+/// By hand, for figment's own `Deserialize` gives a meaning to keys that it reserves.
+fn json(parsed: Json) -> Value {
+    match parsed {
+        Json::Null => Value::from(Empty::None),
+        Json::Bool(b) => Value::from(b),
+        // What serde_json read as a number is one.
+        Json::Number(n) => number(&n.to_string()).map_or(Value::from(Empty::None), Value::from),
+        Json::String(s) => Value::from(s),
+        Json::Array(a) => Value::from(a.into_iter().map(json).collect::<Vec<_>>()),
+        Json::Object(o) => Value::from(
+            o.into_iter()
+                .map(|(k, v)| (k, json(v)))
+                .collect::<figment::value::Dict>(),
+        ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test fails by panicking.
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn of(kind: Kind, text: &str) -> Value {
+        value(kind, None, text).unwrap()
+    }
+
+    #[test]
+    fn a_string_stays_what_it_is() {
+        for text in ["12345", "true", "[1]", "", " x ", "null"] {
+            assert_eq!(of(Kind::String, text), Value::from(text));
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_sign_size_and_fraction() {
+        assert_eq!(of(Kind::Number, "5432"), Value::from(5432u16));
+        assert_eq!(of(Kind::Number, "-1"), Value::from(-1i64));
+        assert_eq!(of(Kind::Number, "2.5"), Value::from(2.5));
+        assert_eq!(of(Kind::Number, "1e3"), Value::from(1000.0));
+        let wide = u128::MAX.to_string();
+        assert_eq!(of(Kind::Number, &wide), Value::from(u128::MAX));
+    }
+
+    #[test]
+    fn what_is_no_number_bool_or_json_is_refused_without_its_text() {
+        for (kind, text) in [
+            (Kind::Number, "hunter2"),
+            (Kind::Number, ""),
+            (Kind::Number, " 5432"),
+            (Kind::Number, "5_432"),
+            (Kind::Number, "inf"),
+            (Kind::Number, "NaN"),
+            (Kind::Number, "1e999"),
+            (Kind::Bool, "hunter2"),
+            (Kind::Bool, "yes"),
+            (Kind::Bool, "True"),
+            (Kind::Json, "hunter2"),
+            (Kind::Json, r#"{"hunter2":"#),
+        ] {
+            let said = value(kind, None, text).unwrap_err();
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn json_becomes_tables_and_arrays() {
+        let value = of(Kind::Json, r#"{"a":[1,{"b":null}]}"#);
+        let first = value.find("a").unwrap();
+        assert_eq!(first.as_array().map(<[Value]>::len), Some(2));
+    }
+
+    #[test]
+    fn a_list_is_divided_as_a_config_divides_it() {
+        let list = |delimiter, text| value(Kind::List, delimiter, text).unwrap();
+        assert_eq!(
+            list(Some(";"), "a; b,c ;d"),
+            Value::from(vec!["a", "b,c", "d"])
+        );
+        assert_eq!(list(Some(","), " "), Value::from(Vec::<&str>::new()));
+    }
+}

@@ -1,0 +1,329 @@
+//! A config struct's secrets as a layer of figment.
+// A test fails by panicking; the error is figment's own.
+#![allow(clippy::unwrap_used, clippy::result_large_err)]
+
+use figment::providers::{Format, Toml};
+use figment::value::Dict;
+use figment::{Figment, Jail, Profile};
+use serde::Deserialize;
+use sikkerkey::{ExposeSecret, SecretString, SikkerKey, SikkerKeyConfig};
+use sikkerkey_emulator::{Emulator, Fault};
+use sikkerkey_figment::{FigmentExt, Secrets};
+
+#[derive(Debug, Deserialize, SikkerKeyConfig)]
+struct AppConfig {
+    #[sikkerkey(secret = "sk_stripe_key")]
+    stripe: SecretString,
+    #[sikkerkey(nested)]
+    db: Database,
+    #[sikkerkey(secret = "sk_flags", json)]
+    flags: Flags,
+    #[sikkerkey(name = "SENTRY DSN")]
+    sentry: Option<String>,
+    #[sikkerkey(secret = "sk_hosts", delimiter = ",")]
+    hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_db_prod", rename_all = "SCREAMING_SNAKE_CASE")]
+struct Database {
+    host: String,
+    #[sikkerkey(default = 5432)]
+    #[serde(default)]
+    port: u16,
+    #[sikkerkey(field = "username")]
+    user: String,
+    pass_word: SecretString,
+    #[sikkerkey(default = false)]
+    #[serde(default)]
+    tls: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Flags {
+    beta: bool,
+    weights: Vec<f64>,
+}
+
+fn vault() -> Emulator {
+    Emulator::builder()
+        .secret("sk_stripe_key", "982451653")
+        .structured(
+            "sk_db_prod",
+            [
+                ("HOST", "db.example.com"),
+                ("PORT", "5433"),
+                ("username", "app"),
+                ("PASS_WORD", "12345"),
+                ("TLS", "true"),
+            ],
+        )
+        .json("sk_flags", r#"{"beta": true, "weights": [1, 0.5]}"#)
+        .secret("sk_hosts", "a, b")
+        .start()
+        .unwrap()
+}
+
+fn client(vault: &Emulator) -> SikkerKey {
+    SikkerKey::new(vault.identity_path().display().to_string()).unwrap()
+}
+
+fn reads(vault: &Emulator) -> usize {
+    let requests = vault.requests();
+    let reads = requests
+        .iter()
+        .filter(|r| r.path.starts_with("/v1/secret/"));
+    reads.count()
+}
+
+#[test]
+fn every_key_is_filled_by_the_kind_of_its_field() {
+    let vault = vault();
+    let figment = Figment::from(Secrets::of::<AppConfig>(&client(&vault)));
+    let config: AppConfig = figment.extract_secret().unwrap();
+    assert_eq!(config.stripe.expose_secret(), "982451653");
+    assert_eq!(
+        (
+            config.db.host.as_str(),
+            config.db.port,
+            config.db.user.as_str()
+        ),
+        ("db.example.com", 5433, "app")
+    );
+    assert_eq!(config.db.pass_word.expose_secret(), "12345");
+    assert!(config.db.tls && config.flags.beta);
+    assert_eq!(config.flags.weights, [1.0, 0.5]);
+    assert_eq!(config.hosts, ["a", "b"]);
+    assert_eq!(config.sentry, None);
+    assert_eq!(reads(&vault), 4, "four secrets, four reads");
+}
+
+#[test]
+fn the_keys_are_the_schemas_and_no_others() {
+    let vault = vault();
+    vault.put_structured(
+        "sk_db_prod",
+        [
+            ("HOST", "h"),
+            ("username", "u"),
+            ("PASS_WORD", "p"),
+            ("more", "x"),
+        ],
+    );
+    let figment = Figment::from(Secrets::of::<AppConfig>(&client(&vault)));
+    let keys: Vec<String> = figment
+        .extract_inner::<Dict>("db")
+        .unwrap()
+        .into_keys()
+        .collect();
+    assert_eq!(
+        keys,
+        ["host", "pass_word", "user"],
+        "rename_all is of the secret's side"
+    );
+    let keys: Vec<String> = figment.extract::<Dict>().unwrap().into_keys().collect();
+    assert_eq!(keys, ["db", "flags", "hosts", "stripe"]);
+}
+
+#[test]
+fn what_is_missing_and_not_required_is_left_to_other_layers() {
+    let vault = vault();
+    vault.put_structured(
+        "sk_db_prod",
+        [("HOST", "h"), ("username", "u"), ("PASS_WORD", "p")],
+    );
+    let config: AppConfig = Figment::from(Toml::string(
+        "sentry = 'https://x'\n[db]\nport = 1\nhost = 'old'",
+    ))
+    .merge(Secrets::of::<AppConfig>(&client(&vault)))
+    .extract()
+    .unwrap();
+    assert_eq!((config.db.port, config.db.host.as_str()), (1, "h"));
+    assert_eq!(config.sentry.as_deref(), Some("https://x"));
+}
+
+#[test]
+fn of_two_providers_that_set_a_key_merge_takes_the_later_and_join_the_earlier() {
+    let vault = vault();
+    let secrets = Secrets::of::<Database>(&client(&vault));
+    let file = || Toml::string("host = 'file'");
+    let host = |figment: Figment| figment.extract_inner::<String>("host").unwrap();
+    assert_eq!(
+        host(Figment::from(file()).merge(secrets.clone())),
+        "db.example.com"
+    );
+    assert_eq!(host(Figment::from(file()).join(secrets.clone())), "file");
+    assert_eq!(host(Figment::from(secrets).merge(file())), "file");
+    assert_eq!(reads(&vault), 1, "clones share what was read");
+}
+
+#[test]
+fn nothing_is_read_before_it_is_merged() {
+    let vault = vault();
+    let secrets = Secrets::of::<AppConfig>(&client(&vault));
+    assert!(
+        format!("{secrets:?}").contains(r#""db.pass_word": "sikkerkey://sk_db_prod/PASS_WORD""#)
+    );
+    assert_eq!(vault.request_count(), 0);
+}
+
+#[test]
+fn keys_stand_in_the_profile_that_was_asked_for() {
+    let vault = vault();
+    let secrets = Secrets::of::<Database>(&client(&vault));
+    let figment =
+        Figment::from(Toml::string("host = 'file'")).merge(secrets.clone().profile("staging"));
+    let host = |figment: &Figment| figment.extract_inner::<String>("host").unwrap();
+    assert_eq!(host(&figment), "file");
+    assert_eq!(host(&figment.clone().select("staging")), "db.example.com");
+    assert_eq!(host(&figment.clone().select("no such profile")), "file");
+    let global = figment.merge(secrets.global());
+    assert_eq!(host(&global), "db.example.com");
+    assert_eq!(
+        global.profile(),
+        &Profile::Default,
+        "no profile is selected"
+    );
+}
+
+#[test]
+fn a_type_error_points_at_vault_secret_and_field_and_shows_no_value() {
+    #[derive(Debug, Deserialize)]
+    struct Wrong {
+        #[allow(dead_code)]
+        db: WrongDatabase,
+    }
+    #[derive(Debug, Deserialize)]
+    struct WrongDatabase {
+        #[allow(dead_code)]
+        user: u16,
+    }
+    let vault = vault();
+    let sk = client(&vault);
+    let figment = Figment::from(Secrets::of::<AppConfig>(&sk));
+    let error = figment.extract_secret::<Wrong>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "invalid type: found string, expected u16 for key \
+             \"default.db.user (sikkerkey://sk_db_prod/username)\" in {} SikkerKey vault",
+            sk.vault_id()
+        )
+    );
+    let metadata = figment.find_metadata("db.user").unwrap();
+    assert_eq!(metadata.name, "SikkerKey vault");
+    assert_eq!(
+        metadata.source.as_ref().unwrap().custom(),
+        Some(sk.vault_id())
+    );
+}
+
+#[test]
+fn all_problems_are_one_chain_that_names_each() {
+    let vault = vault();
+    vault.deny("sk_stripe_key");
+    vault.put("sk_db_prod", "hunter2");
+    vault.put("sk_flags", "hunter2");
+    vault.delete("sk_hosts");
+    let figment = Figment::from(Secrets::of::<AppConfig>(&client(&vault)));
+    let error = figment.extract_secret::<AppConfig>().unwrap_err();
+    let text = error.to_string();
+    for said in [
+        "SikkerKey: stripe: sk_stripe_key: denied",
+        "SikkerKey: db.host: sk_db_prod/HOST: not structured",
+        "SikkerKey: db.pass_word: sk_db_prod/PASS_WORD: not structured",
+        "SikkerKey: flags: sikkerkey://sk_flags: the value is not JSON",
+        "SikkerKey: hosts: sk_hosts: missing",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    assert!(text.contains("SikkerKey vault"), "{text}");
+    assert!(!format!("{text}{error:?}").contains("hunter2"), "{text}");
+    // What cannot be structured cannot have a default field either.
+    assert_eq!(error.count(), 8, "{text}");
+    let first = error.into_iter().next().unwrap().to_string();
+    assert!(
+        first.contains("stripe"),
+        "in the order of the fields: {first}"
+    );
+}
+
+#[test]
+fn an_outage_is_an_error_that_says_so() {
+    let vault = vault();
+    vault.fail_always(Fault::Status(500));
+    let figment = Figment::from(Secrets::of::<AppConfig>(&client(&vault)));
+    let text = figment.extract::<AppConfig>().unwrap_err().to_string();
+    assert!(text.contains("stripe: sk_stripe_key: not read: "), "{text}");
+    assert!(text.contains("500"), "{text}");
+}
+
+#[test]
+fn names_are_looked_up_in_the_project_and_aliases_lead_elsewhere() {
+    let vault = Emulator::builder()
+        .secret("sk_a", "of a")
+        .name("sk_a", "SENTRY DSN")
+        .project("sk_a", "proj_a")
+        .secret("sk_b", "of b")
+        .name("sk_b", "SENTRY DSN")
+        .project("sk_b", "proj_b")
+        .secret("sk_c", "of c")
+        .start()
+        .unwrap();
+    #[derive(SikkerKeyConfig)]
+    #[allow(dead_code)]
+    struct Named {
+        #[sikkerkey(name = "SENTRY DSN")]
+        sentry: String,
+        #[sikkerkey(secret = "sk_named")]
+        aliased: String,
+    }
+    let secrets = Secrets::of::<Named>(&client(&vault)).alias("sk_named", "sk_c");
+    let both = |secrets: Secrets| {
+        let figment = Figment::from(secrets);
+        let both: figment::error::Result<(String, String)> = (|| {
+            Ok((
+                figment.extract_inner("sentry")?,
+                figment.extract_inner("aliased")?,
+            ))
+        })();
+        both
+    };
+    let expected = ("of b".to_owned(), "of c".to_owned());
+    assert_eq!(both(secrets.clone().project("proj_b")).unwrap(), expected);
+    let text = both(secrets).unwrap_err().to_string();
+    assert!(
+        text.contains("ambiguous") && text.contains("sk_a"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_empty_schema_reads_nothing_and_fills_nothing() {
+    #[derive(SikkerKeyConfig)]
+    struct Empty {}
+    let vault = vault();
+    let figment = Figment::from(Secrets::of::<Empty>(&client(&vault)));
+    assert!(figment.extract::<Dict>().unwrap().is_empty());
+    assert_eq!(vault.request_count(), 0);
+}
+
+#[test]
+fn a_file_and_the_environment_are_layers_beside_it() {
+    let vault = vault();
+    let sk = client(&vault);
+    Jail::expect_with(|jail| {
+        jail.create_file("App.toml", "[db]\nport = 1\nuser = 'file'")?;
+        jail.set_env("APP_DB_USER", "environment");
+        let config: AppConfig = Figment::new()
+            .merge(Toml::file("App.toml"))
+            .merge(Secrets::of::<AppConfig>(&sk))
+            .merge(figment::providers::Env::prefixed("APP_").split("_"))
+            .extract()?;
+        assert_eq!(
+            (config.db.port, config.db.user.as_str()),
+            (5433, "environment")
+        );
+        Ok(())
+    });
+}
