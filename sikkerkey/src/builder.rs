@@ -79,7 +79,7 @@ impl SikkerKeyBuilder {
         let path = identity::find(&self.choice, &Environment::of_process())?;
         let identity = identity::load(&path, self.refuse_shared_key)?;
         let transport = Transport::new(&identity.api_url, &connections)?;
-        let session = Session::new(identity, transport);
+        let session = Session::new(identity, transport, false);
         Ok(SikkerKey::from_shared(Shared::new(
             session,
             self.settings,

@@ -2,7 +2,7 @@
 //! answer or an error that says what to do.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::error::clean_server_text;
 use crate::session::Session;
 use crate::signing::NONCE_BYTES;
 use crate::transport::skew::{self, Skew, Verdict};
-use crate::transport::{Body, NoAnswer, Outgoing, Reply};
+use crate::transport::{self, Body, Line, NoAnswer, Outgoing, Reply};
 use crate::wire::{self, Malformed};
 use crate::{Error, ErrorKind, RetryPolicy};
 
@@ -132,10 +132,12 @@ pub(crate) fn make(
     clock: &dyn Clock,
     skew: &Skew,
 ) -> Result<Answer, Error> {
+    let seen = session.refusals();
     let mut made = 0;
     let mut sent = 0;
-    // A correction that has not yet proved itself.
+    // A correction that has not yet proved itself, and the turn in which it does.
     let mut trial = None;
+    let mut turn = None;
     let mut last = None;
     loop {
         let Some(timeout) = budget.attempt(clock) else {
@@ -143,10 +145,32 @@ pub(crate) fn make(
         };
         made += 1;
         sent += 1;
-        let signed_at = clock
-            .unix_now()
-            .saturating_add(trial.unwrap_or(skew.correction()));
-        let reply = attempt(call, session, signed_at, sent, timeout, clock)?;
+        let start = clock.monotonic();
+        let until = transport::end_of(timeout);
+        let mut signed_at = 0;
+        let reply = match session.transport.connect(until) {
+            Err(failure) => Err(failure),
+            Ok(line) => {
+                // Connections are made side by side; only then does each wait for its turn.
+                if turn.is_none() {
+                    turn = Some(
+                        session
+                            .turn(until)
+                            .ok_or_else(|| out_of_time(call.purpose))?,
+                    );
+                    if session.is_barred(seen) {
+                        session.transport.keep(line);
+                        return Err(barred(call.purpose));
+                    }
+                }
+                signed_at = clock
+                    .unix_now()
+                    .saturating_add(trial.unwrap_or(skew.correction()));
+                exchange(call, session, line, signed_at, until, clock)?
+            }
+        };
+        let elapsed = clock.monotonic().saturating_sub(start);
+        log_attempt(call.method, &call.path, sent, &reply, elapsed);
         let own = clock.unix_now();
         let (error, retry_after) = match reply {
             Err(failure) => (no_answer(call.purpose, session, failure), None),
@@ -164,6 +188,8 @@ pub(crate) fn make(
                 if trial == Some(0) {
                     skew.keep(0);
                 }
+                // While the turn is still this call's.
+                session.refuse();
                 return Err(refused(call.purpose, &reply, ahead));
             }
             Ok(reply) => {
@@ -179,6 +205,8 @@ pub(crate) fn make(
             true => policy.delay(made, retry_after, clock.fraction()),
             false => None,
         };
+        // Others go on while this call waits.
+        turn = None;
         match delay {
             Some(delay) if budget.allows(delay, clock) => clock.sleep(delay),
             _ => return Err(error),
@@ -187,13 +215,13 @@ pub(crate) fn make(
     }
 }
 
-/// Sends the request once, freshly signed. The outer error is one of this machine.
-fn attempt(
+/// Signs the request anew and sends it once. The outer error is one of this machine.
+fn exchange(
     call: &Call<'_>,
     session: &Session,
+    line: Line,
     signed_at: i64,
-    number: u32,
-    timeout: Duration,
+    until: Instant,
     clock: &dyn Clock,
 ) -> Result<Result<Reply, NoAnswer>, Error> {
     let identity = &session.identity;
@@ -219,16 +247,18 @@ fn attempt(
         body,
         limit: call.limit,
     };
-    let start = clock.monotonic();
-    let reply = session.transport.send(&request, timeout);
-    log_attempt(
-        call.method,
-        &call.path,
-        number,
-        &reply,
-        clock.monotonic().saturating_sub(start),
-    );
-    Ok(reply)
+    Ok(session.transport.exchange(line, &request, until))
+}
+
+/// For a call that waited while the service refused this identity.
+fn barred(purpose: Purpose<'_>) -> Error {
+    Error::new(
+        ErrorKind::Authentication,
+        format!(
+            "authentication failed for another call, so nothing was sent while {purpose}: the \
+             service locks an address out after three failures"
+        ),
+    )
 }
 
 pub(crate) fn log_attempt(
@@ -265,7 +295,6 @@ fn settle(reply: &Reply, session: &Session, trial: Option<i64>, own: i64, skew: 
     if !matches!(reply.status, 200..=299 | 403 | 404 | 409) {
         return;
     }
-    session.accept();
     match trial {
         Some(correction) => {
             if skew.keep(correction) && correction != 0 {
@@ -278,6 +307,8 @@ fn settle(reply: &Reply, session: &Session, trial: Option<i64>, own: i64, skew: 
         }
         None => skew.review(own, reply.date),
     }
+    // Last: it lets others go on, and they are to find the clock corrected.
+    session.accept();
 }
 
 fn take_body(purpose: Purpose<'_>, session: &Session, reply: Reply) -> Result<Answer, Error> {

@@ -78,6 +78,10 @@ impl Bootstrap {
     /// Each time takes one of the token's uses. However many calls fail together, one machine is
     /// enrolled, and each of the calls is made once more with it. A token that is spent or refused
     /// ends in one error, with which every later call fails at once.
+    ///
+    /// Such a client has at most two requests on their way at once: the service locks an address
+    /// out after three failed authentications, and a machine that expires makes every request
+    /// fail that is on its way.
     pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
         self.reenroll = reenroll;
         self
@@ -129,6 +133,7 @@ impl Bootstrap {
             name: self.name,
             transport: Transport::new(&base, &connections)?,
             connections,
+            replaceable: self.reenroll,
         };
         let clock = &*self.settings.clock;
         let budget = Budget {
@@ -168,6 +173,8 @@ struct Recipe {
     name: Option<String>,
     transport: Transport,
     connections: transport::Settings,
+    /// Whether it is used again when its machine expires.
+    replaceable: bool,
 }
 
 impl Recipe {
@@ -226,7 +233,7 @@ impl Recipe {
                     .and_then(|left| clock.monotonic().checked_add(Duration::from_secs(left))),
             },
         };
-        Ok(Session::new(identity, transport))
+        Ok(Session::new(identity, transport, self.replaceable))
     }
 
     /// Sends the request until it was answered, or may have been taken by somebody.

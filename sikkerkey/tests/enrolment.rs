@@ -264,9 +264,8 @@ fn reads_that_fail_together_enrol_once() {
         .unwrap();
     sk.get_secret("sk_key").unwrap();
     vault.expire_machines();
-    // Two, for the service locks an address out after three failed authentications.
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..8 {
             scope.spawn(|| sk.get_secret("sk_key").unwrap());
         }
     });

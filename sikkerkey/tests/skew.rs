@@ -148,3 +148,23 @@ fn a_correction_goes_with_the_retries_of_its_call() {
     assert_eq!(vault.request_count(), 3);
     assert_eq!(clock.slept_ms(), [1000]);
 }
+
+#[test]
+fn many_first_reads_at_once_are_not_locked_out_by_a_clock_that_is_off() {
+    let vault = vault();
+    let clock = FakeClock::new();
+    clock.set_off(7200);
+    let sk = builder(&vault).clock(clock).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| sk.get_secret("sk_key").unwrap());
+        }
+    });
+    // The service locks an address out after three.
+    let refused = vault
+        .requests()
+        .iter()
+        .filter(|request| request.status == 401)
+        .count();
+    assert!(refused <= 2, "{refused}");
+}

@@ -126,19 +126,47 @@ impl Transport {
         request: &Outgoing<'_>,
         timeout: Duration,
     ) -> Result<Reply, NoAnswer> {
-        let inner = &*self.0;
-        // So far away that it cannot be told from never, and still an instant.
-        let until = Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600));
-        let mut stream = match inner.pool.take() {
-            Some(idle) => idle,
-            None => connect::open(inner, until)?,
-        };
+        let until = end_of(timeout);
+        let line = self.connect(until)?;
+        self.exchange(line, request, until)
+    }
+
+    /// A connection that waits for a request: an idle one or a new one.
+    pub(crate) fn connect(&self, until: Instant) -> Result<Line, NoAnswer> {
+        match self.0.pool.take() {
+            Some(idle) => Ok(Line(idle)),
+            None => connect::open(&self.0, until).map(Line),
+        }
+    }
+
+    /// Sends the request and reads the answer.
+    pub(crate) fn exchange(
+        &self,
+        line: Line,
+        request: &Outgoing<'_>,
+        until: Instant,
+    ) -> Result<Reply, NoAnswer> {
+        let mut stream = line.0;
         stream.set_deadline(until);
-        http1::write(&mut stream, inner, request).map_err(NoAnswer::after_sending)?;
+        http1::write(&mut stream, &self.0, request).map_err(NoAnswer::after_sending)?;
         let (reply, reusable) = http1::read(&mut stream, request.limit)?;
         if reusable {
-            inner.pool.put(stream);
+            self.0.pool.put(stream);
         }
         Ok(reply)
     }
+
+    /// Takes back a connection on which nothing was sent.
+    pub(crate) fn keep(&self, line: Line) {
+        self.0.pool.put(line.0);
+    }
+}
+
+/// A connection that waits for a request.
+pub(crate) struct Line(connect::Stream);
+
+/// When this time will be over.
+pub(crate) fn end_of(timeout: Duration) -> Instant {
+    // At most a year: so far away that it cannot be told from never, and still an instant.
+    Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
 }
