@@ -1,14 +1,12 @@
-//! One call of the service: signed, attempted, repeated where that may help, and turned into an
-//! answer or an error that says what to do.
+//! One call of the service: signed, attempted, and repeated where that may help.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::error::clean_server_text;
+use crate::refusal::{Purpose, barred, no_answer, out_of_time, refused};
 use crate::session::Session;
 use crate::signing::NONCE_BYTES;
 use crate::transport::skew::{self, Skew, Verdict};
@@ -34,34 +32,6 @@ pub(crate) struct Call<'a> {
     pub(crate) path: String,
     pub(crate) body: Option<Zeroizing<Vec<u8>>>,
     pub(crate) limit: usize,
-}
-
-/// What a call is for, as errors tell it.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose<'a> {
-    Read(&'a str),
-    List,
-    ListProject(&'a str),
-    Export,
-    ExportProject(&'a str),
-    Poll,
-    Enrol(&'a str),
-}
-
-impl fmt::Display for Purpose<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Purpose::Read(id) => write!(f, "reading secret {id}"),
-            Purpose::List => f.write_str("listing secrets"),
-            Purpose::ListProject(project) => write!(f, "listing the secrets of project {project}"),
-            Purpose::Export => f.write_str("exporting secrets"),
-            Purpose::ExportProject(project) => {
-                write!(f, "exporting the secrets of project {project}")
-            }
-            Purpose::Poll => f.write_str("asking for changed secrets"),
-            Purpose::Enrol(vault) => write!(f, "enrolling a machine in {vault}"),
-        }
-    }
 }
 
 /// The time that one call has, whatever it does.
@@ -173,7 +143,10 @@ pub(crate) fn make(
         log_attempt(call.method, &call.path, sent, &reply, elapsed);
         let own = clock.unix_now();
         let (error, retry_after) = match reply {
-            Err(failure) => (no_answer(call.purpose, session, failure), None),
+            Err(failure) => (
+                no_answer(call.purpose, session.transport.url(), failure),
+                None,
+            ),
             Ok(reply) if reply.status == 401 => {
                 let ahead = match skew::judge(signed_at, own, reply.date) {
                     Verdict::Retry { correction } if trial.is_none() => {
@@ -250,17 +223,6 @@ fn exchange(
     Ok(session.transport.exchange(line, &request, until))
 }
 
-/// For a call that waited while the service refused this identity.
-fn barred(purpose: Purpose<'_>) -> Error {
-    Error::new(
-        ErrorKind::Authentication,
-        format!(
-            "authentication failed for another call, so nothing was sent while {purpose}: the \
-             service locks an address out after three failures"
-        ),
-    )
-}
-
 pub(crate) fn log_attempt(
     method: &str,
     path: &str,
@@ -327,116 +289,11 @@ fn take_body(purpose: Purpose<'_>, session: &Session, reply: Reply) -> Result<An
             framed: false,
             status,
         }),
-        Body::CutOff(failure) => Err(no_answer(purpose, session, failure)),
+        Body::CutOff(failure) => Err(no_answer(purpose, session.transport.url(), failure)),
         Body::TooLarge => Err(Error::new(
             ErrorKind::Decode,
             format!("the answer is larger than this client takes while {purpose}"),
         )
         .with_status(status)),
     }
-}
-
-pub(crate) fn out_of_time(purpose: Purpose<'_>) -> Error {
-    Error::new(
-        ErrorKind::Network,
-        format!("no time was left for {purpose}: the deadline is over"),
-    )
-}
-
-fn no_answer(purpose: Purpose<'_>, session: &Session, failure: NoAnswer) -> Error {
-    no_answer_from(purpose, session.transport.url().as_str(), failure)
-}
-
-pub(crate) fn no_answer_from(purpose: Purpose<'_>, url: &str, failure: NoAnswer) -> Error {
-    let error = Error::new(
-        ErrorKind::Network,
-        format!("no answer from {url} while {purpose}: {failure}"),
-    );
-    let error = if failure.is_untrusted() {
-        error.untrusted()
-    } else {
-        error
-    };
-    match failure.into_cause() {
-        Some(cause) => error.with_source(cause),
-        None => error,
-    }
-}
-
-/// The error for a status other than 2xx.
-pub(crate) fn refused(purpose: Purpose<'_>, reply: &Reply, ahead: Option<i64>) -> Error {
-    refused_with(purpose, reply, ahead, clean_server_text)
-}
-
-/// The same, with the server's own text passed through `clean`.
-pub(crate) fn refused_with(
-    purpose: Purpose<'_>,
-    reply: &Reply,
-    ahead: Option<i64>,
-    clean: impl Fn(&str) -> String,
-) -> Error {
-    let status = reply.status;
-    let (kind, meaning) = meaning(purpose, status);
-    let mut text = match kind {
-        ErrorKind::Api => format!("{meaning} {status} while {purpose}"),
-        _ => format!("{meaning} while {purpose} ({status})"),
-    };
-    if let Some(advice) = advice(purpose, status) {
-        text.push_str(": ");
-        text.push_str(advice);
-    }
-    if let Some(ahead) = ahead {
-        text.push_str("; ");
-        text.push_str(&skew::describe(ahead));
-    }
-    match &reply.body {
-        Body::Whole(bytes) | Body::UntilClose(bytes) if !bytes.is_empty() => {
-            match wire::error_message(bytes) {
-                Some(message) => {
-                    text.push_str("; the service says: ");
-                    text.push_str(&clean(&message));
-                }
-                None => text.push_str("; its body has no message in JSON"),
-            }
-        }
-        _ => {}
-    }
-    Error::new(kind, text).with_status(status)
-}
-
-fn meaning(purpose: Purpose<'_>, status: u16) -> (ErrorKind, &'static str) {
-    match status {
-        401 => (ErrorKind::Authentication, "authentication failed"),
-        403 => (ErrorKind::AccessDenied, "access was denied"),
-        404 => match purpose {
-            Purpose::Read(_) => (ErrorKind::NotFound, "no such secret"),
-            Purpose::Enrol(_) => (ErrorKind::NotFound, "no such vault"),
-            _ => (ErrorKind::NotFound, "nothing was found"),
-        },
-        409 => (ErrorKind::Conflict, "the service reports a conflict"),
-        429 => (ErrorKind::RateLimited, "too many requests"),
-        503 => (
-            ErrorKind::Unavailable,
-            "the service is temporarily unavailable",
-        ),
-        300..=399 => (ErrorKind::Api, "the service answered with a redirect,"),
-        _ => (ErrorKind::Api, "the service answered"),
-    }
-}
-
-fn advice(purpose: Purpose<'_>, status: u16) -> Option<&'static str> {
-    Some(match (purpose, status) {
-        (Purpose::Enrol(_), 401 | 403) => {
-            "the enrolment token is unknown, spent, expired, or not for this vault or address"
-        }
-        (_, 401) => {
-            "the service does not know this machine, or it has expired, or its key or clock is wrong"
-        }
-        (Purpose::Read(_), 403) => {
-            "this machine is not approved, is disabled, or has no grant for this secret"
-        }
-        (_, 403) => "this machine is not approved or is disabled",
-        (_, 300..=399) => "redirects are never followed; correct the API URL",
-        _ => return None,
-    })
 }

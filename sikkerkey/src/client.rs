@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
-use crate::call::{Call, LIST_LIMIT, Purpose};
+use crate::call::{Call, LIST_LIMIT};
 use crate::identity::{self, Environment, Origin};
+use crate::refusal::Purpose;
 use crate::shared::{Shared, check_id};
 use crate::wire::{self, ExportAnswer, ListAnswer, ListEntry, ProjectRequest};
 use crate::{Bootstrap, Error, ErrorKind, Export, Fields, SikkerKeyBuilder};

@@ -17,6 +17,7 @@ mod error;
 mod export;
 mod fields;
 mod identity;
+mod refusal;
 mod session;
 mod settings;
 mod shared;

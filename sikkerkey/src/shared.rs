@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 #[cfg(feature = "cache")]
 use crate::cache::CacheSlot;
-use crate::call::{self, Answer, Budget, Call, LIST_LIMIT, Purpose, READ_LIMIT, VALUE_LIMIT};
+use crate::call::{self, Answer, Budget, Call, LIST_LIMIT, READ_LIMIT, VALUE_LIMIT};
 use crate::clock::Clock;
 use crate::enrolment::Reenrolment;
+use crate::refusal::Purpose;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::transport::skew::Skew;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use common::client;
 use sikkerkey::ExposeSecret;
-use sikkerkey_emulator::{Emulator, Fault, Reply};
+use sikkerkey_emulator::{Emulator, Reply};
 
 fn vault() -> Emulator {
     Emulator::builder()
@@ -93,7 +93,7 @@ fn an_export_of_another_form_is_decode() {
             "{body}"
         );
     }
-    vault.fail_next(Fault::Huge(65 * 1024 * 1024));
+    vault.fail_next(Reply::new(200).header("Content-Length", "67108865"));
     assert_eq!(
         sk.export().unwrap_err().kind(),
         sikkerkey::ErrorKind::Decode

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+use super::source::{HEAD_LIMIT, HEADERS};
 use super::*;
 
 /// Gives one byte at a time, as the slowest network would.

@@ -1,0 +1,166 @@
+//! Machines that live in memory: enrolled with a token, and again when they expire, if asked for.
+
+mod again;
+mod recipe;
+
+use std::env;
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub(crate) use again::Reenrolment;
+use recipe::Recipe;
+
+use crate::api_url::ApiUrl;
+use crate::call::Budget;
+use crate::identity::normal_vault_id;
+use crate::settings::{Settings, setters};
+use crate::shared::Shared;
+use crate::transport::Transport;
+use crate::{Error, SikkerKey};
+
+/// Where machines are enrolled unless the environment or the builder says otherwise.
+const SERVICE: &str = "https://api.sikkerkey.com";
+
+/// Settings of a client whose machine is enrolled in memory; made by
+/// [`SikkerKey::bootstrap_in_memory`].
+///
+/// Requests go to `https://api.sikkerkey.com`, or to where the environment variable
+/// `SIKKERKEY_API_URL` says; once enrolled, to where the service says.
+#[must_use = "no machine is enrolled until enroll() is called"]
+pub struct Bootstrap {
+    vault: String,
+    token: SecretString,
+    hostname: Option<String>,
+    name: Option<String>,
+    api_url: Option<String>,
+    reenroll: bool,
+    settings: Settings,
+}
+
+impl Bootstrap {
+    pub(crate) fn new(vault: &str, token: &str) -> Self {
+        Bootstrap {
+            vault: vault.to_owned(),
+            // A token that was read from a file ends with a line break.
+            token: token.trim().into(),
+            hostname: None,
+            name: None,
+            api_url: None,
+            reenroll: false,
+            settings: Settings::default(),
+        }
+    }
+
+    /// The host's name as the machine list shows it; else `$HOSTNAME`, else `serverless`.
+    pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
+        self.hostname = Some(hostname.into());
+        self
+    }
+
+    /// The machine's name. A name pattern of the token takes its place.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Enrols a new machine, with the same token, when the service no longer knows this one. Off
+    /// by default.
+    ///
+    /// Each time takes one of the token's uses. However many calls fail together, one machine is
+    /// enrolled, and each of the calls is made once more with it. A token that is spent or refused
+    /// ends in one error, with which every later call fails at once.
+    ///
+    /// Such a client has at most two requests on their way at once: the service locks an address
+    /// out after three failed authentications, and a machine that expires makes every request
+    /// fail that is on its way.
+    pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
+        self.reenroll = reenroll;
+        self
+    }
+
+    /// Where the machine is enrolled, instead of `SIKKERKEY_API_URL` and the service's own
+    /// address.
+    pub fn api_url(mut self, url: impl Into<String>) -> Self {
+        self.api_url = Some(url.into());
+        self
+    }
+
+    setters!();
+
+    /// Makes a key, enrols a machine with it, and returns its client. The key never leaves memory.
+    ///
+    /// Only a request that certainly reached nobody, or that was answered with 429, is repeated:
+    /// an answer that is lost may have taken one of the token's uses.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) for a setting, the vault's id or an empty token;
+    /// [`Authentication`](crate::ErrorKind::Authentication) or [`AccessDenied`](crate::ErrorKind::AccessDenied) where the service does not take
+    /// the token; any of the others that a request can end with. None of them holds the token.
+    pub fn enroll(self) -> Result<SikkerKey, Error> {
+        let connections = self.settings.transport()?;
+        let base = match self.api_url {
+            Some(url) => url,
+            None => env::var("SIKKERKEY_API_URL")
+                .ok()
+                .filter(|url| !url.is_empty())
+                .unwrap_or_else(|| SERVICE.to_owned()),
+        };
+        let base = ApiUrl::parse(&base).map_err(|problem| {
+            Error::configuration(format!("the API URL for enrolment {problem}"))
+        })?;
+        if self.token.expose_secret().is_empty() {
+            return Err(Error::configuration(
+                "the enrolment token is empty: is the variable that should hold it set?",
+            ));
+        }
+        let recipe = Recipe {
+            vault: normal_vault_id(&self.vault)?,
+            token: self.token,
+            hostname: self
+                .hostname
+                .or_else(|| env::var("HOSTNAME").ok().filter(|name| !name.is_empty()))
+                .unwrap_or_else(|| "serverless".to_owned()),
+            name: self.name,
+            transport: Transport::new(&base, &connections)?,
+            connections,
+            replaceable: self.reenroll,
+        };
+        let clock = &*self.settings.clock;
+        let budget = Budget {
+            started: clock.monotonic(),
+            deadline: self.settings.deadline,
+            timeout: self.settings.timeout,
+        };
+        let session = recipe.enrol(&self.settings, budget)?;
+        let reenrolment = self.reenroll.then(|| Reenrolment::new(recipe));
+        Ok(SikkerKey::from_shared(Shared::new(
+            session,
+            self.settings,
+            reenrolment,
+        )))
+    }
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("vault", &self.vault)
+            .field("hostname", &self.hostname)
+            .field("name", &self.name)
+            .field("reenroll", &self.reenroll)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_token() {
+        let bootstrap = Bootstrap::new("vault_abc123", "hunter2").hostname("h");
+        assert!(!format!("{bootstrap:?}").contains("hunter2"));
+    }
+}
