@@ -41,6 +41,9 @@ use crate::{Bootstrap, Error, ErrorKind, Export, Fields, SikkerKeyBuilder};
 /// off, the call is signed once more with the right time, a warning is logged, and later calls use
 /// the correction for as long as the clock needs it.
 ///
+/// For the same reason at most two requests are on their way at once until the service has
+/// accepted one; from then on there is no limit.
+///
 /// # The network
 ///
 /// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities, bundled into the
