@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::call::{Call, LIST_LIMIT};
 use crate::identity::{self, Environment, Origin};
 use crate::refusal::Purpose;
-use crate::shared::{Shared, check_id};
+use crate::shared::{Handle, Shared, check_id};
 use crate::wire::{self, ExportAnswer, ListAnswer, ListEntry, ProjectRequest};
 use crate::{Bootstrap, Error, ErrorKind, Export, Fields, SikkerKeyBuilder};
 
@@ -74,7 +74,7 @@ use crate::{Bootstrap, Error, ErrorKind, Export, Fields, SikkerKeyBuilder};
 /// ```
 #[derive(Clone)]
 pub struct SikkerKey {
-    shared: Arc<Shared>,
+    shared: Arc<Handle>,
 }
 
 /// A secret that this machine may read, without its value.
@@ -312,7 +312,7 @@ impl SikkerKey {
 
     pub(crate) fn from_shared(shared: Shared) -> Self {
         SikkerKey {
-            shared: Arc::new(shared),
+            shared: Arc::new(Handle::new(shared)),
         }
     }
 

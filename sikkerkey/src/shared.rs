@@ -1,6 +1,7 @@
 //! What all handles on one client share.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -236,9 +237,27 @@ impl Source for Shared {
     }
 }
 
-impl Drop for Shared {
+/// What the user's handles share, and nobody else: the poller keeps [`Shared`] alive while it
+/// waits for an answer, and must not keep the watches alive with it.
+pub(crate) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Handle(Arc::new(shared))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
-        self.poller.end();
+        self.0.poller.end();
     }
 }
 

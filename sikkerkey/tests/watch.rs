@@ -391,6 +391,22 @@ fn dropping_the_last_handle_ends_the_watches() {
 }
 
 #[test]
+fn a_request_that_hangs_keeps_no_watch_alive() {
+    let vault = vault();
+    let sk = client(&vault);
+    vault.fail_always(Fault::Hang);
+    let (_, events) = watch(&sk, "sk_a");
+    assert!(vault.wait_for(LONG, |requests| !requests.is_empty()));
+    let start = Instant::now();
+    drop(sk);
+    assert!(events.recv_timeout(LONG).is_err());
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "the request itself waits for 15 s"
+    );
+}
+
+#[test]
 fn a_callback_may_do_anything_to_its_client() {
     let vault = vault();
     let sk = client(&vault);

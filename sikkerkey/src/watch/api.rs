@@ -190,3 +190,7 @@ impl SikkerKey {
         Arc::downgrade(&source)
     }
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

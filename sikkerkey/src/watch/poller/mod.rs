@@ -5,21 +5,21 @@
 //! something. Each start is a new generation; a thread of an older one, which may still hang in a
 //! request, changes nothing any more and ends when the request does.
 
+mod thread;
+
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, Weak};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::dispatch::{Call, Dispatch, Registration, relock};
+use super::dispatch::{Dispatch, Registration, relock};
 use super::event::WatchEvent;
 use super::follower::{Cycle, Follower};
-use super::ledger::{Digest, Ledger, Salt};
-use super::reads::read_all;
+use super::ledger::{Ledger, Salt};
 use super::schedule::{PollOutcome, PollSchedule};
-use super::table::{Notice, PartyId, Read, Status, Table, Told};
+use super::table::{PartyId, Status, Table};
 use crate::clock::Clock;
 use crate::{Error, ErrorKind};
 
@@ -63,7 +63,7 @@ struct State {
 
 thread_local! {
     /// Whether this thread is a poller: a follower that closes a client must not wait for itself.
-    static IS_POLLER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static IS_POLLER: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Poller {
@@ -277,7 +277,7 @@ impl Poller {
                 return;
             };
             let waited = self.ended.wait_timeout(state, left);
-            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -305,7 +305,7 @@ impl Poller {
         }
         let generation = state.generation + 1;
         let poller = self.clone();
-        thread::Builder::new()
+        std::thread::Builder::new()
             .name("sikkerkey-poll".into())
             .spawn(move || poller.run(&source, generation))
             .map_err(|cause| {
@@ -316,186 +316,6 @@ impl Poller {
         state.running = true;
         state.threads += 1;
         Ok(())
-    }
-
-    fn run(self: Arc<Self>, source: &Weak<dyn Source>, generation: u64) {
-        IS_POLLER.set(true);
-        while self.wait(generation) {
-            let Some(source) = source.upgrade() else {
-                break;
-            };
-            // A defect here must not end every watch in silence.
-            if catch_unwind(AssertUnwindSafe(|| self.cycle(&source, generation))).is_err() {
-                log::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
-                let now = self.clock.monotonic();
-                let random = self.clock.fraction();
-                let mut state = relock(&self.state);
-                state.schedule.polled(now, PollOutcome::Failed, random);
-            }
-        }
-        let mut state = relock(&self.state);
-        if state.generation == generation {
-            state.running = false;
-        }
-        state.threads -= 1;
-        self.ended.notify_all();
-    }
-
-    /// Waits for the next cycle; false when this thread is to end. A thread that ends has said so
-    /// under the same lock under which it saw that there is nothing to do, so that a new watch
-    /// either is seen or starts another thread.
-    fn wait(&self, generation: u64) -> bool {
-        let mut state = relock(&self.state);
-        loop {
-            if state.generation != generation {
-                return false;
-            }
-            if state.table.is_empty() {
-                state.running = false;
-                state.generation += 1;
-                return false;
-            }
-            let now = self.clock.monotonic();
-            let Some(left) = state
-                .schedule
-                .due()
-                .checked_sub(now)
-                .filter(|left| !left.is_zero())
-            else {
-                state.hurry = false;
-                return true;
-            };
-            let waited = self.wake.wait_timeout(state, left);
-            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-        }
-    }
-
-    fn cycle(&self, source: &Arc<dyn Source>, generation: u64) {
-        self.dispatch.cycle_began();
-        let (mut round, ids) = {
-            let state = relock(&self.state);
-            state.table.begin(state.schedule.interval())
-        };
-        let answer = source.poll(&ids);
-        let polled = self.clock.monotonic();
-        for (id, _) in answer
-            .iter()
-            .flatten()
-            .filter(|(_, status)| *status != Status::Changed)
-        {
-            source.lost(id);
-        }
-        log_poll(ids.len(), &answer);
-
-        let mut random = || self.clock.fraction();
-        let reads = {
-            let Some(mut state) = self.current(source, generation) else {
-                return;
-            };
-            let answer = answer.as_deref();
-            state.table.polled(&mut round, answer, polled, &mut random);
-            state.table.reads(&round, polled, &mut random)
-        };
-        let goes_on = || self.current(source, generation).is_some();
-        let values = read_all(&**source, &reads, &goes_on);
-        let digests: Vec<Option<Digest>> = values.iter().map(|value| self.digest(value)).collect();
-
-        let told = {
-            let Some(mut state) = self.current(source, generation) else {
-                return;
-            };
-            let now = self.clock.monotonic();
-            let mut refused = answer.as_ref().err();
-            for ((read, value), digest) in reads.iter().zip(&values).zip(digests) {
-                let value = value.as_ref();
-                // A 401 or a time to wait counts for the next poll as if the poll had brought it.
-                let telling = |error: &&Error| outcome(Some(error)) != PollOutcome::Failed;
-                refused = refused.or(value.err().filter(telling));
-                state.apply(&mut round, read, value, digest, now);
-            }
-            let told = state.table.finish(round);
-            state.schedule.polled(polled, outcome(refused), random());
-            if std::mem::take(&mut state.hurry) {
-                state.schedule.hurry(now);
-            }
-            told
-        };
-        self.tell(told);
-    }
-
-    fn digest(&self, value: &Result<SecretString, Error>) -> Option<Digest> {
-        let value = value.as_ref().ok()?;
-        Some(self.salt.digest(value.expose_secret()))
-    }
-
-    /// The state, unless it is no longer this thread's to change, or nobody is left to tell.
-    fn current(
-        &self,
-        source: &Arc<dyn Source>,
-        generation: u64,
-    ) -> Option<std::sync::MutexGuard<'_, State>> {
-        let state = relock(&self.state);
-        (state.generation == generation && Arc::strong_count(source) > 1).then_some(state)
-    }
-
-    fn tell(&self, told: Told) {
-        let mut calls = Vec::with_capacity(told.notices.len());
-        let mut ended = Vec::new();
-        let mut state = relock(&self.state);
-        for (party, id, notice) in told.notices {
-            if matches!(notice, Notice::Deleted | Notice::Denied) {
-                state.ledger.forget(&id);
-                ended.push(party);
-            }
-            if let Some(to) = state.registrations.get(&party).cloned() {
-                let event = WatchEvent::new(&id, notice);
-                calls.push(Call { to, event });
-            }
-        }
-        for party in ended {
-            // Its last event holds it; so this never is the last reference.
-            state.registrations.remove(&party);
-        }
-        drop(state);
-        self.dispatch.enqueue(calls);
-        for (party, cycle) in told.cycles {
-            self.tell_follower(party, cycle);
-        }
-    }
-
-    fn tell_follower(&self, party: PartyId, cycle: Cycle) {
-        let follower = relock(&self.state).followers.get(&party).cloned();
-        let Some(follower) = follower else { return };
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            follower.cycle(cycle);
-            drop(follower);
-        }));
-        if told.is_err() {
-            log::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
-        }
-    }
-}
-
-impl State {
-    fn apply(
-        &mut self,
-        round: &mut super::table::Round,
-        read: &Read,
-        value: Result<&SecretString, &Error>,
-        digest: Option<Digest>,
-        now: Duration,
-    ) {
-        if let Some(digest) = digest
-            && self.table.is_watched(&read.id)
-        {
-            self.ledger.set(&read.id, digest);
-        }
-        let answer = match (value, digest) {
-            (Ok(value), Some(digest)) => Ok((value, digest)),
-            (Err(error), _) => Err(error),
-            (Ok(_), None) => return,
-        };
-        self.table.read(round, read, answer, now);
     }
 }
 
@@ -510,15 +330,5 @@ fn outcome(error: Option<&Error>) -> PollOutcome {
     }
 }
 
-fn log_poll(ids: usize, answer: &Result<Vec<(String, Status)>, Error>) {
-    match answer {
-        Ok(changes) => {
-            log::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
-        }
-        Err(error) => log::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}"),
-    }
-}
-
 #[cfg(test)]
-#[path = "poller_tests.rs"]
 mod tests;

@@ -215,18 +215,37 @@ fn the_thread_does_not_keep_the_client_alive() {
 }
 
 #[test]
-fn nothing_is_told_after_the_last_handle_is_gone() {
+fn nothing_is_told_after_the_end() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
     *relock(&bench.fake.gate) = Some(gate);
     bench.answer(&[("sk_a", Status::Changed)]);
     let (.., events) = bench.watch("sk_a");
     bench.polled();
-    let Bench { fake, poller, .. } = bench;
-    drop(fake);
+    bench.poller.end();
     go.send(()).unwrap();
-    poller.end();
+    bench.ended();
     assert!(events.recv_timeout(LONG).is_err());
+    assert!(relock(&bench.fake.reads).is_empty());
+}
+
+#[test]
+fn a_confirmation_keeps_to_what_the_service_allows() {
+    let fake = Fake::default();
+    let (sender, polls) = channel();
+    *relock(&fake.polls) = Some(sender);
+    relock(&fake.answers).push_back(Ok(vec![("sk_b".to_owned(), Status::Changed)]));
+    let ids = ["sk_a".into(), "sk_b".into()];
+    let poller = Poller::new(Arc::new(SystemClock::new()), NEVER, false, None);
+    let changes = poller.confirm(&fake, &ids).unwrap();
+    assert_eq!(changes, [("sk_b".to_owned(), Status::Changed)]);
+    let error = poller.confirm(&fake, &ids).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert_eq!(polls.try_iter().count(), 1, "and nothing was sent");
+
+    let here = Poller::new(Arc::new(SystemClock::new()), NEVER, true, None);
+    here.confirm(&fake, &ids).unwrap();
+    here.confirm(&fake, &ids).unwrap();
 }
 
 #[test]

@@ -218,5 +218,4 @@ fn open_plain(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(test)]
-#[path = "folder_tests.rs"]
 mod tests;

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::ErrorKind;
+use crate::watch::follower::UpdateKind;
 use crate::watch::ledger::Salt;
 
 const S: Duration = Duration::from_secs(1);

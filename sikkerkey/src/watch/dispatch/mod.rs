@@ -250,5 +250,4 @@ pub(super) fn relock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[path = "dispatch_tests.rs"]
 mod tests;

@@ -1,0 +1,139 @@
+// A test may panic where what it waits for does not come.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use secrecy::ExposeSecret as _;
+use sikkerkey_emulator::{Emulator, Fault};
+
+use super::*;
+use crate::watch::{Cycle, UpdateKind};
+
+const LONG: Duration = Duration::from_secs(30);
+
+struct Teller(Mutex<Sender<Cycle>>);
+
+impl Follower for Teller {
+    fn cycle(&self, cycle: Cycle) {
+        let _ = self.0.lock().unwrap().send(cycle);
+    }
+}
+
+fn vault() -> Emulator {
+    let vault = Emulator::builder().secret("sk_a", "1").secret("sk_b", "1");
+    vault.start().unwrap()
+}
+
+fn client(vault: &Emulator, interval: u64) -> SikkerKey {
+    let builder = SikkerKey::builder().identity_file(vault.identity_path());
+    let sk = builder
+        .poll_interval(Duration::from_millis(interval))
+        .resync(None);
+    sk.build().unwrap()
+}
+
+fn ids() -> Vec<String> {
+    vec!["sk_a".to_owned(), "sk_b".to_owned()]
+}
+
+fn follow(sk: &SikkerKey) -> (Follow, Receiver<Cycle>) {
+    let (sender, cycles) = channel();
+    for id in ids() {
+        let _ = sk.get_secret(&id);
+    }
+    let follow = sk.follow(ids(), Arc::new(Teller(Mutex::new(sender))), None);
+    (follow, cycles)
+}
+
+/// The updates of the next cycle that has any.
+#[track_caller]
+fn updates(cycles: &Receiver<Cycle>) -> Vec<String> {
+    loop {
+        let updates = cycles.recv_timeout(LONG).unwrap().updates;
+        if !updates.is_empty() {
+            let describe = |update: &crate::watch::Update| match &update.kind {
+                UpdateKind::Value(value) => format!("{}={}", update.id, value.expose_secret()),
+                UpdateKind::Failed(error) => format!("{} {:?}", update.id, error.kind()),
+                other => format!("{} {other:?}", update.id),
+            };
+            return updates.iter().map(describe).collect();
+        }
+    }
+}
+
+#[test]
+fn all_of_one_poll_is_one_cycle() {
+    let vault = vault();
+    let sk = client(&vault, 2);
+    let (follow, cycles) = follow(&sk);
+    for n in 0..20 {
+        let value = n.to_string();
+        vault.put_all([("sk_a", value.clone()), ("sk_b", value.clone())]);
+        assert_eq!(updates(&cycles), [format!("sk_a={n}"), format!("sk_b={n}")]);
+    }
+    drop(follow);
+    while cycles.recv_timeout(LONG).is_ok() {}
+}
+
+#[test]
+fn what_is_lost_recovers_however_the_service_tells_it() {
+    for every in [true, false] {
+        for returned in [true, false] {
+            let vault = Emulator::builder()
+                .secret("sk_a", "1")
+                .secret("sk_b", "1")
+                .gone_in_every_poll(every)
+                .returned_is_changed(returned);
+            let vault = vault.start().unwrap();
+            let sk = client(&vault, 2);
+            let (_follow, cycles) = follow(&sk);
+            vault.delete("sk_a");
+            assert_eq!(updates(&cycles), ["sk_a Deleted"]);
+            vault.put("sk_a", "2");
+            assert_eq!(updates(&cycles), ["sk_a=2"]);
+            vault.deny("sk_b");
+            assert_eq!(updates(&cycles), ["sk_b Denied"]);
+            vault.allow("sk_b");
+            assert_eq!(updates(&cycles), ["sk_b=1"]);
+        }
+    }
+}
+
+#[test]
+fn a_failed_read_is_told_until_it_succeeds() {
+    let vault = vault();
+    let sk = client(&vault, 2);
+    let (_follow, cycles) = follow(&sk);
+    vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Close));
+    vault.put("sk_a", "2");
+    assert_eq!(updates(&cycles), ["sk_a Network"]);
+    assert_eq!(updates(&cycles), ["sk_a=2"]);
+}
+
+#[test]
+fn a_confirmation_names_what_changed_and_a_wish_is_granted() {
+    let vault = vault();
+    let sk = client(&vault, 3_600_000);
+    let (_follow, cycles) = follow(&sk);
+    cycles.recv_timeout(LONG).unwrap();
+    assert!(sk.confirm(&ids()).unwrap().is_empty());
+    vault.put("sk_b", "2");
+    assert_eq!(sk.confirm(&ids()).unwrap(), ["sk_b"]);
+    sk.wake();
+    assert_eq!(updates(&cycles), ["sk_b=2"]);
+}
+
+#[test]
+fn close_ends_followers_and_their_handles_do_not_mind() {
+    let vault = vault();
+    let sk = client(&vault, 2);
+    let (follow, cycles) = follow(&sk);
+    sk.close();
+    while cycles.recv_timeout(LONG).is_ok() {}
+    drop(follow);
+    sk.wake();
+    let before = vault.request_count();
+    sk.get_secret("sk_a").unwrap();
+    assert_eq!(vault.request_count(), before + 1);
+}

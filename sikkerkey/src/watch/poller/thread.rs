@@ -1,0 +1,204 @@
+//! The thread itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{IS_POLLER, Poller, Source, State, outcome};
+use crate::Error;
+use crate::watch::dispatch::{Call, relock};
+use crate::watch::event::WatchEvent;
+use crate::watch::follower::Cycle;
+use crate::watch::ledger::Digest;
+use crate::watch::reads::read_all;
+use crate::watch::schedule::PollOutcome;
+use crate::watch::table::{Notice, PartyId, Read, Round, Status, Told};
+
+impl Poller {
+    pub(super) fn run(self: Arc<Self>, source: &Weak<dyn Source>, generation: u64) {
+        IS_POLLER.set(true);
+        while self.wait(generation) {
+            let Some(source) = source.upgrade() else {
+                break;
+            };
+            // A defect here must not end every watch in silence.
+            if catch_unwind(AssertUnwindSafe(|| self.cycle(&*source, generation))).is_err() {
+                log::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
+                let now = self.clock.monotonic();
+                let random = self.clock.fraction();
+                let mut state = relock(&self.state);
+                state.schedule.polled(now, PollOutcome::Failed, random);
+            }
+        }
+        let mut state = relock(&self.state);
+        if state.generation == generation {
+            state.running = false;
+        }
+        state.threads -= 1;
+        self.ended.notify_all();
+    }
+
+    /// Waits for the next cycle; false when this thread is to end. A thread that ends has said so
+    /// under the same lock under which it saw that there is nothing to do, so that a new watch
+    /// either is seen or starts another thread.
+    fn wait(&self, generation: u64) -> bool {
+        let mut state = relock(&self.state);
+        loop {
+            if state.generation != generation {
+                return false;
+            }
+            if state.table.is_empty() {
+                state.running = false;
+                state.generation += 1;
+                return false;
+            }
+            let now = self.clock.monotonic();
+            let Some(left) = state
+                .schedule
+                .due()
+                .checked_sub(now)
+                .filter(|left| !left.is_zero())
+            else {
+                state.hurry = false;
+                return true;
+            };
+            let waited = self.wake.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn cycle(&self, source: &dyn Source, generation: u64) {
+        self.dispatch.cycle_began();
+        let (mut round, ids) = {
+            let state = relock(&self.state);
+            state.table.begin(state.schedule.interval())
+        };
+        let answer = source.poll(&ids);
+        let polled = self.clock.monotonic();
+        for (id, _) in answer
+            .iter()
+            .flatten()
+            .filter(|(_, status)| *status != Status::Changed)
+        {
+            source.lost(id);
+        }
+        log_poll(ids.len(), &answer);
+
+        let mut random = || self.clock.fraction();
+        let reads = {
+            let Some(mut state) = self.current(generation) else {
+                return;
+            };
+            let answer = answer.as_deref();
+            state.table.polled(&mut round, answer, polled, &mut random);
+            state.table.reads(&round, polled, &mut random)
+        };
+        let goes_on = || self.current(generation).is_some();
+        let values = read_all(source, &reads, &goes_on);
+        let digests: Vec<Option<Digest>> = values.iter().map(|value| self.digest(value)).collect();
+
+        let told = {
+            let Some(mut state) = self.current(generation) else {
+                return;
+            };
+            let now = self.clock.monotonic();
+            let mut refused = answer.as_ref().err();
+            for ((read, value), digest) in reads.iter().zip(&values).zip(digests) {
+                let value = value.as_ref();
+                // A 401 or a time to wait counts for the next poll as if the poll had brought it.
+                let telling = |error: &&Error| outcome(Some(error)) != PollOutcome::Failed;
+                refused = refused.or(value.err().filter(telling));
+                state.apply(&mut round, read, value, digest, now);
+            }
+            let told = state.table.finish(round);
+            state.schedule.polled(polled, outcome(refused), random());
+            if std::mem::take(&mut state.hurry) {
+                state.schedule.hurry(now);
+            }
+            told
+        };
+        self.tell(told);
+    }
+
+    fn digest(&self, value: &Result<SecretString, Error>) -> Option<Digest> {
+        let value = value.as_ref().ok()?;
+        Some(self.salt.digest(value.expose_secret()))
+    }
+
+    /// The state, unless it is no longer this thread's to change.
+    fn current(&self, generation: u64) -> Option<MutexGuard<'_, State>> {
+        let state = relock(&self.state);
+        (state.generation == generation).then_some(state)
+    }
+
+    fn tell(&self, told: Told) {
+        let mut calls = Vec::with_capacity(told.notices.len());
+        let mut ended = Vec::new();
+        let mut state = relock(&self.state);
+        for (party, id, notice) in told.notices {
+            if matches!(notice, Notice::Deleted | Notice::Denied) {
+                state.ledger.forget(&id);
+                ended.push(party);
+            }
+            if let Some(to) = state.registrations.get(&party).cloned() {
+                let event = WatchEvent::new(&id, notice);
+                calls.push(Call { to, event });
+            }
+        }
+        for party in ended {
+            // Its last event holds it; so this never is the last reference.
+            state.registrations.remove(&party);
+        }
+        drop(state);
+        self.dispatch.enqueue(calls);
+        for (party, cycle) in told.cycles {
+            self.tell_follower(party, cycle);
+        }
+    }
+
+    fn tell_follower(&self, party: PartyId, cycle: Cycle) {
+        let follower = relock(&self.state).followers.get(&party).cloned();
+        let Some(follower) = follower else { return };
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            follower.cycle(cycle);
+            drop(follower);
+        }));
+        if told.is_err() {
+            log::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
+        }
+    }
+}
+
+impl State {
+    fn apply(
+        &mut self,
+        round: &mut Round,
+        read: &Read,
+        value: Result<&SecretString, &Error>,
+        digest: Option<Digest>,
+        now: Duration,
+    ) {
+        if let Some(digest) = digest
+            && self.table.is_watched(&read.id)
+        {
+            self.ledger.set(&read.id, digest);
+        }
+        let answer = match (value, digest) {
+            (Ok(value), Some(digest)) => Ok((value, digest)),
+            (Err(error), _) => Err(error),
+            (Ok(_), None) => return,
+        };
+        self.table.read(round, read, answer, now);
+    }
+}
+
+fn log_poll(ids: usize, answer: &Result<Vec<(String, Status)>, Error>) {
+    match answer {
+        Ok(changes) => {
+            log::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
+        }
+        Err(error) => log::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}"),
+    }
+}
