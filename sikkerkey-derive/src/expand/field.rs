@@ -1,11 +1,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, Type};
 
 use super::{local, secret};
 use crate::model::{Absence, Fallback, Field, Nested, Reading, Role, Source, Value};
+use crate::parse::bare;
 
 /// The statement that reads a field, whatever became of the fields before it.
 pub(super) fn read(field: &Field, from: &Ident) -> TokenStream {
@@ -24,11 +25,11 @@ pub(super) fn build(field: &Field) -> TokenStream {
     let value = match &field.role {
         Role::Skipped(default) => {
             let default = fallback(default, &field.ty);
-            quote! { __sikkerkey::skipped(#default) }
+            quote_spanned! { place(field) => __sikkerkey::skipped(#default) }
         }
         Role::Nested(_) | Role::Value(_) => {
             let variable = variable(field);
-            quote! { #variable? }
+            quote_spanned! { place(field) => #variable? }
         }
     };
     quote! { #ident: #value }
@@ -39,17 +40,19 @@ fn nested(field: &Field, nested: &Nested, from: &Ident) -> TokenStream {
     let ty = &nested.inner;
     let secret = secret(nested.secret.as_ref());
     let function = match nested.optional {
-        true => at(ty, "nested_optional"),
-        false => at(ty, "nested"),
+        true => format_ident!("nested_optional"),
+        false => format_ident!("nested"),
     };
-    quote! { __sikkerkey::#function::<#ty>(#from, #name, #secret) }
+    quote_spanned! { place(field) =>
+        __sikkerkey::#function::<#ty>(#from, #name, #secret)
+    }
 }
 
 fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
     let name = name(field);
     let description = &field.description;
     let source = source(&value.source);
-    let place = quote! {
+    let what = quote! {
         __sikkerkey::Field { name: #name, description: #description, source: #source }
     };
     // `FromSecret` knows of `Option` itself; the other readings are of what is inside.
@@ -57,40 +60,38 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
         (Absence::None(inner), reading) if !matches!(reading, Reading::Plain) => (inner, true),
         _ => (&field.ty, false),
     };
-    let parser = parser(&value.reading, ty);
+    let place = place(field);
+    let parser = match &value.reading {
+        Reading::Plain => quote_spanned! { place => __sikkerkey::value::<#ty>() },
+        Reading::Json => quote_spanned! { place => __sikkerkey::json::<#ty>() },
+        Reading::FromStr => quote_spanned! { place => __sikkerkey::from_str::<#ty>() },
+        Reading::With(path) => quote_spanned! { place => __sikkerkey::with::<#ty, _, _>(#path) },
+        Reading::Delimited(delimiter) => quote_spanned! { place =>
+            __sikkerkey::delimited::<#ty>(#delimiter)
+        },
+    };
     match &value.absence {
         Absence::Fallback(default) => {
             let default = fallback(default, ty);
-            quote! { __sikkerkey::or_default(#from, #place, #parser, #default) }
+            quote_spanned! { place => __sikkerkey::or_default(#from, #what, #parser, #default) }
         }
-        _ if optional => quote! { __sikkerkey::optional(#from, #place, #parser) },
-        _ => quote! { __sikkerkey::required(#from, #place, #parser) },
+        _ if optional => quote_spanned! { place => __sikkerkey::optional(#from, #what, #parser) },
+        _ => quote_spanned! { place => __sikkerkey::required(#from, #what, #parser) },
     }
 }
 
-fn parser(reading: &Reading, ty: &Type) -> TokenStream {
-    match reading {
-        Reading::Plain => {
-            let function = at(ty, "value");
-            quote! { __sikkerkey::#function::<#ty>() }
-        }
-        Reading::Json => {
-            let function = at(ty, "json");
-            quote! { __sikkerkey::#function::<#ty>() }
-        }
-        Reading::FromStr => {
-            let function = at(ty, "from_str");
-            quote! { __sikkerkey::#function::<#ty>() }
-        }
-        Reading::With(path) => {
-            let function = Ident::new("with", path.span().resolved_at(Span::call_site()));
-            quote! { __sikkerkey::#function::<#ty, _, _>(#path) }
-        }
-        Reading::Delimited(delimiter) => {
-            let function = at(ty, "delimited");
-            quote! { __sikkerkey::#function::<#ty>(#delimiter) }
-        }
-    }
+/// Where the compiler is to point when a type does not fit: at the user's function, where there
+/// is one, and else at the user's type. All that is made for a field is placed there, so that one
+/// mistake is told once.
+fn place(field: &Field) -> Span {
+    let written = match &field.role {
+        Role::Value(value) => match &value.reading {
+            Reading::With(path) => path.span(),
+            _ => field.ty.span(),
+        },
+        _ => field.ty.span(),
+    };
+    Span::call_site().located_at(written)
 }
 
 fn source(source: &Source) -> TokenStream {
@@ -117,19 +118,22 @@ fn bare_secret(secret: &crate::model::Secret) -> TokenStream {
 /// A function that makes the default. A string literal is a default for whatever is made from
 /// one, so that `default = "eu"` fits a `String`.
 fn fallback(default: &Fallback, ty: &Type) -> TokenStream {
-    match default {
-        Fallback::Trait => quote_spanned! { ty.span() =>
-            <#ty as ::core::default::Default>::default
-        },
-        Fallback::Expr(
-            text @ Expr::Lit(ExprLit {
-                lit: Lit::Str(_), ..
-            }),
-        ) => {
-            let into = quote_spanned! { text.span() => ::core::convert::Into::into };
-            quote! { || -> #ty { #into(#text) } }
+    let place = Span::call_site().located_at(ty.span());
+    let expr = match default {
+        Fallback::Trait => {
+            return quote_spanned! { place => || -> #ty { __sikkerkey::default::<#ty>() } };
         }
-        Fallback::Expr(expr) => quote! { || -> #ty { #expr } },
+        Fallback::Expr(expr) => bare(expr),
+    };
+    match expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(_), ..
+        }) => {
+            let text = Span::call_site().located_at(expr.span());
+            quote_spanned! { text => || -> #ty { __sikkerkey::text::<#ty>(#expr) } }
+        }
+        Expr::Block(block) if block.label.is_none() => quote! { || -> #ty #block },
+        expr => quote! { || -> #ty { #expr } },
     }
 }
 
@@ -137,11 +141,9 @@ fn name(field: &Field) -> String {
     field.ident.unraw().to_string()
 }
 
+/// Not only two underscores: a field may be called `from` or `value`, as other locals are.
 fn variable(field: &Field) -> Ident {
-    local(&name(field))
-}
-
-/// The name of a helper with the span of the user's type, which a missing bound then points at.
-fn at(ty: &Type, function: &str) -> Ident {
-    Ident::new(function, ty.span().resolved_at(Span::call_site()))
+    let mut variable = local(&format!("field_{}", name(field)));
+    variable.set_span(variable.span().located_at(place(field)));
+    variable
 }

@@ -22,9 +22,10 @@ mod field;
 mod generics;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::DeriveInput;
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use crate::model::{Config, Secret};
 
@@ -41,9 +42,13 @@ pub(crate) fn config(config: &Config) -> TokenStream {
         None => quote! { ::core::option::Option::Some(#built) },
         Some(validate) => {
             let value = local("value");
+            let place = Span::call_site().located_at(validate.span());
+            let validated = quote_spanned! { place =>
+                __sikkerkey::validated(#from, #value, #validate)
+            };
             quote! {
                 let #value = #built;
-                __sikkerkey::validated(#from, #value, #validate)
+                #validated
             }
         }
     };

@@ -123,7 +123,13 @@ fn known(context: &mut Context, level: Level, word: &Ident) -> Option<Key> {
             Level::Field => format!("`{key}` belongs on the struct, not on a field"),
         },
         None => match Key::nearest(&name, level) {
-            Some(near) => format!("unknown key `{name}`: did you mean `{}`?", near.example()),
+            Some(near) if near.example() == near.to_string() => {
+                format!("unknown key `{name}`: did you mean `{near}`?")
+            }
+            Some(near) => format!(
+                "unknown key `{name}`: did you mean `{near}`, as in `{}`?",
+                near.example()
+            ),
             None => format!("unknown key `{name}`; a {level} has {}", Key::list(level)),
         },
     };

@@ -1,10 +1,10 @@
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
 
 use super::attributes::{Attributes, Item};
 use super::container::Owner;
 use super::key::{Key, Level};
-use super::types::inside_option;
+use super::types::{inside_option, primitive};
 use super::value;
 use crate::context::Context;
 use crate::model::{Absence, Fallback, Field, Nested, Reading, Role, Source, Value};
@@ -175,7 +175,10 @@ fn absence(context: &mut Context, attributes: &Attributes, field: &syn::Field) -
     match (attributes.get(Key::Default), inside_option(&field.ty)) {
         (None, None) => Some(Absence::Problem),
         (None, Some(inner)) => Some(Absence::None(inner.clone())),
-        (Some(item), None) => Some(Absence::Fallback(fallback(item))),
+        (Some(item), None) => {
+            text_for_a_number(context, item, &field.ty)?;
+            Some(Absence::Fallback(fallback(item)))
+        }
         (Some(item), Some(_)) => {
             context.mistake_at(
                 item.word.span(),
@@ -185,6 +188,28 @@ fn absence(context: &mut Context, attributes: &Attributes, field: &syn::Field) -
             None
         }
     }
+}
+
+/// A default is a value of Rust and no text that is read, which a number in quotes suggests.
+fn text_for_a_number(context: &mut Context, item: &Item, ty: &Type) -> Option<()> {
+    let (Some(value), Some(ty)) = (&item.value, primitive(ty)) else {
+        return Some(());
+    };
+    let Expr::Lit(ExprLit {
+        lit: Lit::Str(text),
+        ..
+    }) = value::bare(value)
+    else {
+        return Some(());
+    };
+    context.mistake(
+        text,
+        format!(
+            "a default is a value, here a `{ty}`: write `default = {}`, without quotes",
+            text.value().escape_debug()
+        ),
+    );
+    None
 }
 
 fn fallback(item: &Item) -> Fallback {

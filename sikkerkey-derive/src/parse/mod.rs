@@ -8,6 +8,8 @@ mod key;
 mod types;
 mod value;
 
+pub(crate) use value::bare;
+
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields};
 

@@ -23,6 +23,19 @@ pub(super) fn inside_option(ty: &Type) -> Option<&Type> {
     }
 }
 
+/// The name of a type that is written as a plain number or `bool`.
+pub(super) fn primitive(ty: &Type) -> Option<String> {
+    const PRIMITIVES: [&str; 15] = [
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+        "f32", "f64", "bool",
+    ];
+    let Type::Path(path) = ty else {
+        return None;
+    };
+    let name = path.path.get_ident()?.to_string();
+    PRIMITIVES.contains(&name.as_str()).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -100,7 +100,7 @@ fn is_of_an_id(c: char) -> bool {
 }
 
 /// The expression without the invisible group that a `macro_rules!` puts around a fragment.
-fn bare(expr: &Expr) -> &Expr {
+pub(crate) fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Group(group) => bare(&group.expr),
         other => other,

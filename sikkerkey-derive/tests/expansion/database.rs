@@ -10,7 +10,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             "Database",
             ::core::option::Option::Some(__sikkerkey::Secret::Id("sk_db_prod")),
         );
-        let __host = __sikkerkey::required(
+        let __field_host = __sikkerkey::required(
             __from,
             __sikkerkey::Field {
                 name: "host",
@@ -19,7 +19,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             },
             __sikkerkey::value::<String>(),
         );
-        let __port = __sikkerkey::or_default(
+        let __field_port = __sikkerkey::or_default(
             __from,
             __sikkerkey::Field {
                 name: "port",
@@ -29,7 +29,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             __sikkerkey::value::<u16>(),
             || -> u16 { 5432 },
         );
-        let __flags = __sikkerkey::optional(
+        let __field_flags = __sikkerkey::optional(
             __from,
             __sikkerkey::Field {
                 name: "flags",
@@ -38,7 +38,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             },
             __sikkerkey::json::<Flags>(),
         );
-        let __replica = __sikkerkey::nested_optional::<
+        let __field_replica = __sikkerkey::nested_optional::<
             Replica,
         >(
             __from,
@@ -46,11 +46,13 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
         );
         let __value = Self {
-            host: __host?,
-            port: __port?,
-            flags: __flags?,
-            replica: __replica?,
-            started: __sikkerkey::skipped(<Clock as ::core::default::Default>::default),
+            host: __field_host?,
+            port: __field_port?,
+            flags: __field_flags?,
+            replica: __field_replica?,
+            started: __sikkerkey::skipped(|| -> Clock {
+                __sikkerkey::default::<Clock>()
+            }),
         };
         __sikkerkey::validated(__from, __value, Database::validate)
     }

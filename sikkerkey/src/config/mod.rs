@@ -1,5 +1,6 @@
 //! A struct, filled from secrets.
 
+mod bounds;
 mod check;
 mod error;
 mod fetch;

@@ -2,9 +2,10 @@
 //! builds it, so that a schema and what is read can never differ.
 
 use super::SikkerKeyConfig;
+use super::bounds::Words;
 use super::error::{ConfigError, Problem, ProblemKind};
 use super::find::{self, Parsed};
-use super::parser::{Optional, Parser};
+use super::parser::Parser;
 use super::schema::{Necessity, Requirement, Schema, SecretRef};
 use super::snapshot::Snapshot;
 
@@ -113,31 +114,41 @@ pub fn enter(from: &mut Reader<'_>, name: &'static str, secret: Option<Secret>) 
 }
 
 /// A value that must be there, unless its type says that it may be absent.
-pub fn required<P: Parser>(from: &mut Reader<'_>, field: Field, parser: P) -> Option<P::Value> {
-    let necessity = match P::absent() {
+pub fn required<T>(from: &mut Reader<'_>, field: Field, parser: Parser<'_, T>) -> Option<T> {
+    let necessity = match (parser.absent)() {
         Some(_) => Necessity::Optional,
         None => Necessity::Required,
     };
-    from.value(field, parser, necessity, P::absent)
+    let found = from.value(field, &parser, necessity)?;
+    match found {
+        Found::Value(value) => Some(value),
+        Found::Nothing(problem) => (parser.absent)().or_else(|| from.report(problem)),
+    }
 }
 
 /// A value that is `None` where nothing is there.
-pub fn optional<P: Parser>(
+pub fn optional<T>(
     from: &mut Reader<'_>,
     field: Field,
-    parser: P,
-) -> Option<Option<P::Value>> {
-    from.value(field, Optional(parser), Necessity::Optional, || Some(None))
+    parser: Parser<'_, T>,
+) -> Option<Option<T>> {
+    match from.value(field, &parser, Necessity::Optional)? {
+        Found::Value(value) => Some(Some(value)),
+        Found::Nothing(_) => Some(None),
+    }
 }
 
 /// A value that is made where nothing is there.
-pub fn or_default<P: Parser>(
+pub fn or_default<T>(
     from: &mut Reader<'_>,
     field: Field,
-    parser: P,
-    default: impl FnOnce() -> P::Value,
-) -> Option<P::Value> {
-    from.value(field, parser, Necessity::Default, || Some(default()))
+    parser: Parser<'_, T>,
+    default: impl FnOnce() -> T,
+) -> Option<T> {
+    match from.value(field, &parser, Necessity::Default)? {
+        Found::Value(value) => Some(value),
+        Found::Nothing(_) => Some(default()),
+    }
 }
 
 /// A value that is never read.
@@ -178,63 +189,76 @@ pub fn nested_optional<T: SikkerKeyConfig>(
 }
 
 /// The config, if the user's function accepts it.
-pub fn validated<T, E: Into<std::borrow::Cow<'static, str>>>(
+pub fn validated<T, E: Words>(
     from: &mut Reader<'_>,
     config: T,
     validate: impl FnOnce(&T) -> Result<(), E>,
 ) -> Option<T> {
-    let path = from.prefix.trim_end_matches('.').to_owned();
-    let build = from.build()?;
+    // A config that is only described has no values to look at.
+    from.build()?;
     match validate(&config) {
         Ok(()) => Some(config),
         Err(text) => {
-            let problem = Problem::new(ProblemKind::Validation, text.into());
-            build.problems.push(problem.at(path));
-            None
+            let problem = Problem::new(ProblemKind::Validation, text.words());
+            let path = from.prefix.trim_end_matches('.').to_owned();
+            from.report(problem.at(path))
         }
     }
 }
 
+/// What a field's place in the snapshot holds.
+enum Found<T> {
+    Value(T),
+    /// Nothing; the problem that this is where something must be.
+    Nothing(Problem),
+}
+
 impl Reader<'_> {
-    fn value<P: Parser>(
+    /// What is there, or `None` where that was reported as a problem, or where the config is only
+    /// described.
+    fn value<T>(
         &mut self,
         field: Field,
-        parser: P,
+        parser: &Parser<'_, T>,
         necessity: Necessity,
-        absent: impl FnOnce() -> Option<P::Value>,
-    ) -> Option<P::Value> {
+    ) -> Option<Found<T>> {
         let path = format!("{}{}", self.prefix, field.name);
         let (secret, of) = self.source(field.source);
         let build = match &mut self.pass.mode {
             Mode::Build(build) => build,
             Mode::Describe(schema) => {
-                let mut requirement = Requirement::new(path, secret)
-                    .with_kind(parser.kind(), parser.expected())
+                let requirement = Requirement::new(path, secret)
+                    .with_kind(parser.kind, parser.expected())
                     .with_necessity(necessity)
-                    .with_delimiter(parser.delimiter())
+                    .with_delimiter(parser.delimiter)
                     .with_description(field.description)
                     .with_group(self.group.clone());
-                if let Some(of) = of {
-                    requirement = requirement.with_field(of);
-                }
-                schema.push(requirement);
+                schema.push(match of {
+                    Some(of) => requirement.with_field(of),
+                    None => requirement,
+                });
                 return None;
             }
         };
         let found = find::find(&build.snapshot, &mut build.parsed, &secret, of);
-        build.anything |= !matches!(&found, Err(problem) if problem.is_absence());
-        let problem = match found {
-            Ok(text) => match parser.parse(&text) {
-                Ok(value) => return Some(value),
-                Err(problem) => problem,
-            },
-            Err(problem) if problem.is_absence() => match absent() {
-                Some(value) => return Some(value),
-                None => problem,
-            },
-            Err(problem) => problem,
-        };
-        build.problems.push(problem.of(&secret, of).at(path));
+        let nothing = matches!(&found, Err(problem) if problem.is_absence());
+        build.anything |= !nothing;
+        match found.and_then(|text| parser.parse(&text)) {
+            Ok(value) => Some(Found::Value(value)),
+            Err(problem) => {
+                let problem = problem.of(&secret, of).at(path);
+                match nothing {
+                    true => Some(Found::Nothing(problem)),
+                    false => self.report(problem),
+                }
+            }
+        }
+    }
+
+    fn report<T>(&mut self, problem: Problem) -> Option<T> {
+        if let Some(build) = self.build() {
+            build.problems.push(problem);
+        }
         None
     }
 

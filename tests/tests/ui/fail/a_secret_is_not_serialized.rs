@@ -1,0 +1,8 @@
+use sikkerkey::SecretString;
+
+#[derive(serde::Serialize)]
+struct Answer {
+    secret: SecretString,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use sikkerkey::SikkerKeyConfig;
+
+struct Inner {}
+
+#[derive(SikkerKeyConfig)]
+struct Config {
+    #[sikkerkey(nested)]
+    inner: Inner,
+}
+
+fn main() {}

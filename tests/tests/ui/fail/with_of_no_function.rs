@@ -1,0 +1,10 @@
+use sikkerkey::SikkerKeyConfig;
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_db")]
+struct Config {
+    #[sikkerkey(with = "parse_key")]
+    key: [u8; 4],
+}
+
+fn main() {}
