@@ -1,0 +1,9 @@
+use sikkerkey::SecretString;
+
+fn text(value: &SecretString) -> &str {
+    value
+}
+
+fn main() {
+    let _ = text;
+}

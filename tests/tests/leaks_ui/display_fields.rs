@@ -1,0 +1,9 @@
+use sikkerkey::Fields;
+
+fn show(value: &Fields) -> String {
+    format!("{value}")
+}
+
+fn main() {
+    let _ = show;
+}
