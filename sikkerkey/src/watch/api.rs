@@ -2,6 +2,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+#[cfg(feature = "live")]
+use secrecy::SecretString;
+
 use super::dispatch::Registration;
 use super::event::WatchEvent;
 use super::follower::{Follow, Follower};
@@ -153,16 +156,17 @@ impl SikkerKey {
         self.shared().poller().close();
     }
 
-    /// Follows many secrets at once. `resync` of `None` is the client's own setting.
-    #[allow(dead_code, reason = "for Live")]
+    /// Follows many secrets at once, from the values that the follower has. `resync` of `None` is
+    /// the client's own setting.
+    #[cfg(feature = "live")]
     pub(crate) fn follow(
         &self,
-        ids: Vec<String>,
+        known: &[(String, Option<SecretString>)],
         follower: Arc<dyn Follower>,
         resync: Option<Option<Duration>>,
     ) -> Follow {
         let poller = self.shared().poller();
-        let party = poller.follow(self.source(), &ids, follower, resync);
+        let party = poller.follow(self.source(), known, follower, resync);
         Follow::new(poller, party)
     }
 

@@ -120,20 +120,26 @@ impl Poller {
         started.map(|()| (party, registration))
     }
 
-    /// Adds a follower; the first poll for it is made at once. `resync` of `None` is the client's own.
+    /// Adds a follower, with the values that it has; the first poll for it is made at once. `resync`
+    /// of `None` is the client's own.
     pub(crate) fn follow(
         self: &Arc<Self>,
         source: Weak<dyn Source>,
-        ids: &[String],
+        known: &[(String, Option<SecretString>)],
         follower: Arc<dyn Follower>,
         resync: Option<Option<Duration>>,
     ) -> PartyId {
+        let digest = |value: &SecretString| self.salt.digest(value.expose_secret());
+        let known = known.iter();
+        let known: Vec<_> = known
+            .map(|(id, value)| (id.clone(), value.as_ref().map(digest)))
+            .collect();
         let mut state = relock(&self.state);
         let now = self.clock.monotonic();
         let random = self.clock.fraction();
         let State { table, ledger, .. } = &mut *state;
         let resync = resync.unwrap_or(self.resync);
-        let party = table.follow(ids, |id| ledger.get(id), resync, now, random);
+        let party = table.follow(&known, |id| ledger.get(id), resync, now, random);
         state.followers.insert(party, follower.clone());
         let started = self.start(&mut state, source);
         drop(state);

@@ -294,7 +294,9 @@ fn a_401_among_the_reads_stops_the_others() {
     bench.answer(&changes);
     let (sender, told) = channel();
     let follower = Arc::new(Teller(Mutex::new(sender)));
-    bench.poller.follow(bench.source(), &ids, follower, None);
+    bench
+        .poller
+        .follow(bench.source(), &unknown(&ids), follower, None);
     let cycle = told.recv_timeout(LONG).unwrap();
     assert_eq!(cycle.updates.len(), 100);
     assert!(
@@ -327,7 +329,7 @@ fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
     bench.answer(&[("sk_a", Status::Changed), ("sk_b", Status::Deleted)]);
     let party = bench
         .poller
-        .follow(bench.source(), &ids, follower.clone(), None);
+        .follow(bench.source(), &unknown(&ids), follower.clone(), None);
     let cycle = told.recv_timeout(LONG).unwrap();
     assert!(cycle.outcome.is_ok() && cycle.updates.is_empty());
     let cycle = told.recv_timeout(LONG).unwrap();
@@ -364,7 +366,7 @@ fn a_follower_may_close_from_inside() {
     };
     bench.poller.follow(
         bench.source(),
-        &["sk_a".to_owned()],
+        &unknown(&["sk_a".to_owned()]),
         Arc::new(follower),
         None,
     );
@@ -389,4 +391,9 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     bench.poller.note("sk_a", &"3".into());
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "3");
+}
+
+/// A follower that has no values yet.
+fn unknown(ids: &[String]) -> Vec<(String, Option<SecretString>)> {
+    ids.iter().map(|id| (id.clone(), None)).collect()
 }

@@ -22,6 +22,18 @@ pub(crate) struct Round {
     outcome: Option<Error>,
 }
 
+impl Round {
+    /// Also for a follower that joined after the round began: it is told nothing twice, and what
+    /// this round read is unchanged for the next.
+    fn tell(&mut self, follower: PartyId, id: &Arc<str>, kind: UpdateKind) {
+        let updates = self.followers.entry(follower).or_default();
+        updates.push(Update {
+            id: id.clone(),
+            kind,
+        });
+    }
+}
+
 /// A value to be read; handed back to [`Table::read`] with the answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Read {
@@ -196,13 +208,7 @@ impl Table {
                     }
                 }
                 Some(Role::Follower) => {
-                    if let Some(updates) = round.followers.get_mut(party_id) {
-                        let kind = UpdateKind::Value(value.clone());
-                        updates.push(Update {
-                            id: id.clone(),
-                            kind,
-                        });
-                    }
+                    round.tell(*party_id, &id, UpdateKind::Value(value.clone()));
                 }
                 None => {}
             }
@@ -217,9 +223,8 @@ impl Table {
         entry.pending = true;
         for party in entry.parties.clone() {
             self.trouble(round, party, error);
-            if let Some(updates) = round.followers.get_mut(&party) {
-                let (id, kind) = (read.id.clone(), UpdateKind::Failed(error.clone()));
-                updates.push(Update { id, kind });
+            if !self.is_watch(party) {
+                round.tell(party, &read.id, UpdateKind::Failed(error.clone()));
             }
         }
     }
@@ -258,18 +263,13 @@ impl Table {
                 };
                 round.notices.push((party, id.clone(), notice));
                 self.remove(party);
-            } else if before.is_none_or(|gone| gone.denied != denied)
-                && let Some(updates) = round.followers.get_mut(&party)
-            {
+            } else if before.is_none_or(|gone| gone.denied != denied) {
                 let kind = if denied {
                     UpdateKind::Denied
                 } else {
                     UpdateKind::Deleted
                 };
-                updates.push(Update {
-                    id: id.clone(),
-                    kind,
-                });
+                round.tell(party, &id, kind);
             }
         }
     }

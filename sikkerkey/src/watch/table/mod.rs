@@ -134,17 +134,21 @@ impl Table {
 
     pub(crate) fn follow(
         &mut self,
-        ids: &[String],
-        baseline: impl Fn(&str) -> Option<Digest>,
+        known: &[(String, Option<Digest>)],
+        last_read: impl Fn(&str) -> Option<Digest>,
         resync: Option<Duration>,
         now: Time,
         random: f64,
     ) -> PartyId {
         let due = resync.map(|interval| now + resync_delay(interval, random));
-        let party = self.add(Role::Follower, ids, resync, due);
-        for id in ids {
+        let ids: Vec<String> = known.iter().map(|(id, _)| id.clone()).collect();
+        let party = self.add(Role::Follower, &ids, resync, due);
+        for (id, known) in known {
             if let Some(entry) = self.entries.get_mut(id.as_str()) {
-                entry.followed = baseline(id);
+                // Another reader of this client was quicker, and the service will not tell again.
+                let newer = last_read(id);
+                entry.pending |= newer.is_some() && newer != *known;
+                entry.followed = *known;
             }
         }
         party
