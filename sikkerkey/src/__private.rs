@@ -7,3 +7,6 @@ pub use crate::watch::schedule::{
     DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, SERVICE_FLOOR, baseline_delay,
     jittered, postponed_delay, resync_delay,
 };
+
+#[cfg(feature = "live")]
+pub use crate::live::source::{Source as LiveSource, changed_paths};

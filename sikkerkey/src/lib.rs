@@ -1,4 +1,6 @@
-//! Typed, live configuration from SikkerKey.
+#![doc = include_str!("../README.md")]
+// An example shows a struct that it need not use.
+#![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 #[doc(hidden)]
 pub mod __private;
@@ -17,6 +19,8 @@ mod error;
 mod export;
 mod fields;
 mod identity;
+#[cfg(feature = "live")]
+pub mod live;
 mod refusal;
 mod session;
 mod settings;
@@ -41,6 +45,11 @@ pub use enrolment::Bootstrap;
 pub use error::{Error, ErrorKind};
 pub use export::{Collision, Export};
 pub use fields::Fields;
+#[cfg(feature = "live")]
+pub use live::{
+    Change, Listener, Live, LiveResource, Loaded, PartChange, RecvError, SecretState, Select,
+    State, Status, Subscription,
+};
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
 pub use sikkerkey_derive::SikkerKeyConfig;

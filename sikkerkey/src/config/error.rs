@@ -106,6 +106,8 @@ pub enum ProblemKind {
     Invalid,
     /// The struct's `validate` refused it.
     Validation,
+    /// The probe of a live config refused it.
+    Probe,
     /// The secret could not be read; [`Problem::client_error`] says why.
     Unavailable,
 }
@@ -126,6 +128,12 @@ impl Problem {
         let mut problem = Self::new(ProblemKind::Unavailable, format!("not read: {error}"));
         problem.error = Some(error.clone());
         problem
+    }
+
+    /// Where the config as a whole is refused before it is swapped in.
+    #[cfg(feature = "live")]
+    pub(crate) fn probe(text: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Probe, text)
     }
 
     pub(crate) fn of(mut self, secret: &SecretRef, field: Option<&str>) -> Self {

@@ -74,7 +74,7 @@ impl Fetch {
         let resolved = resolve::resolve(schema, &self.aliases, || {
             resolve::list(&self.client, self.project.as_deref())
         });
-        let outcomes = self.read_all(&resolved.ids);
+        let outcomes = self.outcomes(&resolved.ids);
         Snapshot::default()
             .with(outcomes)
             .with_links(resolved.links)
@@ -91,7 +91,8 @@ impl Fetch {
         })
     }
 
-    fn read_all(&self, ids: &BTreeSet<String>) -> Vec<(String, Outcome)> {
+    /// Reads secrets by their real ids.
+    pub(crate) fn outcomes(&self, ids: &BTreeSet<String>) -> Vec<(String, Outcome)> {
         let reads = Reads {
             client: &self.client,
             ids: ids.iter().collect(),

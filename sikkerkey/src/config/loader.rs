@@ -1,3 +1,4 @@
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::SikkerKeyConfig;
@@ -35,10 +36,11 @@ use crate::{Error, SikkerKey};
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a loader does nothing until it loads"]
 pub struct Loader<T> {
     pub(crate) fetch: Fetch,
+    #[cfg(feature = "live")]
+    pub(crate) live: crate::live::LiveOptions<T>,
     config: PhantomData<fn() -> T>,
 }
 
@@ -46,6 +48,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
     pub(crate) fn new(client: &SikkerKey) -> Self {
         Loader {
             fetch: Fetch::new(client),
+            #[cfg(feature = "live")]
+            live: Default::default(),
             config: PhantomData,
         }
     }
@@ -89,11 +93,9 @@ impl<T: SikkerKeyConfig> Loader<T> {
         self.fetch.check(&T::schema())
     }
 
-    fn with(self, change: impl FnOnce(Fetch) -> Fetch) -> Self {
-        Loader {
-            fetch: change(self.fetch),
-            config: PhantomData,
-        }
+    fn with(mut self, change: impl FnOnce(Fetch) -> Fetch) -> Self {
+        self.fetch = change(self.fetch);
+        self
     }
 }
 
@@ -101,7 +103,17 @@ impl<T> Clone for Loader<T> {
     fn clone(&self) -> Self {
         Loader {
             fetch: self.fetch.clone(),
+            #[cfg(feature = "live")]
+            live: self.live.clone(),
             config: PhantomData,
         }
+    }
+}
+
+impl<T> fmt::Debug for Loader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("fetch", &self.fetch)
+            .finish_non_exhaustive()
     }
 }

@@ -66,6 +66,18 @@ pub trait SikkerKeyConfig: Sized {
         Loader::new(client)
     }
 
+    /// Loads the config and keeps it up to date: a [`Live`](crate::Live).
+    ///
+    /// # Errors
+    /// Every problem of the first load. Later ones keep the last good config.
+    #[cfg(feature = "live")]
+    fn live(client: &SikkerKey) -> Result<crate::Live<Self>, ConfigError>
+    where
+        Self: Send + Sync + 'static,
+    {
+        Self::loader(client).live()
+    }
+
     /// Compares the config with what this machine sees, by the list call alone: no value is read,
     /// no canary rings. Fit for a deploy pipeline.
     ///

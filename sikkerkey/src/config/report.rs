@@ -66,6 +66,9 @@ fn as_above(problem: &Problem) -> Option<&'static str> {
         ProblemKind::Ambiguous => Some("ambiguous"),
         ProblemKind::NotStructured => Some("not structured"),
         ProblemKind::Unavailable => Some("not read"),
-        ProblemKind::FieldMissing | ProblemKind::Invalid | ProblemKind::Validation => None,
+        ProblemKind::FieldMissing
+        | ProblemKind::Invalid
+        | ProblemKind::Validation
+        | ProblemKind::Probe => None,
     }
 }

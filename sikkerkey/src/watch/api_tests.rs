@@ -39,10 +39,11 @@ fn ids() -> Vec<String> {
 
 fn follow(sk: &SikkerKey) -> (Follow, Receiver<Cycle>) {
     let (sender, cycles) = channel();
-    for id in ids() {
-        let _ = sk.get_secret(&id);
-    }
-    let follow = sk.follow(ids(), Arc::new(Teller(Mutex::new(sender))), None);
+    let known: Vec<_> = ids()
+        .into_iter()
+        .map(|id| (id.clone(), sk.get_secret(&id).ok()))
+        .collect();
+    let follow = sk.follow(&known, Arc::new(Teller(Mutex::new(sender))), None);
     (follow, cycles)
 }
 

@@ -1,0 +1,204 @@
+//! What waits for the worker of a live config. The poller puts cycles in and never waits; cycles
+//! that the worker has not taken yet fold into one, so that the latest values win.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use event_listener::{Event, Listener as _};
+
+use crate::Error;
+use crate::config::ConfigError;
+use crate::watch::{Cycle, Follower, UpdateKind};
+
+/// What a refresh is to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    Secrets(Vec<String>),
+}
+
+impl Wanted {
+    fn and(self, other: Wanted) -> Wanted {
+        match (self, other) {
+            (Wanted::Secrets(mut ids), Wanted::Secrets(more)) => {
+                ids.extend(more);
+                ids.sort_unstable();
+                ids.dedup();
+                Wanted::Secrets(ids)
+            }
+            _ => Wanted::All,
+        }
+    }
+}
+
+/// The news that the worker takes at once.
+#[derive(Default)]
+pub(super) struct News {
+    /// How the newest poll ended; `None` where there was none.
+    pub(super) polled: Option<Result<(), Error>>,
+    /// The newest of each secret.
+    pub(super) updates: BTreeMap<Arc<str>, UpdateKind>,
+    pub(super) refresh: Option<Refresh>,
+}
+
+impl News {
+    pub(super) fn is_empty(&self) -> bool {
+        self.polled.is_none() && self.refresh.is_none()
+    }
+}
+
+/// A refresh that somebody waits for.
+pub(super) struct Refresh {
+    pub(super) wanted: Wanted,
+    ticket: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    /// For the worker.
+    arrived: Condvar,
+    /// For those who wait for a refresh, on a thread or in a future.
+    refreshed: Event,
+}
+
+#[derive(Default)]
+struct State {
+    news: News,
+    /// The newest ticket given out, and the newest whose refresh has ended, with its result.
+    ticket: u64,
+    done: u64,
+    result: Option<Result<(), ConfigError>>,
+    closed: bool,
+}
+
+impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for news: until `until` (empty news then), and with a refresh not before
+    /// `refresh_from`. `None` once closed.
+    pub(super) fn take(
+        &self,
+        until: Option<Instant>,
+        refresh_from: Option<Instant>,
+    ) -> Option<News> {
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let now = Instant::now();
+            let held = state.news.refresh.is_some() && refresh_from.is_some_and(|from| now < from);
+            let refresh = if held {
+                None
+            } else {
+                state.news.refresh.take()
+            };
+            if state.news.polled.is_some() || refresh.is_some() {
+                let waiting = state.news.refresh.take();
+                let news = std::mem::take(&mut state.news);
+                state.news.refresh = waiting;
+                return Some(News { refresh, ..news });
+            }
+            if until.is_some_and(|until| until <= now) {
+                return Some(News::default());
+            }
+            let wake = until.into_iter().chain(refresh_from.filter(|_| held)).min();
+            state = match wake {
+                Some(wake) => {
+                    self.arrived
+                        .wait_timeout(state, wake - now)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self
+                    .arrived
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.arrived.notify_all();
+        self.refreshed.notify(usize::MAX);
+    }
+
+    /// Asks for a refresh without waiting for it. All who ask before it starts share one.
+    pub(super) fn ask(&self, wanted: Wanted) -> u64 {
+        let mut state = self.state();
+        let ticket = match state.news.refresh.take() {
+            Some(waiting) => {
+                let ticket = waiting.ticket;
+                state.news.refresh = Some(Refresh {
+                    wanted: waiting.wanted.and(wanted),
+                    ticket,
+                });
+                ticket
+            }
+            None => {
+                state.ticket += 1;
+                let ticket = state.ticket;
+                state.news.refresh = Some(Refresh { wanted, ticket });
+                ticket
+            }
+        };
+        drop(state);
+        self.arrived.notify_all();
+        ticket
+    }
+
+    /// Waits until the refresh of `ticket` has ended; `None` when the live config ended before.
+    pub(super) fn wait_for(&self, ticket: u64) -> Option<Result<(), ConfigError>> {
+        loop {
+            let listener = self.refreshed.listen();
+            if let Some(result) = self.result_of(ticket) {
+                return result;
+            }
+            listener.wait();
+        }
+    }
+
+    /// The same, as a future.
+    pub(super) async fn result(&self, ticket: u64) -> Option<Result<(), ConfigError>> {
+        loop {
+            let listener = self.refreshed.listen();
+            if let Some(result) = self.result_of(ticket) {
+                return result;
+            }
+            listener.await;
+        }
+    }
+
+    fn result_of(&self, ticket: u64) -> Option<Option<Result<(), ConfigError>>> {
+        let state = self.state();
+        if state.done >= ticket {
+            return Some(state.result.clone());
+        }
+        state.closed.then_some(None)
+    }
+
+    pub(super) fn finish(&self, refresh: &Refresh, result: Result<(), ConfigError>) {
+        let mut state = self.state();
+        state.done = refresh.ticket;
+        state.result = Some(result);
+        drop(state);
+        self.refreshed.notify(usize::MAX);
+    }
+}
+
+impl Follower for Inbox {
+    fn cycle(&self, cycle: Cycle) {
+        let mut state = self.state();
+        state.news.polled = Some(cycle.outcome);
+        for update in cycle.updates {
+            state.news.updates.insert(update.id, update.kind);
+        }
+        drop(state);
+        self.arrived.notify_all();
+    }
+}

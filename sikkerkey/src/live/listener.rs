@@ -1,0 +1,29 @@
+use std::fmt;
+
+/// A callback that was registered with a live config.
+///
+/// Dropping it changes nothing: the callback stays for as long as the live config.
+/// [`stop`](Listener::stop) removes it.
+pub struct Listener {
+    stop: Box<dyn FnOnce() + Send + Sync>,
+}
+
+impl Listener {
+    pub(super) fn new(stop: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Listener {
+            stop: Box::new(stop),
+        }
+    }
+
+    /// Removes the callback and drops it. A call that is running goes on to its end; none starts
+    /// afterwards. It can be called from inside a callback.
+    pub fn stop(self) {
+        (self.stop)();
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
+}

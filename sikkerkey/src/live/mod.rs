@@ -1,0 +1,304 @@
+//! A config that follows its secrets: [`Live`].
+//!
+//! A live config is one `T` at a time. A thread of its own takes what the client's poller finds,
+//! builds the next `T` from all of it, validates and probes it, and swaps it in with one atomic
+//! store. It promises:
+//!
+//! - All that changed in one poll is one swap: no reader sees half of a rotation.
+//! - Whatever fails (a read, a value that is no number, a validation, a probe) keeps the last good
+//!   config, shows in [`Live::status`], reaches subscribers as [`RecvError::Refused`], and is tried
+//!   again at each poll.
+//! - Equal values swap nothing.
+//! - A change that another reader of the same identity swallowed is found by the next resync.
+//! - A listener, a probe or a build of a resource that panics kills nothing.
+//!
+//! # Running it for months
+//!
+//! **Rotation order.** First make the new credential valid where it is used (a database takes the
+//! old and the new password, or changes it), then change the secret. A [probe](crate::Loader::probe)
+//! makes the wrong order harmless: the new config waits until the database takes it. For the moment
+//! between the two steps, let the code that was refused call [`Live::refresh`] and try again. A
+//! service that *checks* credentials keeps accepting the old ones through [`Live::previous`] for the
+//! [grace](crate::Loader::grace) that it sets.
+//!
+//! **Replicas that share an identity.** The service tells a change once to each machine, so one
+//! replica can take the news from another. Each replica still finds every change: it reads
+//! everything again at each [resync](crate::Loader::resync), 5 minutes by default. Give each replica
+//! its own identity where that is too long.
+//!
+//! **What happens in each outage.**
+//!
+//! | outage | the config | `status()` |
+//! | --- | --- | --- |
+//! | the service does not answer | stays | failures count up; [`Stale`](State::Stale) after `max_stale` |
+//! | a secret was deleted, or its grant taken | stays, with the last value | [`Degraded`](State::Degraded); the secret says which |
+//! | a value does not fit its type, fails validation or the probe | stays, whole | `Degraded`; `last_error()` says where |
+//! | 401: the machine expired or was removed | stays | failures count up, polls back off to minutes; `Stale` |
+//! | the process starts during an outage | none: `live` returns the error | unless the client's cache (feature `cache`) answers |
+//!
+//! **Alerts.** Page on `Stale`: nobody knows what the secrets are now. Warn on `Degraded` and on
+//! [`consecutive_failures`](Status::consecutive_failures): a rotation went wrong, and the service
+//! runs on what it had. [`Status`] prints as one line without values, fit for `/healthz`.
+//!
+//! **Threads.** One for each live config, one for the client's poller, whatever the number of
+//! secrets. Listeners and builds of resources run on the live config's thread, one after the other:
+//! a slow one delays the next swap, so long work belongs behind a [`Subscription`].
+
+mod change;
+mod core;
+mod inbox;
+mod listener;
+mod loaded;
+mod options;
+mod resource;
+mod select;
+pub(crate) mod source;
+mod start;
+mod status;
+mod subscription;
+mod worker;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::thread::ThreadId;
+
+pub use change::{Change, PartChange};
+pub use listener::Listener;
+pub use loaded::Loaded;
+pub(crate) use options::LiveOptions;
+pub use resource::LiveResource;
+pub use select::{LoadedPart, Select};
+pub use status::{SecretState, State, Status};
+pub use subscription::{RecvError, Subscription};
+
+use self::core::{Core, Occasion};
+use self::inbox::{Inbox, Wanted};
+use self::worker::Following;
+use crate::config::ConfigError;
+
+/// A config that follows its secrets; from [`SikkerKeyConfig::live`](crate::SikkerKeyConfig::live) or
+/// [`Loader::live`](crate::Loader::live).
+///
+/// A clone is another handle on the same config. The work ends when the last one is dropped, and
+/// with it every [`Subscription`].
+///
+/// ```no_run
+/// use sikkerkey::{Live, SecretString, SikkerKey, SikkerKeyConfig};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct AppConfig {
+///     #[sikkerkey(secret = "sk_db_prod", field = "host")]
+///     host: String,
+///     #[sikkerkey(secret = "sk_db_prod", field = "password")]
+///     password: SecretString,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let live: Live<AppConfig> = AppConfig::live(&SikkerKey::auto()?)?;
+/// live.on_change(|change| println!("changed: {}", change.paths().join(", ")));
+/// println!("connecting to {}", live.load().host);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Live<T> {
+    core: Arc<Core<T>>,
+    owner: Arc<Owner>,
+}
+
+/// What ends the work when the last handle is dropped.
+struct Owner {
+    inbox: Arc<Inbox>,
+    worker: OnceLock<ThreadId>,
+    close: Box<dyn Fn() + Send + Sync>,
+    following: Following,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // The worker ends after what it is doing; it is not waited for, since it may be the one
+        // that drops this, or be in a probe that hangs.
+        self.inbox.close();
+        let follow = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(follow);
+        (self.close)();
+    }
+}
+
+impl<T> Live<T> {
+    /// The config as it is now: one atomic load, no lock.
+    ///
+    /// Load once for each piece of work and use that throughout: two loads may straddle a swap.
+    #[inline]
+    pub fn load(&self) -> Loaded<T> {
+        Loaded::new(self.core.current.load())
+    }
+
+    /// The config as it is now, to keep or to send to another thread.
+    pub fn get(&self) -> Arc<T> {
+        self.core.current.load_full()
+    }
+
+    /// The config before the last swap, while [`grace`](crate::Loader::grace) lasts; then it
+    /// is let go, and its secrets are wiped with its last holder.
+    ///
+    /// For a service that checks credentials: accept what either config accepts.
+    pub fn previous(&self) -> Option<Arc<T>> {
+        self.core.previous()
+    }
+
+    /// The state at this instant: generation, age, what fails and which secrets are degraded.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// A place in the sequence of changes, beginning now: to wait on, in a thread or a future.
+    pub fn subscribe(&self) -> Subscription<T> {
+        Subscription::new(Arc::clone(&self.core))
+    }
+
+    /// Reads every secret of the config again, now, and swaps if anything differs: for the moment
+    /// in which a server refuses a credential.
+    ///
+    /// All who call before it starts share one refresh, and refreshes begin at least
+    /// [`refresh_gap`](crate::Loader::refresh_gap) apart: a call waits for that. From inside a
+    /// listener, a probe or a build it only asks for the refresh and returns at once.
+    ///
+    /// # Errors
+    /// What kept the secrets from being read, or the new config from being adopted.
+    pub fn refresh(&self) -> Result<(), ConfigError> {
+        self.refresh_wanted(Wanted::All)
+    }
+
+    /// [`refresh`](Live::refresh) for one secret, by its id.
+    ///
+    /// # Errors
+    /// As `refresh`.
+    pub fn refresh_secret(&self, id: &str) -> Result<(), ConfigError> {
+        self.refresh_wanted(Wanted::Secrets(vec![id.to_owned()]))
+    }
+
+    fn refresh_wanted(&self, wanted: Wanted) -> Result<(), ConfigError> {
+        let inbox = &self.owner.inbox;
+        let ticket = inbox.ask(wanted);
+        if self.owner.worker.get() == Some(&std::thread::current().id()) {
+            return Ok(());
+        }
+        // `None` is for the end of the live config, which this handle keeps from coming.
+        inbox.wait_for(ticket).unwrap_or(Ok(()))
+    }
+
+    /// [`refresh`](Live::refresh) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `refresh`.
+    pub async fn refresh_async(&self) -> Result<(), ConfigError> {
+        let inbox = &self.owner.inbox;
+        let ticket = inbox.ask(Wanted::All);
+        inbox.result(ticket).await.unwrap_or(Ok(()))
+    }
+}
+
+impl<T: Send + Sync + 'static> Live<T> {
+    /// Calls `f` after each swap, on the live config's own thread, in the order of registration.
+    ///
+    /// A panic in it is contained, and it stays registered. It may drop handles and stop
+    /// listeners, itself included. Dropping the returned [`Listener`] leaves it registered.
+    pub fn on_change(&self, f: impl Fn(&Change<T>) + Send + Sync + 'static) -> Listener {
+        self.listen(move |occasion| {
+            if let Occasion::Changed(change) = occasion {
+                f(change);
+            }
+        })
+    }
+
+    fn listen(&self, f: impl Fn(Occasion<'_, T>) + Send + Sync + 'static) -> Listener {
+        let id = self.core.listen(Arc::new(f));
+        let core = Arc::downgrade(&self.core);
+        Listener::new(move || {
+            if let Some(core) = core.upgrade() {
+                core.unlisten(id);
+            }
+        })
+    }
+
+    /// One part of the config: `live.select(|config| &config.db)`.
+    pub fn select<U: ?Sized + 'static>(&self, part: fn(&T) -> &U) -> Select<T, U> {
+        Select::new(self.clone(), part)
+    }
+
+    /// Builds something from the config now, and again after each change: a pool of connections.
+    ///
+    /// # Errors
+    /// The error of the first build. Later ones keep the old resource, count in
+    /// [`LiveResource::consecutive_failures`], and are tried again at each poll.
+    pub fn resource<R, E>(
+        &self,
+        build: impl Fn(&T) -> Result<R, E> + Send + Sync + 'static,
+    ) -> Result<LiveResource<R>, E>
+    where
+        R: Send + Sync + 'static,
+    {
+        self.resource_when(|_| true, build)
+    }
+
+    /// [`resource`](Live::resource), built again only after the changes that `when` picks:
+    /// `|change| change.touches("db")`.
+    ///
+    /// # Errors
+    /// The error of the first build.
+    pub fn resource_when<R, E>(
+        &self,
+        when: impl Fn(&Change<T>) -> bool + Send + Sync + 'static,
+        build: impl Fn(&T) -> Result<R, E> + Send + Sync + 'static,
+    ) -> Result<LiveResource<R>, E>
+    where
+        R: Send + Sync + 'static,
+    {
+        resource::build(self, when, build)
+    }
+
+    /// The async twin of [`resource`](Live::resource): a task on the tokio runtime that this is
+    /// awaited in builds again.
+    ///
+    /// # Errors
+    /// The error of the first build.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn resource_async<R, E, F>(
+        &self,
+        build: impl Fn(Arc<T>) -> F + Send + Sync + 'static,
+    ) -> Result<LiveResource<R>, E>
+    where
+        R: Send + Sync + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        resource::build_async(self, |_| true, build).await
+    }
+}
+
+impl<T> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Live {
+            core: Arc::clone(&self.core),
+            owner: Arc::clone(&self.owner),
+        }
+    }
+}
+
+/// Shows the status; the config itself is left out.
+impl<T> fmt::Debug for Live<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.core.status();
+        f.debug_struct("Live")
+            .field("generation", &status.generation())
+            .field("state", &status.state())
+            .finish_non_exhaustive()
+    }
+}

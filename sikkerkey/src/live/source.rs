@@ -1,0 +1,99 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::config::{ConfigError, Schema, SikkerKeyConfig, Snapshot};
+
+/// Where a live config comes from: which secrets, and how a snapshot of them becomes a `T`.
+///
+/// Called by the live config's worker alone. A config that derives `SikkerKeyConfig` depends on
+/// nothing but its secrets; other sources may read files too, in [`schema`](Source::schema).
+pub trait Source<T>: Send + 'static {
+    /// What errors call the config.
+    fn name(&self) -> &'static str;
+
+    /// What is read. Asked at the start and with each full refresh.
+    ///
+    /// # Errors
+    /// Why that cannot be said; a refresh then fails and changes nothing.
+    fn schema(&mut self) -> Result<Schema, ConfigError>;
+
+    /// Builds a config.
+    ///
+    /// # Errors
+    /// Every problem of it.
+    fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError>;
+
+    /// The key paths in which the config that was built last, from `new`, differs from the one
+    /// that runs, from `old`. Called once for each config that is adopted.
+    fn changed(&mut self, old: &Snapshot, new: &Snapshot) -> Vec<String>;
+
+    /// Whether a full refresh can bring another config though no secret changed.
+    fn has_more_than_secrets(&self) -> bool;
+}
+
+/// A config that derives [`SikkerKeyConfig`].
+pub(super) struct Derived<T> {
+    schema: Schema,
+    config: PhantomData<fn() -> T>,
+}
+
+impl<T: SikkerKeyConfig> Derived<T> {
+    pub(super) fn new() -> Self {
+        Derived {
+            schema: T::schema(),
+            config: PhantomData,
+        }
+    }
+}
+
+impl<T: SikkerKeyConfig + 'static> Source<T> for Derived<T> {
+    fn name(&self) -> &'static str {
+        short_name(std::any::type_name::<T>())
+    }
+
+    fn schema(&mut self) -> Result<Schema, ConfigError> {
+        Ok(self.schema.clone())
+    }
+
+    fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
+        T::from_snapshot(snapshot)
+    }
+
+    fn changed(&mut self, old: &Snapshot, new: &Snapshot) -> Vec<String> {
+        changed_paths(&self.schema, old, new)
+    }
+
+    fn has_more_than_secrets(&self) -> bool {
+        false
+    }
+}
+
+impl<T> fmt::Debug for Derived<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Derived")
+            .field("schema", &self.schema)
+            .finish()
+    }
+}
+
+/// `AppConfig` of `my_service::config::AppConfig<T>`.
+fn short_name(full: &'static str) -> &'static str {
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// The key paths whose text is another, in the order of the schema.
+pub fn changed_paths(schema: &Schema, old: &Snapshot, new: &Snapshot) -> Vec<String> {
+    use secrecy::ExposeSecret as _;
+    schema
+        .iter()
+        .filter(|requirement| {
+            match (old.text(requirement), new.text(requirement)) {
+                (Ok(old), Ok(new)) => old.expose_secret() != new.expose_secret(),
+                // Where neither has a value, it does not matter why.
+                (old, new) => old.is_ok() != new.is_ok(),
+            }
+        })
+        .map(|requirement| requirement.path().to_owned())
+        .collect()
+}

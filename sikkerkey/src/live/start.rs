@@ -1,0 +1,124 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+
+use secrecy::SecretString;
+
+use super::core::Core;
+use super::inbox::Inbox;
+use super::options::LiveOptions;
+use super::source::{Derived, Source};
+use super::status::SecretState;
+use super::worker::{Worker, checked};
+use super::{Live, Owner};
+use crate::config::{ConfigError, Fetch, Loader, Outcome, Problem, SikkerKeyConfig, Snapshot};
+use crate::watch::Follower;
+
+impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
+    /// Loads the config and keeps it up to date; see [`Live`].
+    ///
+    /// Blocks for the reads of the first load, and for the probe. In an async program, call it
+    /// before the runtime starts or inside `spawn_blocking`.
+    ///
+    /// # Errors
+    /// Every problem of the first load, and the probe's. Later ones keep the last good config.
+    pub fn live(self) -> Result<Live<T>, ConfigError> {
+        let Loader { fetch, live, .. } = self;
+        start(Box::new(Derived::new()), fetch, live)
+    }
+}
+
+/// Loads a config from its source, and starts to follow its secrets.
+pub(crate) fn start<T: Send + Sync + 'static>(
+    mut source: Box<dyn Source<T>>,
+    fetch: Fetch,
+    options: LiveOptions<T>,
+) -> Result<Live<T>, ConfigError> {
+    let name = source.name();
+    let schema = source.schema()?;
+    let snapshot = fetch.snapshot(&schema);
+    // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
+    // and a runtime's own threads refuse to be blocked.
+    let first = thread::scope(|scope| {
+        let probing = scope.spawn(|| checked(&mut *source, &options, &snapshot));
+        probing.join()
+    });
+    let first = first.unwrap_or_else(|_| Err(refused(name, "the first build panicked")))?;
+
+    let paths = schema.iter().map(|r| r.path().to_owned()).collect();
+    let client = fetch.client.clone();
+    let core = Arc::new(Core::new(
+        first,
+        paths,
+        first_states(&snapshot),
+        Arc::clone(&client.shared().settings().clock),
+        options.max_stale,
+        options.grace,
+    ));
+    let inbox = Arc::new(Inbox::default());
+    let following = Arc::new(Mutex::new(None));
+    let owner = Arc::new(Owner {
+        inbox: Arc::clone(&inbox),
+        worker: OnceLock::new(),
+        close: Box::new({
+            let core = Arc::clone(&core);
+            move || core.close()
+        }),
+        following: Arc::clone(&following),
+    });
+
+    // Followed from here on: what changed since it was read is told by the first poll, which is
+    // made at once.
+    let follower: Arc<dyn Follower> = Arc::<Inbox>::clone(&inbox);
+    let follow = client.follow(&known(&snapshot), follower, options.resync);
+    *following
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(follow);
+
+    let worker = Worker {
+        core: Arc::clone(&core),
+        inbox,
+        following,
+        source,
+        fetch,
+        options,
+        running: snapshot,
+        candidate: None,
+        refreshed: None,
+        overlapping: false,
+    };
+    let thread = thread::Builder::new()
+        .name("sikkerkey-live".to_owned())
+        .spawn(move || worker.run())
+        .map_err(|_| refused(name, "the system gives no thread for the live config"))?;
+    owner.worker.get_or_init(|| thread.thread().id());
+    Ok(Live { core, owner })
+}
+
+fn refused(config: &'static str, text: &'static str) -> ConfigError {
+    ConfigError::new(config, vec![Problem::probe(text)])
+}
+
+/// What a follower of this snapshot's secrets knows of them.
+pub(super) fn known(snapshot: &Snapshot) -> Vec<(String, Option<SecretString>)> {
+    snapshot
+        .iter()
+        .map(|(id, outcome)| (id.to_owned(), outcome.value().cloned()))
+        .collect()
+}
+
+/// The state of each secret of a first snapshot, which made a valid config.
+fn first_states(snapshot: &Snapshot) -> BTreeMap<String, SecretState> {
+    snapshot
+        .iter()
+        .map(|(id, outcome)| {
+            let state = match outcome {
+                Outcome::Value(_) => SecretState::Current,
+                Outcome::Missing => SecretState::Absent,
+                Outcome::Denied => SecretState::Denied,
+                Outcome::Unavailable(_) => SecretState::Pending,
+            };
+            (id.to_owned(), state)
+        })
+        .collect()
+}

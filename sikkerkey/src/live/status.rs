@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::config::ConfigError;
+
+/// How far the running config can be trusted to be what the service holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Every secret was confirmed within `max_stale`, and nothing is refused.
+    Fresh,
+    /// Nothing has confirmed the secrets for longer than `max_stale`: the service or the way to
+    /// it is down. The last good config goes on.
+    Stale,
+    /// The service answers, and what it says cannot be adopted: a secret is deleted or denied, or
+    /// the new values do not make a valid config. The last good config goes on.
+    Degraded,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Fresh => "fresh",
+            State::Stale => "stale",
+            State::Degraded => "degraded",
+        })
+    }
+}
+
+/// What is known of one secret that a live config follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SecretState {
+    /// The config holds the value that the service last reported.
+    Current,
+    /// The secret changed, and its new value could not be read yet; it is read again at each poll.
+    Pending,
+    /// The secret was deleted; the config keeps its last value.
+    Deleted,
+    /// The machine may no longer read the secret; the config keeps its last value.
+    Denied,
+    /// An optional secret that does not exist.
+    Absent,
+}
+
+impl SecretState {
+    /// Whether this alone makes the config [`State::Degraded`].
+    pub(super) fn degrades(self) -> bool {
+        matches!(self, SecretState::Deleted | SecretState::Denied)
+    }
+}
+
+impl fmt::Display for SecretState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SecretState::Current => "current",
+            SecretState::Pending => "pending",
+            SecretState::Deleted => "deleted",
+            SecretState::Denied => "denied",
+            SecretState::Absent => "absent",
+        })
+    }
+}
+
+/// A live config's state at one instant, from [`Live::status`](super::Live::status): what a health
+/// check and an alert look at. Holds no secret value.
+///
+/// ```
+/// # use sikkerkey::{Live, State};
+/// /// The body and the HTTP status of a `/healthz`.
+/// fn health<T>(live: &Live<T>) -> (u16, String) {
+///     let status = live.status();
+///     let code = if status.state() == State::Stale { 503 } else { 200 };
+///     (code, status.to_string())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub(super) generation: u64,
+    pub(super) loaded_at: SystemTime,
+    pub(super) age: Duration,
+    pub(super) state: State,
+    pub(super) last_error: Option<ConfigError>,
+    pub(super) consecutive_failures: u32,
+    pub(super) secrets: BTreeMap<String, SecretState>,
+}
+
+impl Status {
+    /// The number of the running config: 1 for the first, one more with each swap.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When the running config was swapped in.
+    pub fn loaded_at(&self) -> SystemTime {
+        self.loaded_at
+    }
+
+    /// How long ago the service last confirmed that the secrets are as the config has them.
+    ///
+    /// In a quiet service this stays below the poll interval, however old the config itself is.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Whether the config is fresh, stale or degraded.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why the last attempt failed; `None` once an attempt has succeeded.
+    pub fn last_error(&self) -> Option<&ConfigError> {
+        self.last_error.as_ref()
+    }
+
+    /// How many attempts in a row have failed: polls without an answer, reads that failed, and
+    /// configs that were refused; 0 once one succeeds.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures
+    }
+
+    /// Each secret that the config follows, by id, in the order of the ids.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, SecretState)> {
+        self.secrets.iter().map(|(id, state)| (id.as_str(), *state))
+    }
+}
+
+/// One line: `fresh, generation 3, confirmed 4s ago`.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, generation {}, confirmed {}s ago",
+            self.state,
+            self.generation,
+            self.age.as_secs()
+        )?;
+        if self.consecutive_failures > 0 {
+            write!(f, ", {} failures in a row", self.consecutive_failures)?;
+        }
+        for (id, state) in &self.secrets {
+            if !matches!(state, SecretState::Current | SecretState::Absent) {
+                write!(f, ", {id} {state}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::change::Change;
+use super::core::Core;
+use crate::config::ConfigError;
+
+/// A place in the sequence of a live config's changes, from
+/// [`Live::subscribe`](super::Live::subscribe).
+///
+/// Latest wins: whoever is slow gets one [`Change`] from the config it saw last to the one that
+/// runs now, and never misses that there was one. It works on any async runtime, and without one.
+/// It keeps the config that it last returned until it is asked again, and it does not keep the
+/// live config going.
+pub struct Subscription<T> {
+    core: Arc<Core<T>>,
+    seen: Arc<T>,
+    generation: u64,
+    refusals: u64,
+}
+
+/// Why a [`Subscription`] returned no change.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// New values came and could not be adopted; the last good config goes on. Told once for each
+    /// distinct failure; the next call waits for what comes after it.
+    Refused(ConfigError),
+    /// The time is over, and nothing happened.
+    Timeout,
+    /// Every handle of the live config is gone: nothing will come any more.
+    Closed,
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecvError::Refused(_) => "the new values were refused, the last good config goes on",
+            RecvError::Timeout => "no change came in the time given",
+            RecvError::Closed => "the live config was dropped",
+        })
+    }
+}
+
+impl std::error::Error for RecvError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RecvError::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl<T> Subscription<T> {
+    pub(super) fn new(core: Arc<Core<T>>) -> Self {
+        let (seen, generation, refusals) = core.place();
+        Subscription {
+            core,
+            seen,
+            generation,
+            refusals,
+        }
+    }
+
+    /// Waits for the next change, on any async runtime.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`RecvError::Refused`] and [`RecvError::Closed`].
+    pub async fn recv(&mut self) -> Result<Change<T>, RecvError> {
+        loop {
+            // Listening before looking: what happens in between wakes the listener.
+            let listener = self.core.happened.listen();
+            if let Some(news) = self.news() {
+                return news;
+            }
+            listener.await;
+        }
+    }
+
+    /// Waits for the next change, on this thread.
+    ///
+    /// # Errors
+    /// [`RecvError::Refused`] and [`RecvError::Closed`].
+    pub fn recv_blocking(&mut self) -> Result<Change<T>, RecvError> {
+        loop {
+            let listener = self.core.happened.listen();
+            if let Some(news) = self.news() {
+                return news;
+            }
+            event_listener::Listener::wait(listener);
+        }
+    }
+
+    /// Waits for the next change, on this thread, for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`], [`RecvError::Refused`] and [`RecvError::Closed`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Change<T>, RecvError> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let listener = self.core.happened.listen();
+            if let Some(news) = self.news() {
+                return news;
+            }
+            if event_listener::Listener::wait_deadline(listener, deadline).is_none() {
+                return self.news().unwrap_or(Err(RecvError::Timeout));
+            }
+        }
+    }
+
+    /// What has happened and was not returned yet, without waiting.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`] where nothing has, [`RecvError::Refused`] and [`RecvError::Closed`].
+    pub fn try_recv(&mut self) -> Result<Change<T>, RecvError> {
+        self.news().unwrap_or(Err(RecvError::Timeout))
+    }
+
+    fn news(&mut self) -> Option<Result<Change<T>, RecvError>> {
+        if let Some((new, generation, paths)) = self.core.change_since(self.generation) {
+            let old = std::mem::replace(&mut self.seen, Arc::clone(&new));
+            self.generation = generation;
+            return Some(Ok(Change { old, new, paths }));
+        }
+        if let Some((error, refusals)) = self.core.refusal_since(self.refusals) {
+            self.refusals = refusals;
+            return Some(Err(RecvError::Refused(error)));
+        }
+        self.core.is_closed().then_some(Err(RecvError::Closed))
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! The thread of one live config: takes what the poller found, makes one new config of it,
+//! has it validated and probed, and swaps it in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::core::{Attempt, Core};
+use super::inbox::{Inbox, News, Wanted};
+use super::options::LiveOptions;
+use super::source::Source;
+use super::start::known;
+use super::status::SecretState;
+use crate::config::{ConfigError, Fetch, Outcome, Problem, Snapshot};
+use crate::watch::{Follow, UpdateKind};
+
+/// How often secrets that may be of different moments are read again until two readings agree.
+const READINGS: usize = 3;
+
+/// The poller's registration; empty once the live config was dropped.
+pub(super) type Following = Arc<Mutex<Option<Follow>>>;
+
+pub(super) struct Worker<T> {
+    pub(super) core: Arc<Core<T>>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) following: Following,
+    pub(super) source: Box<dyn Source<T>>,
+    pub(super) fetch: Fetch,
+    pub(super) options: LiveOptions<T>,
+    /// What the running config was built from.
+    pub(super) running: Snapshot,
+    /// Newer values that were refused so far; tried again with each cycle.
+    pub(super) candidate: Option<Snapshot>,
+    pub(super) refreshed: Option<Instant>,
+    /// Whether the next cycle may have read before the last refresh did.
+    pub(super) overlapping: bool,
+}
+
+impl<T: Send + Sync + 'static> Worker<T> {
+    pub(super) fn run(mut self) {
+        loop {
+            let previous_until = self
+                .core
+                .expire_previous()
+                .map(|left| Instant::now() + left);
+            let refresh_from = self.refreshed.map(|at| at + self.options.refresh_gap);
+            let Some(news) = self.inbox.take(previous_until, refresh_from) else {
+                return;
+            };
+            if !news.is_empty() {
+                self.work(news);
+            }
+        }
+    }
+
+    fn work(&mut self, news: News) {
+        let mut reading = Reading {
+            snapshot: self.candidate.as_ref().unwrap_or(&self.running).clone(),
+            states: BTreeMap::new(),
+            unanswered: None,
+        };
+        if let Some(polled) = news.polled {
+            if let Err(error) = polled {
+                reading.unanswered = Some(unanswered(self.source.name(), &error));
+            }
+            let overlapping = std::mem::take(&mut self.overlapping);
+            let values = reading.take_updates(self.source.name(), news.updates);
+            if values.len() > 1 || (overlapping && !values.is_empty()) {
+                self.settle(&mut reading, &values);
+            }
+        }
+        let mut result = Ok(());
+        let mut forced = false;
+        if let Some(refresh) = &news.refresh {
+            self.refreshed = Some(Instant::now());
+            result = self.refresh(&refresh.wanted, &mut reading);
+            self.overlapping = true;
+            forced = refresh.wanted == Wanted::All && self.source.has_more_than_secrets();
+        }
+        let adopted = self.adopt(reading.snapshot, forced);
+        if result.is_ok() {
+            result = reading.unanswered.clone().map_or(adopted, Err);
+        }
+        self.core.note(Attempt {
+            unanswered: reading.unanswered,
+            secrets: reading.states,
+        });
+        if let Some(refresh) = &news.refresh {
+            self.inbox.finish(refresh, result);
+        }
+    }
+
+    /// Values that were read one after the other may be of different moments, and those that the
+    /// poller read during a refresh may be older than the refresh. They are read again until two
+    /// readings in a row agree: then all of them held at the moment between.
+    fn settle(&self, reading: &mut Reading, ids: &BTreeSet<String>) {
+        for _ in 0..READINGS {
+            let before = reading.snapshot.clone();
+            let again = self.fetch.outcomes(ids);
+            reading.take_outcomes(self.source.name(), again);
+            if reading.snapshot == before {
+                return;
+            }
+        }
+    }
+
+    fn refresh(&mut self, wanted: &Wanted, reading: &mut Reading) -> Result<(), ConfigError> {
+        let name = self.source.name();
+        match wanted {
+            Wanted::Secrets(ids) => {
+                let ids = ids.iter().filter(|id| reading.snapshot.get(id).is_some());
+                let outcomes = self.fetch.outcomes(&ids.cloned().collect());
+                reading.take_outcomes(name, outcomes);
+            }
+            Wanted::All => {
+                let fetched = self.fetch.snapshot(&self.source.schema()?);
+                // Names may lead elsewhere now, and other secrets may be named: the new snapshot
+                // counts, with the old values of what could not be read.
+                let old = std::mem::replace(&mut reading.snapshot, fetched.clone());
+                let kept = fetched.iter().filter(|(_, new)| new.value().is_none());
+                let kept: Vec<_> = kept
+                    .filter_map(|(id, _)| Some((id.to_owned(), old.get(id)?.clone())))
+                    .collect();
+                reading.snapshot = reading.snapshot.with(kept);
+                let outcomes = fetched.iter().map(|(id, new)| (id.to_owned(), new.clone()));
+                reading.take_outcomes(name, outcomes.collect());
+                self.follow(&fetched);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the poller ask for these secrets from now on, where they are others than before.
+    fn follow(&self, snapshot: &Snapshot) {
+        let before = self.candidate.as_ref().unwrap_or(&self.running);
+        if before.ids().eq(snapshot.ids()) {
+            return;
+        }
+        let mut following = self
+            .following
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if following.is_some() {
+            let inbox = Arc::clone(&self.inbox);
+            *following = Some(self.fetch.client.follow(
+                &known(snapshot),
+                inbox,
+                self.options.resync,
+            ));
+        }
+    }
+
+    /// Makes the config of `snapshot` the running one, if it is another and a good one.
+    fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Result<(), ConfigError> {
+        if snapshot == self.running && !forced {
+            self.candidate = None;
+            self.core.accept();
+            return Ok(());
+        }
+        match checked(&mut *self.source, &self.options, &snapshot) {
+            Ok(config) => {
+                let changed = self.source.changed(&self.running, &snapshot);
+                self.running = snapshot;
+                self.candidate = None;
+                if changed.is_empty() {
+                    // Other text of the same fields: what the config reads is as it was.
+                    self.core.accept();
+                } else {
+                    self.core.swap(config, changed);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.candidate = Some(snapshot);
+                self.core.refuse(error.clone());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A config that is built, valid and probed, or why not. A panic on the way is a refusal.
+pub(super) fn checked<T: 'static>(
+    source: &mut dyn Source<T>,
+    options: &LiveOptions<T>,
+    snapshot: &Snapshot,
+) -> Result<Arc<T>, ConfigError> {
+    let name = source.name();
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        let config = Arc::new(source.build(snapshot)?);
+        match options.probe(&config) {
+            Ok(()) => Ok(config),
+            Err(text) => Err(ConfigError::new(name, vec![Problem::probe(text)])),
+        }
+    }));
+    checked.unwrap_or_else(|_| {
+        let text = "building or probing the config panicked";
+        Err(ConfigError::new(name, vec![Problem::probe(text)]))
+    })
+}
+
+/// What is known after a cycle or a refresh.
+struct Reading {
+    snapshot: Snapshot,
+    states: BTreeMap<String, SecretState>,
+    unanswered: Option<ConfigError>,
+}
+
+impl Reading {
+    /// Takes what the poller found; the ids of which it brought a value.
+    fn take_updates(
+        &mut self,
+        config: &'static str,
+        updates: BTreeMap<Arc<str>, UpdateKind>,
+    ) -> BTreeSet<String> {
+        let mut values = BTreeSet::new();
+        let mut outcomes = Vec::new();
+        for (id, kind) in updates {
+            let outcome = match kind {
+                UpdateKind::Value(value) => {
+                    values.insert(id.to_string());
+                    Outcome::Value(value)
+                }
+                UpdateKind::Deleted => Outcome::Missing,
+                UpdateKind::Denied => Outcome::Denied,
+                UpdateKind::Failed(error) => Outcome::Unavailable(error),
+            };
+            outcomes.push((id.to_string(), outcome));
+        }
+        self.take_outcomes(config, outcomes);
+        values
+    }
+
+    /// Values replace values; where there is none, the last good one stays and the state says why.
+    fn take_outcomes(&mut self, config: &'static str, outcomes: Vec<(String, Outcome)>) {
+        let mut values = Vec::new();
+        for (id, outcome) in outcomes {
+            let had_value = self
+                .snapshot
+                .get(&id)
+                .is_some_and(|old| old.value().is_some());
+            let state = match &outcome {
+                Outcome::Value(_) => SecretState::Current,
+                Outcome::Missing if had_value => SecretState::Deleted,
+                Outcome::Missing => SecretState::Absent,
+                Outcome::Denied => SecretState::Denied,
+                Outcome::Unavailable(error) => {
+                    self.unanswered = Some(unanswered(config, error));
+                    SecretState::Pending
+                }
+            };
+            self.states.insert(id.clone(), state);
+            if outcome.value().is_some() {
+                values.push((id, outcome));
+            }
+        }
+        if !values.is_empty() {
+            self.snapshot = self.snapshot.with(values);
+        }
+    }
+}
+
+fn unanswered(config: &'static str, error: &crate::Error) -> ConfigError {
+    ConfigError::new(config, vec![Problem::unavailable(error)])
+}
