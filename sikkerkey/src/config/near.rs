@@ -3,7 +3,7 @@
 /// The names of `known` that are like `name`, the most alike first, at most three.
 pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = folded(name);
-    let limit = (wanted.len() / 3).clamp(1, 4);
+    let limit = (wanted.len() / 5).clamp(1, 3);
     let mut near: Vec<_> = known
         .into_iter()
         .map(|candidate| (distance(&wanted, &folded(candidate), limit), candidate))

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::error::{Problem, ProblemKind};
+use super::schema::SecretRef;
 use super::table::{one_line, width};
 
 /// The widest that the first two columns get; a longer cell pushes its own line only.
@@ -26,8 +27,9 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Proble
         let indent = path_width + place_width + 6;
         write!(f, "\n  {path:path_width$}  {place:place_width$}  ")?;
         match as_above(problem) {
-            // What is wrong with a whole secret is explained once, at the first of its fields.
-            Some(short) if !told.insert((problem.secret(), problem.message())) => {
+            // What is wrong with a whole secret is explained once, at the first of its fields; what
+            // kept several from being read, at the first of them.
+            Some(short) if !told.insert((told_of(problem), problem.message())) => {
                 write!(f, "{short}, as above")?;
             }
             _ => {
@@ -56,6 +58,13 @@ fn path<'a>(problem: &'a Problem, config: &'a str) -> &'a str {
     match problem.path() {
         "" => config,
         path => path,
+    }
+}
+
+fn told_of(problem: &Problem) -> Option<&SecretRef> {
+    match problem.kind() {
+        ProblemKind::Unavailable => None,
+        _ => problem.secret(),
     }
 }
 

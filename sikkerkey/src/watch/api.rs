@@ -92,7 +92,7 @@ impl SikkerKey {
     ///
     /// let (changed, changes) = channel();
     /// let watch = sk.watch("sk_db_prod", move |event| match &event.kind {
-    ///     WatchKind::Changed { value, fields, .. } => {
+    ///     WatchKind::Changed { value, fields } => {
     ///         let _ = (value, fields);                   // connect again with the new one
     ///         let _ = changed.send(event.secret_id.clone());
     ///     }
@@ -138,13 +138,7 @@ impl SikkerKey {
     /// The service refuses polls that are closer together than 10 s, so anything below is raised to
     /// 10 s, with a warning in the log. Against an emulator on this machine any interval goes.
     pub fn set_poll_interval(&self, interval: Duration) {
-        let set = self.shared().poller().set_interval(interval);
-        if set > interval {
-            log::warn!(
-                target: "sikkerkey",
-                "a poll interval of {interval:?} is less than the service allows: it is {set:?} now"
-            );
-        }
+        self.shared().poller().set_interval(interval);
     }
 
     /// Ends every watch and every `Live` of this client, and the thread that polls.

@@ -20,7 +20,6 @@ pub struct WatchEvent {
 #[non_exhaustive]
 pub enum WatchKind {
     /// Its value is another one than the watch's user has seen last.
-    #[non_exhaustive]
     Changed {
         /// The new value.
         value: SecretString,

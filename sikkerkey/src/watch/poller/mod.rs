@@ -73,6 +73,8 @@ impl Poller {
         loopback: bool,
         resync: Option<Duration>,
     ) -> Arc<Self> {
+        let schedule = PollSchedule::new(interval, loopback);
+        warn_if_raised(interval, &schedule);
         let mut salt = [0; 32];
         // Without random bytes no request can be signed either, so that there is nothing to salt.
         let _ = clock.random(&mut salt);
@@ -80,7 +82,7 @@ impl Poller {
             state: Mutex::new(State {
                 table: Table::default(),
                 ledger: Ledger::default(),
-                schedule: PollSchedule::new(interval, loopback),
+                schedule,
                 registrations: HashMap::new(),
                 followers: HashMap::new(),
                 generation: 0,
@@ -190,13 +192,13 @@ impl Poller {
         self.dispatch.clear(Some(id));
     }
 
-    pub(crate) fn set_interval(&self, interval: Duration) -> Duration {
+    pub(crate) fn set_interval(&self, interval: Duration) {
         let mut state = relock(&self.state);
         state
             .schedule
             .set_interval(interval, self.clock.monotonic());
         self.wake.notify_all();
-        state.schedule.interval()
+        warn_if_raised(interval, &state.schedule);
     }
 
     /// Polls as soon as the service allows it.
@@ -322,6 +324,16 @@ impl Poller {
         state.running = true;
         state.threads += 1;
         Ok(())
+    }
+}
+
+fn warn_if_raised(wanted: Duration, schedule: &PollSchedule) {
+    let interval = schedule.interval();
+    if interval > wanted {
+        log::warn!(
+            target: "sikkerkey",
+            "a poll interval of {wanted:?} is less than the service allows: it is {interval:?}"
+        );
     }
 }
 
