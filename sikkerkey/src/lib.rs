@@ -52,6 +52,7 @@ pub use live::{
 };
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
+#[doc = include_str!("config/derive.md")]
 pub use sikkerkey_derive::SikkerKeyConfig;
 pub use transport::retry::RetryPolicy;
 pub use watch::{Watch, WatchEvent, WatchKind};
