@@ -257,3 +257,14 @@ fn a_secret_without_the_field() {
     let field = Field::from_snapshot(&Snapshot::from_iter([("sk_a", large)])).unwrap();
     assert_eq!(field.port, 1);
 }
+
+#[test]
+fn what_crosses_threads_does() {
+    fn crosses<T: Send + Sync + Clone + 'static>() {}
+    crosses::<sikkerkey::Schema>();
+    crosses::<Snapshot>();
+    crosses::<sikkerkey::ConfigError>();
+    crosses::<sikkerkey::CheckReport>();
+    crosses::<sikkerkey::Fetch>();
+    crosses::<sikkerkey::Loader<One<u8>>>();
+}

@@ -4,8 +4,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::near::near;
+use super::requirement::{Necessity, Requirement, SecretRef};
 use super::resolve;
-use super::schema::{Necessity, Requirement, Schema, SecretRef};
+use super::schema::Schema;
 use super::snapshot::{Candidate, Link};
 use super::table::Table;
 use crate::Error;

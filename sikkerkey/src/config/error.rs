@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::report;
-use super::schema::SecretRef;
+use super::requirement::SecretRef;
 use crate::Error;
 
 /// Every reason why a config could not be built, in the order of its fields.

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{Problem, ProblemKind};
 use super::near::near;
-use super::schema::{Requirement, SecretRef};
+use super::requirement::{Requirement, SecretRef};
 use super::snapshot::{Candidate, Found, Link, Outcome, Snapshot};
 use crate::fields::Fields;
 

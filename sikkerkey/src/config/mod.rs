@@ -104,6 +104,7 @@ mod parser;
 pub(crate) mod private;
 mod read;
 mod report;
+mod requirement;
 mod resolve;
 mod schema;
 mod snapshot;
@@ -114,7 +115,8 @@ pub use error::{ConfigError, Problem, ProblemKind};
 pub use fetch::Fetch;
 pub use from_secret::{FromSecret, ValueError};
 pub use loader::Loader;
-pub use schema::{Kind, Necessity, Requirement, Schema, SecretRef};
+pub use requirement::{Kind, Necessity, Requirement, SecretRef};
+pub use schema::Schema;
 pub use snapshot::{Outcome, Snapshot};
 
 use crate::{Error, SikkerKey};

@@ -10,7 +10,7 @@ use serde_json::error::Category;
 use super::bounds::{Delimited, ReadFromStr, ReadJson};
 use super::error::{Problem, ProblemKind};
 use super::from_secret::{FromSecret, ValueError, type_label, with_article};
-use super::schema::Kind;
+use super::requirement::Kind;
 
 /// How text becomes a value, and what the text must be.
 ///

@@ -6,7 +6,8 @@ use super::bounds::Words;
 use super::error::{ConfigError, Problem, ProblemKind};
 use super::find::{self, Parsed};
 use super::parser::Parser;
-use super::schema::{Necessity, Requirement, Schema, SecretRef};
+use super::requirement::{Necessity, Requirement, SecretRef};
+use super::schema::Schema;
 use super::snapshot::Snapshot;
 
 /// A place in a config while it is described or built.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::error::{Problem, ProblemKind};
-use super::schema::SecretRef;
+use super::requirement::SecretRef;
 use super::table::{one_line, width};
 
 /// The widest that the first two columns get; a longer cell pushes its own line only.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::near::near;
-use super::schema::{Schema, SecretRef};
+use super::requirement::SecretRef;
+use super::schema::Schema;
 use super::snapshot::{Candidate, Link, Unlisted};
 use crate::client::SecretListItem;
 use crate::{Error, SikkerKey};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::schema::SecretRef;
+use super::requirement::SecretRef;
 use crate::{Error, ErrorKind};
 
 /// Secrets at one instant: for each the value, or why there is none.

@@ -8,7 +8,7 @@ mod text;
 use std::borrow::Cow;
 use std::fmt;
 
-use super::schema::Kind;
+use super::requirement::Kind;
 
 /// A type that is made from the text of a secret or of one of its fields.
 ///

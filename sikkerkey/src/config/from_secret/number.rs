@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::num::{IntErrorKind, NonZero, ParseIntError};
 
 use super::{FromSecret, ValueError};
-use crate::config::schema::Kind;
+use crate::config::requirement::Kind;
 
 macro_rules! integers {
     ($($int:ident $expected:literal $min:literal $max:literal;)*) => {$(

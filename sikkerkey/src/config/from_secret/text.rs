@@ -6,7 +6,7 @@ use secrecy::{SecretBox, SecretString};
 use zeroize::Zeroize;
 
 use super::{FromSecret, ValueError};
-use crate::config::schema::Kind;
+use crate::config::requirement::Kind;
 
 macro_rules! strings {
     ($($string:ty),*) => {$(

@@ -1,0 +1,217 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+
+/// One value that a config reads: where it goes, where it comes from, and what it must be.
+///
+/// The derive makes these. One can be made by hand, to fetch a [`Snapshot`](crate::Snapshot) for
+/// something that is no struct:
+///
+/// ```
+/// use sikkerkey::{Kind, Requirement, Schema, SecretRef};
+///
+/// let schema: Schema = [
+///     Requirement::new("database.password", SecretRef::Id("sk_db_prod".into()))
+///         .with_field("password"),
+///     Requirement::new("database.port", SecretRef::Id("sk_db_prod".into()))
+///         .with_field("port")
+///         .with_kind(Kind::Number, "a number"),
+/// ]
+/// .into_iter()
+/// .collect();
+/// assert_eq!(schema.secrets().len(), 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Requirement {
+    path: String,
+    secret: SecretRef,
+    field: Option<String>,
+    necessity: Necessity,
+    expected: Cow<'static, str>,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delimiter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// The path of the innermost nested `Option` around it.
+    #[serde(rename = "part_of", skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+}
+
+impl Requirement {
+    /// A required string: a whole secret, unless [`with_field`](Self::with_field) follows.
+    pub fn new(path: impl Into<String>, secret: SecretRef) -> Self {
+        Requirement {
+            path: path.into(),
+            secret,
+            field: None,
+            necessity: Necessity::Required,
+            expected: Cow::Borrowed("a string"),
+            kind: Kind::String,
+            delimiter: None,
+            description: None,
+            group: None,
+        }
+    }
+
+    /// The same of one field of the secret.
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The same with another kind, and what to call it in a report, such as `a number`.
+    pub fn with_kind(mut self, kind: Kind, expected: impl Into<Cow<'static, str>>) -> Self {
+        self.kind = kind;
+        self.expected = expected.into();
+        self
+    }
+
+    /// The same, more or less needed.
+    pub fn with_necessity(mut self, necessity: Necessity) -> Self {
+        self.necessity = necessity;
+        self
+    }
+
+    /// The path of the value in the config, as Rust spells it: `db.password`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The secret that it is read from.
+    pub fn secret(&self) -> &SecretRef {
+        &self.secret
+    }
+
+    /// The field of the secret; `None` where the whole secret is the value.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// What happens when nothing is there.
+    ///
+    /// A required value of a nested struct in an `Option` is [`Necessity::Optional`] here: it is
+    /// needed only where another value of that struct is there.
+    pub fn necessity(&self) -> Necessity {
+        match self.necessity {
+            Necessity::Required if self.group.is_some() => Necessity::Optional,
+            necessity => necessity,
+        }
+    }
+
+    /// What the text must be, with its article: `a u16`.
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// The shape of the value, for layers that have types of their own.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What separates the items of a [`Kind::List`].
+    pub fn delimiter(&self) -> Option<&str> {
+        self.delimiter.as_deref()
+    }
+
+    /// The first paragraph of the field's doc comment.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    pub(crate) fn with_delimiter(mut self, delimiter: Option<&str>) -> Self {
+        self.delimiter = delimiter.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn with_description(mut self, description: &str) -> Self {
+        self.description = (!description.is_empty()).then(|| description.to_owned());
+        self
+    }
+
+    pub(crate) fn with_group(mut self, group: Option<String>) -> Self {
+        self.group = group;
+        self
+    }
+
+    /// What the field says by itself: whether it is needed where its [`group`](Self::group) is
+    /// there.
+    pub(crate) fn declared(&self) -> Necessity {
+        self.necessity
+    }
+
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+}
+
+/// How a config names a secret.
+///
+/// `Display` is the id as it is, and a name in quotes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretRef {
+    /// By its id, such as `sk_db_prod`.
+    Id(String),
+    /// By its display name, which the loader looks up within its project.
+    Name(String),
+}
+
+impl SecretRef {
+    /// The id or the name, without quotes.
+    pub fn as_str(&self) -> &str {
+        match self {
+            SecretRef::Id(text) | SecretRef::Name(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::Id(id) => f.write_str(id),
+            SecretRef::Name(name) => write!(f, "{name:?}"),
+        }
+    }
+}
+
+/// What happens when a secret or a field is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Necessity {
+    /// It is a problem.
+    Required,
+    /// The value is `None`.
+    Optional,
+    /// The value is the field's default.
+    Default,
+}
+
+impl fmt::Display for Necessity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Necessity::Required => "required",
+            Necessity::Optional => "optional",
+            Necessity::Default => "default",
+        })
+    }
+}
+
+/// The shape of a value, for layers that have types of their own, such as figment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Text, whatever it looks like: a password `12345` stays text.
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// Any JSON.
+    Json,
+    /// Several strings in one text, divided by [`Requirement::delimiter`].
+    List,
+}
