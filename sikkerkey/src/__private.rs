@@ -8,5 +8,8 @@ pub use crate::watch::schedule::{
     jittered, postponed_delay, resync_delay,
 };
 
+pub use crate::config::{config_error, loader};
 #[cfg(feature = "live")]
 pub use crate::live::source::{Source as LiveSource, changed_paths};
+#[cfg(feature = "live")]
+pub use crate::live::start::live_from;

@@ -56,6 +56,14 @@ impl ConfigError {
     }
 }
 
+/// An error of a config that another crate builds: for each problem the key path, and a text that
+/// holds no value.
+pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> ConfigError {
+    let problems = problems.into_iter();
+    let problem = |(path, text)| Problem::new(ProblemKind::Invalid, text).at(path);
+    ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         report::write(f, self.0.config, &self.0.problems)

@@ -44,6 +44,16 @@ pub struct Loader<T> {
     config: PhantomData<fn() -> T>,
 }
 
+/// A loader for what is no derived struct: it carries settings to a live config of another source.
+pub fn loader<T>(fetch: Fetch) -> Loader<T> {
+    Loader {
+        fetch,
+        #[cfg(feature = "live")]
+        live: Default::default(),
+        config: PhantomData,
+    }
+}
+
 impl<T: SikkerKeyConfig> Loader<T> {
     pub(crate) fn new(client: &SikkerKey) -> Self {
         Loader {

@@ -111,10 +111,10 @@ mod snapshot;
 mod table;
 
 pub use check::{Check, CheckReport, CheckStatus};
-pub use error::{ConfigError, Problem, ProblemKind};
+pub use error::{ConfigError, Problem, ProblemKind, config_error};
 pub use fetch::Fetch;
 pub use from_secret::{FromSecret, ValueError};
-pub use loader::Loader;
+pub use loader::{Loader, loader};
 pub use requirement::{Kind, Necessity, Requirement, SecretRef};
 pub use schema::Schema;
 pub use snapshot::{Outcome, Snapshot};

@@ -53,7 +53,7 @@ mod options;
 mod resource;
 mod select;
 pub(crate) mod source;
-mod start;
+pub(crate) mod start;
 mod status;
 mod subscription;
 mod worker;

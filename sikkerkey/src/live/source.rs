@@ -29,6 +29,13 @@ pub trait Source<T>: Send + 'static {
 
     /// Whether a full refresh can bring another config though no secret changed.
     fn has_more_than_secrets(&self) -> bool;
+
+    /// Whether what else it reads names a secret by now that the last [`schema`](Source::schema)
+    /// did not have. Asked before each build for a change; then everything is read, as by a full
+    /// refresh.
+    fn names_more(&mut self) -> bool {
+        false
+    }
 }
 
 /// A config that derives [`SikkerKeyConfig`].

@@ -28,6 +28,18 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     }
 }
 
+/// A live config of another crate's source, with the settings of a [`loader`](crate::config::loader).
+///
+/// # Errors
+/// As [`Loader::live`].
+pub fn live_from<T: Send + Sync + 'static>(
+    source: Box<dyn Source<T>>,
+    loader: Loader<T>,
+) -> Result<Live<T>, ConfigError> {
+    let Loader { fetch, live, .. } = loader;
+    start(source, fetch, live)
+}
+
 /// Loads a config from its source, and starts to follow its secrets.
 pub(crate) fn start<T: Send + Sync + 'static>(
     mut source: Box<dyn Source<T>>,

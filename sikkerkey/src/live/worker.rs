@@ -78,6 +78,9 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.overlapping = true;
             forced = refresh.wanted == Wanted::All && self.source.has_more_than_secrets();
         }
+        if !forced && reading.snapshot != self.running && self.source.names_more() {
+            result = self.refresh(&Wanted::All, &mut reading);
+        }
         let adopted = self.adopt(reading.snapshot, forced);
         if result.is_ok() {
             result = reading.unanswered.clone().map_or(adopted, Err);
