@@ -11,6 +11,7 @@ use uncased::{Uncased, UncasedStr};
 use crate::keys::Keys;
 use crate::nest;
 use crate::origin::{self, PROBLEM, Place};
+use crate::source::Reading;
 use crate::typed;
 
 /// A provider of everything that one call exports: each secret's name, and each field's, as a key.
@@ -62,7 +63,7 @@ use crate::typed;
 /// ```
 #[derive(Clone)]
 pub struct Exported {
-    sk: SikkerKey,
+    reading: Reading,
     project: Option<String>,
     keys: Keys,
     json: Vec<String>,
@@ -74,7 +75,7 @@ impl Exported {
     /// Everything that this machine may read.
     pub fn all(sk: &SikkerKey) -> Self {
         Exported {
-            sk: sk.clone(),
+            reading: Reading::new(sk),
             project: None,
             keys: Keys::new(),
             json: Vec::new(),
@@ -85,8 +86,10 @@ impl Exported {
 
     /// Everything of one project that this machine may read.
     pub fn project(sk: &SikkerKey, project: impl Into<String>) -> Self {
+        let project = project.into();
         Exported {
-            project: Some(project.into()),
+            reading: Reading::new(sk).project(&project),
+            project: Some(project),
             ..Exported::all(sk)
         }
     }
@@ -178,14 +181,14 @@ impl Exported {
         self.profile(Profile::Global)
     }
 
-    fn fetch(&self) -> Result<&Export> {
-        let exported = self.fetched.get_or_init(|| match &self.project {
-            Some(project) => self.sk.export_project(project),
-            None => self.sk.export(),
-        });
-        exported
-            .as_ref()
-            .map_err(|error| Error::from(format!("{PROBLEM}the export failed: {error}")))
+    fn fetch(&self) -> Result<Export> {
+        let exported = match self.reading.is_followed() {
+            true => self.reading.export(),
+            false => self.fetched.get_or_init(|| self.reading.export()).clone(),
+        };
+        // For the metadata, which names what was exported.
+        self.fetched.get_or_init(|| exported.clone());
+        exported.map_err(|error| Error::from(format!("{PROBLEM}the export failed: {error}")))
     }
 }
 
@@ -211,7 +214,7 @@ impl Provider for Exported {
             Some(project) => format!("export of {project}"),
             None => "export".to_owned(),
         };
-        origin::metadata(&name, self.sk.vault_id(), places)
+        origin::metadata(&name, self.reading.sk.vault_id(), places)
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>> {

@@ -10,6 +10,7 @@
 mod exported;
 mod ext;
 mod keys;
+mod live;
 mod nest;
 mod origin;
 mod redact;
@@ -23,6 +24,7 @@ pub use figment;
 
 pub use exported::Exported;
 pub use ext::FigmentExt;
+pub use live::LiveFigment;
 pub use redact::redact;
 pub use reference::{MalformedReference, Reference};
 pub use references::References;

@@ -5,12 +5,12 @@ use std::fmt;
 use figment::error::Result;
 use figment::value::Value;
 use figment::{Error, Figment};
-use sikkerkey::{ExposeSecret, Fetch, Requirement, Schema, SikkerKey};
+use sikkerkey::{ExposeSecret, Requirement, Schema, SikkerKey};
 
 use self::places::{Found, Meaning};
 use crate::origin::{self, Place};
 use crate::reference::Reference;
-use crate::source::Taken;
+use crate::source::{Reading, Taken};
 use crate::typed;
 
 /// Puts secrets in the place of the strings that name them.
@@ -67,8 +67,7 @@ use crate::typed;
 #[derive(Clone)]
 #[must_use = "references are resolved by `apply`"]
 pub struct References {
-    sk: SikkerKey,
-    fetch: Fetch,
+    reading: Reading,
 }
 
 impl References {
@@ -85,32 +84,32 @@ impl References {
     /// A resolver that takes settings before it is [applied](Self::apply).
     pub fn with(sk: &SikkerKey) -> Self {
         References {
-            sk: sk.clone(),
-            fetch: Fetch::new(sk),
+            reading: Reading::new(sk),
         }
+    }
+
+    pub(crate) fn of(reading: Reading) -> Self {
+        References { reading }
     }
 
     /// Looks display names up within `project`.
     pub fn project(self, project: impl Into<String>) -> Self {
         References {
-            fetch: self.fetch.project(project),
-            ..self
+            reading: self.reading.project(project),
         }
     }
 
     /// Reads the secret `actual` wherever a reference says `named`.
     pub fn alias(self, named: impl Into<String>, actual: impl Into<String>) -> Self {
         References {
-            fetch: self.fetch.alias(named, actual),
-            ..self
+            reading: self.reading.alias(named, actual),
         }
     }
 
     /// Has at most `reads` reads on their way at once; 8 unless this says otherwise.
     pub fn concurrency(self, reads: usize) -> Self {
         References {
-            fetch: self.fetch.concurrency(reads),
-            ..self
+            reading: self.reading.concurrency(reads),
         }
     }
 
@@ -122,7 +121,11 @@ impl References {
     pub fn apply(&self, figment: Figment) -> Result<Figment> {
         let found = places::find(&figment)?;
         let schema: Schema = found.iter().filter_map(requirement).collect();
-        let taken = Taken::fetch(&self.sk, &self.fetch, &schema);
+        let followed = self.reading.followed(&schema);
+        let taken = followed.unwrap_or_else(|| self.reading.read(&schema));
+        if taken.is_foretold() {
+            return Ok(figment);
+        }
         let mut problems = Vec::new();
         let mut values = Vec::new();
         for found in found {
@@ -142,7 +145,7 @@ impl References {
                     Ok(Meaning::Reference(reference)) => {
                         let name = format!("vault, named in {}", found.stands_in(&given));
                         let (path, from) = (found.path.clone(), reference.to_string());
-                        origin::metadata(&name, self.sk.vault_id(), move || {
+                        origin::metadata(&name, self.reading.sk.vault_id(), move || {
                             let (path, from) = (path.clone(), from.clone());
                             vec![Place { path, from }]
                         })
@@ -179,7 +182,7 @@ fn value(found: &Found, taken: &Taken) -> std::result::Result<Value, String> {
 impl fmt::Debug for References {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("References")
-            .field("vault", &self.sk.vault_id())
+            .field("vault", &self.reading.sk.vault_id())
             .finish_non_exhaustive()
     }
 }

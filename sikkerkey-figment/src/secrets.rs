@@ -2,16 +2,16 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use figment::error::Result;
-use figment::value::{Dict, Map};
+use figment::value::{Dict, Empty, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use sikkerkey::{
-    ExposeSecret, Fetch, Necessity, ProblemKind, Requirement, Schema, SikkerKey, SikkerKeyConfig,
+    ExposeSecret, Necessity, ProblemKind, Requirement, Schema, SikkerKey, SikkerKeyConfig,
 };
 
 use crate::nest;
 use crate::origin::{self, PROBLEM, Place};
 use crate::reference::Reference;
-use crate::source::Taken;
+use crate::source::{Reading, Taken};
 use crate::typed;
 
 /// A provider of exactly the keys that a config struct reads from SikkerKey.
@@ -70,9 +70,8 @@ use crate::typed;
 /// ```
 #[derive(Clone)]
 pub struct Secrets {
-    sk: SikkerKey,
+    reading: Reading,
     schema: Arc<Schema>,
-    fetch: Fetch,
     profile: Profile,
     taken: Arc<OnceLock<Taken>>,
 }
@@ -81,9 +80,8 @@ impl Secrets {
     /// The secrets that `T` reads.
     pub fn of<T: SikkerKeyConfig>(sk: &SikkerKey) -> Self {
         Secrets {
-            sk: sk.clone(),
+            reading: Reading::new(sk),
             schema: Arc::new(T::schema()),
-            fetch: Fetch::new(sk),
             profile: Profile::Default,
             taken: Arc::default(),
         }
@@ -92,19 +90,19 @@ impl Secrets {
     /// Looks display names up within `project`.
     #[must_use]
     pub fn project(self, project: impl Into<String>) -> Self {
-        self.with(|fetch| fetch.project(project))
+        self.with(|reading| reading.project(project))
     }
 
     /// Reads the secret `actual` wherever the struct says `named`.
     #[must_use]
     pub fn alias(self, named: impl Into<String>, actual: impl Into<String>) -> Self {
-        self.with(|fetch| fetch.alias(named, actual))
+        self.with(|reading| reading.alias(named, actual))
     }
 
     /// Has at most `reads` reads on their way at once; 8 unless this says otherwise.
     #[must_use]
     pub fn concurrency(self, reads: usize) -> Self {
-        self.with(|fetch| fetch.concurrency(reads))
+        self.with(|reading| reading.concurrency(reads))
     }
 
     /// Puts the keys into `profile`.
@@ -121,9 +119,9 @@ impl Secrets {
     }
 
     /// Other settings read other secrets, so nothing is shared with earlier clones any more.
-    fn with(self, change: impl FnOnce(Fetch) -> Fetch) -> Self {
+    fn with(self, change: impl FnOnce(Reading) -> Reading) -> Self {
         Secrets {
-            fetch: change(self.fetch),
+            reading: change(self.reading),
             taken: Arc::default(),
             ..self
         }
@@ -138,16 +136,25 @@ impl Provider for Secrets {
             from: Reference::of(requirement).to_string(),
         };
         let places = move || schema.iter().map(place).collect();
-        origin::metadata("vault", self.sk.vault_id(), places)
+        origin::metadata("vault", self.reading.sk.vault_id(), places)
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>> {
-        let taken = self
-            .taken
-            .get_or_init(|| Taken::fetch(&self.sk, &self.fetch, &self.schema));
+        let followed = self.reading.followed(&self.schema);
+        let taken = match &followed {
+            Some(taken) => taken,
+            None => self.taken.get_or_init(|| self.reading.read(&self.schema)),
+        };
         let mut dict = Dict::new();
         let mut problems = Vec::new();
         for requirement in self.schema.iter() {
+            let path: Vec<&str> = keys(requirement).collect();
+            if taken.is_foretold() {
+                if taken.expects(requirement) {
+                    nest::insert(&mut dict, &path, Value::from(Empty::None));
+                }
+                continue;
+            }
             let text = match taken.text(requirement) {
                 Ok(text) => text,
                 Err(problem) if may_lack(requirement, problem.kind()) => continue,
@@ -158,10 +165,7 @@ impl Provider for Secrets {
             };
             let (kind, delimiter) = (requirement.kind(), requirement.delimiter());
             match typed::value(kind, delimiter, text.expose_secret()) {
-                Ok(value) => {
-                    let path: Vec<&str> = keys(requirement).collect();
-                    nest::insert(&mut dict, &path, value);
-                }
+                Ok(value) => nest::insert(&mut dict, &path, value),
                 Err(said) => {
                     let path = requirement.path();
                     let reference = Reference::of(requirement);

@@ -1,22 +1,226 @@
-//! Where the layers of this crate take their secrets from.
+//! Where the layers of this crate take their secrets from: the service, or, while a live figment
+//! puts its layers together, the snapshot that it follows.
 
-use sikkerkey::{Fetch, Problem, Requirement, Schema, SecretString, SikkerKey, Snapshot};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-/// The secrets of one schema, read.
+use sikkerkey::{
+    Export, Fetch, Necessity, Problem, Requirement, Schema, SecretRef, SecretString, SikkerKey,
+    Snapshot,
+};
+
+/// A client, and how a schema's secrets are found with it.
 #[derive(Clone)]
-pub(crate) struct Taken {
-    snapshot: Snapshot,
+pub(crate) struct Reading {
+    pub(crate) sk: SikkerKey,
+    project: Option<String>,
+    aliases: BTreeMap<String, String>,
+    concurrency: Option<usize>,
 }
 
-impl Taken {
-    pub(crate) fn fetch(_sk: &SikkerKey, fetch: &Fetch, schema: &Schema) -> Self {
-        Taken {
-            snapshot: fetch.snapshot(schema),
+impl Reading {
+    pub(crate) fn new(sk: &SikkerKey) -> Self {
+        Reading {
+            sk: sk.clone(),
+            project: None,
+            aliases: BTreeMap::new(),
+            concurrency: None,
         }
     }
 
+    pub(crate) fn project(mut self, project: impl Into<String>) -> Self {
+        self.project = Some(project.into());
+        self
+    }
+
+    pub(crate) fn alias(mut self, named: impl Into<String>, actual: impl Into<String>) -> Self {
+        self.aliases.insert(named.into(), actual.into());
+        self
+    }
+
+    pub(crate) fn concurrency(mut self, reads: usize) -> Self {
+        self.concurrency = Some(reads);
+        self
+    }
+
+    /// What reads with these settings.
+    pub(crate) fn fetch(&self) -> Fetch {
+        let mut fetch = Fetch::new(&self.sk);
+        if let Some(project) = &self.project {
+            fetch = fetch.project(project);
+        }
+        if let Some(reads) = self.concurrency {
+            fetch = fetch.concurrency(reads);
+        }
+        let aliases = self.aliases.iter();
+        aliases.fold(fetch, |fetch, (named, actual)| fetch.alias(named, actual))
+    }
+
+    /// The secrets of `schema`, as the live figment has them that runs this, if one does.
+    pub(crate) fn followed(&self, schema: &Schema) -> Option<Taken> {
+        SCOPE.with_borrow_mut(|scope| scope.as_mut()?.take(self, schema))
+    }
+
+    /// The secrets of `schema`, read now.
+    pub(crate) fn read(&self, schema: &Schema) -> Taken {
+        Taken {
+            snapshot: self.fetch().snapshot(schema),
+            aliases: BTreeMap::new(),
+            foretold: false,
+        }
+    }
+
+    /// Whether a live figment runs this, which keeps exports itself.
+    pub(crate) fn is_followed(&self) -> bool {
+        SCOPE.with_borrow(|scope| scope.as_ref().is_some_and(|scope| scope.is_of(&self.sk)))
+    }
+
+    /// An export: made now, or the one that a live figment has.
+    pub(crate) fn export(&self) -> Result<Export, sikkerkey::Error> {
+        if let Some(export) = SCOPE.with_borrow(|scope| scope.as_ref()?.export(self)) {
+            return Ok(export);
+        }
+        let export = match &self.project {
+            Some(project) => self.sk.export_project(project),
+            None => self.sk.export(),
+        }?;
+        SCOPE.with_borrow_mut(|scope| {
+            if let Some(scope) = scope.as_mut().filter(|scope| scope.is_of(&self.sk)) {
+                scope.exports.insert(self.project.clone(), export.clone());
+            }
+        });
+        Ok(export)
+    }
+
+    /// `requirement` with the real id in the place of an alias.
+    fn unaliased(&self, requirement: &Requirement) -> Requirement {
+        unaliased(&self.aliases, requirement)
+    }
+}
+
+/// The secrets of one schema.
+#[derive(Clone)]
+pub(crate) struct Taken {
+    snapshot: Snapshot,
+    /// Those that the snapshot does not know by themselves.
+    aliases: BTreeMap<String, String>,
+    foretold: bool,
+}
+
+impl Taken {
     /// The text that `requirement` asks for, or why there is none.
     pub(crate) fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
-        self.snapshot.text(requirement)
+        self.snapshot.text(&unaliased(&self.aliases, requirement))
+    }
+
+    /// Whether the secrets are not read yet: this run of the layers tells which they are.
+    pub(crate) fn is_foretold(&self) -> bool {
+        self.foretold
+    }
+
+    /// Whether there will be a value, as far as one can know before it is read.
+    pub(crate) fn expects(&self, requirement: &Requirement) -> bool {
+        requirement.necessity() == Necessity::Required || self.text(requirement).is_ok()
+    }
+}
+
+fn unaliased(aliases: &BTreeMap<String, String>, requirement: &Requirement) -> Requirement {
+    let Some(id) = aliases.get(requirement.secret().as_str()) else {
+        return requirement.clone();
+    };
+    let by_id = Requirement::new(requirement.path(), SecretRef::Id(id.clone()))
+        .with_kind(requirement.kind(), requirement.expected().to_owned())
+        .with_necessity(requirement.necessity());
+    match requirement.field() {
+        Some(field) => by_id.with_field(field),
+        None => by_id,
+    }
+}
+
+thread_local! {
+    /// Set while a live figment puts its layers together on this thread. Layers are made by the
+    /// program's closure and by figment, so there is no other way to hand this to them.
+    static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
+}
+
+/// What the layers of a live figment are given, and what they ask for.
+pub(crate) struct Scope {
+    /// The vault and machine, and how names are looked up.
+    reading: Reading,
+    snapshot: Snapshot,
+    foretell: bool,
+    pub(crate) asked: Vec<Requirement>,
+    pub(crate) exports: Exports,
+}
+
+/// Exports that were made, by project.
+pub(crate) type Exports = BTreeMap<Option<String>, Export>;
+
+impl Scope {
+    /// Layers that only tell what they ask for; what `snapshot` has is known.
+    pub(crate) fn foretelling(reading: &Reading, snapshot: Snapshot) -> Self {
+        Scope {
+            reading: reading.clone(),
+            snapshot,
+            foretell: true,
+            asked: Vec::new(),
+            exports: Exports::new(),
+        }
+    }
+
+    /// Layers that take what they ask for out of `snapshot` and `exports`.
+    pub(crate) fn following(reading: &Reading, snapshot: Snapshot, exports: Exports) -> Self {
+        Scope {
+            foretell: false,
+            exports,
+            ..Scope::foretelling(reading, snapshot)
+        }
+    }
+
+    /// Runs `layers` in this scope.
+    pub(crate) fn run<R>(self, layers: impl FnOnce() -> R) -> (R, Scope) {
+        /// Puts back what was there before, after a panic of the program's closure too.
+        struct Restore(Option<Scope>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                SCOPE.set(self.0.take());
+            }
+        }
+        let empty = Scope::foretelling(&self.reading, Snapshot::default());
+        let restore = Restore(SCOPE.replace(Some(self)));
+        let result = layers();
+        let ended = SCOPE.take().unwrap_or(empty);
+        drop(restore);
+        (result, ended)
+    }
+
+    /// Two clients of one machine in one vault read the same.
+    fn is_of(&self, sk: &SikkerKey) -> bool {
+        let own = &self.reading.sk;
+        own.vault_id() == sk.vault_id() && own.machine_id() == sk.machine_id()
+    }
+
+    fn take(&mut self, reading: &Reading, schema: &Schema) -> Option<Taken> {
+        if !self.is_of(&reading.sk) {
+            return None;
+        }
+        // A name of another project cannot be followed: the snapshot has one place for a name.
+        let elsewhere = reading.project.is_some() && reading.project != self.reading.project;
+        let asked: Vec<_> = schema.iter().map(|r| reading.unaliased(r)).collect();
+        let by_name = |r: &Requirement| matches!(r.secret(), SecretRef::Name(_));
+        if elsewhere && asked.iter().any(by_name) {
+            return None;
+        }
+        self.asked.extend(asked);
+        Some(Taken {
+            snapshot: self.snapshot.clone(),
+            aliases: reading.aliases.clone(),
+            foretold: self.foretell,
+        })
+    }
+
+    fn export(&self, reading: &Reading) -> Option<Export> {
+        let known = self.exports.get(&reading.project);
+        known.filter(|_| self.is_of(&reading.sk)).cloned()
     }
 }

@@ -27,8 +27,9 @@ pub(crate) enum Meaning {
 /// What `figment` would give away when it is extracted now: of a key that several profiles set,
 /// only the value that holds, for a secret that nobody asked for must not be read.
 pub(crate) fn find(figment: &Figment) -> Result<Vec<Found>> {
-    let data = figment.data()?;
+    // First, for its error names the layer that is broken.
     let root: Value = figment.extract()?;
+    let data = figment.data()?;
     let mut found = Vec::new();
     let mut path = Vec::new();
     walk(&root, &mut path, &mut |path, tag, text| {

@@ -1,0 +1,119 @@
+//! The service itself: its configuration, the guard that gives it to a handler, its routes.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+
+use rocket::http::{Cookie, CookieJar, Status};
+use rocket::request::{FromRequest, Outcome, Request};
+use rocket::{Build, Rocket, State, get, post, routes};
+use serde::Deserialize;
+use sikkerkey::{ExposeSecret, Live, SecretString, SikkerKey};
+use sikkerkey_figment::figment::providers::{Env, Format, Toml};
+use sikkerkey_figment::figment::{Figment, Profile};
+use sikkerkey_figment::{FigmentExt, LiveFigment};
+
+/// What the service has in `Rocket.toml` beside what Rocket itself reads there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AppConfig {
+    /// What a visitor is told.
+    pub(crate) greeting: String,
+    /// Where the data is.
+    pub(crate) database: Database,
+}
+
+/// One table of the file: a secret and a plain value side by side.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Database {
+    /// With the password in it, so all of it is a secret.
+    pub(crate) url: SecretString,
+    /// How many connections are kept.
+    pub(crate) pool: u32,
+}
+
+/// The layers: Rocket's defaults, the file by profile, the environment. Put together anew for
+/// each rotation.
+pub(crate) fn layers(profile: Profile) -> impl Fn() -> Figment + Send + 'static {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/rocket-service/Rocket.toml"
+    );
+    move || {
+        Figment::from(rocket::Config::default())
+            .merge(Toml::file(file).nested())
+            .merge(Env::prefixed("ROCKET_").ignore(&["PROFILE"]).global())
+            .select(profile.clone())
+    }
+}
+
+/// The service, configured.
+///
+/// # Errors
+///
+/// What is wrong with the configuration, or with the secrets that it names.
+pub(crate) fn rocket(
+    sk: &SikkerKey,
+    layers: impl Fn() -> Figment + Send + 'static,
+) -> Result<Rocket<Build>, Box<dyn Error>> {
+    let figment = LiveFigment::new(sk, layers);
+    // Rocket takes its own part once, at the start, and prints what it finds wrong: vetted, so
+    // that no secret is in that.
+    let own = figment.figment()?.vetted::<rocket::Config>();
+    let live: Live<AppConfig> = figment.live()?;
+    Ok(rocket::custom(own)
+        .manage(live)
+        .mount("/", routes![index, database, sign_in, who, health]))
+}
+
+/// The configuration as it was when the request came: the same throughout the request, whatever
+/// rotates meanwhile.
+pub(crate) struct Current(Arc<AppConfig>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Current {
+    type Error = Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Infallible> {
+        match request.rocket().state::<Live<AppConfig>>() {
+            Some(live) => Outcome::Success(Current(live.get())),
+            None => Outcome::Forward(Status::InternalServerError),
+        }
+    }
+}
+
+#[get("/")]
+fn index(config: Current) -> String {
+    config.0.greeting.clone()
+}
+
+/// What a real service would connect with. It shows the user in the URL, and never the password.
+#[get("/database")]
+fn database(config: Current) -> String {
+    let Database { url, pool } = &config.0.database;
+    let user = url.expose_secret().split("://").nth(1);
+    let user = user.and_then(|rest| rest.split(':').next());
+    format!("{} with {pool} connections", user.unwrap_or("nobody"))
+}
+
+/// A private cookie is sealed with `secret_key`.
+#[post("/sign-in/<name>")]
+fn sign_in(name: &str, cookies: &CookieJar<'_>) {
+    cookies.add_private(Cookie::new("name", name.to_owned()));
+}
+
+#[get("/who")]
+fn who(cookies: &CookieJar<'_>) -> Option<String> {
+    let cookie = cookies.get_private("name")?;
+    Some(cookie.value().to_owned())
+}
+
+/// 503 once nobody knows any more what the secrets are.
+#[get("/healthz")]
+fn health(live: &State<Live<AppConfig>>) -> (Status, String) {
+    let status = live.status();
+    let code = match status.state() {
+        sikkerkey::State::Stale => Status::ServiceUnavailable,
+        _ => Status::Ok,
+    };
+    (code, status.to_string())
+}

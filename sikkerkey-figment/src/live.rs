@@ -1,0 +1,319 @@
+use std::any::type_name;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use figment::error::Result;
+use figment::value::Value;
+use figment::{Error, Figment};
+use serde::de::DeserializeOwned;
+use sikkerkey::__private::{self, LiveSource};
+use sikkerkey::{ConfigError, Live, Loader, Schema, SecretRef, SikkerKey, Snapshot};
+
+use crate::FigmentExt;
+use crate::origin::PROBLEM;
+use crate::references::References;
+use crate::source::{Exports, Reading, Scope};
+
+/// A figment that follows its secrets: files, environment and secrets, extracted again on a change.
+///
+/// The closure puts the layers together. It is called at the start, after each change and on each
+/// [`refresh`](Live::refresh), and reads the files and the environment anew each time.
+/// [`References`] in what it returns are resolved without being asked to. All that
+/// [`Live`] promises holds: one swap for all that changed at once, the last good config while
+/// anything is wrong with the new one, one read of each secret that changed.
+///
+/// # What is followed
+///
+/// The secrets of [`Secrets`](crate::Secrets) and of references, of this client. A secret that a
+/// file names from now on is followed from the next change or refresh on. An
+/// [`Exported`](crate::Exported) is taken again whenever the layers are put together, but its
+/// secrets are not asked after: combine it with what is followed, or [`refresh`](Live::refresh).
+///
+/// # A change of a file
+///
+/// Nobody watches files here. Call [`Live::refresh`] when one has changed, from a signal handler's
+/// thread or a file watcher.
+///
+/// # The closure
+///
+/// It only puts layers together. Before the first secret is read it is called once to learn which
+/// secrets there are, with empty values in their place; so it should extract nothing.
+///
+/// ```
+/// # use sikkerkey_figment::figment;
+/// # use sikkerkey_emulator::Emulator;
+/// use figment::{Figment, Jail};
+/// use figment::providers::{Env, Format, Toml};
+/// use serde::Deserialize;
+/// use sikkerkey::{Live, SecretString, SikkerKey};
+/// use sikkerkey_figment::LiveFigment;
+///
+/// #[derive(Deserialize)]
+/// struct Config {
+///     workers: usize,
+///     password: SecretString,
+/// }
+///
+/// # let vault = Emulator::builder()
+/// #     .structured("sk_db_prod", [("password", "hunter2")])
+/// #     .start()?;
+/// # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
+/// Jail::expect_with(|jail| {
+///     jail.create_file("App.toml", r#"
+///         workers = 4
+///         password = "sikkerkey://sk_db_prod/password"
+///     "#)?;
+///     let layers = || {
+///         Figment::new().merge(Toml::file("App.toml")).merge(Env::prefixed("APP_"))
+///     };
+///     let live: Live<Config> = LiveFigment::new(&sk, layers).live().map_err(|e| e.to_string())?;
+///     assert_eq!(live.load().workers, 4);
+/// #   let _ = &live.load().password;
+///     Ok(())
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct LiveFigment<F> {
+    reading: Reading,
+    layers: F,
+}
+
+impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
+    /// A live figment of the layers that `layers` puts together.
+    pub fn new(sk: &SikkerKey, layers: F) -> Self {
+        LiveFigment {
+            reading: Reading::new(sk),
+            layers,
+        }
+    }
+
+    /// Looks display names up within `project`.
+    #[must_use]
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.reading = self.reading.project(project);
+        self
+    }
+
+    /// Reads the secret `actual` wherever a reference says `named`.
+    #[must_use]
+    pub fn alias(mut self, named: impl Into<String>, actual: impl Into<String>) -> Self {
+        self.reading = self.reading.alias(named, actual);
+        self
+    }
+
+    /// The figment as it is now, with its references resolved: for what is read once, at the
+    /// start, and needs no following. Rocket's own configuration, say.
+    ///
+    /// # Errors
+    ///
+    /// As [`References::resolve`].
+    pub fn figment(&self) -> Result<Figment> {
+        References::of(self.reading.clone()).apply((self.layers)())
+    }
+
+    /// Extracts a `T`, and follows the secrets in it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the first `T` from being extracted, all of it. No value is in it.
+    pub fn live<T>(self) -> std::result::Result<Live<T>, ConfigError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.live_with(|loader| loader)
+    }
+
+    /// [`live`](Self::live) with the settings of a loader: a probe, `max_stale`, `grace`.
+    ///
+    /// ```no_run
+    /// # use sikkerkey_figment::figment::Figment;
+    /// # use sikkerkey::{ConfigError, Live, SikkerKey};
+    /// # use sikkerkey_figment::LiveFigment;
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Config { url: String }
+    /// # fn answers(_: &str) -> bool { true }
+    /// # fn live(sk: &SikkerKey, layers: fn() -> Figment) -> Result<Live<Config>, ConfigError> {
+    /// LiveFigment::new(sk, layers).live_with(|loader| {
+    ///     loader.probe(|config: &Config| match answers(&config.url) {
+    ///         true => Ok(()),
+    ///         false => Err("the database does not answer"),
+    ///     })
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `live`, and the probe's.
+    pub fn live_with<T>(
+        self,
+        settings: impl FnOnce(Loader<T>) -> Loader<T>,
+    ) -> std::result::Result<Live<T>, ConfigError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let loader = settings(__private::loader(self.reading.fetch()));
+        let source = Layers {
+            reading: self.reading,
+            layers: self.layers,
+            last: Snapshot::default(),
+            exports: Exports::new(),
+            named: BTreeSet::new(),
+            hasher: RandomState::new(),
+            built: Flat::new(),
+            running: None,
+        };
+        __private::live_from(Box::new(source), loader)
+    }
+}
+
+/// Names the vault, and nothing that was read.
+impl<F> fmt::Debug for LiveFigment<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveFigment")
+            .field("vault", &self.reading.sk.vault_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Each key path with a hash of its value: enough to say what changed, and no second copy of the
+/// secrets in memory.
+type Flat = BTreeMap<String, u64>;
+
+struct Layers<F> {
+    reading: Reading,
+    layers: F,
+    /// What the last config was built from: which optional secrets are there.
+    last: Snapshot,
+    exports: Exports,
+    /// What the last schema named.
+    named: BTreeSet<SecretRef>,
+    hasher: RandomState,
+    built: Flat,
+    /// `None` until there was a second config.
+    running: Option<Flat>,
+}
+
+impl<F: Fn() -> Figment> Layers<F> {
+    fn figment(&self, scope: Scope) -> (Result<Figment>, Scope) {
+        scope.run(|| {
+            // The worker must outlive whatever the program's closure does.
+            let figment = catch_unwind(AssertUnwindSafe(|| (self.layers)()));
+            let figment = figment.map_err(|_| {
+                Error::from(format!(
+                    "{PROBLEM}the closure that puts the layers together panicked"
+                ))
+            })?;
+            References::of(self.reading.clone()).apply(figment)
+        })
+    }
+
+    /// The secrets that the layers ask for as they are now.
+    fn foretold(&mut self) -> Result<Schema> {
+        let scope = Scope::foretelling(&self.reading, self.last.clone());
+        let (figment, scope) = self.figment(scope);
+        let figment = figment?;
+        // A layer that is broken is told now: what it names is not known.
+        figment.extract::<Value>().map_err(|e| figment.redact(e))?;
+        self.exports = scope.exports;
+        Ok(scope.asked.into_iter().collect())
+    }
+
+    fn flat(&self, figment: &Figment) -> Result<Flat> {
+        let mut flat = Flat::new();
+        flatten(&figment.extract()?, String::new(), &mut |path, value| {
+            flat.insert(path, self.hasher.hash_one(format!("{value:?}")));
+        });
+        Ok(flat)
+    }
+}
+
+fn flatten(value: &Value, path: String, each: &mut impl FnMut(String, &Value)) {
+    let inside = |key: &dyn fmt::Display| match path.is_empty() {
+        true => key.to_string(),
+        false => format!("{path}.{key}"),
+    };
+    match value {
+        Value::Dict(_, dict) if !dict.is_empty() => {
+            for (key, value) in dict {
+                flatten(value, inside(key), each);
+            }
+        }
+        Value::Array(_, array) if !array.is_empty() => {
+            for (i, value) in array.iter().enumerate() {
+                flatten(value, inside(&i), each);
+            }
+        }
+        leaf => each(path, leaf),
+    }
+}
+
+impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> LiveSource<T> for Layers<F> {
+    fn name(&self) -> &'static str {
+        name::<T>()
+    }
+
+    fn schema(&mut self) -> std::result::Result<Schema, ConfigError> {
+        let schema = self.foretold().map_err(problems::<T>)?;
+        self.named = schema.secrets().into_iter().cloned().collect();
+        Ok(schema)
+    }
+
+    fn build(&mut self, snapshot: &Snapshot) -> std::result::Result<T, ConfigError> {
+        let exports = self.exports.clone();
+        let scope = Scope::following(&self.reading, snapshot.clone(), exports);
+        let (figment, _) = self.figment(scope);
+        let figment = figment.map_err(problems::<T>)?;
+        let config = figment.extract_secret().map_err(problems::<T>)?;
+        self.built = self.flat(&figment).map_err(problems::<T>)?;
+        self.running.get_or_insert_with(|| self.built.clone());
+        self.last = snapshot.clone();
+        Ok(config)
+    }
+
+    fn changed(&mut self, _: &Snapshot, _: &Snapshot) -> Vec<String> {
+        let running = self.running.replace(self.built.clone()).unwrap_or_default();
+        let differs = |path: &&String| running.get(*path) != self.built.get(*path);
+        let gone = running
+            .keys()
+            .filter(|path| !self.built.contains_key(*path));
+        let mut changed: Vec<String> = self
+            .built
+            .keys()
+            .filter(differs)
+            .chain(gone)
+            .cloned()
+            .collect();
+        changed.sort_unstable();
+        changed
+    }
+
+    fn has_more_than_secrets(&self) -> bool {
+        true
+    }
+
+    fn names_more(&mut self) -> bool {
+        // What is wrong with the layers, the build will tell.
+        let schema = self.foretold().unwrap_or_default();
+        schema
+            .secrets()
+            .into_iter()
+            .any(|secret| !self.named.contains(secret))
+    }
+}
+
+/// The problems of a chain of redacted errors, each with its key and its source.
+fn problems<T>(error: Error) -> ConfigError {
+    let problems = error
+        .into_iter()
+        .map(|error| (error.path.join("."), error.to_string()));
+    __private::config_error(name::<T>(), problems.collect())
+}
+
+/// `AppConfig` of `my_service::config::AppConfig<T>`.
+fn name<T>() -> &'static str {
+    let path = type_name::<T>().split('<').next().unwrap_or_default();
+    path.rsplit("::").next().unwrap_or(path)
+}

@@ -1,0 +1,358 @@
+//! Files, environment and secrets, followed together.
+// A test fails by panicking; the error is figment's own.
+#![allow(clippy::unwrap_used, clippy::result_large_err)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use serde::Deserialize;
+use sikkerkey::{ExposeSecret, RecvError, SecretString, SikkerKey, SikkerKeyConfig, State};
+use sikkerkey_emulator::Emulator;
+use sikkerkey_figment::{Exported, LiveFigment, Secrets};
+
+/// Long enough for a machine under load; what is awaited comes within a poll of 50 ms.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Deserialize)]
+struct Config {
+    workers: u32,
+    port: u16,
+    password: SecretString,
+    token: SecretString,
+}
+
+#[derive(SikkerKeyConfig)]
+#[allow(dead_code)]
+struct Token {
+    #[sikkerkey(secret = "sk_token")]
+    token: SecretString,
+}
+
+const FILE: &str = r#"
+    workers = 4
+    port = "sikkerkey://sk_db/port?as=number"
+    password = "sikkerkey://sk_db/password"
+    token = "sikkerkey://sk_not_asked_for"
+"#;
+
+struct Stage {
+    vault: Emulator,
+    sk: SikkerKey,
+    file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let vault = Emulator::builder()
+            .structured("sk_db", [("port", "5432"), ("password", "hunter2")])
+            .secret("sk_token", "t1")
+            .start()
+            .unwrap();
+        let sk = SikkerKey::builder()
+            .identity_file(vault.identity_path())
+            .poll_interval(Duration::from_millis(50))
+            .build()
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("App.toml");
+        std::fs::write(&file, FILE).unwrap();
+        Stage {
+            vault,
+            sk,
+            file,
+            _folder: folder,
+        }
+    }
+
+    fn layers(&self) -> impl Fn() -> Figment + Send + 'static {
+        layers(&self.file, &self.sk)
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.file, text).unwrap();
+    }
+
+    fn put_db(&self, port: &str, password: &str) {
+        self.vault
+            .put_structured("sk_db", [("port", port), ("password", password)]);
+    }
+
+    fn reads(&self) -> Vec<String> {
+        let requests = self.vault.requests();
+        let read = |path: &str| path.strip_prefix("/v1/secret/").map(str::to_owned);
+        let mut reads: Vec<_> = requests.iter().filter_map(|r| read(&r.path)).collect();
+        reads.sort();
+        reads
+    }
+}
+
+fn layers(file: &Path, sk: &SikkerKey) -> impl Fn() -> Figment + Send + 'static {
+    let (file, sk) = (file.to_owned(), sk.clone());
+    move || Figment::from(Toml::file(&file)).merge(Secrets::of::<Token>(&sk))
+}
+
+fn sorted(paths: &[String]) -> Vec<&str> {
+    let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    paths.sort_unstable();
+    paths
+}
+
+#[test]
+fn the_first_config_reads_each_secret_once_and_no_other() {
+    let stage = Stage::new();
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap();
+    let config = live.load();
+    assert_eq!((config.workers, config.port), (4, 5432));
+    assert_eq!(config.password.expose_secret(), "hunter2");
+    assert_eq!(config.token.expose_secret(), "t1");
+    assert_eq!(stage.reads(), ["sk_db", "sk_token"]);
+}
+
+#[test]
+fn what_changes_in_one_poll_is_one_swap_with_its_key_paths() {
+    let stage = Stage::new();
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap();
+    let mut changes = live.subscribe();
+    stage.vault.put_all([
+        ("sk_db", r#"{"port": "5433", "password": "correct horse"}"#),
+        ("sk_token", "t2"),
+    ]);
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(sorted(change.paths()), ["password", "port", "token"]);
+    assert_eq!((change.old().port, change.new().port), (5432, 5433));
+    assert_eq!(live.status().generation(), 2);
+    assert_eq!(live.load().token.expose_secret(), "t2");
+}
+
+#[test]
+fn a_value_that_does_not_fit_keeps_the_last_good_config_and_says_where() {
+    let stage = Stage::new();
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap();
+    let mut changes = live.subscribe();
+    stage.put_db("54x3", "canary-in-password");
+    match changes.recv_timeout(PATIENCE) {
+        Err(RecvError::Refused(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    let status = live.status();
+    let error = status.last_error().unwrap();
+    let text = format!("{error} {error:?}");
+    assert!(
+        text.contains("sikkerkey://sk_db/port?as=number: the value is not a number"),
+        "{text}"
+    );
+    assert!(text.contains("App.toml"), "{text}");
+    assert!(!text.contains("54x3") && !text.contains("canary"), "{text}");
+    assert_eq!(status.state(), State::Degraded);
+    assert_eq!(live.load().port, 5432);
+    stage.put_db("70000", "canary-in-password");
+    stage.put_db("5434", "p");
+    let change = changes.recv_timeout(PATIENCE);
+    let change = change.or_else(|_| changes.recv_timeout(PATIENCE)).unwrap();
+    assert_eq!(change.new().port, 5434);
+    assert_eq!(live.status().state(), State::Fresh);
+}
+
+#[test]
+fn refresh_takes_a_change_of_the_file_and_follows_what_it_names_now() {
+    let stage = Stage::new();
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap();
+    let mut changes = live.subscribe();
+    stage.vault.put("sk_other", "from other");
+    stage.write(
+        &FILE
+            .replace("workers = 4", "workers = 8")
+            .replace("sk_db/password", "sk_other"),
+    );
+    live.refresh().unwrap();
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(sorted(change.paths()), ["password", "workers"]);
+    assert_eq!(live.load().password.expose_secret(), "from other");
+
+    stage.vault.put("sk_other", "rotated");
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(change.paths(), ["password"]);
+    assert_eq!(live.load().workers, 8);
+}
+
+#[test]
+fn a_secret_that_a_file_names_meanwhile_is_read_with_the_next_change() {
+    let stage = Stage::new();
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap();
+    let mut changes = live.subscribe();
+    stage.vault.put("sk_other", "from other");
+    stage.write(&FILE.replace("sk_db/password", "sk_other"));
+    stage.vault.put("sk_token", "t2");
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(sorted(change.paths()), ["password", "token"]);
+    stage.vault.put("sk_other", "rotated");
+    assert_eq!(
+        changes.recv_timeout(PATIENCE).unwrap().paths(),
+        ["password"]
+    );
+}
+
+#[test]
+fn a_broken_file_fails_the_refresh_and_changes_nothing() {
+    let stage = Stage::new();
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap();
+    let reads = stage.reads().len();
+    stage.write("workers = ");
+    let error = live.refresh().unwrap_err().to_string();
+    assert!(error.contains("App.toml"), "{error}");
+    assert_eq!(stage.reads().len(), reads, "nothing is read for it");
+    stage.write(&FILE.replace("workers = 4", "workers = 'many'"));
+    let error = live.refresh().unwrap_err().to_string();
+    assert!(
+        error.contains("workers") && error.contains("\"many\""),
+        "a file's own value is shown: {error}"
+    );
+    assert_eq!((live.load().workers, live.status().generation()), (4, 1));
+    stage.write(FILE);
+    live.refresh().unwrap();
+    assert_eq!(live.status().generation(), 1, "equal values swap nothing");
+    assert_eq!(live.status().state(), State::Fresh);
+}
+
+#[test]
+fn everything_wrong_at_the_start_is_told_at_once() {
+    let stage = Stage::new();
+    stage.vault.delete("sk_token");
+    stage.vault.deny("sk_db");
+    let error = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap_err();
+    let text = error.to_string();
+    // The layer of secrets is broken, so nobody knows which references hold under it.
+    assert!(
+        text.contains("Config") && text.contains("sk_token: missing"),
+        "{text}"
+    );
+    stage.vault.put("sk_token", "t");
+    let error = LiveFigment::new(&stage.sk, stage.layers())
+        .live::<Config>()
+        .unwrap_err();
+    assert_eq!(error.problems().len(), 2, "{error}");
+    assert_eq!(error.problems()[0].path(), "password");
+}
+
+#[test]
+fn an_optional_secret_comes_and_goes_over_the_file() {
+    #[derive(SikkerKeyConfig)]
+    #[allow(dead_code)]
+    struct Maybe {
+        #[sikkerkey(secret = "sk_maybe")]
+        level: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Level {
+        level: String,
+    }
+    let stage = Stage::new();
+    stage.write("level = 'file'");
+    let (file, sk) = (stage.file.clone(), stage.sk.clone());
+    let layers = move || Figment::from(Toml::file(&file)).merge(Secrets::of::<Maybe>(&sk));
+    let live = LiveFigment::new(&stage.sk, layers).live::<Level>().unwrap();
+    assert_eq!(live.load().level, "file");
+    let mut changes = live.subscribe();
+    stage.vault.put("sk_maybe", "vault");
+    // A poll tells of secrets that were read before; this one never was.
+    live.refresh().unwrap();
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(change.new().level, "vault");
+}
+
+#[test]
+fn a_provider_made_outside_is_followed_like_one_made_inside() {
+    let stage = Stage::new();
+    let secrets = Secrets::of::<Token>(&stage.sk);
+    assert_eq!(
+        Figment::from(secrets.clone())
+            .extract_inner::<String>("token")
+            .unwrap(),
+        "t1"
+    );
+    #[derive(Deserialize)]
+    struct Only {
+        token: SecretString,
+        db_port: Option<String>,
+    }
+    stage.vault.rename("sk_db", "DB");
+    let exported = Exported::all(&stage.sk).only(&["DB_PORT"]);
+    let layers = move || Figment::from(secrets.clone()).merge(exported.clone());
+    let live = LiveFigment::new(&stage.sk, layers).live::<Only>().unwrap();
+    assert_eq!(live.load().db_port.as_deref(), Some("5432"));
+    let mut changes = live.subscribe();
+    stage.put_db("1", "p");
+    stage.vault.put("sk_token", "t2");
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(change.new().token.expose_secret(), "t2");
+    assert_eq!(
+        change.new().db_port.as_deref(),
+        Some("1"),
+        "exported again with the change"
+    );
+}
+
+#[test]
+fn a_probe_and_a_panicking_closure_are_refusals() {
+    let stage = Stage::new();
+    let inner = stage.layers();
+    let panics = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = std::sync::Arc::clone(&panics);
+    let layers = move || {
+        assert!(
+            !flag.load(std::sync::atomic::Ordering::SeqCst),
+            "the closure panics"
+        );
+        inner()
+    };
+    let live = LiveFigment::new(&stage.sk, layers)
+        .live_with::<Config>(|loader| {
+            loader.probe(|config: &Config| match config.port {
+                1 => Err("port 1 does not answer"),
+                _ => Ok(()),
+            })
+        })
+        .unwrap();
+    let mut changes = live.subscribe();
+    stage.put_db("1", "p");
+    assert!(changes.recv_timeout(PATIENCE).is_err());
+    assert!(
+        live.status()
+            .last_error()
+            .unwrap()
+            .to_string()
+            .contains("port 1 does not answer")
+    );
+    panics.store(true, std::sync::atomic::Ordering::SeqCst);
+    stage.put_db("2", "p");
+    assert!(changes.recv_timeout(PATIENCE).is_err());
+    panics.store(false, std::sync::atomic::Ordering::SeqCst);
+    let change = changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(change.new().port, 2);
+}
+
+#[test]
+fn figment_gives_the_layers_resolved_once() {
+    let stage = Stage::new();
+    let figment = LiveFigment::new(&stage.sk, stage.layers())
+        .figment()
+        .unwrap();
+    assert_eq!(figment.extract::<Config>().unwrap().port, 5432);
+}
