@@ -62,12 +62,52 @@ struct Listeners<T> {
     list: Vec<(u64, Callback<T>)>,
 }
 
-/// How a cycle ended, for the book.
-pub(super) struct Attempt {
-    /// The service answered, so that every secret not named in `secrets` is as it was.
+impl<T> Book<T> {
+    fn adopt(&mut self, changed: &[String]) {
+        self.generation += 1;
+        self.refused = None;
+        for path in changed {
+            let known = self.changed_in.iter_mut().find(|(known, _)| known == path);
+            match known {
+                Some((_, changed_in)) => *changed_in = self.generation,
+                None => self.changed_in.push((path.clone(), self.generation)),
+            }
+        }
+    }
+
+    /// Whether this is news: the same refusal again is not.
+    fn refuse(&mut self, error: ConfigError) -> bool {
+        let text = error.to_string();
+        let known = self.refused.as_ref().map(ConfigError::to_string);
+        if known.as_deref() == Some(text.as_str()) {
+            return false;
+        }
+        log::warn!("the live config keeps its last good values: {text}");
+        self.refused = Some(error);
+        self.refusals += 1;
+        true
+    }
+}
+
+/// How a cycle or a refresh ended.
+pub(super) struct Attempt<T> {
+    /// Why the service did not answer, in whole or in part.
     pub(super) unanswered: Option<ConfigError>,
-    /// New states of single secrets.
+    /// The secrets of which something new is known.
     pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) verdict: Verdict<T>,
+}
+
+/// What became of the newest values.
+pub(super) enum Verdict<T> {
+    /// They are what runs.
+    Same,
+    Swap {
+        new: Arc<T>,
+        /// The key paths that differ.
+        changed: Vec<String>,
+    },
+    Refused(ConfigError),
 }
 
 impl<T> Core<T> {
@@ -112,32 +152,50 @@ impl<T> Core<T> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Swaps `new` in and tells the listeners. `changed` are its key paths.
-    pub(super) fn swap(&self, new: Arc<T>, changed: Vec<String>) {
-        let old = {
+    /// Takes the end of an attempt (a cycle of the poller, or a refresh): the book is brought up to
+    /// date in one step, then everybody is told.
+    pub(super) fn end(&self, attempt: Attempt<T>) {
+        let mut told = None;
+        let mut news = true;
+        {
             let mut book = self.book();
-            let old = self.current.swap(Arc::clone(&new));
-            book.generation += 1;
-            let generation = book.generation;
-            for path in &changed {
-                match book.changed_in.iter_mut().find(|(known, _)| known == path) {
-                    Some((_, changed_in)) => *changed_in = generation,
-                    None => book.changed_in.push((path.clone(), generation)),
+            let now = self.clock.monotonic();
+            if attempt.unanswered.is_none() {
+                book.confirmed = now;
+            }
+            book.unanswered = attempt.unanswered;
+            book.secrets.extend(attempt.secrets);
+            match attempt.verdict {
+                Verdict::Same => {
+                    book.refused = None;
+                    news = false;
+                }
+                Verdict::Refused(error) => news = book.refuse(error),
+                Verdict::Swap { new, changed } => {
+                    let old = self.current.swap(Arc::clone(&new));
+                    book.adopt(&changed);
+                    book.loaded_at = system_time(&*self.clock);
+                    let until = now + self.grace;
+                    book.previous = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
+                    let paths = changed.into();
+                    told = Some(Change { old, new, paths });
                 }
             }
-            let now = self.clock.monotonic();
-            book.loaded_at = system_time(&*self.clock);
-            book.previous = (!self.grace.is_zero()).then(|| (Arc::clone(&old), now + self.grace));
-            book.refused = None;
-            old
-        };
-        self.happened.notify(usize::MAX);
-        let change = Change {
-            old,
-            new,
-            paths: changed.into(),
-        };
-        self.tell(|| Occasion::Changed(&change));
+            let failed = book.unanswered.is_some() || book.refused.is_some();
+            book.failures = match failed {
+                true => book.failures.saturating_add(1),
+                false => 0,
+            };
+        }
+        if news {
+            self.happened.notify(usize::MAX);
+        }
+        if let Some(change) = told {
+            self.tell(|| Occasion::Changed(&change));
+        }
+        let current = self.current.load_full();
+        self.tell(|| Occasion::Ticked(&current));
+        self.ticked.notify(usize::MAX);
     }
 
     fn tell<'a>(&self, occasion: impl Fn() -> Occasion<'a, T>)
@@ -154,54 +212,6 @@ impl<T> Core<T> {
                 log::error!("a listener of a live config panicked; it stays registered");
             }
         }
-    }
-
-    /// Notes that a candidate was refused. The same refusal again is not news.
-    pub(super) fn refuse(&self, error: ConfigError) {
-        {
-            let mut book = self.book();
-            let text = error.to_string();
-            if book
-                .refused
-                .as_ref()
-                .is_some_and(|old| old.to_string() == text)
-            {
-                return;
-            }
-            log::warn!("the live config keeps its last good values: {text}");
-            book.refused = Some(error);
-            book.refusals += 1;
-        }
-        self.happened.notify(usize::MAX);
-    }
-
-    /// Notes that the newest values are the running ones: nothing is refused any more.
-    pub(super) fn accept(&self) {
-        self.book().refused = None;
-    }
-
-    /// Notes how an attempt (a cycle of the poller, or a refresh) ended.
-    pub(super) fn note(&self, attempt: Attempt) {
-        {
-            let mut book = self.book();
-            let now = self.clock.monotonic();
-            if attempt.unanswered.is_none() {
-                book.confirmed = now;
-            }
-            book.unanswered = attempt.unanswered;
-            for (id, state) in attempt.secrets {
-                book.secrets.insert(id, state);
-            }
-            let failed = book.unanswered.is_some() || book.refused.is_some();
-            book.failures = if failed {
-                book.failures.saturating_add(1)
-            } else {
-                0
-            };
-        }
-        let current = self.current.load_full();
-        self.tell(|| Occasion::Ticked(&current));
-        self.ticked.notify(usize::MAX);
     }
 
     pub(super) fn status(&self) -> Status {

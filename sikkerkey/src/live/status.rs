@@ -136,8 +136,10 @@ impl fmt::Display for Status {
             self.generation,
             self.age.as_secs()
         )?;
-        if self.consecutive_failures > 0 {
-            write!(f, ", {} failures in a row", self.consecutive_failures)?;
+        match self.consecutive_failures {
+            0 => {}
+            1 => f.write_str(", 1 failure")?,
+            many => write!(f, ", {many} failures in a row")?,
         }
         for (id, state) in &self.secrets {
             if !matches!(state, SecretState::Current | SecretState::Absent) {

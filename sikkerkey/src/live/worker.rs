@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::core::{Attempt, Core};
+use super::core::{Attempt, Core, Verdict};
 use super::inbox::{Inbox, News, Wanted};
 use super::options::LiveOptions;
 use super::source::Source;
 use super::start::known;
 use super::status::SecretState;
-use crate::config::{ConfigError, Fetch, Outcome, Problem, Snapshot};
+use crate::config::{ConfigError, Fetch, Outcome, Problem, Schema, Snapshot};
 use crate::watch::{Follow, UpdateKind};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
@@ -70,24 +70,33 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 self.settle(&mut reading, &values);
             }
         }
-        let mut result = Ok(());
         let mut forced = false;
+        let mut verdict = None;
         if let Some(refresh) = &news.refresh {
             self.refreshed = Some(Instant::now());
-            result = self.refresh(&refresh.wanted, &mut reading);
             self.overlapping = true;
             forced = refresh.wanted == Wanted::All && self.source.has_more_than_secrets();
+            verdict = self.refresh(&refresh.wanted, &mut reading).err();
         }
-        if !forced && reading.snapshot != self.running && self.source.names_more() {
-            result = self.refresh(&Wanted::All, &mut reading);
+        if verdict.is_none()
+            && !forced
+            && reading.snapshot != self.running
+            && self.source.names_more()
+        {
+            verdict = self.refresh(&Wanted::All, &mut reading).err();
         }
-        let adopted = self.adopt(reading.snapshot, forced);
-        if result.is_ok() {
-            result = reading.unanswered.clone().map_or(adopted, Err);
-        }
-        self.core.note(Attempt {
+        let verdict = match verdict {
+            Some(error) => Verdict::Refused(error),
+            None => self.adopt(reading.snapshot, forced),
+        };
+        let result = match (&verdict, &reading.unanswered) {
+            (Verdict::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
+            _ => Ok(()),
+        };
+        self.core.end(Attempt {
             unanswered: reading.unanswered,
             secrets: reading.states,
+            verdict,
         });
         if let Some(refresh) = &news.refresh {
             self.inbox.finish(refresh, result);
@@ -117,7 +126,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 reading.take_outcomes(name, outcomes);
             }
             Wanted::All => {
-                let fetched = self.fetch.snapshot(&self.source.schema()?);
+                let fetched = self.fetch.snapshot(&schema(&mut *self.source)?);
                 // Names may lead elsewhere now, and other secrets may be named: the new snapshot
                 // counts, with the old values of what could not be read.
                 let old = std::mem::replace(&mut reading.snapshot, fetched.clone());
@@ -155,32 +164,38 @@ impl<T: Send + Sync + 'static> Worker<T> {
     }
 
     /// Makes the config of `snapshot` the running one, if it is another and a good one.
-    fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Result<(), ConfigError> {
+    fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Verdict<T> {
         if snapshot == self.running && !forced {
             self.candidate = None;
-            self.core.accept();
-            return Ok(());
+            return Verdict::Same;
         }
         match checked(&mut *self.source, &self.options, &snapshot) {
-            Ok(config) => {
+            Ok(new) => {
                 let changed = self.source.changed(&self.running, &snapshot);
                 self.running = snapshot;
                 self.candidate = None;
-                if changed.is_empty() {
-                    // Other text of the same fields: what the config reads is as it was.
-                    self.core.accept();
-                } else {
-                    self.core.swap(config, changed);
+                match changed.is_empty() {
+                    // Another text around the same fields: what the config reads is as it was.
+                    true => Verdict::Same,
+                    false => Verdict::Swap { new, changed },
                 }
-                Ok(())
             }
             Err(error) => {
                 self.candidate = Some(snapshot);
-                self.core.refuse(error.clone());
-                Err(error)
+                Verdict::Refused(error)
             }
         }
     }
+}
+
+/// What the source reads. A panic on the way is a refusal.
+fn schema<T: 'static>(source: &mut dyn Source<T>) -> Result<Schema, ConfigError> {
+    let name = source.name();
+    let schema = catch_unwind(AssertUnwindSafe(|| source.schema()));
+    schema.unwrap_or_else(|_| {
+        let text = "finding out what the config reads panicked";
+        Err(ConfigError::new(name, vec![Problem::probe(text)]))
+    })
 }
 
 /// A config that is built, valid and probed, or why not. A panic on the way is a refusal.

@@ -1,7 +1,15 @@
 //! A live config through everything that happens to secrets, on the emulator.
-#![allow(clippy::unwrap_used, missing_docs)] // A test that cannot go on fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test that cannot go on fails; figures are printed"
+)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod changes;
+mod consistency;
 mod failures;
 mod resources;
 mod swaps;

@@ -1,0 +1,207 @@
+//! No reader ever sees half of a rotation, and nothing is left behind.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use sikkerkey::{SikkerKey, SikkerKeyConfig};
+use sikkerkey_emulator::{Emulator, Fault, Hold};
+
+use crate::{Config, PATIENCE, client, db, eventually, polls, vault};
+
+/// One number in every field: two that differ were never one config.
+#[derive(SikkerKeyConfig)]
+struct Stamped {
+    #[sikkerkey(secret = "sk_a")]
+    a: u64,
+    #[sikkerkey(secret = "sk_b", field = "x")]
+    x: u64,
+    #[sikkerkey(secret = "sk_b", field = "y")]
+    y: u64,
+    #[sikkerkey(secret = "sk_c")]
+    c: String,
+}
+
+impl Stamped {
+    fn is_whole(&self) -> bool {
+        let c = self.c.parse();
+        [Ok(self.x), Ok(self.y), c] == [Ok(self.a), Ok(self.a), Ok(self.a)]
+    }
+}
+
+/// `SIKKERKEY_SWAPS=10000` and `SIKKERKEY_LOADS=10000000` are the long form.
+#[test]
+fn no_reader_sees_half_of_a_rotation() {
+    const READERS: u64 = 8;
+    let number =
+        |name: &str, short: u64| std::env::var(name).map_or(short, |text| text.parse().unwrap());
+    let (swaps, loads) = (
+        number("SIKKERKEY_SWAPS", 50),
+        number("SIKKERKEY_LOADS", 200_000),
+    );
+    let stamp = |n: u64| {
+        [
+            ("sk_a", n.to_string()),
+            ("sk_b", format!(r#"{{"x":{n},"y":"{n}"}}"#)),
+            ("sk_c", n.to_string()),
+        ]
+    };
+    let vault = Emulator::builder().record_limit(100).start().unwrap();
+    vault.put_all(stamp(1));
+    let sk = SikkerKey::builder()
+        .identity_file(vault.identity_path())
+        .poll_interval(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let live = Stamped::live(&sk).unwrap();
+    let (mixed, done, loaded) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                let mut own = 0;
+                let mut last = 0;
+                while own < loads / READERS || !done.load(Ordering::Relaxed) {
+                    let config = live.load();
+                    if !config.is_whole() || config.a < last {
+                        mixed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    last = config.a;
+                    own += 1;
+                }
+                loaded.fetch_add(own, Ordering::Relaxed);
+            });
+        }
+        let mut changes = live.subscribe();
+        for n in 2..=swaps + 1 {
+            vault.put_all(stamp(n));
+            while changes.recv_timeout(PATIENCE).unwrap().new().a != n {}
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    println!(
+        "{} loads, {swaps} rotations, {} swaps: {} mixed",
+        loaded.load(Ordering::Relaxed),
+        live.status().generation() - 1,
+        mixed.load(Ordering::Relaxed)
+    );
+    assert_eq!(mixed.load(Ordering::Relaxed), 0);
+    assert!(live.status().generation() > 1);
+}
+
+#[test]
+fn a_rotation_between_the_reads_of_one_snapshot_does_not_stay() {
+    let vault = vault();
+    let held = Hold::new();
+    let sk = client(&vault);
+    let live = Config::live(&sk).unwrap();
+    let mut changes = live.subscribe();
+    // Both change; the read of one is held back until both have changed again.
+    vault.fail_next_matching("/v1/secret/sk_db", Fault::Hold(held.clone()));
+    vault.put_all([("sk_name", "two".to_owned()), ("sk_db", db("two", "2"))]);
+    assert!(vault.wait_for(PATIENCE, |requests| {
+        let read = |path: &str| requests.iter().filter(|r| r.path == path).count();
+        read("/v1/secret/sk_db") == 2 && read("/v1/secret/sk_name") == 2
+    }));
+    vault.put_all([("sk_name", "three".to_owned()), ("sk_db", db("three", "3"))]);
+    held.release();
+    while live.load().name != "three" {
+        changes.recv_timeout(PATIENCE).unwrap();
+        let config = live.load();
+        assert_eq!(
+            config.name, config.db.host,
+            "half of one, half of the other"
+        );
+    }
+}
+
+#[test]
+fn another_process_that_reads_first_costs_a_resync() {
+    let vault = vault();
+    let live = Config::loader(&client(&vault))
+        .resync(Duration::from_millis(40))
+        .live()
+        .unwrap();
+    vault.put("sk_name", "two");
+    vault.read_elsewhere("sk_name");
+    eventually(&vault, "the resync finds it", || live.load().name == "two");
+}
+
+#[test]
+fn closing_the_client_ends_the_following_and_keeps_the_config() {
+    let vault = vault();
+    let sk = client(&vault);
+    let live = Config::live(&sk).unwrap();
+    polls(&vault, 1);
+    sk.close();
+    assert_eq!(live.load().name, "one");
+    vault.put("sk_name", "two");
+    live.refresh().unwrap();
+    assert_eq!(live.load().name, "two");
+}
+
+#[test]
+fn starting_and_stopping_leaves_nothing_behind() {
+    let vault = vault();
+    let sk = client(&vault);
+    for _ in 0..20 {
+        drop(Config::live(&sk).unwrap());
+    }
+    settle(&vault);
+    let before = (threads(), files());
+    for _ in 0..1000 {
+        let live = Config::live(&sk).unwrap();
+        let _pool = live.resource(|config| Ok::<_, ()>(config.name.clone()));
+    }
+    settle(&vault);
+    let after = (threads(), files());
+    assert!(
+        after.0 <= before.0 + 2,
+        "threads: {before:?}, then {after:?}"
+    );
+    assert!(after.1 <= before.1 + 8, "files: {before:?}, then {after:?}");
+}
+
+/// Waits until the threads of what was dropped have ended: they end by themselves.
+fn settle(vault: &Emulator) {
+    let _ = vault;
+    for _ in 0..10_000 {
+        if named("sikkerkey-live") == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!(
+        "{} threads of dropped configs go on",
+        named("sikkerkey-live")
+    );
+}
+
+fn named(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task");
+    let names = tasks
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| comm.trim() == name).count()
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count())
+}
+
+fn files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count())
+}
+
+#[test]
+fn a_live_config_starts_with_what_changed_after_its_reads() {
+    let vault = vault();
+    let sk = client(&vault);
+    for n in 0..20 {
+        let live = Config::live(&sk).unwrap();
+        vault.put("sk_name", format!("n{n}"));
+        eventually(&vault, "the rotation arrives", || {
+            live.load().name == format!("n{n}")
+        });
+    }
+}
