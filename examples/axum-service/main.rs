@@ -1,0 +1,191 @@
+//! An axum service that answers from a live config while its secrets rotate under load.
+//!
+//! `cargo run --example axum_service` brings the emulator, starts the service, sends it requests
+//! from four clients, rotates two secrets together a hundred times meanwhile, and counts.
+#![allow(clippy::print_stdout)] // It is read in a terminal.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use sikkerkey::{ExposeSecret, Live, SecretString, SikkerKey, SikkerKeyConfig};
+use sikkerkey_emulator::Emulator;
+
+/// Two secrets that only go together: `key_id` says which key is meant.
+#[derive(SikkerKeyConfig)]
+struct Config {
+    #[sikkerkey(secret = "sk_signing_key_id")]
+    key_id: u64,
+    #[sikkerkey(secret = "sk_signing_key")]
+    key: SecretString,
+}
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+const ROTATIONS: u64 = 100;
+const CLIENTS: usize = 4;
+/// Above any time that a loaded machine needs for one poll of 10 ms.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The service itself: what a program of yours would have.
+fn service(live: Live<Config>) -> Router {
+    Router::new()
+        .route("/sign", get(sign))
+        .route("/healthz", get(health))
+        .with_state(live)
+}
+
+/// Answers with the number of the key that it used, twice: once from each secret.
+async fn sign(State(live): State<Live<Config>>) -> String {
+    // One load a request: key and number are of one instant, whatever rotates meanwhile.
+    let config = live.load();
+    let key = config.key.expose_secret();
+    let number = key.strip_prefix("key-").unwrap_or_default();
+    format!("{} {number}", config.key_id)
+}
+
+async fn health(State(live): State<Live<Config>>) -> (StatusCode, String) {
+    let status = live.status();
+    let code = match status.state() {
+        sikkerkey::State::Stale => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    };
+    (code, format!("{status}\n"))
+}
+
+fn main() -> Result<(), AnyError> {
+    let vault = Emulator::builder()
+        .secret("sk_signing_key_id", "1")
+        .secret("sk_signing_key", "key-1")
+        .start()?;
+    let sk = SikkerKey::builder()
+        .identity_file(vault.identity_path())
+        .poll_interval(Duration::from_millis(10))
+        .build()?;
+    let live = Config::live(&sk)?;
+
+    let runtime = tokio::runtime::Runtime::new()?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    let router = service(live.clone());
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    println!("serving on http://{address}, rotating {ROTATIONS} times under {CLIENTS} clients");
+
+    let running = AtomicBool::new(true);
+    let counts = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| scope.spawn(|| ask_until_done(address, &running)))
+            .collect();
+        let rotated = rotate(&vault, &live);
+        running.store(false, Ordering::Relaxed);
+        let mut counts = Counts::default();
+        for client in clients {
+            counts.add(client.join().map_err(|_| "a client panicked")??);
+        }
+        rotated.map(|()| counts)
+    })?;
+
+    let health = ask(&mut connect(address)?, "/healthz")?;
+    println!(
+        "{} requests answered, {} failed, {} with a mixed pair; {} of {} keys were used",
+        counts.answered,
+        counts.failed,
+        counts.mixed,
+        counts.keys.len(),
+        ROTATIONS + 1
+    );
+    println!("/healthz: {}", health.trim());
+    if counts.failed + counts.mixed > 0 || live.status().generation() != ROTATIONS + 1 {
+        return Err("not every request was answered from one whole config".into());
+    }
+    Ok(())
+}
+
+/// Rotates both secrets in one instant, again each time the service has taken it over.
+fn rotate(vault: &Emulator, live: &Live<Config>) -> Result<(), AnyError> {
+    let mut changes = live.subscribe();
+    for number in 2..=ROTATIONS + 1 {
+        vault.put_all([
+            ("sk_signing_key_id", number.to_string()),
+            ("sk_signing_key", format!("key-{number}")),
+        ]);
+        changes.recv_timeout(PATIENCE)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counts {
+    answered: u64,
+    failed: u64,
+    mixed: u64,
+    keys: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.answered += other.answered;
+        self.failed += other.failed;
+        self.mixed += other.mixed;
+        for (key, times) in other.keys {
+            *self.keys.entry(key).or_default() += times;
+        }
+    }
+}
+
+fn ask_until_done(address: SocketAddr, running: &AtomicBool) -> Result<Counts, AnyError> {
+    let mut counts = Counts::default();
+    let mut connection = connect(address)?;
+    while running.load(Ordering::Relaxed) {
+        let Ok(answer) = ask(&mut connection, "/sign") else {
+            counts.failed += 1;
+            connection = connect(address)?;
+            continue;
+        };
+        counts.answered += 1;
+        match answer.split_once(' ') {
+            Some((id, key)) if id == key => *counts.keys.entry(id.to_owned()).or_default() += 1,
+            _ => counts.mixed += 1,
+        }
+    }
+    Ok(counts)
+}
+
+fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(BufReader::new(stream))
+}
+
+/// One request on a connection that stays open; the body of the answer.
+fn ask(connection: &mut BufReader<TcpStream>, path: &str) -> Result<String, AnyError> {
+    write!(
+        connection.get_mut(),
+        "GET {path} HTTP/1.1\r\nHost: service\r\n\r\n"
+    )?;
+    let mut length = 0;
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if connection.read_line(&mut line)? == 0 {
+            return Err("the connection ended".into());
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    std::io::Read::read_exact(connection, &mut body)?;
+    Ok(String::from_utf8(body)?)
+}
