@@ -78,12 +78,16 @@ impl<T: Send + Sync + 'static> Worker<T> {
             forced = refresh.wanted == Wanted::All && self.source.has_more_than_secrets();
             verdict = self.refresh(&refresh.wanted, &mut reading).err();
         }
-        if verdict.is_none()
-            && !forced
-            && reading.snapshot != self.running
-            && self.source.names_more()
-        {
-            verdict = self.refresh(&Wanted::All, &mut reading).err();
+        if verdict.is_none() && !forced && reading.snapshot != self.running {
+            let source = &mut *self.source;
+            let more = contained(source.name(), "saying what it reads", || {
+                Ok(source.names_more())
+            });
+            verdict = match more {
+                Ok(false) => None,
+                Ok(true) => self.refresh(&Wanted::All, &mut reading).err(),
+                Err(error) => Some(error),
+            };
         }
         let verdict = match verdict {
             Some(error) => Verdict::Refused(error),
@@ -188,33 +192,36 @@ impl<T: Send + Sync + 'static> Worker<T> {
     }
 }
 
-/// What the source reads. A panic on the way is a refusal.
+/// What the source reads.
 fn schema<T: 'static>(source: &mut dyn Source<T>) -> Result<Schema, ConfigError> {
-    let name = source.name();
-    let schema = catch_unwind(AssertUnwindSafe(|| source.schema()));
-    schema.unwrap_or_else(|_| {
-        let text = "finding out what the config reads panicked";
-        Err(ConfigError::new(name, vec![Problem::probe(text)]))
-    })
+    contained(source.name(), "saying what it reads", || source.schema())
 }
 
-/// A config that is built, valid and probed, or why not. A panic on the way is a refusal.
+/// A config that is built, valid and probed, or why not.
 pub(super) fn checked<T: 'static>(
     source: &mut dyn Source<T>,
     options: &LiveOptions<T>,
     snapshot: &Snapshot,
 ) -> Result<Arc<T>, ConfigError> {
     let name = source.name();
-    let checked = catch_unwind(AssertUnwindSafe(|| {
+    contained(name, "building or probing it", || {
         let config = Arc::new(source.build(snapshot)?);
         match options.probe(&config) {
             Ok(()) => Ok(config),
             Err(text) => Err(ConfigError::new(name, vec![Problem::probe(text)])),
         }
-    }));
-    checked.unwrap_or_else(|_| {
-        let text = "building or probing the config panicked";
-        Err(ConfigError::new(name, vec![Problem::probe(text)]))
+    })
+}
+
+/// Runs code of the user's: a panic in it is a refusal, whose text is not repeated.
+fn contained<R>(
+    config: &'static str,
+    what: &str,
+    code: impl FnOnce() -> Result<R, ConfigError>,
+) -> Result<R, ConfigError> {
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|_| {
+        let text = format!("{what} panicked");
+        Err(ConfigError::new(config, vec![Problem::probe(text)]))
     })
 }
 
