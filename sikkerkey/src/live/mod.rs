@@ -26,6 +26,10 @@
 //! everything again at each [resync](crate::Loader::resync), 5 minutes by default. Give each replica
 //! its own identity where that is too long.
 //!
+//! **Display names** are looked up at the start and with each full refresh, not at each poll. A
+//! service that names secrets by display name, and wants to follow one that is replaced by another
+//! of the same name, calls [`Live::refresh`] from time to time.
+//!
 //! **What happens in each outage.**
 //!
 //! | outage | the config | `status()` |

@@ -96,7 +96,7 @@ impl<T> Loader<T> {
     /// another reader swallowed is found; `None` for never.
     ///
     /// The default is the client's own, 5 minutes unless
-    /// [`Builder::resync`](crate::Builder::resync) says otherwise.
+    /// [`SikkerKeyBuilder::resync`](crate::SikkerKeyBuilder::resync) says otherwise.
     pub fn resync(mut self, every: impl Into<Option<Duration>>) -> Self {
         self.live.resync = Some(every.into());
         self
