@@ -1,6 +1,7 @@
 //! The steps of one cycle.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,9 @@ impl Table {
     ) {
         match answer {
             Ok(changes) => {
+                if mem::take(&mut self.failing) {
+                    self.spread(now, random);
+                }
                 for (id, status) in changes {
                     match status {
                         Status::Changed => {
@@ -89,17 +93,23 @@ impl Table {
             }
             Err(error) => {
                 round.outcome = Some(error.clone());
-                for party in self.parties.values_mut() {
-                    if let (Some(due), Some(resync)) = (&mut party.due, party.resync)
-                        && *due <= now
-                    {
-                        *due = now + postponed_delay(resync, random());
-                    }
-                }
+                self.failing = true;
                 let all: Vec<_> = self.parties.keys().copied().collect();
                 for party in all {
                     self.trouble(round, party, error);
                 }
+            }
+        }
+    }
+
+    /// Re-reads that fell into an outage are spread over the time after it. Once, at its end: drawn
+    /// anew whenever they fall due in it, they would come twice as often as on a quiet day.
+    fn spread(&mut self, now: Time, random: Random<'_>) {
+        for party in self.parties.values_mut() {
+            if let (Some(due), Some(resync)) = (&mut party.due, party.resync)
+                && *due <= now
+            {
+                *due = now + postponed_delay(resync, random());
             }
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Table {
     entries: BTreeMap<Arc<str>, Entry>,
     parties: BTreeMap<PartyId, Party>,
     last: PartyId,
+    /// The last poll failed.
+    failing: bool,
 }
 
 /// A user's watch on one secret, or a follower of many.

@@ -367,6 +367,10 @@ fn a_reread_that_falls_into_an_outage_is_spread_over_the_time_after_it() {
     bench
         .table
         .polled(&mut round, Err(&error), bench.now, &mut random);
+    let (mut round, _) = bench.table.begin(INTERVAL);
+    bench
+        .table
+        .polled(&mut round, Ok(&[]), bench.now, &mut random);
     let due = |bench: &Bench| {
         bench
             .table
