@@ -1,0 +1,199 @@
+//! A fleet of clients through an outage of ten minutes, in virtual time, with the schedules that clients have.
+//!
+//! Every client follows a few secrets, as a `Live` does: it polls, reads what changed, and reads everything again from
+//! time to time. What it asks of a service in trouble, and of one that has just come back, is set against what
+//! it asks on a quiet day. `SIKKERKEY_LONG=1` runs 100,000 clients too; `-- --nocapture` prints the figures.
+#![allow(clippy::print_stdout, reason = "the figures are the result")]
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::env;
+use std::time::Duration;
+
+use sikkerkey::__private::{
+    DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, postponed_delay, resync_delay,
+};
+use sikkerkey::RetryPolicy;
+
+const SECRETS: usize = 5;
+/// The fleet starts at once, and has this long to find its rhythm.
+const OUTAGE: Duration = Duration::from_secs(40 * 60);
+const RECOVERY: Duration = Duration::from_secs(50 * 60);
+const END: Duration = Duration::from_secs(70 * 60);
+/// Peaks are of a window so long: a third of the poll interval.
+const WINDOW: u64 = 5;
+
+/// How the service fails.
+#[derive(Clone, Copy, Debug)]
+enum Outage {
+    /// The connection is refused.
+    Refused,
+    /// Nobody answers, and each request takes its whole timeout.
+    Silent,
+    /// 503, with the wish to be left alone for half a minute.
+    Sealed,
+}
+
+/// Requests a second, over the whole run.
+struct Load(Vec<u32>);
+
+impl Load {
+    fn new() -> Self {
+        Load(vec![0; END.as_secs() as usize + 60])
+    }
+
+    fn add(&mut self, at: Duration, requests: usize) {
+        if let Some(second) = self.0.get_mut(at.as_secs() as usize) {
+            *second += requests as u32;
+        }
+    }
+
+    /// The mean of these seconds, a second.
+    fn mean(&self, from: Duration, to: Duration) -> f64 {
+        let seconds = &self.0[from.as_secs() as usize..to.as_secs() as usize];
+        f64::from(seconds.iter().sum::<u32>()) / seconds.len() as f64
+    }
+
+    /// The busiest window of these seconds, a second.
+    fn peak(&self, from: Duration, to: Duration) -> f64 {
+        let seconds = &self.0[from.as_secs() as usize..to.as_secs() as usize];
+        let busiest = seconds
+            .windows(WINDOW as usize)
+            .map(|w| w.iter().sum::<u32>())
+            .max();
+        f64::from(busiest.unwrap_or(0)) / WINDOW as f64
+    }
+}
+
+struct Client {
+    schedule: PollSchedule,
+    resync: Duration,
+    /// A secret that everybody shares was rotated meanwhile, and this client does not know yet.
+    stale: bool,
+    /// Its last poll failed.
+    troubled: bool,
+}
+
+/// Polls, reads and re-reads of a fleet of followers.
+fn followers(clients: usize, outage: Outage, seed: u64) -> Load {
+    let mut random = Random(seed);
+    let mut load = Load::new();
+    let mut fleet: Vec<Client> = (0..clients)
+        .map(|_| Client {
+            schedule: PollSchedule::new(DEFAULT_INTERVAL, false),
+            resync: resync_delay(DEFAULT_RESYNC, random.next()),
+            stale: false,
+            troubled: false,
+        })
+        .collect();
+    let mut due: BinaryHeap<_> = (0..clients).map(|n| Reverse((Duration::ZERO, n))).collect();
+    let mut rotated = false;
+    while let Some(Reverse((now, n))) = due.pop() {
+        if now >= END {
+            break;
+        }
+        if now >= OUTAGE && !rotated {
+            rotated = true;
+            fleet.iter_mut().for_each(|client| client.stale = true);
+        }
+        let client = &mut fleet[n];
+        load.add(now, 1);
+        let down = (OUTAGE..RECOVERY).contains(&now);
+        let (end, outcome) = match outage {
+            _ if !down => (now, PollOutcome::Answered),
+            Outage::Refused => (now, PollOutcome::Failed),
+            Outage::Silent => (now + Duration::from_secs(15), PollOutcome::Failed),
+            Outage::Sealed => (now, PollOutcome::RetryAfter(Duration::from_secs(30))),
+        };
+        let mut overdue = client.resync <= end;
+        if !down && client.troubled && overdue {
+            client.resync = end + postponed_delay(DEFAULT_RESYNC, random.next());
+            overdue = false;
+        }
+        client.troubled = down;
+        if down {
+            // The next answer says when to make up for it.
+        } else if overdue {
+            client.resync = end + resync_delay(DEFAULT_RESYNC, random.next());
+            load.add(end, SECRETS);
+            client.stale = false;
+        } else if client.stale {
+            load.add(end, 1);
+            client.stale = false;
+        }
+        client.schedule.polled(end, outcome, random.next());
+        due.push(Reverse((client.schedule.due(), n)));
+    }
+    load
+}
+
+/// Programs that read one secret a minute, with every repetition that a read has.
+fn readers(clients: usize, seed: u64) -> Load {
+    let mut random = Random(seed);
+    let mut load = Load::new();
+    let policy = RetryPolicy::default();
+    for _ in 0..clients {
+        let mut start = Duration::from_secs_f64(60.0 * random.next());
+        while start < END {
+            let mut now = start;
+            let mut made = 0;
+            loop {
+                load.add(now, 1);
+                made += 1;
+                if !(OUTAGE..RECOVERY).contains(&now) {
+                    break;
+                }
+                match policy.delay(made, None, random.next()) {
+                    Some(delay) => now += delay,
+                    None => break,
+                }
+            }
+            start += Duration::from_secs(60);
+        }
+    }
+    load
+}
+
+#[test]
+fn an_outage_is_not_made_worse() {
+    let long = env::var_os("SIKKERKEY_LONG").is_some();
+    let sizes: &[usize] = if long { &[1_000, 100_000] } else { &[1_000] };
+    for &clients in sizes {
+        for outage in [Outage::Refused, Outage::Silent, Outage::Sealed] {
+            let load = followers(clients, outage, 20_260_101);
+            let quiet = load.mean(OUTAGE - Duration::from_secs(1_200), OUTAGE);
+            let quiet_peak = load.peak(OUTAGE - Duration::from_secs(1_200), OUTAGE);
+            let during = load.mean(OUTAGE, RECOVERY) / quiet;
+            let peak = load.peak(RECOVERY, RECOVERY + Duration::from_secs(600)) / quiet;
+            println!(
+                "fleet of {clients}, {outage:?}: {quiet:.1} requests/s (peak {:.2} of it); outage {during:.2}, \
+                 peak on recovery {peak:.2}",
+                quiet_peak / quiet
+            );
+            assert!(during <= 1.1, "{clients} {outage:?}: {during}");
+            assert!(peak <= 2.0, "{clients} {outage:?}: {peak}");
+        }
+        let load = readers(clients, 7);
+        let quiet = load.mean(OUTAGE - Duration::from_secs(600), OUTAGE);
+        let during = load.mean(OUTAGE, RECOVERY) / quiet;
+        let after = load.peak(RECOVERY, RECOVERY + Duration::from_secs(60)) / quiet;
+        println!(
+            "{clients} plain readers, a read a minute: outage {during:.2} (a read has four attempts), peak on \
+             recovery {after:.2}"
+        );
+        assert!(during <= 4.0, "no read has more than four attempts");
+    }
+}
+
+/// SplitMix64: the same run every time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
