@@ -1,8 +1,125 @@
-//! SikkerKey secrets as one more layer of [figment] and Rocket configuration.
+//! Secrets of a SikkerKey vault are one more layer of a [`figment`], typed by the config that reads
+//! them, and never in an error.
 //!
-//! [`Secrets`] fills the keys of a config struct, [`References`] resolves `sikkerkey://…` in files
-//! and variables, [`Exported`] takes all that one call exports. [`redact`](redact()) and
-//! [`FigmentExt`] keep values out of figment's errors.
+//! ```
+//! # use sikkerkey_emulator::Emulator;
+//! use serde::Deserialize;
+//! use sikkerkey::{SecretString, SikkerKey, SikkerKeyConfig};
+//! use sikkerkey_figment::figment::providers::{Env, Format, Toml};
+//! use sikkerkey_figment::figment::{Figment, Jail};
+//! use sikkerkey_figment::{FigmentExt, References, Secrets};
+//!
+//! /// What is in SikkerKey.
+//! #[derive(SikkerKeyConfig)]
+//! # #[allow(dead_code)]
+//! struct InVault {
+//!     #[sikkerkey(secret = "sk_stripe_key")]
+//!     stripe: SecretString,
+//! }
+//!
+//! /// What the program has: some from a file, some from the vault.
+//! #[derive(Deserialize)]
+//! struct Config {
+//!     workers: usize,
+//!     stripe: SecretString,
+//!     database: Database,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Database {
+//!     host: String,
+//!     port: u16,
+//! }
+//!
+//! # let vault = Emulator::builder()
+//! #     .secret("sk_stripe_key", "sk-live-1")
+//! #     .structured("sk_db_prod", [("host", "db.example.com"), ("port", "5432")])
+//! #     .start()?;
+//! # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
+//! Jail::expect_with(|jail| {
+//!     jail.create_file("App.toml", r#"
+//!         workers = 4
+//!         [database]
+//!         host = "sikkerkey://sk_db_prod/host"
+//!         port = "sikkerkey://sk_db_prod/port?as=number"
+//!     "#)?;
+//!     let layers = Figment::new()
+//!         .merge(Toml::file("App.toml"))
+//!         .merge(Env::prefixed("APP_"))
+//!         .merge(Secrets::of::<InVault>(&sk));
+//!     let config: Config = References::resolve(layers, &sk)?.extract_secret()?;
+//!
+//!     assert_eq!((config.database.host.as_str(), config.database.port), ("db.example.com", 5432));
+//! #   let _ = (config.workers, config.stripe);
+//!     Ok(())
+//! });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Map
+//!
+//! | | brings | reads |
+//! | --- | --- | --- |
+//! | [`Secrets`] | the keys of a struct that derives `SikkerKeyConfig`, typed by its fields | the secrets that the struct names |
+//! | [`References`] | the secret in the place of a string `sikkerkey://sk_db_prod/password`, in any layer | the secrets that hold in the selected profile |
+//! | [`Exported`] | every name of an export as a key, with `split`, `map` and `only` as figment's `Env` has them | everything that the machine may read |
+//! | [`LiveFigment`] | the first two, again after each change | what changed |
+//! | [`FigmentExt`], [`redact()`] | errors without values | nothing |
+//!
+//! The figment to use is [`sikkerkey_figment::figment`](figment): two versions of it do not know
+//! each other's types. The features `toml`, `json`, `yaml` and `env` are figment's own providers.
+//!
+//! # For those who write Rocket services
+//!
+//! Rocket's configuration is a figment, so a secret may stand in `Rocket.toml`:
+//!
+//! ```toml
+//! [release]
+//! secret_key = "sikkerkey://sk_rocket_key"
+//! ```
+//!
+//! Resolve the references, let the figment be [vetted](FigmentExt::vetted) so that Rocket has no
+//! value to print if one does not fit, and give it to `rocket::custom`. Do that before the runtime
+//! starts: reading secrets waits for the network.
+//!
+//! ```no_run
+//! # use sikkerkey_figment::figment;
+//! # mod rocket {
+//! #     #[derive(serde::Deserialize)]
+//! #     pub struct Config {}
+//! #     impl Config { pub fn figment() -> sikkerkey_figment::figment::Figment { Default::default() } }
+//! #     pub fn custom(_: sikkerkey_figment::figment::Figment) {}
+//! # }
+//! # fn launch(sk: &sikkerkey::SikkerKey) -> figment::error::Result<()> {
+//! use sikkerkey_figment::{FigmentExt, References};
+//!
+//! let figment = References::resolve(rocket::Config::figment(), sk)?;
+//! let rocket = rocket::custom(figment.vetted::<rocket::Config>());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Rocket reads its own part once. What the service reads for itself can follow rotations: manage a
+//! `Live<AppConfig>` of a [`LiveFigment`] as Rocket's state, and take it from a request guard. The
+//! example `rocket_service` is such a service.
+//!
+//! # For those who review what is printed
+//!
+//! figment prints the value that it found where a type does not fit: `found string "hunter2"`. What
+//! this crate says itself never holds a value, and [`FigmentExt::extract_secret`] takes the values
+//! of SikkerKey out of what figment says: found values, texts of a program's own types, and the
+//! keys inside a JSON secret, in `Display` and in `Debug`. Kind, key, reference, vault and file
+//! stay. These still print:
+//!
+//! - figment's own `extract`, `extract_inner` and their relatives, unless [`redact()`] follows;
+//! - whoever extracts for himself and prints the error, as Rocket does at launch and in
+//!   `AdHoc::config`, unless the figment was [vetted](FigmentExt::vetted) for that type;
+//! - `{:?}` of a `Figment`, of a figment `Value`, and of a config that keeps a secret in a `String`:
+//!   take `SecretString`;
+//! - the length of the path, and the type, of what was found.
+//!
+//! The values are in a figment as plain strings, which are not wiped. Let the figment go once the
+//! config is extracted.
 
 // The error is figment's own, and its users expect it as it is.
 #![allow(clippy::result_large_err)]

@@ -37,7 +37,8 @@ use crate::typed;
 /// # When it is read
 ///
 /// When the provider is first merged into a figment: each secret once, in parallel. Clones share
-/// what was read. To read again, make a new one.
+/// what was read. To read again, make a new one; to follow changes, see
+/// [`LiveFigment`](crate::LiveFigment).
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
