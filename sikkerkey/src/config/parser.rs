@@ -20,6 +20,8 @@ pub struct Parser<'p, T> {
     pub(super) kind: Kind,
     /// What separates the items of a list.
     pub(super) delimiter: Option<&'static str>,
+    /// The shape of each item of a list.
+    pub(super) items: Option<Kind>,
     /// With its article: `a u16`.
     expected: fn(Option<&str>) -> Cow<'static, str>,
     /// What stands for nothing, in a type that has such a value.
@@ -75,6 +77,7 @@ pub fn delimited<'p, T: Delimited + 'p>(delimiter: &'static str) -> Parser<'p, T
     Parser {
         kind: Kind::List,
         delimiter: Some(delimiter),
+        items: Some(T::Item::KIND),
         ..Parser::new(
             |delimiter| {
                 let (delimiter, item) = (delimiter.unwrap_or_default(), T::Item::expected());
@@ -93,6 +96,7 @@ impl<'p, T> Parser<'p, T> {
         Parser {
             kind: Kind::String,
             delimiter: None,
+            items: None,
             expected,
             absent: || None,
             read: Box::new(read),

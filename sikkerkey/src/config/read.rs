@@ -232,6 +232,7 @@ impl Reader<'_> {
                     .with_kind(parser.kind, parser.expected())
                     .with_necessity(necessity)
                     .with_delimiter(parser.delimiter)
+                    .with_items(parser.items)
                     .with_description(field.description)
                     .with_group(self.group.clone());
                 schema.push(match of {

@@ -33,6 +33,8 @@ pub struct Requirement {
     #[serde(skip_serializing_if = "Option::is_none")]
     delimiter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<Kind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     /// The path of the innermost nested `Option` around it.
     #[serde(rename = "part_of", skip_serializing_if = "Option::is_none")]
@@ -50,6 +52,7 @@ impl Requirement {
             expected: Cow::Borrowed("a string"),
             kind: Kind::String,
             delimiter: None,
+            items: None,
             description: None,
             group: None,
         }
@@ -115,6 +118,11 @@ impl Requirement {
         self.delimiter.as_deref()
     }
 
+    /// The shape of each item of a [`Kind::List`]; `None` for every other kind.
+    pub fn items(&self) -> Option<Kind> {
+        self.items
+    }
+
     /// The first paragraph of the field's doc comment.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
@@ -122,6 +130,11 @@ impl Requirement {
 
     pub(crate) fn with_delimiter(mut self, delimiter: Option<&str>) -> Self {
         self.delimiter = delimiter.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn with_items(mut self, items: Option<Kind>) -> Self {
+        self.items = items;
         self
     }
 
@@ -212,6 +225,6 @@ pub enum Kind {
     Bool,
     /// Any JSON.
     Json,
-    /// Several strings in one text, divided by [`Requirement::delimiter`].
+    /// Several values in one text, divided by [`Requirement::delimiter`].
     List,
 }
