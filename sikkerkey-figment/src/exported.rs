@@ -226,7 +226,7 @@ impl Provider for Exported {
             };
             let json = self.json.contains(&path.join("."));
             let kind = if json { Kind::Json } else { Kind::String };
-            match typed::value(kind, None, value.expose_secret()) {
+            match typed::value(kind, value.expose_secret()) {
                 Ok(value) => {
                     let path: Vec<&str> = path.iter().map(String::as_str).collect();
                     nest::insert(&mut dict, &path, value);

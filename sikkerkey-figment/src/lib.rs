@@ -116,7 +116,7 @@
 //!   `AdHoc::config`, unless the figment was [vetted](FigmentExt::vetted) for that type;
 //! - `{:?}` of a `Figment`, of a figment `Value`, and of a config that keeps a secret in a `String`:
 //!   take `SecretString`;
-//! - the length of the path, and the type, of what was found.
+//! - the type of what was found, and the key.
 //!
 //! The values are in a figment as plain strings, which are not wiped. Let the figment go once the
 //! config is extracted.

@@ -174,7 +174,7 @@ fn value(found: &Found, taken: &Taken) -> std::result::Result<Value, String> {
     let text = taken
         .text(&requirement)
         .map_err(|problem| format!("{reference}: {}", problem.message()))?;
-    typed::value(reference.kind, None, text.expose_secret())
+    typed::value(reference.kind, text.expose_secret())
         .map_err(|said| format!("{reference}: {said}"))
 }
 

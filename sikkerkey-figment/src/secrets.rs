@@ -164,8 +164,7 @@ impl Provider for Secrets {
                     continue;
                 }
             };
-            let (kind, delimiter) = (requirement.kind(), requirement.delimiter());
-            match typed::value(kind, delimiter, text.expose_secret()) {
+            match typed::of(requirement, text.expose_secret()) {
                 Ok(value) => nest::insert(&mut dict, &path, value),
                 Err(said) => {
                     let path = requirement.path();

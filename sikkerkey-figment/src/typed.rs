@@ -2,14 +2,20 @@
 
 use figment::value::{Empty, Num, Value};
 use serde_json::Value as Json;
-use sikkerkey::Kind;
+use sikkerkey::{Kind, Requirement};
 
-/// The value of `text`, or what it should have been. Never what it was.
-pub(crate) fn value(
-    kind: Kind,
-    delimiter: Option<&str>,
-    text: &str,
-) -> Result<Value, &'static str> {
+/// The value that `requirement` asks for, or what `text` should have been. Never what it was.
+pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, &'static str> {
+    match (requirement.kind(), requirement.delimiter()) {
+        (Kind::List, Some(delimiter)) => {
+            list(text, delimiter, requirement.items().unwrap_or(Kind::String))
+        }
+        (kind, _) => value(kind, text),
+    }
+}
+
+/// The value of `text` by its kind, or what it should have been.
+pub(crate) fn value(kind: Kind, text: &str) -> Result<Value, &'static str> {
     match kind {
         Kind::Number => match number(text) {
             Some(number) => Ok(Value::from(number)),
@@ -25,19 +31,22 @@ pub(crate) fn value(
             // The parser's own text may quote the value.
             Err(_) => Err("the value is not JSON"),
         },
-        Kind::List => Ok(list(text, delimiter.unwrap_or(","))),
         // A password `12345` stays a string, and so does what a later kind may be.
         _ => Ok(Value::from(text)),
     }
 }
 
 /// As a config has it: spaces around an item are not part of it, and nothing has no items.
-fn list(text: &str, delimiter: &str) -> Value {
-    let items = match text.trim() {
+fn list(text: &str, delimiter: &str, items: Kind) -> Result<Value, &'static str> {
+    let parts: Vec<&str> = match text.trim() {
         "" => Vec::new(),
         text => text.split(delimiter).map(str::trim).collect(),
     };
-    Value::from(items)
+    if parts.contains(&"") {
+        return Err("an item of the list is empty");
+    }
+    let values = parts.into_iter().map(|part| value(items, part));
+    Ok(Value::from(values.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The smallest type that holds the number, as figment's own parser of variables has it.
@@ -84,7 +93,7 @@ mod tests {
 
     #[track_caller]
     fn of(kind: Kind, text: &str) -> Value {
-        value(kind, None, text).unwrap()
+        value(kind, text).unwrap()
     }
 
     #[test]
@@ -120,7 +129,7 @@ mod tests {
             (Kind::Json, "hunter2"),
             (Kind::Json, r#"{"hunter2":"#),
         ] {
-            let said = value(kind, None, text).unwrap_err();
+            let said = value(kind, text).unwrap_err();
             assert!(!said.contains("hunter2"), "{said}");
         }
     }
@@ -134,11 +143,15 @@ mod tests {
 
     #[test]
     fn a_list_is_divided_as_a_config_divides_it() {
-        let list = |delimiter, text| value(Kind::List, delimiter, text).unwrap();
+        let strings = |text, delimiter| list(text, delimiter, Kind::String);
         assert_eq!(
-            list(Some(";"), "a; b,c ;d"),
-            Value::from(vec!["a", "b,c", "d"])
+            strings("a; b,c ;d", ";"),
+            Ok(Value::from(vec!["a", "b,c", "d"]))
         );
-        assert_eq!(list(Some(","), " "), Value::from(Vec::<&str>::new()));
+        assert_eq!(strings(" ", ","), Ok(Value::from(Vec::<&str>::new())));
+        assert!(strings("a,,b", ",").is_err());
+        let numbers = |text| list(text, ",", Kind::Number);
+        assert_eq!(numbers("1, 2"), Ok(Value::from(vec![1u8, 2])));
+        assert!(numbers("1,x").is_err());
     }
 }

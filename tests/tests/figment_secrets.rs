@@ -22,6 +22,9 @@ struct AppConfig {
     sentry: Option<String>,
     #[sikkerkey(secret = "sk_hosts", delimiter = ",")]
     hosts: Vec<String>,
+    #[sikkerkey(secret = "sk_ports", delimiter = ";")]
+    #[serde(default)]
+    ports: Option<Vec<u16>>,
 }
 
 #[derive(Debug, Deserialize, SikkerKeyConfig)]
@@ -60,6 +63,7 @@ fn vault() -> Emulator {
         )
         .json("sk_flags", r#"{"beta": true, "weights": [1, 0.5]}"#)
         .secret("sk_hosts", "a, b")
+        .secret("sk_ports", "1;2")
         .start()
         .unwrap()
 }
@@ -94,8 +98,9 @@ fn every_key_is_filled_by_the_kind_of_its_field() {
     assert!(config.db.tls && config.flags.beta);
     assert_eq!(config.flags.weights, [1.0, 0.5]);
     assert_eq!(config.hosts, ["a", "b"]);
+    assert_eq!(config.ports.as_deref(), Some([1, 2].as_slice()));
     assert_eq!(config.sentry, None);
-    assert_eq!(reads(&vault), 4, "four secrets, four reads");
+    assert_eq!(reads(&vault), 5, "five secrets, five reads");
 }
 
 #[test]
@@ -122,7 +127,7 @@ fn the_keys_are_the_schemas_and_no_others() {
         "rename_all is of the secret's side"
     );
     let keys: Vec<String> = figment.extract::<Dict>().unwrap().into_keys().collect();
-    assert_eq!(keys, ["db", "flags", "hosts", "stripe"]);
+    assert_eq!(keys, ["db", "flags", "hosts", "ports", "stripe"]);
 }
 
 #[test]
