@@ -250,17 +250,19 @@ impl Arguments {
         let mut aliases = Vec::new();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
+            if !matches!(word.as_str(), "--vault" | "--identity" | "--alias") {
+                return Err(USAGE.to_owned());
+            }
             let value = words
                 .next()
                 .ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
             match word.as_str() {
                 "--vault" => service = Some(SikkerKey::builder().vault(&value)),
                 "--identity" => service = Some(SikkerKey::builder().identity_file(&value)),
-                "--alias" => {
+                _ => {
                     let (named, actual) = value.split_once('=').ok_or(USAGE)?;
                     aliases.push((named.to_owned(), actual.to_owned()));
                 }
-                _ => return Err(USAGE.to_owned()),
             }
         }
         Ok(match service {

@@ -1,8 +1,8 @@
 //! The derive macro of the `sikkerkey` crate.
 //!
 //! It is documented where it is used: at `sikkerkey::SikkerKeyConfig`. A struct goes through three
-//! steps: [`parse`] reads what the user wrote and collects every mistake, [`model`] is what a
-//! struct without mistakes means, [`expand`] turns that into one impl.
+//! steps: `parse` reads what the user wrote and collects every mistake, `model` is what a
+//! struct without mistakes means, `expand` turns that into one impl.
 
 #![forbid(unsafe_code)]
 

@@ -316,7 +316,6 @@ impl SikkerKey {
         }
     }
 
-    #[allow(dead_code, reason = "for watch, live and cache")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

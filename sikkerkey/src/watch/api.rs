@@ -164,25 +164,6 @@ impl SikkerKey {
         Follow::new(poller, party)
     }
 
-    /// Which of these secrets the service holds to be changed, deleted or denied since this machine
-    /// last read them, by one poll outside the rhythm. Where none is, values that were read one after
-    /// the other belong to one instant.
-    ///
-    /// [`RateLimited`](crate::ErrorKind::RateLimited), without a request, where the last poll was less
-    /// than the service's 10 s ago; never so against an emulator on this machine.
-    #[allow(dead_code, reason = "for Live")]
-    pub(crate) fn confirm(&self, ids: &[String]) -> Result<Vec<String>, Error> {
-        let ids: Vec<Arc<str>> = ids.iter().map(|id| Arc::from(id.as_str())).collect();
-        let changes = self.shared().poller().confirm(&**self.shared(), &ids)?;
-        Ok(changes.into_iter().map(|(id, _)| id).collect())
-    }
-
-    /// Starts a cycle as soon as the service allows it.
-    #[allow(dead_code, reason = "for Live")]
-    pub(crate) fn wake(&self) {
-        self.shared().poller().wake(self.source());
-    }
-
     fn source(&self) -> Weak<dyn Source> {
         let source: Arc<dyn Source> = self.shared().clone();
         Arc::downgrade(&source)

@@ -53,7 +53,7 @@ fn updates(cycles: &Receiver<Cycle>) -> Vec<String> {
     loop {
         let updates = cycles.recv_timeout(LONG).unwrap().updates;
         if !updates.is_empty() {
-            let describe = |update: &crate::watch::Update| match &update.kind {
+            let describe = |update: &crate::watch::follower::Update| match &update.kind {
                 UpdateKind::Value(value) => format!("{}={}", update.id, value.expose_secret()),
                 UpdateKind::Failed(error) => format!("{} {:?}", update.id, error.kind()),
                 other => format!("{} {other:?}", update.id),
@@ -113,19 +113,6 @@ fn a_failed_read_is_told_until_it_succeeds() {
 }
 
 #[test]
-fn a_confirmation_names_what_changed_and_a_wish_is_granted() {
-    let vault = vault();
-    let sk = client(&vault, 3_600_000);
-    let (_follow, cycles) = follow(&sk);
-    cycles.recv_timeout(LONG).unwrap();
-    assert!(sk.confirm(&ids()).unwrap().is_empty());
-    vault.put("sk_b", "2");
-    assert_eq!(sk.confirm(&ids()).unwrap(), ["sk_b"]);
-    sk.wake();
-    assert_eq!(updates(&cycles), ["sk_b=2"]);
-}
-
-#[test]
 fn close_ends_followers_and_their_handles_do_not_mind() {
     let vault = vault();
     let sk = client(&vault, 2);
@@ -133,7 +120,6 @@ fn close_ends_followers_and_their_handles_do_not_mind() {
     sk.close();
     while cycles.recv_timeout(LONG).is_ok() {}
     drop(follow);
-    sk.wake();
     let before = vault.request_count();
     sk.get_secret("sk_a").unwrap();
     assert_eq!(vault.request_count(), before + 1);

@@ -7,10 +7,14 @@
 //!
 //! `schedule` and `table` are pure, `poller` is the thread round them, `dispatch` the callbacks.
 
+#![cfg_attr(
+    not(feature = "live"),
+    allow(dead_code, unused_imports, reason = "Live is who follows")
+)]
+
 mod api;
 mod dispatch;
 mod event;
-#[allow(dead_code, reason = "Live reads it")]
 mod follower;
 mod ledger;
 mod poller;
@@ -20,7 +24,6 @@ mod table;
 
 pub use api::Watch;
 pub use event::{WatchEvent, WatchKind};
-#[allow(unused_imports, reason = "for Live")]
-pub(crate) use follower::{Cycle, Follow, Follower, Update, UpdateKind};
+pub(crate) use follower::{Cycle, Follow, Follower, UpdateKind};
 pub(crate) use poller::{Poller, Source};
 pub(crate) use table::Status;

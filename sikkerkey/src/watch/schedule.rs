@@ -76,11 +76,6 @@ impl PollSchedule {
         self.interval
     }
 
-    /// Whether a poll at `now` would be within what the service allows.
-    pub fn allows(&self, now: Duration) -> bool {
-        now >= self.hold
-    }
-
     /// A new interval counts from the last poll on, so it acts at once.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
         self.interval = interval.max(self.floor).max(SHORTEST);
@@ -120,14 +115,6 @@ impl PollSchedule {
         let factor = UNAUTHORIZED_FACTOR.saturating_pow(self.unauthorized);
         let cap = UNAUTHORIZED_CAP.max(self.interval);
         self.interval.saturating_mul(factor).min(cap)
-    }
-
-    /// A poll outside the rhythm has ended: it counts for what the service allows, and does not
-    /// put the next one off by more than that.
-    pub fn polled_aside(&mut self, now: Duration, outcome: PollOutcome) {
-        let due = self.due;
-        self.polled(now, outcome, 0.5);
-        self.due = self.hold.max(due.min(self.due));
     }
 }
 
@@ -180,7 +167,6 @@ mod tests {
         assert_eq!(schedule.due(), s(110));
         schedule.hurry(s(101));
         assert_eq!(schedule.due(), s(110));
-        assert!(!schedule.allows(s(109)) && schedule.allows(s(110)));
 
         let mut slow = PollSchedule::new(s(60), false);
         slow.polled(s(100), PollOutcome::Answered, 0.5);
@@ -245,18 +231,6 @@ mod tests {
         assert_eq!(schedule.due(), s(115), "never earlier than the interval");
         schedule.polled(s(100), PollOutcome::RetryAfter(s(1_000_000)), 0.5);
         assert_eq!(schedule.due(), s(1000));
-    }
-
-    #[test]
-    fn a_poll_outside_the_rhythm_keeps_the_floor_and_the_rhythm() {
-        let mut schedule = PollSchedule::new(s(60), false);
-        schedule.polled(s(100), PollOutcome::Answered, 0.5);
-        schedule.polled_aside(s(120), PollOutcome::Answered);
-        assert_eq!(schedule.due(), s(160));
-        schedule.polled_aside(s(155), PollOutcome::Answered);
-        assert_eq!(schedule.due(), s(165));
-        schedule.polled_aside(s(165), PollOutcome::Unauthorized);
-        assert_eq!(schedule.due(), s(405));
     }
 
     #[test]

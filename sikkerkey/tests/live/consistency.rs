@@ -87,6 +87,34 @@ fn no_reader_sees_half_of_a_rotation() {
     assert!(live.status().generation() > 1);
 }
 
+/// `SIKKERKEY_DELAYS=100 cargo test -p sikkerkey --test live delays -- --nocapture` prints the
+/// figure over a hundred rotations. It is a figure, not a test: machines are noisy.
+#[test]
+fn delays_of_a_swap_in_poll_intervals() {
+    const INTERVAL: Duration = Duration::from_millis(50);
+    let rotations = std::env::var("SIKKERKEY_DELAYS").map_or(3, |text| text.parse().unwrap());
+    let vault = vault();
+    let sk = SikkerKey::builder()
+        .identity_file(vault.identity_path())
+        .poll_interval(INTERVAL)
+        .build()
+        .unwrap();
+    let live = Config::live(&sk).unwrap();
+    let mut changes = live.subscribe();
+    let mut longest = Duration::ZERO;
+    for n in 0..rotations {
+        let rotated = std::time::Instant::now();
+        vault.put("sk_name", format!("n{n}"));
+        changes.recv_timeout(PATIENCE).unwrap();
+        longest = longest.max(rotated.elapsed());
+    }
+    let intervals = longest.as_secs_f64() / INTERVAL.as_secs_f64();
+    println!(
+        "{rotations} rotations: the longest way to the swap was {intervals:.2} poll intervals"
+    );
+    assert_eq!(live.status().generation(), rotations + 1);
+}
+
 #[test]
 fn a_rotation_between_the_reads_of_one_snapshot_does_not_stay() {
     let vault = vault();

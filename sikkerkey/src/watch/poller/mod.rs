@@ -202,6 +202,7 @@ impl Poller {
     }
 
     /// Polls as soon as the service allows it.
+    #[cfg(test)]
     pub(crate) fn wake(self: &Arc<Self>, source: Weak<dyn Source>) {
         let mut state = relock(&self.state);
         if !state.table.is_empty()
@@ -215,26 +216,6 @@ impl Poller {
         state.hurry = true;
         state.schedule.hurry(self.clock.monotonic());
         self.wake.notify_all();
-    }
-
-    /// A poll outside the rhythm, unless one was made less than the service's 10 s ago.
-    pub(crate) fn confirm(
-        &self,
-        source: &dyn Source,
-        ids: &[Arc<str>],
-    ) -> Result<Vec<(String, Status)>, Error> {
-        let allowed = relock(&self.state).schedule.allows(self.clock.monotonic());
-        if !allowed {
-            return Err(Error::new(
-                ErrorKind::RateLimited,
-                "the last poll is too recent for another one",
-            ));
-        }
-        let answer = source.poll(ids);
-        let outcome = outcome(answer.as_ref().err());
-        let now = self.clock.monotonic();
-        relock(&self.state).schedule.polled_aside(now, outcome);
-        answer
     }
 
     /// The user has read this value.

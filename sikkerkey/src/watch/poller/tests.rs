@@ -230,25 +230,6 @@ fn nothing_is_told_after_the_end() {
 }
 
 #[test]
-fn a_confirmation_keeps_to_what_the_service_allows() {
-    let fake = Fake::default();
-    let (sender, polls) = channel();
-    *relock(&fake.polls) = Some(sender);
-    relock(&fake.answers).push_back(Ok(vec![("sk_b".to_owned(), Status::Changed)]));
-    let ids = ["sk_a".into(), "sk_b".into()];
-    let poller = Poller::new(Arc::new(SystemClock::new()), NEVER, false, None);
-    let changes = poller.confirm(&fake, &ids).unwrap();
-    assert_eq!(changes, [("sk_b".to_owned(), Status::Changed)]);
-    let error = poller.confirm(&fake, &ids).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::RateLimited);
-    assert_eq!(polls.try_iter().count(), 1, "and nothing was sent");
-
-    let here = Poller::new(Arc::new(SystemClock::new()), NEVER, true, None);
-    here.confirm(&fake, &ids).unwrap();
-    here.confirm(&fake, &ids).unwrap();
-}
-
-#[test]
 fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
