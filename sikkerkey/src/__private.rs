@@ -9,6 +9,8 @@ pub use crate::watch::schedule::{
 };
 
 pub use crate::config::{config_error, loader};
+#[cfg(fuzzing)]
+pub use crate::fuzz;
 #[cfg(feature = "live")]
 pub use crate::live::source::{Source as LiveSource, changed_paths};
 #[cfg(feature = "live")]

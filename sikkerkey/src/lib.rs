@@ -18,6 +18,9 @@ mod enrolment;
 mod error;
 mod export;
 mod fields;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 #[cfg(feature = "live")]
 pub mod live;
