@@ -175,7 +175,7 @@ impl<T> Core<T> {
                     let old = self.current.swap(Arc::clone(&new));
                     book.adopt(&changed);
                     book.loaded_at = system_time(&*self.clock);
-                    let until = now + self.grace;
+                    let until = now.saturating_add(self.grace);
                     book.previous = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
                     let paths = changed.into();
                     told = Some(Change { old, new, paths });

@@ -99,7 +99,9 @@ impl<T> Subscription<T> {
     /// # Errors
     /// [`RecvError::Timeout`], [`RecvError::Refused`] and [`RecvError::Closed`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Change<T>, RecvError> {
-        let deadline = Instant::now() + timeout;
+        let Some(deadline) = Instant::now().checked_add(timeout) else {
+            return self.recv_blocking();
+        };
         loop {
             let listener = self.core.happened.listen();
             if let Some(news) = self.news() {

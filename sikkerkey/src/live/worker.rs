@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::core::{Attempt, Core, Verdict};
 use super::inbox::{Inbox, News, Wanted};
@@ -17,6 +17,9 @@ use crate::watch::{Follow, UpdateKind};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
 const READINGS: usize = 3;
+
+/// What a longer gap between refreshes than an instant can say amounts to.
+const LONGEST_GAP: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The poller's registration; empty once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
@@ -40,11 +43,13 @@ pub(super) struct Worker<T> {
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
         loop {
-            let previous_until = self
-                .core
-                .expire_previous()
-                .map(|left| Instant::now() + left);
-            let refresh_from = self.refreshed.map(|at| at + self.options.refresh_gap);
+            // A time beyond what an instant can say never comes.
+            let left = self.core.expire_previous();
+            let previous_until = left.and_then(|left| Instant::now().checked_add(left));
+            let refresh_from = self.refreshed.map(|at| {
+                let gap = self.options.refresh_gap;
+                at.checked_add(gap).unwrap_or(at + LONGEST_GAP)
+            });
             let Some(news) = self.inbox.take(previous_until, refresh_from) else {
                 return;
             };

@@ -86,11 +86,9 @@ impl RetryPolicy {
         }
         if let Some(asked) = retry_after {
             let asked = asked.min(self.retry_after_cap);
-            return Some(
-                asked
-                    .mul_f64(1.0 + self.jitter * fraction)
-                    .min(self.retry_after_cap),
-            );
+            let spread = asked.as_secs_f64() * (1.0 + self.jitter * fraction);
+            let spread = Duration::try_from_secs_f64(spread).unwrap_or(Duration::MAX);
+            return Some(spread.min(self.retry_after_cap));
         }
         // 2^20 base delays are longer than any deadline.
         let doubled = self

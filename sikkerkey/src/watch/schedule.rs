@@ -78,7 +78,7 @@ impl PollSchedule {
 
     /// A new interval counts from the last poll on, so it acts at once.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
-        self.interval = interval.max(self.floor).max(SHORTEST);
+        self.interval = interval.max(self.floor).clamp(SHORTEST, LONGEST);
         let due = self.last.map_or(now, |last| last + self.interval);
         self.due = due.max(self.hold);
     }
@@ -120,25 +120,32 @@ impl PollSchedule {
 
 /// Up to 20 % earlier or later, so that a fleet that was started together spreads out.
 pub fn jittered(interval: Duration, random: f64) -> Duration {
-    interval.mul_f64(0.8 + 0.4 * random)
+    share(interval, 0.8 + 0.4 * random)
 }
 
 /// How long until a party's next re-read: never later than its interval says.
 pub fn resync_delay(interval: Duration, random: f64) -> Duration {
-    interval.mul_f64(0.8 + 0.2 * random)
+    share(interval, 0.8 + 0.2 * random)
 }
 
 /// How long until a watch whose client has never read the secret gets something to compare
 /// with. Early, so that few changes can be lost to another process before; not at once, so that
 /// many watches that start together do not all read.
 pub fn baseline_delay(interval: Duration, random: f64) -> Duration {
-    interval.mul_f64(0.1 + 0.1 * random)
+    share(interval, 0.1 + 0.1 * random)
 }
 
 /// How long a re-read is put off that fell into an outage: a fleet in which each client made up
 /// for it at the first sign of life would be the next outage.
 pub fn postponed_delay(interval: Duration, random: f64) -> Duration {
-    interval.mul_f64(random)
+    share(interval, random)
+}
+
+/// Intervals longer than this are as good as never, and arithmetic with them stays in range.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn share(interval: Duration, factor: f64) -> Duration {
+    interval.min(LONGEST).mul_f64(factor)
 }
 
 #[cfg(test)]

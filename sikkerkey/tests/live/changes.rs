@@ -134,6 +134,35 @@ fn a_live_config_can_be_dropped_by_its_own_listener() {
 }
 
 #[test]
+fn the_longest_times_there_are_are_no_trouble() {
+    let vault = vault();
+    let sk = sikkerkey::SikkerKey::builder()
+        .identity_file(vault.identity_path())
+        .timeout(Duration::MAX)
+        .deadline(Duration::MAX)
+        .retry(sikkerkey::RetryPolicy::default().base_delay(Duration::MAX))
+        .poll_interval(Duration::MAX)
+        .resync(Some(Duration::MAX))
+        .build()
+        .unwrap();
+    let live = Config::loader(&sk)
+        .max_stale(Duration::MAX)
+        .grace(Duration::MAX)
+        .resync(Duration::MAX)
+        .live()
+        .unwrap();
+    let mut changes = live.subscribe();
+    vault.put("sk_name", "two");
+    sk.set_poll_interval(Duration::from_millis(5));
+    assert!(changes.recv_timeout(Duration::MAX).is_ok());
+    assert_eq!(live.previous().unwrap().name, "one");
+    vault.put("sk_name", "three");
+    assert!(changes.recv_timeout(Duration::MAX).is_ok());
+    sk.set_poll_interval(Duration::MAX);
+    assert_eq!(live.load().name, "three");
+}
+
+#[test]
 fn the_previous_config_is_there_for_the_grace_and_then_gone() {
     let vault = vault();
     let live = Config::loader(&client(&vault))
