@@ -1,17 +1,30 @@
-"""Prints the median microseconds of a read, then of ten distinct reads in a row by a new client."""
+"""Times calls of the official client: for each number on stdin, does so many and prints their nanoseconds."""
 
-import statistics
 import sys
 import time
 
 from sikkerkey import SikkerKey
 
-reads = int(sys.argv[2])
-times = []
-sk = SikkerKey(sys.argv[1])
-for _ in range(reads):
-    start = time.perf_counter()
-    for n in range(int(sys.argv[3])):
-        sk.get_secret(f"sk_{n}")
-    times.append((time.perf_counter() - start) * 1e6)
-print(statistics.median(times))
+identity, what = sys.argv[1:]
+client = SikkerKey(identity)
+
+
+def warm():
+    """A read by a client that has read before."""
+    client.get_secret("sk_0")
+
+
+def ten():
+    """Ten distinct secrets by a new client."""
+    new = SikkerKey(identity)
+    for n in range(10):
+        new.get_secret(f"sk_{n}")
+
+
+call = {"warm": warm, "ten": ten}[what]
+for line in sys.stdin:
+    calls = range(int(line))
+    start = time.perf_counter_ns()
+    for _ in calls:
+        call()
+    print(time.perf_counter_ns() - start, flush=True)
