@@ -10,7 +10,7 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use serde_json::json;
 
-use crate::{Error, random};
+use crate::{Error, canaries, random};
 
 /// The start of a PKCS#8 v1 structure around an Ed25519 seed (RFC 8410): what `openssl genpkey` writes.
 const PKCS8: [u8; 16] = [
@@ -75,6 +75,11 @@ impl Identity {
             source,
         })?;
         let key_path = self.folder.join("private.pem");
+        let pem = pem(&self.key);
+        let seed = self.key.to_bytes();
+        canaries::note(pem.lines().nth(1).unwrap_or_default());
+        canaries::note(&STANDARD.encode(seed));
+        canaries::note(&random::hex_of(&seed));
         let identity = json!({
             "machineId": self.machine_id,
             "machineName": machine_name,
@@ -83,7 +88,7 @@ impl Identity {
             "privateKeyPath": key_path,
         });
         let text = format!("{identity:#}\n");
-        for (path, text) in [(key_path, pem(&self.key)), (self.path(), text)] {
+        for (path, text) in [(key_path, pem), (self.path(), text)] {
             private_file(&path, &text).map_err(|source| Error::Identity { path, source })?;
         }
         Ok(())

@@ -34,8 +34,21 @@
 //! - [`Token`]: what an enrolment token allows.
 //! - [`Certificate`]: TLS, right or wrong.
 //! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
+//!
+//! # For reviewers: nothing shows a secret
+//!
+//! Where `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
+//! enrolment token and each machine's key, as a JSON string on a line. Run a test suite with its log at the most
+//! talkative level, and search what it printed for them:
+//!
+//! ```sh
+//! export SIKKERKEY_EMULATOR_CANARIES=$PWD/canaries
+//! RUST_LOG=trace cargo test -- --nocapture > output 2>&1
+//! jq -r . canaries | grep -E '.{8}' | grep -F -f - output && echo "a secret is in the output"
+//! ```
 
 mod builder;
+mod canaries;
 mod clock;
 mod emulator;
 mod error;

@@ -9,7 +9,12 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
 
 /// Twice as many lowercase hex digits as bytes.
 pub(crate) fn hex<const N: usize>() -> String {
-    bytes::<N>().iter().map(|b| format!("{b:02x}")).collect()
+    hex_of(&bytes::<N>())
+}
+
+/// These bytes in lowercase hex digits.
+pub(crate) fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A random UUID (version 4), the form of a machine's id.
@@ -17,7 +22,7 @@ pub(crate) fn uuid() -> String {
     let mut b = bytes::<16>();
     b[6] = b[6] & 0x0f | 0x40;
     b[8] = b[8] & 0x3f | 0x80;
-    let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = hex_of(&b);
     format!(
         "{}-{}-{}-{}-{}",
         &hex[..8],

@@ -29,7 +29,9 @@ fn a_file_is_served_and_its_edits_are_rotations() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secrets.toml");
     fs::write(&file, "sk_a = 'first'\n").unwrap();
+    let canaries = folder.path().join("canaries");
     let mut command = program();
+    command.env("SIKKERKEY_EMULATOR_CANARIES", &canaries);
     command.arg(&file).args([
         "--home".as_ref(),
         folder.path().join("it's home").as_os_str(),
@@ -56,7 +58,8 @@ fn a_file_is_served_and_its_edits_are_rotations() {
     let identity = export("SIKKERKEY_IDENTITY");
     assert!(export("SIKKERKEY_API_URL").starts_with("http://localhost:"));
     assert_eq!(export("SIKKERKEY_VAULT_ID"), "vault_emulator");
-    assert!(!export("SIKKERKEY_ENROLLMENT_TOKEN").is_empty());
+    let token = export("SIKKERKEY_ENROLLMENT_TOKEN");
+    assert!(!token.is_empty());
 
     let client = Client::at(Path::new(&identity));
     assert_eq!(client.value("sk_a"), "first");
@@ -66,6 +69,14 @@ fn a_file_is_served_and_its_edits_are_rotations() {
         [out.next().unwrap(), out.next().unwrap()],
         ["rotated: sk_a", "added: sk_b"]
     );
+    let noted = fs::read_to_string(&canaries).unwrap();
+    let noted: Vec<String> = noted
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for secret in ["first", "second", "new", &token, &client.seed()] {
+        assert!(noted.iter().any(|line| line == secret), "one is missing");
+    }
     assert_eq!(client.value("sk_a"), "second");
     fs::write(&file, "sk_a = 'third\n").unwrap();
     let error = errors.next().unwrap();

@@ -10,7 +10,7 @@ use super::{Machine, Vault};
 use crate::clock::millis;
 use crate::http::Answer;
 use crate::switches::ApiUrl;
-use crate::{random, signature};
+use crate::{canaries, random, signature};
 
 /// What an enrolment token allows; [`Emulator::issue`](crate::Emulator::issue) makes one of it.
 ///
@@ -82,6 +82,7 @@ impl Vault {
     /// Hands out a token; its text is shown this once.
     pub(crate) fn issue(&mut self, policy: Token, now: i64) -> String {
         let token = format!("sket_{}", random::hex::<20>());
+        canaries::note(&token);
         let expires = now.saturating_add(millis(policy.ttl));
         self.tokens
             .insert(token.clone(), Issued { policy, expires });

@@ -1,4 +1,5 @@
 //! The vault: its secrets, machines and tokens at one instant. No I/O and no lock: who holds it changes it.
+//! Only what must never show is written down, where a search was asked for.
 
 mod calls;
 mod enrol;
@@ -11,6 +12,7 @@ pub(crate) use value::Value;
 
 use std::collections::HashMap;
 
+use crate::canaries;
 use crate::switches::Switches;
 
 /// Everything one vault holds.
@@ -54,6 +56,7 @@ impl Vault {
 
     /// A new value, of a new secret or an old one; also where it equals the one before.
     pub(crate) fn put(&mut self, id: &str, value: Value) {
+        canaries::note(&value.text);
         self.revision += 1;
         let revision = self.revision;
         let secret = self.entry(id);

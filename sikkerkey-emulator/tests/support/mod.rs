@@ -72,6 +72,11 @@ pub(crate) struct Request<'a> {
 }
 
 impl Client {
+    /// The private key in base64.
+    pub(crate) fn seed(&self) -> String {
+        STANDARD.encode(self.key.to_bytes())
+    }
+
     pub(crate) fn of(vault: &Emulator) -> Self {
         Self::at(vault.identity_path())
     }
