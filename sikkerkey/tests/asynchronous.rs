@@ -7,12 +7,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::client;
+use common::{client, emulator};
 use sikkerkey::{AsyncSikkerKey, ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::Emulator;
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .vault("vault_abc123")
         .secret("sk_key", "sk-live-1")
         .json("sk_db", r#"{"host":"db","port":5432}"#)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
-use common::{FakeClock, builder, client};
+use common::{FakeClock, builder, client, emulator};
 use sikkerkey::{CacheOptions, ErrorKind, ExposeSecret, SikkerKey, WatchKind};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(30);
 const DAY: i64 = 24 * 60 * 60;
 
 fn vault() -> Emulator {
-    let vault = Emulator::builder().secret("sk_a", "1").secret("sk_b", "1");
+    let vault = emulator().secret("sk_a", "1").secret("sk_b", "1");
     vault.start().unwrap()
 }
 
@@ -323,11 +323,7 @@ fn an_identity_in_memory_refuses_it_and_says_why() {
 
 #[test]
 fn a_refused_certificate_is_no_outage() {
-    let vault = Emulator::builder()
-        .secret("sk_a", "1")
-        .tls()
-        .start()
-        .unwrap();
+    let vault = emulator().secret("sk_a", "1").tls().start().unwrap();
     let trusting = |pem: Option<&str>| {
         let builder = builder(&vault).clock(FakeClock::new());
         let builder = match pem {
@@ -390,9 +386,7 @@ fn writers_that_are_killed_leave_no_torn_entry() {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(8);
-    let vault = Emulator::builder()
-        .secret("sk_a", "v".repeat(5_000))
-        .record(false);
+    let vault = emulator().secret("sk_a", "v".repeat(5_000)).record(false);
     let vault = vault.start().unwrap();
     read(&cached(&vault), "sk_a");
     // A service that is not there, with the same identity.

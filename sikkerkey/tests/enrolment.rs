@@ -8,14 +8,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{FakeClock, chain};
+use common::{FakeClock, chain, emulator};
 use sikkerkey::{Bootstrap, ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .vault("vault_abc123")
         .secret("sk_key", "sk-live-1")
         .start()

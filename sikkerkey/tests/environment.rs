@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 use std::{env, fs};
 
+use common::emulator;
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Certificate, Emulator};
 
@@ -50,7 +51,7 @@ fn run_inside(test: &str, inside: &str, variables: &[(&str, &str)]) {
 }
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .vault("vault_abc123")
         .secret("sk_key", "sk-live-1")
         .start()
@@ -203,7 +204,7 @@ fn proxy(port: u16) -> (String, mpsc::Receiver<String>) {
 
 #[test]
 fn a_proxy_opens_the_tunnel_to_a_name_that_only_it_knows() {
-    let vault = Emulator::builder()
+    let vault = emulator()
         .secret("sk_key", "sk-live-1")
         .tls_with(Certificate::OtherHost)
         .start()

@@ -6,12 +6,12 @@ mod common;
 
 use std::process::Command;
 
-use common::client;
+use common::{client, emulator};
 use sikkerkey::ExposeSecret;
 use sikkerkey_emulator::{Emulator, Reply};
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .secret("sk_key", "sk-live-1")
         .name("sk_key", "Api Key")
         .json("sk_db", r#"{"host":"db","port":5432}"#)

@@ -7,15 +7,12 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{builder, chain};
+use common::{builder, chain, emulator};
 use sikkerkey::{ErrorKind, SikkerKey};
 use sikkerkey_emulator::Emulator;
 
 fn vault() -> Emulator {
-    Emulator::builder()
-        .secret("sk_key", "sk-live-1")
-        .start()
-        .unwrap()
+    emulator().secret("sk_key", "sk-live-1").start().unwrap()
 }
 
 #[test]

@@ -7,10 +7,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod common;
+
 use std::time::Duration;
 
+use common::emulator;
 use sikkerkey::{SikkerKey, SikkerKeyConfig};
-use sikkerkey_emulator::Emulator;
 
 #[derive(SikkerKeyConfig)]
 struct Config {
@@ -20,10 +22,7 @@ struct Config {
 
 #[test]
 fn starting_and_stopping_leaves_nothing_behind() {
-    let vault = Emulator::builder()
-        .secret("sk_name", "one")
-        .start()
-        .unwrap();
+    let vault = emulator().secret("sk_name", "one").start().unwrap();
     let sk = SikkerKey::builder()
         .identity_file(vault.identity_path())
         .poll_interval(Duration::from_millis(5))

@@ -6,12 +6,12 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{chain, client};
+use common::{chain, client, emulator};
 use sikkerkey::{Error, ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .secret("sk_key", "sk-live-1")
         .json("sk_db", r#"{"host":"db","port":5432,"password":"hünter2"}"#)
         .name("sk_db", "DB Creds")
@@ -51,7 +51,7 @@ fn every_form_of_a_read() {
 fn values_of_every_kind_arrive_as_they_are() {
     let long = "x".repeat(1024 * 1024);
     let escapes = "\"\\\n\r\t\u{1}é日本\u{1f511}".repeat(100);
-    let vault = Emulator::builder()
+    let vault = emulator()
         .secret("sk_empty", "")
         .secret("sk_long", &long)
         .secret("sk_quotes", "\"".repeat(1024 * 1024))
@@ -69,6 +69,28 @@ fn values_of_every_kind_arrive_as_they_are() {
         sk.get_secret("sk_quotes").unwrap().expose_secret().len(),
         1024 * 1024
     );
+}
+
+#[test]
+fn the_longest_value_arrives_however_the_service_writes_it() {
+    let vault = vault();
+    let escaped = "\\u00fc".repeat(512 * 1024);
+    let body = format!(r#"{{"id": "sk_key", "value": "{escaped}"}}"#);
+    vault.fail_next(Reply::new(200).body(body));
+    let value = client(&vault).get_secret("sk_key").unwrap();
+    assert_eq!(value.expose_secret().len(), 1024 * 1024);
+}
+
+#[test]
+fn a_list_of_many_megabytes_arrives() {
+    let name = "n".repeat(4 * 1024);
+    let vault = (0..500).fold(emulator(), |vault, n| {
+        let id = format!("sk_{n}");
+        vault.secret(&id, "x").name(&id, &name)
+    });
+    let vault = vault.start().unwrap();
+    let list = client(&vault).list_secrets().unwrap();
+    assert!(list.len() == 500 && list.iter().all(|item| item.name == name));
 }
 
 #[test]
@@ -179,7 +201,7 @@ fn json_that_does_not_fit_is_not_quoted() {
     struct Numbers {
         host: u16,
     }
-    let vault = Emulator::builder()
+    let vault = emulator()
         .secret("sk_a", r#"{"host":"hunter2"}"#)
         .secret("sk_b", "hunter2")
         .start()

@@ -7,15 +7,12 @@ mod common;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use common::{FakeClock, builder};
+use common::{FakeClock, builder, emulator};
 use sikkerkey::{ErrorKind, ExposeSecret, RetryPolicy};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
 fn vault() -> Emulator {
-    Emulator::builder()
-        .secret("sk_key", "sk-live-1")
-        .start()
-        .unwrap()
+    emulator().secret("sk_key", "sk-live-1").start().unwrap()
 }
 
 /// The sleeps of a read that meets these faults, how many requests it made, and whether it ended

@@ -6,15 +6,12 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{FakeClock, builder};
+use common::{FakeClock, builder, emulator};
 use sikkerkey::{ErrorKind, RetryPolicy};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
 fn vault() -> Emulator {
-    Emulator::builder()
-        .secret("sk_key", "sk-live-1")
-        .start()
-        .unwrap()
+    emulator().secret("sk_key", "sk-live-1").start().unwrap()
 }
 
 #[test]
@@ -134,6 +131,20 @@ fn a_lying_date_costs_one_attempt_and_is_not_kept() {
     assert_eq!(vault.request_count(), 2);
     sk.get_secret("sk_key").unwrap();
     assert_eq!(vault.request_count(), 3);
+}
+
+#[test]
+fn a_refusal_that_has_another_reason_leaves_the_correction() {
+    let vault = vault();
+    let clock = FakeClock::new();
+    clock.set_off(7200);
+    let sk = builder(&vault).clock(clock).build().unwrap();
+    sk.get_secret("sk_key").unwrap();
+    vault.fail_next(Fault::Status(401));
+    sk.get_secret("sk_key").unwrap_err();
+    vault.clear_requests();
+    sk.get_secret("sk_key").unwrap();
+    assert_eq!(vault.request_count(), 1);
 }
 
 #[test]

@@ -4,12 +4,12 @@
 
 mod common;
 
-use common::{FakeClock, builder};
+use common::{FakeClock, builder, emulator};
 use sikkerkey::{Error, ErrorKind, ExposeSecret};
 use sikkerkey_emulator::{Certificate, Emulator};
 
 fn vault(certificate: Certificate) -> Emulator {
-    Emulator::builder()
+    emulator()
         .secret("sk_key", "sk-live-1")
         .tls_with(certificate)
         .start()
@@ -89,7 +89,7 @@ fn each_bad_certificate_is_told_apart() {
 
 #[test]
 fn a_server_without_tls_is_no_service() {
-    let plain = Emulator::builder().secret("sk_key", "x").start().unwrap();
+    let plain = emulator().secret("sk_key", "x").start().unwrap();
     let tls = vault(Certificate::Valid);
     // The identity of one with the port of the other.
     let identity = std::fs::read_to_string(tls.identity_path()).unwrap();

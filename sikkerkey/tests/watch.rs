@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{FakeClock, builder};
+use common::{FakeClock, builder, emulator};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey, Watch, WatchEvent, WatchKind};
 use sikkerkey_emulator::{Emulator, Fault, Recorded, Reply};
 
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const POLL: &str = "/v1/secrets/poll";
 
 fn vault() -> Emulator {
-    let vault = Emulator::builder().secret("sk_a", "1").secret("sk_b", "1");
+    let vault = emulator().secret("sk_a", "1").secret("sk_b", "1");
     vault.start().unwrap()
 }
 
@@ -71,6 +71,12 @@ fn wait_for_polls(vault: &Emulator, more: usize) {
     assert!(vault.wait_for(LONG, |requests| polls(requests) >= before + more));
 }
 
+/// Waits until there was a poll, also where it came before this call: the next may be an hour away.
+#[track_caller]
+fn wait_for_the_first_poll(vault: &Emulator) {
+    assert!(vault.wait_for(LONG, |requests| polls(requests) >= 1));
+}
+
 #[test]
 fn every_kind_of_event() {
     let vault = vault();
@@ -112,7 +118,7 @@ fn one_request_asks_for_everything() {
     let ids: Vec<String> = (0..1000).map(|n| format!("sk_{n}")).collect();
     let vault = ids
         .iter()
-        .fold(Emulator::builder(), |vault, id| vault.secret(id, "1"));
+        .fold(emulator(), |vault, id| vault.secret(id, "1"));
     let vault = vault.start().unwrap();
     let sk = builder(&vault).poll_interval(HOUR).build().unwrap();
     for id in &ids {
@@ -184,7 +190,7 @@ fn a_read_whose_answer_was_lost_loses_no_change() {
         .unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&sk, "sk_a");
-    wait_for_polls(&vault, 1);
+    wait_for_the_first_poll(&vault);
     vault.put("sk_a", "2");
     vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Close));
     sk.get_secret("sk_a").unwrap_err();
@@ -203,7 +209,7 @@ fn what_another_process_swallowed_is_found_by_the_resync() {
         .unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&sk, "sk_a");
-    wait_for_polls(&vault, 1);
+    wait_for_the_first_poll(&vault);
     vault.put("sk_a", "2");
     other.get_secret("sk_a").unwrap();
     sk.set_poll_interval(SHORT);
@@ -217,9 +223,7 @@ fn what_another_process_swallowed_is_found_by_the_resync() {
 
 #[test]
 fn an_answer_to_a_poll_that_was_lost_is_made_up_for() {
-    let vault = Emulator::builder()
-        .secret("sk_a", "1")
-        .changed_until_read(false);
+    let vault = emulator().secret("sk_a", "1").changed_until_read(false);
     let vault = vault.start().unwrap();
     let sk = builder(&vault)
         .poll_interval(SHORT)
@@ -315,7 +319,7 @@ fn a_new_interval_acts_at_once() {
     let vault = vault();
     let sk = builder(&vault).poll_interval(HOUR).build().unwrap();
     sk.watch("sk_a", |_| ()).unwrap();
-    wait_for_polls(&vault, 1);
+    wait_for_the_first_poll(&vault);
     sk.set_poll_interval(SHORT);
     wait_for_polls(&vault, 3);
 }
@@ -483,7 +487,7 @@ fn a_slow_or_panicking_callback_harms_no_other_secret() {
 
 #[test]
 fn no_event_shows_its_value_by_accident() {
-    let vault = Emulator::builder()
+    let vault = emulator()
         .structured("sk_a", [("pin", "hunter2")])
         .start()
         .unwrap();

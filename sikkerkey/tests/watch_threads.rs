@@ -10,8 +10,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::builder;
-use sikkerkey_emulator::Emulator;
+use common::{builder, emulator};
 
 /// How many threads have a name of ours.
 fn threads() -> usize {
@@ -40,7 +39,7 @@ fn wait_until(holds: impl Fn() -> bool) {
 
 #[test]
 fn a_thousand_starts_and_stops_leave_threads_and_files_as_they_were() {
-    let vault = Emulator::builder().secret("sk_a", "1").record(false);
+    let vault = emulator().secret("sk_a", "1").record(false);
     let vault = vault.start().unwrap();
     let sk = builder(&vault)
         .poll_interval(Duration::from_millis(1))

@@ -6,6 +6,7 @@ use sikkerkey::{
     CheckStatus, Error, ErrorKind, ProblemKind, SecretString, SikkerKey, SikkerKeyConfig,
 };
 use sikkerkey_emulator::{Builder, Emulator, Fault};
+use sikkerkey_tests::emulator;
 
 fn client(vault: &Emulator) -> SikkerKey {
     SikkerKey::new(vault.identity_path()).unwrap()
@@ -41,7 +42,7 @@ struct App {
 }
 
 fn vault() -> Builder {
-    Emulator::builder()
+    emulator()
         .structured("sk_db", [("host", "db"), ("password", "p")])
         .secret("sk_key", "k")
         .secret("sk_canary", "never read")
@@ -149,9 +150,7 @@ struct Ten {
 
 #[test]
 fn one_denied_one_malformed_one_failing_are_one_report() {
-    let vault = (0..9).fold(Emulator::builder(), |vault, i| {
-        vault.secret(format!("sk_{i}"), "1")
-    });
+    let vault = (0..9).fold(emulator(), |vault, i| vault.secret(format!("sk_{i}"), "1"));
     let vault = vault.start().unwrap();
     vault.deny("sk_4");
     vault.put("sk_2", "two");
@@ -192,9 +191,7 @@ fn one_denied_one_malformed_one_failing_are_one_report() {
 /// The service locks an address out after a few failed authentications.
 #[test]
 fn an_unknown_machine_stops_the_load() {
-    let vault = (0..9).fold(Emulator::builder(), |vault, i| {
-        vault.secret(format!("sk_{i}"), "1")
-    });
+    let vault = (0..9).fold(emulator(), |vault, i| vault.secret(format!("sk_{i}"), "1"));
     let vault = vault.start().unwrap();
     let sk = client(&vault);
     vault.expire_machines();

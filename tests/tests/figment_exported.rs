@@ -7,9 +7,10 @@ use figment::{Figment, Profile};
 use sikkerkey::SikkerKey;
 use sikkerkey_emulator::{Emulator, Fault};
 use sikkerkey_figment::{Exported, FigmentExt};
+use sikkerkey_tests::emulator;
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .structured(
             "sk_db",
             [

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sikkerkey::{ExposeSecret, RecvError, SecretString, SikkerKey, SikkerKeyConfig, State};
 use sikkerkey_emulator::Emulator;
 use sikkerkey_figment::{Exported, LiveFigment, Secrets};
+use sikkerkey_tests::emulator;
 
 /// Long enough for a machine under load; what is awaited comes within a poll of 50 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,7 +47,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let vault = Emulator::builder()
+        let vault = emulator()
             .structured("sk_db", [("port", "5432"), ("password", "hunter2")])
             .secret("sk_token", "t1")
             .start()

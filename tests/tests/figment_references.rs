@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use sikkerkey::SikkerKey;
 use sikkerkey_emulator::{Emulator, Fault};
 use sikkerkey_figment::{FigmentExt, References};
+use sikkerkey_tests::emulator;
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .secret("sk_key", "sk-live-1")
         .structured(
             "sk_db",

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sikkerkey::{ExposeSecret, SecretString, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::{Emulator, Fault};
 use sikkerkey_figment::{FigmentExt, Secrets};
+use sikkerkey_tests::emulator;
 
 #[derive(Debug, Deserialize, SikkerKeyConfig)]
 struct AppConfig {
@@ -49,7 +50,7 @@ struct Flags {
 }
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .secret("sk_stripe_key", "982451653")
         .structured(
             "sk_db_prod",
@@ -265,7 +266,7 @@ fn an_outage_is_an_error_that_says_so() {
 
 #[test]
 fn names_are_looked_up_in_the_project_and_aliases_lead_elsewhere() {
-    let vault = Emulator::builder()
+    let vault = emulator()
         .secret("sk_a", "of a")
         .name("sk_a", "SENTRY DSN")
         .project("sk_a", "proj_a")

@@ -12,6 +12,7 @@ use rocket::http::Status;
 use rocket::local::blocking::Client;
 use sikkerkey::{Live, SikkerKey, State};
 use sikkerkey_emulator::Emulator;
+use sikkerkey_tests::emulator;
 
 use service::AppConfig;
 
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const KEY: &str = "qclaEXAAe81NrWcAIMcrkkLl/wHyOy3yfJn4ovwsNbw=";
 
 fn vault() -> (Emulator, SikkerKey) {
-    let vault = Emulator::builder()
+    let vault = emulator()
         .structured("sk_db_prod", [("url", "postgres://app_1:hunter2@db/app")])
         .secret("sk_rocket_key", KEY)
         .start()

@@ -85,6 +85,12 @@ impl Clock for FakeClock {
     }
 }
 
+/// An emulator to be set up; what the client logs meanwhile is as `RUST_LOG` says.
+pub fn emulator() -> sikkerkey_emulator::Builder {
+    let _ = env_logger::builder().is_test(true).try_init();
+    Emulator::builder()
+}
+
 /// A builder for the emulator's machine.
 pub fn builder(vault: &Emulator) -> SikkerKeyBuilder {
     SikkerKey::builder().identity_file(vault.identity_path())

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sikkerkey::{SikkerKey, SikkerKeyConfig};
-use sikkerkey_emulator::{Emulator, Fault, Hold};
+use sikkerkey_emulator::{Fault, Hold};
 
+use crate::common::emulator;
 use crate::{Config, PATIENCE, client, db, eventually, polls, vault};
 
 /// One number in every field: two that differ were never one config.
@@ -45,7 +46,7 @@ fn no_reader_sees_half_of_a_rotation() {
             ("sk_c", n.to_string()),
         ]
     };
-    let vault = Emulator::builder().record_limit(100).start().unwrap();
+    let vault = emulator().record_limit(100).start().unwrap();
     vault.put_all(stamp(1));
     let sk = SikkerKey::builder()
         .identity_file(vault.identity_path())

@@ -9,6 +9,8 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod changes;
+#[path = "../common/mod.rs"]
+mod common;
 mod consistency;
 mod failures;
 mod resources;
@@ -16,6 +18,7 @@ mod swaps;
 
 use std::time::Duration;
 
+use common::emulator;
 use sikkerkey::{Live, RecvError, SikkerKey, SikkerKeyConfig, Subscription};
 use sikkerkey_emulator::Emulator;
 
@@ -55,7 +58,7 @@ fn db(host: &str, port: &str) -> String {
 }
 
 fn vault() -> Emulator {
-    Emulator::builder()
+    emulator()
         .secret("sk_name", "one")
         .structured("sk_db", [("host", "alpha"), ("port", "1")])
         .start()

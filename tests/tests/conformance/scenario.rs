@@ -1,7 +1,8 @@
 //! Calls in order, with what happens to the service between them.
 
 use serde_json::Value;
-use sikkerkey_emulator::{Builder, Emulator};
+use sikkerkey_emulator::Builder;
+use sikkerkey_tests::emulator;
 
 use crate::play::Side;
 
@@ -91,7 +92,7 @@ impl Scenario {
 
 /// Secrets of each form that the documentation has.
 pub(crate) fn usual() -> Builder {
-    Emulator::builder()
+    emulator()
         .vault("vault_abc123")
         .machine_name("api-server-1")
         .secret("sk_stripe_key", "sk-live-1")

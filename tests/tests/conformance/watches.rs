@@ -46,7 +46,7 @@ fn changes() -> Scenario {
         .call_while_polling(json!({"op": "next_event"}))
         .then(|side| {
             side.vault
-                .put("sk_stripe_key", r#"{"now":"structured","n":1}"#)
+                .put("sk_stripe_key", r#"{"now":"in two fields","n":1}"#)
         })
         .call_while_polling(json!({"op": "next_event"}))
         .then(|side| side.vault.put("sk_stripe_key", "grüß 🔑"))

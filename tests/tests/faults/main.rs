@@ -13,6 +13,7 @@ mod bodies;
 mod cache;
 mod canary;
 mod leaks;
+mod leaks_figment;
 mod nonces;
 mod reads;
 mod rotations;

@@ -61,10 +61,25 @@ fn only_old_left_overs_are_swept() {
     let (_home, folder) = fresh();
     folder.write("sk_a", b"one").unwrap();
     fs::write(folder.path.join(".skc-77-abc"), "half").unwrap();
-    folder.sweep(SystemTime::now());
+    let now = SystemTime::now() + Duration::from_secs(3600);
+    for name in names(&folder) {
+        let file = File::options().write(true).open(folder.path.join(name));
+        file.unwrap().set_modified(now - LEFT_OVER).unwrap();
+    }
+    folder.sweep(now);
     assert_eq!(names(&folder).len(), 2);
-    folder.sweep(SystemTime::now() + LEFT_OVER + Duration::from_secs(60));
+    folder.sweep(now + Duration::from_secs(1));
     assert_eq!(names(&folder), ["sk_a.skc"]);
+}
+
+#[test]
+fn what_cannot_be_removed_is_an_error_and_what_is_not_there_is_none() {
+    let (_home, folder) = fresh();
+    folder.write("sk_a", b"one").unwrap();
+    folder.remove("sk_gone").unwrap();
+    fs::create_dir(folder.file("sk_folder")).unwrap();
+    folder.remove("sk_folder").unwrap_err();
+    folder.clear().unwrap_err();
 }
 
 #[test]
@@ -75,6 +90,9 @@ fn a_file_that_is_too_large_is_refused_unread() {
         .write(true)
         .open(folder.file("sk_a"))
         .unwrap();
+    file.set_len(FILE_LIMIT).unwrap();
+    let whole = folder.read("sk_a").unwrap().unwrap();
+    assert_eq!(whole.len() as u64, FILE_LIMIT);
     file.set_len(FILE_LIMIT + 1).unwrap();
     folder.read("sk_a").unwrap_err();
 }
@@ -99,6 +117,12 @@ mod unix {
         fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o755)).unwrap();
         folder.write("sk_a", b"two").unwrap();
         assert_eq!(mode(&folder.path), 0o700);
+
+        // Stricter rights are the owner's wish.
+        fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o500)).unwrap();
+        folder.prepare().unwrap();
+        assert_eq!(mode(&folder.path), 0o500);
+        fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     #[test]
