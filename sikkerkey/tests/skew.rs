@@ -144,7 +144,7 @@ fn a_refusal_that_has_another_reason_leaves_the_correction() {
     sk.get_secret("sk_key").unwrap_err();
     vault.clear_requests();
     sk.get_secret("sk_key").unwrap();
-    assert_eq!(vault.request_count(), 1);
+    assert_eq!(vault.requests().len(), 1);
 }
 
 #[test]

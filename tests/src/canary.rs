@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 /// A shorter value would be found where none is: `5432` or `true` stands in many texts.
 const SHORTEST: usize = 8;
 
-/// As much of a longer value is enough to find it by.
+/// So many characters of a longer value are enough to find it by.
 const LONGEST: usize = 64;
 
 /// Looks for secrets in every spelling, in upper and lower case.
@@ -38,8 +38,8 @@ impl Search {
             }
             for part in parts.iter().filter(|part| part.len() >= SHORTEST) {
                 long += 1;
-                let end = part.ceil_char_boundary(LONGEST.min(part.len()));
-                let spellings = spellings(&part[..end]);
+                let start: String = part.chars().take(LONGEST).collect();
+                let spellings = spellings(&start);
                 of.resize(of.len() + spellings.len(), n);
                 patterns.extend(spellings);
             }
