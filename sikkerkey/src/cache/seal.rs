@@ -122,6 +122,28 @@ struct Read {
     field_names: Value,
 }
 
+/// What is sealed, in a buffer that is wiped and that never had to move and leave a copy behind.
+fn plain(entry: &Entry) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(room(entry)));
+    serde_json::to_writer(
+        &mut *plain,
+        &Plain {
+            value: entry.value.expose_secret(),
+            name: &entry.name,
+            field_names: entry.field_names.as_deref(),
+        },
+    )
+    .map_err(|_| Unsealable::Malformed)?;
+    Ok(plain)
+}
+
+/// The most bytes that an entry is in JSON, which makes at most six of one.
+fn room(entry: &Entry) -> usize {
+    let value = entry.value.expose_secret().len();
+    let names = entry.name.len() + entry.field_names.as_deref().map_or(0, str::len);
+    r#"{"value":"","name":"","fieldNames":""}"#.len() + 6 * (value + names)
+}
+
 /// The text of the file that holds `entry`. The nonce must be fresh and random.
 pub(crate) fn seal(
     key: &CacheKey,
@@ -129,21 +151,7 @@ pub(crate) fn seal(
     entry: &Entry,
     nonce: [u8; NONCE_LEN],
 ) -> Result<String, Unsealable> {
-    let value = entry.value.expose_secret();
-    // JSON makes at most six bytes of one, so that the buffer never moves and leaves a copy behind.
-    let room = 6 * (value.len() + entry.name.len())
-        + 6 * entry.field_names.iter().map(String::len).sum::<usize>();
-    let mut plain = Zeroizing::new(Vec::with_capacity(room + 64));
-    serde_json::to_writer(
-        &mut *plain,
-        &Plain {
-            value,
-            name: &entry.name,
-            field_names: entry.field_names.as_deref(),
-        },
-    )
-    .map_err(|_| Unsealable::Malformed)?;
-
+    let plain = plain(entry)?;
     let bound = binding.additional_data(entry.cached_at);
     let payload = Payload {
         msg: &plain,
@@ -299,6 +307,28 @@ mod tests {
             let opened = vector.open(sealed.as_bytes()).unwrap().unwrap();
             assert_eq!(opened.value.expose_secret(), value);
             assert_eq!(opened.field_names.as_deref(), Some("a,b"));
+        }
+    }
+
+    #[test]
+    fn no_entry_outgrows_its_buffer() {
+        let worst = "\u{1}".repeat(1000);
+        for (value, name, fields) in [
+            ("", "", None),
+            ("", "", Some("")),
+            (&*worst, "", None),
+            ("", &worst, None),
+            ("", "", Some(&*worst)),
+            (&worst, &worst, Some(&worst)),
+        ] {
+            let entry = Entry {
+                value: value.into(),
+                name: name.into(),
+                field_names: fields.map(Into::into),
+                cached_at: 0,
+            };
+            let length = plain(&entry).unwrap().len();
+            assert!(length <= room(&entry), "{length}");
         }
     }
 

@@ -230,3 +230,52 @@ impl fmt::Debug for CacheSlot {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    // A test that cannot say where it is may as well panic.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_cache_lies_beside_the_identity_or_where_the_environment_says() {
+        let plain = Environment {
+            user_home: Some("/home/me".into()),
+            ..Environment::default()
+        };
+        let told = Environment {
+            sikkerkey_home: Some("/srv/keys".into()),
+            ..plain.clone()
+        };
+        let inside = "/etc/x/vaults/vault_a/identity.json";
+        for (identity, environment, folder) in [
+            (inside, &plain, "/etc/x/vaults/vault_a/cache"),
+            (inside, &told, "/srv/keys/vaults/vault_a/cache"),
+            (
+                "/etc/id.json",
+                &plain,
+                "/home/me/.sikkerkey/vaults/vault_a/cache",
+            ),
+            (
+                "/etc/vault_a/id.json",
+                &told,
+                "/srv/keys/vaults/vault_a/cache",
+            ),
+        ] {
+            let usual = usual_folder(Path::new(identity), "vault_a", environment).unwrap();
+            assert_eq!(usual, Path::new(folder), "{identity}");
+        }
+        usual_folder(Path::new(inside), "../vault_a", &plain).unwrap_err();
+    }
+
+    #[test]
+    fn debug_says_whether_it_is_on() {
+        let slot = CacheSlot::default();
+        assert_eq!(format!("{slot:?}"), "CacheSlot(off)");
+        *slot.0.write().unwrap() = State::Refused(Error::configuration("no"));
+        assert_eq!(format!("{slot:?}"), "CacheSlot(refused)");
+        let options = format!("{:?}", CacheOptions::new().folder("/tmp/cache"));
+        assert!(options.contains("/tmp/cache"), "{options}");
+    }
+}

@@ -188,3 +188,68 @@ impl Cache {
         self.revoked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    // A test that cannot make its own folder may as well panic.
+    #![allow(clippy::unwrap_used)]
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let home = tempfile::tempdir().unwrap();
+        let cache = Cache {
+            key: CacheKey::derive(&[7; 32], "vault_a"),
+            vault_id: "vault_a".into(),
+            machine_id: "machine".into(),
+            folder: Folder::new(home.path().join("cache")),
+            max_age: Duration::from_secs(100),
+            on_fallback: None,
+            reads: 0.into(),
+            revoked: Mutex::default(),
+        };
+        (home, cache)
+    }
+
+    #[test]
+    fn of_a_revocation_and_an_answer_the_later_one_wins() {
+        let (_home, cache) = cache();
+        let holds = || cache.load("sk_a").unwrap().is_some();
+        let early = cache.begin();
+        let also_early = cache.begin();
+        cache.forget("sk_a");
+        let late = cache.begin();
+        cache.store("sk_a", &"1".into(), early, 0);
+        cache.store("sk_a", &"1".into(), also_early, 0);
+        assert!(!holds(), "both were asked for before the revocation");
+        cache.store("sk_a", &"2".into(), late, 0);
+        assert!(holds());
+    }
+
+    #[test]
+    fn what_another_client_wrote_beside_a_value_is_kept() {
+        let (_home, cache) = cache();
+        let store = |value: &str| {
+            cache.store("sk_db", &value.into(), cache.begin(), 5);
+            let entry = cache.load("sk_db").unwrap().unwrap();
+            assert_eq!(entry.value.expose_secret(), value);
+            (entry.name, entry.field_names)
+        };
+        assert_eq!(store("{}"), (String::new(), None), "nothing is known yet");
+
+        let theirs = Entry {
+            value: r#"{"host": "db"}"#.into(),
+            name: "The database".into(),
+            field_names: Some("host".into()),
+            cached_at: 5,
+        };
+        let sealed = seal(&cache.key, cache.binding("sk_db"), &theirs, [1; NONCE_LEN]).unwrap();
+        cache.folder.write("sk_db", sealed.as_bytes()).unwrap();
+        let name = "The database".to_owned();
+        let fields = store(r#"{"host": "db", "port": "1"}"#);
+        assert_eq!(fields, (name.clone(), Some("host,port".into())));
+        assert_eq!(store("no fields any more"), (name, None));
+    }
+}
