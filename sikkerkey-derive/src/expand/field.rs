@@ -132,8 +132,11 @@ fn fallback(default: &Fallback, ty: &Type) -> TokenStream {
             let text = Span::call_site().located_at(expr.span());
             quote_spanned! { text => || -> #ty { __sikkerkey::text::<#ty>(#expr) } }
         }
-        Expr::Block(block) if block.label.is_none() => quote! { || -> #ty #block },
-        expr => quote! { || -> #ty { #expr } },
+        Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
+            quote! { || -> #ty #block }
+        }
+        // Without parentheses, `{ 1 } + 1` would be two statements.
+        expr => quote! { || -> #ty { (#expr) } },
     }
 }
 

@@ -88,7 +88,10 @@ pub(super) fn case(context: &mut Context, item: &Item) -> Option<Case> {
         let rules = Case::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
         context.mistake(
             &text,
-            format!("unknown rule \"{}\"; the rules are {rules}", text.value()),
+            format!(
+                "unknown rule \"{}\"; the rules are {rules}",
+                text.value().escape_debug()
+            ),
         );
     }
     rule

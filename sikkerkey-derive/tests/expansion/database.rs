@@ -27,7 +27,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
                 source: __sikkerkey::Source::FieldOfStruct("port"),
             },
             __sikkerkey::value::<u16>(),
-            || -> u16 { 5432 },
+            || -> u16 { (5432) },
         );
         let __field_flags = __sikkerkey::optional(
             __from,

@@ -27,6 +27,9 @@ pub struct Config {
     #[deprecated]
     #[sikkerkey(default = { 5 })]
     pub old: u8,
+    /// Begins with a block.
+    #[sikkerkey(default = { 5 } + 1)]
+    pub sum: u8,
     /// Has the name of a constant.
     #[sikkerkey(default = return_five())]
     pub SHOUTING: u8,
@@ -44,5 +47,5 @@ const fn return_five() -> u8 {
 
 fn main() {
     let snapshot = Snapshot::from_iter([("sk_a", r#"{"number": 1}"#)]);
-    assert_eq!(Config::from_snapshot(&snapshot).map(|c| (c.number, c.SHOUTING)).ok(), Some((1, 5)));
+    assert_eq!(Config::from_snapshot(&snapshot).map(|c| (c.number, c.SHOUTING, c.sum)).ok(), Some((1, 5, 6)));
 }
