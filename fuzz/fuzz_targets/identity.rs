@@ -19,6 +19,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fs::write(FOLDER.join("private.pem"), parts.next().unwrap_or_default()).expect("written");
     if let Err(error) = SikkerKey::builder().identity_file(&path).build() {
         assert_eq!(error.kind(), ErrorKind::Configuration);
-        assert!(error.to_string().chars().all(|c| !c.is_control()), "{error:?}");
+        assert!(
+            error.to_string().chars().all(|c| !c.is_control()),
+            "{error:?}"
+        );
     }
 });

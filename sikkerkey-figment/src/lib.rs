@@ -126,6 +126,9 @@
 
 mod exported;
 mod ext;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod keys;
 mod live;
 mod nest;

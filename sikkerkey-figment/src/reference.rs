@@ -63,6 +63,17 @@ impl Reference {
         }
     }
 
+    /// One that nobody wrote.
+    #[cfg(fuzzing)]
+    pub(crate) fn named(name: &str, field: &str, kind: Kind) -> Self {
+        Reference {
+            secret: name.to_owned(),
+            by_name: true,
+            field: Some(field.to_owned()),
+            kind,
+        }
+    }
+
     /// The same as a schema has it, for the key at `path`.
     pub(crate) fn requirement(&self, path: &str) -> Requirement {
         let secret = match self.by_name {

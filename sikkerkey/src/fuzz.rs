@@ -1,30 +1,81 @@
 //! Where the fuzz targets of `fuzz/` come in; it exists for them alone.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use crate::api_url::ApiUrl;
 use crate::cache::fuzz_open;
-use crate::error::clean_server_text;
+use crate::refusal::{Purpose, refused};
 use crate::shared::check_id;
-use crate::transport::fuzz_read;
-use crate::wire::{self, ExportAnswer, ListAnswer, PollAnswer, ReadAnswer};
-use crate::{Export, Fields};
+use crate::transport::skew::{Skew, Verdict, judge};
+use crate::transport::{Body, Reply, fuzz_read};
+use crate::watch::schedule::{DEFAULT_INTERVAL, PollOutcome, PollSchedule};
+use crate::wire::{self, EnrolAnswer, ExportAnswer, ListAnswer, PollAnswer, ReadAnswer};
+use crate::{Export, Fields, RetryPolicy};
 
-/// Reads an answer as it comes from a connection, and all that its body could be.
+/// What the clock says: a day in 2026.
+const NOW: i64 = 1_790_000_000;
+const SECONDS_OF_A_YEAR: i64 = 31_556_952;
+
+/// Reads an answer as it comes from a connection, and all that its head and its body could be.
 pub fn answer(bytes: &[u8]) {
-    let Some(body) = fuzz_read(bytes) else {
+    let Some(reply) = fuzz_read(bytes) else {
+        return;
+    };
+    delays(&reply);
+    let ahead = dates(&reply);
+    let line = refused(Purpose::Read("sk_a"), &reply, ahead).to_string();
+    assert!(
+        line.chars().count() < 512 && !line.contains(char::is_control),
+        "{line:?}"
+    );
+    let (Body::Whole(body) | Body::UntilClose(body)) = reply.body else {
         return;
     };
     let _ = wire::decode::<ReadAnswer>(&body);
     let _ = wire::decode::<ListAnswer>(&body);
     let _ = wire::decode::<PollAnswer>(&body);
+    let _ = wire::decode::<EnrolAnswer>(&body);
     if let Ok(export) = wire::decode::<ExportAnswer>(&body) {
         let _ = Export::from_entries(export.secrets);
     }
-    if let Some(message) = wire::error_message(&body) {
-        let line = clean_server_text(&message);
-        assert!(line.chars().count() <= 201 && !line.contains(char::is_control));
+}
+
+/// Whatever `Retry-After` says, a call comes back within its cap, and so does a poll.
+fn delays(reply: &Reply) {
+    let Some(asked) = reply.retry_after_from(NOW) else {
+        return;
+    };
+    let cap = Duration::from_secs(30);
+    let patient = RetryPolicy::default().retry_after_cap(Duration::MAX);
+    for fraction in [0.0, 0.999] {
+        let delay = RetryPolicy::default().delay(1, Some(asked), fraction);
+        assert!(delay.is_some_and(|delay| asked.min(cap) <= delay && delay <= cap));
+        assert!(patient.delay(1, Some(asked), fraction).is_some());
+        let mut schedule = PollSchedule::new(DEFAULT_INTERVAL, false);
+        schedule.polled(Duration::ZERO, PollOutcome::RetryAfter(asked), fraction);
+        assert!(schedule.due() <= Duration::from_secs(900));
     }
+}
+
+/// Whatever `Date` says, the clock is corrected to a time that can be. Returns how far this
+/// machine's clock is ahead.
+fn dates(reply: &Reply) -> Option<i64> {
+    let skew = Skew::default();
+    skew.keep(-500);
+    skew.review(NOW, reply.date);
+    let mut ahead = None;
+    for signed in [NOW, NOW - 600, reply.date.unwrap_or(NOW)] {
+        match judge(signed, NOW, reply.date) {
+            Verdict::Retry { correction } => {
+                let year = 1970 + (NOW + correction) / SECONDS_OF_A_YEAR;
+                assert!((2019..=2100).contains(&year), "{year}");
+            }
+            Verdict::Final { ahead: found } => ahead = ahead.or(found),
+        }
+    }
+    ahead
 }
 
 /// Opens a file of the cache that nobody sealed.
@@ -32,13 +83,22 @@ pub fn cache_file(bytes: &[u8]) {
     assert!(!fuzz_open(bytes), "a forged entry was opened");
 }
 
+/// Whether the client takes this for an id.
+pub fn is_id(text: &str) -> bool {
+    check_id(text).is_ok()
+}
+
 /// An id, an address, and a value with fields.
 pub fn text(text: &str) {
-    if check_id(text).is_ok() {
-        assert!(
+    match check_id(text) {
+        Ok(()) => assert!(
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-        );
+        ),
+        Err(error) => {
+            let line = error.to_string();
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
     }
     if let Ok(url) = ApiUrl::parse(text) {
         assert!(url.is_tls() || url.is_loopback(), "unprotected: {text}");
