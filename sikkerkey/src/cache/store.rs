@@ -194,6 +194,8 @@ mod tests {
     // A test that cannot make its own folder may as well panic.
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::Arc;
+
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -226,6 +228,25 @@ mod tests {
         assert!(!holds(), "both were asked for before the revocation");
         cache.store("sk_a", &"2".into(), late, 0);
         assert!(holds());
+    }
+
+    #[test]
+    fn an_entry_is_served_up_to_its_greatest_age_and_a_minute_before_its_time() {
+        let (_home, mut cache) = cache();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = told.clone();
+        cache.on_fallback = Some(Arc::new(move |id: &str, time| {
+            tell.lock().unwrap().push((id.to_owned(), time));
+        }));
+        let why = Error::new(ErrorKind::Network, "nobody answers");
+        let served = |now| cache.serve("sk_a", now, &why).is_some();
+        assert!(!served(1000), "there is none yet");
+        cache.store("sk_a", &"1".into(), cache.begin(), 1000);
+        let times = [940, 1000, 1100];
+        assert!(times.into_iter().all(served));
+        assert!(!served(939) && !served(1101));
+        let written = UNIX_EPOCH + Duration::from_secs(1000);
+        assert_eq!(*told.lock().unwrap(), vec![("sk_a".into(), written); 3]);
     }
 
     #[test]
