@@ -83,6 +83,16 @@ fn what_cannot_be_removed_is_an_error_and_what_is_not_there_is_none() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_looked_at_is_an_error_and_no_empty_one() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("file"), "").unwrap();
+    let folder = Folder::new(home.path().join("file/cache"));
+    folder.read("sk_a").unwrap_err();
+    folder.count().unwrap_err();
+    folder.clear().unwrap_err();
+}
+
+#[test]
 fn a_file_that_is_too_large_is_refused_unread() {
     let (_home, folder) = fresh();
     folder.write("sk_a", b"one").unwrap();
