@@ -69,7 +69,7 @@ pub(crate) enum Link {
     Unlisted(Unlisted),
 }
 
-/// Why there is no list. Two failures are as good as equal when their texts are.
+/// Why there is no list. Two failures are as good as equal when they are of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Unlisted(pub(crate) Error);
 
@@ -276,6 +276,49 @@ mod tests {
         ];
         assert!(same.iter().all(|(a, b)| a == b));
         assert!(different.iter().all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn a_failed_read_is_missing_denied_or_not_known() {
+        let of = |kind| Outcome::of(Err(Error::new(kind, "no")));
+        assert_eq!(of(ErrorKind::NotFound), Outcome::Missing);
+        assert_eq!(of(ErrorKind::AccessDenied), Outcome::Denied);
+        assert!(matches!(of(ErrorKind::Network), Outcome::Unavailable(_)));
+        assert_eq!(Outcome::of(Ok("x".into())), Outcome::Value("x".into()));
+    }
+
+    #[test]
+    fn names_lead_to_ids_where_the_list_knows_them() {
+        let name = |text: &str| SecretRef::Name(text.into());
+        let unlisted = |kind| Link::Unlisted(Unlisted(Error::new(kind, "no list")));
+        let plain = Snapshot::from_iter([("sk_a", "1")]);
+        let linked = plain.with_links(BTreeMap::from([
+            (name("the first"), Link::To("sk_a".into())),
+            (name("gone"), Link::To("sk_gone".into())),
+            (name("unlisted"), unlisted(ErrorKind::Network)),
+        ]));
+        assert_eq!(linked.id_of(&SecretRef::Id("sk_a".into())), Some("sk_a"));
+        assert_eq!(linked.id_of(&name("the first")), Some("sk_a"));
+        for unknown in ["gone", "unlisted", "no name at all"] {
+            assert_eq!(linked.id_of(&name(unknown)), None, "{unknown}");
+        }
+
+        let relinked = |kind| linked.with_links([(name("unlisted"), unlisted(kind))].into());
+        assert!(linked != plain);
+        assert!(relinked(ErrorKind::Network) == linked);
+        assert!(relinked(ErrorKind::AccessDenied) != linked);
+    }
+
+    #[test]
+    fn a_candidate_is_shown_with_its_project() {
+        let mut candidate = Candidate {
+            id: "sk_a".into(),
+            name: "the \"first\"".into(),
+            project: None,
+        };
+        assert_eq!(candidate.to_string(), r#"sk_a "the \"first\"""#);
+        candidate.project = Some("proj_x".into());
+        assert_eq!(candidate.to_string(), r#"sk_a "the \"first\"" in proj_x"#);
     }
 
     #[test]

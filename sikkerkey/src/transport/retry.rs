@@ -132,6 +132,8 @@ mod tests {
         assert_eq!(policy.delay(1, Some(MS(8_000)), 1.0), Some(MS(10_000)));
         assert_eq!(policy.delay(1, Some(MS(29_000)), 1.0), Some(MS(30_000)));
         assert_eq!(policy.delay(4, Some(MS(1)), 0.0), None);
+        let patient = policy.retry_after_cap(MS(100_000));
+        assert_eq!(patient.delay(1, Some(MS(90_000)), 0.0), Some(MS(90_000)));
     }
 
     #[test]

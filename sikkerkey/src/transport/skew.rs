@@ -126,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn a_correction_is_news_where_clocks_do_not_agree() {
+        let skew = Skew::default();
+        assert!(!skew.keep(60));
+        assert!(!skew.keep(120));
+        assert!(skew.keep(181));
+        assert!(skew.keep(0));
+        assert!(!skew.keep(-60));
+    }
+
+    #[test]
     fn absurd_and_missing_dates_say_nothing() {
         for date in [
             None,
