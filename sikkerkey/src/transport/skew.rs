@@ -168,5 +168,12 @@ mod tests {
         assert_eq!(skew.correction(), 900);
         skew.review(NOW, Some(NOW + 3));
         assert_eq!(skew.correction(), 0);
+
+        // Up to a minute clocks agree: with a correction that is kept, and without any.
+        for (needed, kept) in [(560, 500), (440, 500), (561, 561), (60, 0), (61, 61)] {
+            skew.keep(500);
+            skew.review(NOW, Some(NOW + needed));
+            assert_eq!(skew.correction(), kept, "{needed}");
+        }
     }
 }
