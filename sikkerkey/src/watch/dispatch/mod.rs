@@ -202,15 +202,12 @@ impl Dispatch {
             let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
             lanes = relock(&self.lanes);
             lanes.done(&id);
-            match &mut lanes.current {
-                Some(worker) if worker.number == number => worker.calling_since = None,
-                Some(_) => {}
-                None => {
-                    lanes.current = Some(Worker {
-                        number,
-                        calling_since: None,
-                    })
-                }
+            // Whoever took its place has run out of work.
+            if lanes.current.is_none() {
+                lanes.current = Some(Worker {
+                    number,
+                    calling_since: None,
+                });
             }
         }
         self.staff(&mut lanes);

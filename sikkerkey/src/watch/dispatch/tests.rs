@@ -91,6 +91,34 @@ fn a_panic_ends_its_call_and_nothing_else() {
 }
 
 #[test]
+fn there_is_one_thread_and_one_more_for_each_that_is_held_up() {
+    let dispatch = Arc::new(Dispatch::default());
+    let (first, first_began, release_first) = stuck("sk_first");
+    let (second, second_began, release_second) = stuck("sk_second");
+    let (other, events) = listener("sk_other");
+    let threads = || relock(&dispatch.lanes).last_worker;
+    dispatch.cycle_began();
+    dispatch.enqueue(vec![change(&first, "1")]);
+    first_began.recv_timeout(LONG).unwrap();
+    dispatch.enqueue(vec![change(&second, "1")]);
+    assert_eq!(threads(), 1, "the first may still return in this cycle");
+    dispatch.cycle_began();
+    second_began.recv_timeout(LONG).unwrap();
+    assert_eq!(threads(), 2);
+
+    // The first returns, finds that it was replaced, and ends.
+    release_first.send(()).unwrap();
+    while relock(&dispatch.lanes).lanes.contains_key("sk_first") {
+        thread::yield_now();
+    }
+    dispatch.enqueue(vec![change(&other, "1")]);
+    assert_eq!(threads(), 2);
+    release_second.send(()).unwrap();
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "sk_other=1");
+    assert_eq!(threads(), 2);
+}
+
+#[test]
 fn a_slow_callback_holds_others_up_until_the_next_cycle_at_most() {
     let dispatch = Arc::new(Dispatch::default());
     let (slow, began, release) = stuck("sk_slow");
