@@ -263,6 +263,21 @@ fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
 }
 
 #[test]
+fn close_returns_when_the_thread_has_ended() {
+    let bench = Bench::new(NEVER);
+    let ended = (0..20).filter(|_| {
+        bench.watch("sk_a");
+        bench.polled();
+        bench.poller.close();
+        let ended = relock(&bench.poller.state).threads == 0;
+        bench.ended();
+        ended
+    });
+    // Not each: a machine that is busy enough lets a thread wait for longer than close does.
+    assert!(ended.count() > 10);
+}
+
+#[test]
 fn a_401_among_the_reads_stops_the_others() {
     let bench = Bench::new(NEVER);
     let ids: Vec<String> = (0..100).map(|n| format!("sk_{n}")).collect();
