@@ -167,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_is_a_year_at_most() {
+        const DAY: u64 = 24 * 3600;
+        let mut schedule = PollSchedule::new(DEFAULT_INTERVAL, true);
+        for (wanted, kept) in [
+            (s(300 * DAY), 300),
+            (s(366 * DAY), 365),
+            (Duration::MAX, 365),
+        ] {
+            schedule.set_interval(wanted, s(0));
+            assert_eq!(schedule.interval(), s(kept * DAY));
+        }
+    }
+
+    #[test]
     fn no_jitter_and_no_hurry_goes_below_what_the_service_allows() {
         let mut schedule = PollSchedule::new(s(1), false);
         assert_eq!(schedule.interval(), s(10));
