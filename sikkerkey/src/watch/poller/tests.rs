@@ -278,6 +278,26 @@ fn close_returns_when_the_thread_has_ended() {
 }
 
 #[test]
+fn what_went_wrong_says_when_to_come_back() {
+    let failed = |kind| Error::new(kind, "x");
+    let wait = Some(Duration::from_secs(7));
+    for (error, expected) in [
+        (None, PollOutcome::Answered),
+        (Some(failed(ErrorKind::Network)), PollOutcome::Failed),
+        (
+            Some(failed(ErrorKind::Authentication)),
+            PollOutcome::Unauthorized,
+        ),
+        (
+            Some(failed(ErrorKind::RateLimited).with_retry_after(wait)),
+            PollOutcome::RetryAfter(Duration::from_secs(7)),
+        ),
+    ] {
+        assert_eq!(outcome(error.as_ref()), expected);
+    }
+}
+
+#[test]
 fn a_401_among_the_reads_stops_the_others() {
     let bench = Bench::new(NEVER);
     let ids: Vec<String> = (0..100).map(|n| format!("sk_{n}")).collect();

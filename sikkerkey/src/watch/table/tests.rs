@@ -456,6 +456,25 @@ fn a_follower_learns_what_another_read_of_this_client_swallowed() {
 }
 
 #[test]
+fn a_follower_whose_value_nobody_read_anew_reads_nothing() {
+    for read_last in [None, Some("1")] {
+        let mut bench = Bench::new();
+        let digest = |value: &str| bench.salt.digest(value);
+        let known = [("sk_a".to_owned(), Some(digest("1")))];
+        let last = read_last.map(digest);
+        bench
+            .table
+            .follow(&known, |_| last, RESYNC, bench.now, bench.random);
+        assert!(!bench.table.is_empty());
+        assert!(!bench.table.is_watched("sk_a"), "a follower is no watch");
+        bench.quiet();
+        assert!(bench.read.is_empty(), "{}", read_last.is_some());
+        bench.watch("sk_a", Some("1"));
+        assert!(bench.table.is_watched("sk_a") && !bench.table.is_watched("sk_b"));
+    }
+}
+
+#[test]
 fn a_follower_with_an_older_value_than_this_client_read_last_is_told() {
     let mut bench = Bench::new();
     bench.follow(&["sk_a"]);
