@@ -156,6 +156,37 @@ fn a_reported_change_is_told_to_a_watch_that_has_nothing_to_compare_with() {
 }
 
 #[test]
+fn a_reported_change_that_the_user_reads_first_is_told_all_the_same() {
+    let mut bench = Bench::new();
+    let watch = bench.watch("sk_a", None);
+    assert_eq!(bench.table.watches("sk_a"), [watch]);
+    bench.follow(&["sk_a"]);
+    assert_eq!(bench.table.watches("sk_a"), [watch], "a follower is none");
+    bench.fails("sk_a", ErrorKind::Network);
+    bench.cycle(Ok(&[("sk_a", CHANGED)]));
+    bench.holds("sk_a", "2");
+    bench.note("sk_a", "2");
+    let told = bench.quiet();
+    assert!(told.contains(&"1 sk_a=2".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_doubt_that_comes_while_a_read_is_under_way_is_a_reason_for_another() {
+    let one = |bench: &mut Bench| bench.table.suspect("sk_a");
+    let all = |bench: &mut Bench| bench.table.suspect_all();
+    for doubt in [one, all] {
+        let mut bench = Bench::new();
+        bench.watch("sk_a", Some("1"));
+        bench.holds("sk_a", "1");
+        bench.cycle_with(Ok(&[("sk_a", CHANGED)]), doubt);
+        bench.quiet();
+        assert_eq!(bench.read, ["sk_a"]);
+        bench.quiet();
+        assert!(bench.read.is_empty());
+    }
+}
+
+#[test]
 fn a_change_stays_pending_until_its_value_was_read() {
     let mut bench = Bench::new();
     bench.watch("sk_a", Some("1"));
