@@ -8,6 +8,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::watch::event::WatchKind;
 use crate::watch::follower::UpdateKind;
+use crate::watch::reads::read_all;
 
 const LONG: Duration = Duration::from_secs(30);
 /// So long that only a wish brings a second poll.
@@ -275,6 +276,24 @@ fn close_returns_when_the_thread_has_ended() {
     });
     // Not each: a machine that is busy enough lets a thread wait for longer than close does.
     assert!(ended.count() > 10);
+}
+
+#[test]
+fn values_that_nobody_waits_for_any_more_are_not_read() {
+    let fake = Fake::default();
+    let mut table = Table::default();
+    let mut random = || 0.5;
+    table.watch("sk_a", None, None, SHORT, 0.5);
+    let (mut round, _) = table.begin(SHORT);
+    let changes = [("sk_a".to_owned(), Status::Changed)];
+    table.polled(&mut round, Ok(&changes), SHORT, &mut random);
+    let reads = table.reads(&round, SHORT, &mut random);
+    for (goes_on, sent) in [(false, 0), (true, 1)] {
+        let answers = read_all(&fake, &reads, &|| goes_on);
+        assert_eq!(answers.len(), 1);
+        assert_eq!(answers[0].is_ok(), goes_on);
+        assert_eq!(relock(&fake.reads).len(), sent);
+    }
 }
 
 #[test]
