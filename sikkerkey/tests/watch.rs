@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,11 @@ fn every_kind_of_event() {
 
     vault.delete("sk_a");
     assert_eq!(next(&events), "Deleted");
-    assert!(events.recv_timeout(LONG).is_err(), "the watch has ended");
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected),
+        "the watch has ended"
+    );
     vault.put("sk_a", "3");
     let (_, events) = watch(&sk, "sk_a");
     assert_eq!(
@@ -100,7 +104,10 @@ fn every_kind_of_event() {
     );
     vault.deny("sk_a");
     assert_eq!(next(&events), "AccessDenied");
-    assert!(events.recv_timeout(LONG).is_err());
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected)
+    );
 }
 
 #[test]
@@ -143,11 +150,15 @@ fn watches_on_one_secret_are_told_and_stopped_each_on_its_own() {
     one.stop();
     one.stop();
     drop(two);
-    assert!(ones.recv_timeout(LONG).is_err(), "the callback is gone");
+    assert_eq!(
+        ones.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected),
+        "the callback is gone"
+    );
     vault.put("sk_a", "3");
     assert_eq!(next(&twos), "3", "a watch outlives its handle");
     sk.unwatch("sk_a");
-    assert!(twos.recv_timeout(LONG).is_err());
+    assert_eq!(twos.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected));
 }
 
 #[test]
@@ -349,7 +360,10 @@ fn close_ends_everything_and_a_new_watch_begins_again() {
     wait_for_polls(&vault, 1);
     sk.close();
     sk.close();
-    assert!(events.recv_timeout(LONG).is_err());
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected)
+    );
     let before = vault.request_count();
     assert_eq!(sk.get_secret("sk_a").unwrap().expose_secret(), "1");
     assert_eq!(
@@ -375,7 +389,10 @@ fn close_does_not_wait_for_a_request_that_hangs() {
         start.elapsed() < Duration::from_secs(10),
         "the request itself waits for 15 s"
     );
-    assert!(events.recv_timeout(LONG).is_err());
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected)
+    );
 }
 
 #[test]
@@ -387,8 +404,9 @@ fn dropping_the_last_handle_ends_the_watches() {
     drop(sk);
     wait_for_polls(&vault, 2);
     drop(other);
-    assert!(
-        events.recv_timeout(LONG).is_err(),
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected),
         "the callback is dropped with the client"
     );
     watch.stop();
@@ -403,7 +421,10 @@ fn a_request_that_hangs_keeps_no_watch_alive() {
     assert!(vault.wait_for(LONG, |requests| !requests.is_empty()));
     let start = Instant::now();
     drop(sk);
-    assert!(events.recv_timeout(LONG).is_err());
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected)
+    );
     assert!(
         start.elapsed() < Duration::from_secs(10),
         "the request itself waits for 15 s"
@@ -434,7 +455,11 @@ fn a_callback_may_do_anything_to_its_client() {
         vault.put("sk_a", &value);
         assert_eq!(next(&events), value);
         watch.unwrap().stop();
-        assert!(events.recv_timeout(LONG).is_err(), "{n}");
+        assert_eq!(
+            events.recv_timeout(LONG),
+            Err(RecvTimeoutError::Disconnected),
+            "{n}"
+        );
     }
 }
 
@@ -456,7 +481,11 @@ fn a_callback_may_stop_its_own_watch_and_drop_the_last_handle() {
     *own.lock().unwrap() = Some((sk, watch.unwrap()));
     vault.put("sk_a", "2");
     assert_eq!(next(&events), "2");
-    assert!(events.recv_timeout(LONG).is_err(), "all is gone");
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected),
+        "all is gone"
+    );
 }
 
 #[test]

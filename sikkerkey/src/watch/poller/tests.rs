@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use super::*;
 use crate::clock::SystemClock;
@@ -174,8 +174,9 @@ fn a_change_is_read_and_told() {
     bench.answer(&[("sk_a", Status::Denied)]);
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "AccessDenied");
-    assert!(
-        events.recv_timeout(LONG).is_err(),
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected),
         "the closure is dropped with its watch"
     );
     assert_eq!(*relock(&bench.fake.lost), ["sk_a"]);
@@ -226,7 +227,10 @@ fn nothing_is_told_after_the_end() {
     bench.poller.end();
     go.send(()).unwrap();
     bench.ended();
-    assert!(events.recv_timeout(LONG).is_err());
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected)
+    );
     assert!(relock(&bench.fake.reads).is_empty());
 }
 
@@ -244,8 +248,9 @@ fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
         start.elapsed() < LONG,
         "it hangs for good: any end at all is the proof"
     );
-    assert!(
-        events.recv_timeout(LONG).is_err(),
+    assert_eq!(
+        events.recv_timeout(LONG),
+        Err(RecvTimeoutError::Disconnected),
         "nothing was told, and the closure is gone"
     );
 
@@ -426,6 +431,24 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     bench.poller.note("sk_a", &"3".into());
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "3");
+
+    // Another machine of the same service has read nothing yet.
+    *relock(&bench.fake.values) = changed("4");
+    bench.poller.suspect_all();
+    bench.poller.wake(bench.source());
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "4");
+}
+
+#[test]
+fn what_a_deleted_secret_was_is_no_baseline() {
+    for kind in [ErrorKind::NotFound, ErrorKind::AccessDenied] {
+        let bench = Bench::new(NEVER);
+        bench.poller.note("sk_a", &"1".into());
+        bench.poller.note_failure("sk_a", &Error::new(kind, "x"));
+        bench.answer(&[("sk_a", Status::Changed)]);
+        let (.., events) = bench.watch("sk_a");
+        assert_eq!(events.recv_timeout(LONG).unwrap(), "1", "it came back");
+    }
 }
 
 /// A follower that has no values yet.

@@ -544,6 +544,19 @@ fn a_followed_secret_that_is_lost_stays_and_recovers_if_the_service_says_changed
 }
 
 #[test]
+fn what_only_polls_call_lost_is_read_after_one_interval() {
+    let mut bench = Bench::new();
+    bench.follow(&["sk_a"]);
+    bench.fails("sk_a", ErrorKind::AccessDenied);
+    for _ in 0..4 {
+        bench.cycle(Ok(&[("sk_a", Status::Denied)]));
+        assert!(bench.read.is_empty());
+    }
+    bench.quiet();
+    assert_eq!(bench.read, ["sk_a"]);
+}
+
+#[test]
 fn a_followed_secret_that_is_lost_recovers_if_the_service_leaves_it_out() {
     let mut bench = Bench::new();
     bench.follow(&["sk_a"]);
