@@ -269,6 +269,27 @@ fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
 }
 
 #[test]
+fn the_end_of_an_older_thread_is_not_that_of_a_newer_one() {
+    let bench = Bench::new(NEVER);
+    let (go, gate) = channel();
+    *relock(&bench.fake.gate) = Some(gate);
+    bench.watch("sk_a");
+    bench.polled();
+    bench.poller.end();
+    bench.watch("sk_b");
+    assert_eq!(bench.polled(), ["sk_b"]);
+    go.send(()).unwrap();
+    let state = relock(&bench.poller.state);
+    let more = |state: &mut State| state.threads > 1;
+    let waited = bench.poller.ended.wait_timeout_while(state, LONG, more);
+    let state = waited.unwrap().0;
+    assert!(state.threads == 1 && state.running);
+    drop((state, go));
+    bench.poller.end();
+    bench.ended();
+}
+
+#[test]
 fn close_returns_when_the_thread_has_ended() {
     let bench = Bench::new(NEVER);
     let ended = (0..20).filter(|_| {
