@@ -8,6 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::{Error, ErrorKind};
 
+/// A year: a longer time cannot be told from never, and arithmetic with this one stays in range.
+pub(crate) const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Where the client takes time and randomness from.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Seconds since 1970 by this machine's own clock, however wrong it is.

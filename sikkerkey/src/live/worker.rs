@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::core::{Attempt, Core, Verdict};
 use super::inbox::{Inbox, News, Wanted};
@@ -12,14 +12,12 @@ use super::options::LiveOptions;
 use super::source::Source;
 use super::start::known;
 use super::status::SecretState;
+use crate::clock::AS_GOOD_AS_NEVER;
 use crate::config::{ConfigError, Fetch, Outcome, Problem, Schema, Snapshot};
 use crate::watch::{Follow, UpdateKind};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
 const READINGS: usize = 3;
-
-/// What a longer gap between refreshes than an instant can say amounts to.
-const LONGEST_GAP: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The poller's registration; empty once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
@@ -48,7 +46,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             let previous_until = left.and_then(|left| Instant::now().checked_add(left));
             let refresh_from = self.refreshed.map(|at| {
                 let gap = self.options.refresh_gap;
-                at.checked_add(gap).unwrap_or(at + LONGEST_GAP)
+                at.checked_add(gap).unwrap_or(at + AS_GOOD_AS_NEVER)
             });
             let Some(news) = self.inbox.take(previous_until, refresh_from) else {
                 return;

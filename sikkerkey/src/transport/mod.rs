@@ -29,6 +29,7 @@ pub(crate) use tls::Roots;
 
 use crate::Error;
 use crate::api_url::ApiUrl;
+use crate::clock::AS_GOOD_AS_NEVER;
 
 /// One request, ready to be written. `path` is what was signed.
 pub(crate) struct Outgoing<'a> {
@@ -167,8 +168,7 @@ pub(crate) struct Line(connect::Stream);
 
 /// When this time will be over.
 pub(crate) fn end_of(timeout: Duration) -> Instant {
-    // At most a year: so far away that it cannot be told from never, and still an instant.
-    Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
+    Instant::now() + timeout.min(AS_GOOD_AS_NEVER)
 }
 
 /// The answer that comes as these bytes.

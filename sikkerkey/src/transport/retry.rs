@@ -86,8 +86,7 @@ impl RetryPolicy {
         }
         if let Some(asked) = retry_after {
             let asked = asked.min(self.retry_after_cap);
-            let spread = asked.as_secs_f64() * (1.0 + self.jitter * fraction);
-            let spread = Duration::try_from_secs_f64(spread).unwrap_or(Duration::MAX);
+            let spread = scaled(asked, 1.0 + self.jitter * fraction);
             return Some(spread.min(self.retry_after_cap));
         }
         // 2^20 base delays are longer than any deadline.
@@ -95,8 +94,13 @@ impl RetryPolicy {
             .base_delay
             .saturating_mul(1 << made.saturating_sub(1).min(20));
         let spread = 1.0 + self.jitter * (2.0 * fraction - 1.0);
-        Some(Duration::try_from_secs_f64(doubled.as_secs_f64() * spread).unwrap_or(Duration::MAX))
+        Some(scaled(doubled, spread))
     }
+}
+
+/// A time that no duration can say is the longest there is.
+fn scaled(time: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]

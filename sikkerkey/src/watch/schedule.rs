@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::clock::AS_GOOD_AS_NEVER;
+
 /// How often a client polls unless it is told otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 /// The service refuses polls that are closer together.
@@ -78,7 +80,7 @@ impl PollSchedule {
 
     /// A new interval counts from the last poll on, so it acts at once.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
-        self.interval = interval.max(self.floor).clamp(SHORTEST, LONGEST);
+        self.interval = interval.max(self.floor).clamp(SHORTEST, AS_GOOD_AS_NEVER);
         let due = self.last.map_or(now, |last| last + self.interval);
         self.due = due.max(self.hold);
     }
@@ -141,11 +143,8 @@ pub fn postponed_delay(interval: Duration, random: f64) -> Duration {
     share(interval, random)
 }
 
-/// Intervals longer than this are as good as never, and arithmetic with them stays in range.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-
 fn share(interval: Duration, factor: f64) -> Duration {
-    interval.min(LONGEST).mul_f64(factor)
+    interval.min(AS_GOOD_AS_NEVER).mul_f64(factor)
 }
 
 #[cfg(test)]
