@@ -79,7 +79,7 @@ pub(crate) fn search_error(error: &(dyn Error + 'static)) {
     let mut text = format!("{error:?}\n{error:#?}");
     let mut next = Some(error);
     while let Some(error) = next {
-        let _ = write!(text, "\n{error}");
+        let _ = write!(text, "\n{error}\n{error:#}");
         next = error.source();
     }
     search("an error", &text);
