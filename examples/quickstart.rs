@@ -65,7 +65,7 @@ const FILE: &str = "
 /// Long enough for a machine under load; what is awaited comes within a poll of 50 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Outcome = Result<(), Box<dyn Error>>;
+type ReadOutcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse() {
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn on_the_emulator() -> Outcome {
+fn on_the_emulator() -> ReadOutcome {
     let vault = Emulator::builder()
         .secret("sk_stripe_key", "sk-live-1")
         .structured(
@@ -166,7 +166,7 @@ fn on_the_emulator() -> Outcome {
     }
     println!("  {}", live.status());
     ensure(
-        live.status().state() == State::Degraded,
+        live.status().state() == Freshness::Degraded,
         "status() says degraded",
     )?;
     ensure(live.load().db.port == 5433, "the last good config runs")?;
@@ -177,7 +177,10 @@ fn on_the_emulator() -> Outcome {
     println!("  changed: {}", change.paths().join(", "));
     println!("  {}", live.status());
     ensure(live.load().db.port == 5434, "the repaired config runs")?;
-    ensure(live.status().state() == State::Fresh, "status() says fresh")?;
+    ensure(
+        live.status().state() == Freshness::Fresh,
+        "status() says fresh",
+    )?;
 
     println!("\nEvery step happened. Next: README.md, and the other programs beside this one.");
     Ok(())
@@ -190,7 +193,7 @@ fn database(port: Option<&str>, password: &str) -> String {
 }
 
 /// Waits until the poller has asked twice more, and so would have found a further change.
-fn two_polls(vault: &Emulator) -> Outcome {
+fn two_polls(vault: &Emulator) -> ReadOutcome {
     let polls = |requests: &[sikkerkey_emulator::Recorded]| {
         let poll = |path: &str| path == "/v1/secrets/poll";
         requests.iter().filter(|r| poll(&r.path)).count()
@@ -200,7 +203,10 @@ fn two_polls(vault: &Emulator) -> Outcome {
     ensure(polled, "the poller goes on")
 }
 
-fn on_the_service(builder: sikkerkey::SikkerKeyBuilder, aliases: &[(String, String)]) -> Outcome {
+fn on_the_service(
+    builder: sikkerkey::SikkerKeyBuilder,
+    aliases: &[(String, String)],
+) -> ReadOutcome {
     let explain = |error: Box<dyn Error>| -> Box<dyn Error> {
         eprintln!(
             "quickstart reads two secrets of your vault, and the machine needs a grant for each:"
@@ -227,7 +233,7 @@ fn on_the_service(builder: sikkerkey::SikkerKeyBuilder, aliases: &[(String, Stri
     println!("Rotate one of them in the dashboard (Ctrl-C ends this):");
     let mut changes = live.subscribe();
     loop {
-        match changes.recv_blocking() {
+        match changes.recv() {
             Ok(change) => println!("changed: {}; {}", change.paths().join(", "), live.status()),
             Err(refused) => print!("{}", indented(source_of(&refused))),
         }
@@ -280,7 +286,7 @@ fn step(number: u32, title: &str) {
 }
 
 /// Says what was shown to be true, or ends the program.
-fn ensure(holds: bool, claim: &str) -> Outcome {
+fn ensure(holds: bool, claim: &str) -> ReadOutcome {
     if !holds {
         return Err(format!("this did not happen: {claim}").into());
     }

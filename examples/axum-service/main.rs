@@ -54,7 +54,7 @@ async fn sign(State(live): State<Live<Config>>) -> String {
 async fn health(State(live): State<Live<Config>>) -> (StatusCode, String) {
     let status = live.status();
     let code = match status.state() {
-        sikkerkey::State::Stale => StatusCode::SERVICE_UNAVAILABLE,
+        sikkerkey::Freshness::Stale => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     };
     (code, format!("{status}\n"))

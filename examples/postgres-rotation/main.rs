@@ -15,8 +15,9 @@ use std::time::Duration;
 use cluster::Cluster;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use sikkerkey::{
-    ExposeSecret, Live, LiveResource, RecvError, SecretString, SikkerKey, SikkerKeyConfig, State,
+    ExposeSecret, Freshness, Live, LiveResource, SecretString, SikkerKey, SikkerKeyConfig,
 };
+use sikkerkey::live::RecvError;
 use sikkerkey_emulator::Emulator;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -166,7 +167,7 @@ async fn show(rotations: u32, cluster: &Cluster, vault: &Emulator) -> Result<(),
     drained(&admin, &pool).await?;
     println!("connections of the old logins: 0");
     let failed = counts.failed.load(Ordering::Relaxed);
-    if failed > 0 || live.status().state() != State::Fresh {
+    if failed > 0 || live.status().freshness() != Freshness::Fresh {
         return Err(format!("{failed} queries failed; {}", live.status()).into());
     }
     if counts.tried_again.load(Ordering::Relaxed) == 0 {
@@ -230,7 +231,7 @@ async fn alter(admin: &tokio_postgres::Client, password: &str) -> Result<(), Any
     Ok(admin.batch_execute(&statement).await?)
 }
 
-type Changes = sikkerkey::Subscription<Config>;
+type Changes = sikkerkey::live::Subscription<Config>;
 
 /// Waits for a swap, past refusals; the password that a rotation is half-way through is one.
 async fn next_change(mut changes: Changes) -> Result<(Changes, Vec<String>), AnyError> {

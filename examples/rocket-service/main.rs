@@ -24,7 +24,7 @@ use service::AppConfig;
 /// Long enough for a machine under load; a rotation is found within a poll of 50 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+type ReadOutcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
     match run() {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Outcome {
+fn run() -> ReadOutcome {
     let serve = std::env::args().any(|word| word == "--serve");
     let vault = Emulator::builder()
         .structured("sk_db_prod", [("url", "postgres://app_1:hunter2@db/app")])
@@ -67,7 +67,7 @@ fn run() -> Outcome {
     }));
     let (vault, live) = (&vault, &live);
     std::thread::scope(|scope| {
-        let demonstration = scope.spawn(move || -> Outcome {
+        let demonstration = scope.spawn(move || -> ReadOutcome {
             let (port, shutdown) = listens.recv_timeout(PATIENCE)?;
             let shown = demonstrate(port, vault, live);
             if !serve || shown.is_err() {
@@ -84,7 +84,7 @@ fn run() -> Outcome {
     })
 }
 
-fn demonstrate(port: u16, vault: &Emulator, live: &Live<AppConfig>) -> Outcome {
+fn demonstrate(port: u16, vault: &Emulator, live: &Live<AppConfig>) -> ReadOutcome {
     println!("serving on http://127.0.0.1:{port}, profile release");
     let say = |path: &str| -> Result<String, Box<dyn Error + Send + Sync>> {
         let (status, body) = get(port, path)?;
@@ -107,7 +107,7 @@ fn demonstrate(port: u16, vault: &Emulator, live: &Live<AppConfig>) -> Outcome {
     expect(&say("/healthz")?, "fresh, generation 2")
 }
 
-fn expect(body: &str, wanted: &str) -> Outcome {
+fn expect(body: &str, wanted: &str) -> ReadOutcome {
     match body.starts_with(wanted) {
         true => Ok(()),
         false => Err(format!("the service did not answer {wanted:?}").into()),

@@ -111,8 +111,8 @@ fn who(cookies: &CookieJar<'_>) -> Option<String> {
 #[get("/healthz")]
 fn health(live: &State<Live<AppConfig>>) -> (Status, String) {
     let status = live.status();
-    let code = match status.state() {
-        sikkerkey::State::Stale => Status::ServiceUnavailable,
+    let code = match status.freshness() {
+        sikkerkey::Freshness::Stale => Status::ServiceUnavailable,
         _ => Status::Ok,
     };
     (code, status.to_string())

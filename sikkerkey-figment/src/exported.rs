@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use figment::error::Result;
 use figment::value::{Dict, Map};
 use figment::{Error, Metadata, Profile, Provider};
-use sikkerkey::{Export, ExposeSecret, Kind, SikkerKey};
+use sikkerkey::{Export, ExposeSecret, SikkerKey, ValueKind};
 use uncased::{Uncased, UncasedStr};
 
 use crate::keys::Keys;
@@ -225,7 +225,11 @@ impl Provider for Exported {
                 continue;
             };
             let json = self.json.contains(&path.join("."));
-            let kind = if json { Kind::Json } else { Kind::String };
+            let kind = if json {
+                ValueKind::Json
+            } else {
+                ValueKind::String
+            };
             match typed::value(kind, value.expose_secret()) {
                 Ok(value) => {
                     let path: Vec<&str> = path.iter().map(String::as_str).collect();

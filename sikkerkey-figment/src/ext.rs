@@ -18,7 +18,7 @@ use crate::redact::redact_within;
 /// let error = figment.extract_secret_inner::<u16>("port").unwrap_err();
 /// assert!(error.to_string().contains("eighty"), "no secret is involved");
 /// ```
-pub trait FigmentExt {
+pub trait FigmentExt: sealed::Sealed {
     /// [`Figment::extract`].
     ///
     /// # Errors
@@ -44,6 +44,13 @@ pub trait FigmentExt {
     /// `rocket::custom(figment.vetted::<rocket::Config>())`.
     #[must_use]
     fn vetted<T: DeserializeOwned>(self) -> Figment;
+}
+
+mod sealed {
+    /// [`FigmentExt`](super::FigmentExt) is for figment's own type alone, so that a method can be
+    /// added to it at any time.
+    pub trait Sealed {}
+    impl Sealed for figment::Figment {}
 }
 
 impl FigmentExt for Figment {

@@ -6,13 +6,18 @@ use figment::value::{Dict, Map, Num, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
-use sikkerkey::Kind;
+use sikkerkey::ValueKind;
 
 use crate::origin::{self, Place};
 use crate::reference::Written;
 use crate::{FigmentExt, Reference, nest, typed};
 
-const KINDS: [Kind; 4] = [Kind::String, Kind::Number, Kind::Bool, Kind::Json];
+const KINDS: [ValueKind; 4] = [
+    ValueKind::String,
+    ValueKind::Number,
+    ValueKind::Bool,
+    ValueKind::Json,
+];
 
 /// A string of a config file, and whatever else a reference is made of.
 pub fn reference(text: &str) {

@@ -47,7 +47,7 @@
 //!         .merge(Toml::file("App.toml"))
 //!         .merge(Env::prefixed("APP_"))
 //!         .merge(Secrets::of::<InVault>(&sk));
-//!     let config: Config = References::resolve(layers, &sk)?.extract_secret()?;
+//!     let config: Config = References::new(&sk).resolve(layers)?.extract_secret()?;
 //!
 //!     assert_eq!((config.database.host.as_str(), config.database.port), ("db.example.com", 5432));
 //! #   let _ = (config.workers, config.stripe);
@@ -93,7 +93,7 @@
 //! # fn launch(sk: &sikkerkey::SikkerKey) -> figment::error::Result<()> {
 //! use sikkerkey_figment::{FigmentExt, References};
 //!
-//! let figment = References::resolve(rocket::Config::figment(), sk)?;
+//! let figment = References::new(sk).resolve(rocket::Config::figment())?;
 //! let rocket = rocket::custom(figment.vetted::<rocket::Config>());
 //! # Ok(())
 //! # }

@@ -8,7 +8,7 @@ use figment::error::Result;
 use figment::value::Value;
 use figment::{Error, Figment};
 use serde::de::DeserializeOwned;
-use sikkerkey::__private::{self, LiveSource};
+use sikkerkey::__private::{self, ConfigSource};
 use sikkerkey::{ConfigError, Live, Loader, Schema, SecretRef, SikkerKey, Snapshot};
 
 use crate::FigmentExt;
@@ -110,7 +110,7 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     ///
     /// As [`References::resolve`].
     pub fn figment(&self) -> Result<Figment> {
-        References::of(self.reading.clone()).apply((self.layers)())
+        References::of(self.reading.clone()).resolve((self.layers)())
     }
 
     /// Extracts a `T`, and follows the secrets in it.
@@ -206,7 +206,7 @@ impl<F: Fn() -> Figment> Layers<F> {
                     "{PROBLEM}the closure that puts the layers together panicked"
                 ))
             })?;
-            References::of(self.reading.clone()).apply(figment)
+            References::of(self.reading.clone()).resolve(figment)
         })
     }
 
@@ -250,7 +250,7 @@ fn flatten(value: &Value, path: String, each: &mut impl FnMut(String, &Value)) {
     }
 }
 
-impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> LiveSource<T> for Layers<F> {
+impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> ConfigSource<T> for Layers<F> {
     fn name(&self) -> &'static str {
         name::<T>()
     }

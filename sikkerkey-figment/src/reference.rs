@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sikkerkey::{Kind, Requirement, SecretRef};
+use sikkerkey::{Requirement, SecretRef, ValueKind};
 
 const SCHEME: &str = "sikkerkey";
 const LITERAL: &str = "sikkerkey:literal:";
@@ -34,7 +34,7 @@ pub struct Reference {
     secret: String,
     by_name: bool,
     field: Option<String>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
 }
 
 impl Reference {
@@ -59,13 +59,13 @@ impl Reference {
             secret: requirement.secret().as_str().to_owned(),
             by_name: matches!(requirement.secret(), SecretRef::Name(_)),
             field: requirement.field().map(str::to_owned),
-            kind: Kind::String,
+            kind: ValueKind::String,
         }
     }
 
     /// One that nobody wrote.
     #[cfg(fuzzing)]
-    pub(crate) fn named(name: &str, field: &str, kind: Kind) -> Self {
+    pub(crate) fn named(name: &str, field: &str, kind: ValueKind) -> Self {
         Reference {
             secret: name.to_owned(),
             by_name: true,
@@ -101,7 +101,7 @@ impl fmt::Display for Reference {
             encode(field, f)?;
         }
         match self.kind {
-            Kind::String => Ok(()),
+            ValueKind::String => Ok(()),
             kind => write!(f, "?as={}", word(kind)),
         }
     }
@@ -195,27 +195,32 @@ fn field_name(text: &str) -> Result<String, MalformedReference> {
     }
 }
 
-fn kind(query: Option<&str>) -> Result<Kind, MalformedReference> {
+fn kind(query: Option<&str>) -> Result<ValueKind, MalformedReference> {
     let Some(query) = query else {
-        return Ok(Kind::String);
+        return Ok(ValueKind::String);
     };
     let Some(word) = query.strip_prefix("as=") else {
         return Err(MalformedReference(
             "after `?` comes `as=` and nothing else; inside a name, write %3F",
         ));
     };
-    let kinds = [Kind::String, Kind::Number, Kind::Bool, Kind::Json];
+    let kinds = [
+        ValueKind::String,
+        ValueKind::Number,
+        ValueKind::Bool,
+        ValueKind::Json,
+    ];
     let named = kinds.into_iter().find(|kind| self::word(*kind) == word);
     named.ok_or(MalformedReference(
         "`as=` takes string, number, bool or json",
     ))
 }
 
-fn word(kind: Kind) -> &'static str {
+fn word(kind: ValueKind) -> &'static str {
     match kind {
-        Kind::Number => "number",
-        Kind::Bool => "bool",
-        Kind::Json => "json",
+        ValueKind::Number => "number",
+        ValueKind::Bool => "bool",
+        ValueKind::Json => "json",
         _ => "string",
     }
 }

@@ -59,30 +59,20 @@ use crate::typed;
 ///     port = "sikkerkey://sk_db_prod/port?as=number"
 ///     password = "sikkerkey://sk_db_prod/password"
 /// "#));
-/// let figment = References::resolve(figment, &sk)?;
+/// let figment = References::new(&sk).resolve(figment)?;
 ///
 /// assert_eq!(figment.extract_inner::<u16>("db.port")?, 5432);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "references are resolved by `apply`"]
+#[must_use = "references are resolved by `resolve`"]
 pub struct References {
     reading: Reading,
 }
 
 impl References {
-    /// `figment` with every reference in it resolved.
-    ///
-    /// # Errors
-    ///
-    /// Every malformed reference, every secret and field that is missing or denied, every value
-    /// that is not what `?as=` says; one error each, in one chain.
-    pub fn resolve(figment: Figment, sk: &SikkerKey) -> Result<Figment> {
-        References::with(sk).apply(figment)
-    }
-
-    /// A resolver that takes settings before it is [applied](Self::apply).
-    pub fn with(sk: &SikkerKey) -> Self {
+    /// Resolves with a client: each secret by one read, its values never in an error.
+    pub fn new(sk: &SikkerKey) -> Self {
         References {
             reading: Reading::new(sk),
         }
@@ -117,8 +107,9 @@ impl References {
     ///
     /// # Errors
     ///
-    /// As [`resolve`](Self::resolve).
-    pub fn apply(&self, figment: Figment) -> Result<Figment> {
+    /// Every malformed reference, every secret and field that is missing or denied, every value
+    /// that is not what `?as=` says; one error each, in one chain.
+    pub fn resolve(&self, figment: Figment) -> Result<Figment> {
         let found = places::find(&figment)?;
         let schema: Schema = found.iter().filter_map(requirement).collect();
         let followed = self.reading.followed(&schema);

@@ -2,31 +2,33 @@
 
 use figment::value::{Empty, Num, Value};
 use serde_json::Value as Json;
-use sikkerkey::{Kind, Requirement};
+use sikkerkey::{Requirement, ValueKind};
 
 /// The value that `requirement` asks for, or what `text` should have been. Never what it was.
 pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, &'static str> {
     match (requirement.kind(), requirement.delimiter()) {
-        (Kind::List, Some(delimiter)) => {
-            list(text, delimiter, requirement.items().unwrap_or(Kind::String))
-        }
+        (ValueKind::List, Some(delimiter)) => list(
+            text,
+            delimiter,
+            requirement.items().unwrap_or(ValueKind::String),
+        ),
         (kind, _) => value(kind, text),
     }
 }
 
 /// The value of `text` by its kind, or what it should have been.
-pub(crate) fn value(kind: Kind, text: &str) -> Result<Value, &'static str> {
+pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, &'static str> {
     match kind {
-        Kind::Number => match number(text) {
+        ValueKind::Number => match number(text) {
             Some(number) => Ok(Value::from(number)),
             None => Err("the value is not a number"),
         },
-        Kind::Bool => match text {
+        ValueKind::Bool => match text {
             "true" => Ok(Value::from(true)),
             "false" => Ok(Value::from(false)),
             _ => Err("the value is neither `true` nor `false`"),
         },
-        Kind::Json => match serde_json::from_str(text) {
+        ValueKind::Json => match serde_json::from_str(text) {
             Ok(parsed) => Ok(json(parsed)),
             // The parser's own text may quote the value.
             Err(_) => Err("the value is not JSON"),
@@ -37,7 +39,7 @@ pub(crate) fn value(kind: Kind, text: &str) -> Result<Value, &'static str> {
 }
 
 /// As a config has it: spaces around an item are not part of it, and nothing has no items.
-fn list(text: &str, delimiter: &str, items: Kind) -> Result<Value, &'static str> {
+fn list(text: &str, delimiter: &str, items: ValueKind) -> Result<Value, &'static str> {
     let parts: Vec<&str> = match text.trim() {
         "" => Vec::new(),
         text => text.split(delimiter).map(str::trim).collect(),
@@ -92,42 +94,42 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn of(kind: Kind, text: &str) -> Value {
+    fn of(kind: ValueKind, text: &str) -> Value {
         value(kind, text).unwrap()
     }
 
     #[test]
     fn a_string_stays_what_it_is() {
         for text in ["12345", "true", "[1]", "", " x ", "null"] {
-            assert_eq!(of(Kind::String, text), Value::from(text));
+            assert_eq!(of(ValueKind::String, text), Value::from(text));
         }
     }
 
     #[test]
     fn numbers_keep_their_sign_size_and_fraction() {
-        assert_eq!(of(Kind::Number, "5432"), Value::from(5432u16));
-        assert_eq!(of(Kind::Number, "-1"), Value::from(-1i64));
-        assert_eq!(of(Kind::Number, "2.5"), Value::from(2.5));
-        assert_eq!(of(Kind::Number, "1e3"), Value::from(1000.0));
+        assert_eq!(of(ValueKind::Number, "5432"), Value::from(5432u16));
+        assert_eq!(of(ValueKind::Number, "-1"), Value::from(-1i64));
+        assert_eq!(of(ValueKind::Number, "2.5"), Value::from(2.5));
+        assert_eq!(of(ValueKind::Number, "1e3"), Value::from(1000.0));
         let wide = u128::MAX.to_string();
-        assert_eq!(of(Kind::Number, &wide), Value::from(u128::MAX));
+        assert_eq!(of(ValueKind::Number, &wide), Value::from(u128::MAX));
     }
 
     #[test]
     fn what_is_no_number_bool_or_json_is_refused_without_its_text() {
         for (kind, text) in [
-            (Kind::Number, "hunter2"),
-            (Kind::Number, ""),
-            (Kind::Number, " 5432"),
-            (Kind::Number, "5_432"),
-            (Kind::Number, "inf"),
-            (Kind::Number, "NaN"),
-            (Kind::Number, "1e999"),
-            (Kind::Bool, "hunter2"),
-            (Kind::Bool, "yes"),
-            (Kind::Bool, "True"),
-            (Kind::Json, "hunter2"),
-            (Kind::Json, r#"{"hunter2":"#),
+            (ValueKind::Number, "hunter2"),
+            (ValueKind::Number, ""),
+            (ValueKind::Number, " 5432"),
+            (ValueKind::Number, "5_432"),
+            (ValueKind::Number, "inf"),
+            (ValueKind::Number, "NaN"),
+            (ValueKind::Number, "1e999"),
+            (ValueKind::Bool, "hunter2"),
+            (ValueKind::Bool, "yes"),
+            (ValueKind::Bool, "True"),
+            (ValueKind::Json, "hunter2"),
+            (ValueKind::Json, r#"{"hunter2":"#),
         ] {
             let said = value(kind, text).unwrap_err();
             assert!(!said.contains("hunter2"), "{said}");
@@ -136,21 +138,21 @@ mod tests {
 
     #[test]
     fn json_becomes_tables_and_arrays() {
-        let value = of(Kind::Json, r#"{"a":[1,{"b":null}]}"#);
+        let value = of(ValueKind::Json, r#"{"a":[1,{"b":null}]}"#);
         let first = value.find("a").unwrap();
         assert_eq!(first.as_array().map(<[Value]>::len), Some(2));
     }
 
     #[test]
     fn a_list_is_divided_as_a_config_divides_it() {
-        let strings = |text, delimiter| list(text, delimiter, Kind::String);
+        let strings = |text, delimiter| list(text, delimiter, ValueKind::String);
         assert_eq!(
             strings("a; b,c ;d", ";"),
             Ok(Value::from(vec!["a", "b,c", "d"]))
         );
         assert_eq!(strings(" ", ","), Ok(Value::from(Vec::<&str>::new())));
         assert!(strings("a,,b", ",").is_err());
-        let numbers = |text| list(text, ",", Kind::Number);
+        let numbers = |text| list(text, ",", ValueKind::Number);
         assert_eq!(numbers("1, 2"), Ok(Value::from(vec![1u8, 2])));
         assert!(numbers("1,x").is_err());
     }

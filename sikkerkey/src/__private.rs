@@ -1,17 +1,26 @@
 //! Not part of the public interface: what the derive's output calls, and what this workspace's own
 //! tests reach for.
 
+pub use serde::de::DeserializeOwned;
+
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::config::private::*;
+pub use crate::config::error::config_error;
+pub use crate::config::parser::{Parser, delimited, from_str, json, value, with};
+pub use crate::config::traits::{
+    Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
+};
+pub use crate::config::visit::{
+    Field, FieldSource, Reader, Secret, Visit, enter, nested, nested_optional, optional,
+    or_default, required, skipped, validated,
+};
+#[cfg(fuzzing)]
+pub use crate::fuzz;
+#[cfg(feature = "live")]
+pub use crate::live::source::{ConfigSource, changed_paths};
+pub use crate::loader::builder::loader;
+#[cfg(feature = "live")]
+pub use crate::loader::live::live_from;
 pub use crate::watch::schedule::{
     DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, SERVICE_FLOOR, baseline_delay,
     jittered, postponed_delay, resync_delay,
 };
-
-pub use crate::config::{config_error, loader};
-#[cfg(fuzzing)]
-pub use crate::fuzz;
-#[cfg(feature = "live")]
-pub use crate::live::source::{Source as LiveSource, changed_paths};
-#[cfg(feature = "live")]
-pub use crate::live::start::live_from;

@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// A year: a longer time cannot be told from never, and arithmetic with this one stays in range.
-pub(crate) const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Where the client takes time and randomness from.
 pub trait Clock: Debug + Send + Sync + 'static {

@@ -3,9 +3,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest text of a server that an error repeats, in characters.
-const SERVER_TEXT_LIMIT: usize = 200;
-
 /// What went wrong, by the class that a program would branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -53,10 +50,10 @@ pub enum ErrorKind {
 /// assert_eq!(error.http_status(), None);
 /// ```
 #[derive(Clone)]
-pub struct Error(Arc<Inner>);
+pub struct Error(Arc<ErrorInner>);
 
 #[derive(Clone)]
-struct Inner {
+struct ErrorInner {
     kind: ErrorKind,
     message: String,
     status: Option<u16>,
@@ -109,7 +106,7 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error(Arc::new(Inner {
+        Error(Arc::new(ErrorInner {
             kind,
             message: message.into(),
             status: None,
@@ -156,7 +153,7 @@ impl Error {
         self.with(|inner| inner.untrusted = true)
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
@@ -193,42 +190,9 @@ impl StdError for Error {
     }
 }
 
-/// What a server said, fit for one line of a terminal or a log: characters that control it or
-/// turn its direction become spaces, runs of them one, and the text ends after 200 characters.
-pub(crate) fn clean_server_text(text: &str) -> String {
-    let spaced = text.replace(|c: char| c.is_control() || reorders(c), " ");
-    let mut line = String::new();
-    for word in spaced.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.chars().count() > SERVER_TEXT_LIMIT {
-            return line.chars().take(SERVER_TEXT_LIMIT).chain(['…']).collect();
-        }
-    }
-    line
-}
-
-/// Unicode's marks of direction, with which a line can be made to read as another one.
-fn reorders(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn server_text_is_one_short_line() {
-        assert_eq!(
-            clean_server_text(" no\n\r\tsuch \u{1b}[31msecret "),
-            "no such [31msecret"
-        );
-        assert_eq!(clean_server_text("a\u{202e}b"), "a b");
-        assert_eq!(clean_server_text(&"x".repeat(500)).chars().count(), 201);
-        assert_eq!(clean_server_text(&"é ".repeat(500)).chars().count(), 201);
-    }
 
     #[test]
     fn unavailable_is_what_nobody_answered() {

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::api_url::ApiUrl;
 use crate::cache::fuzz_open;
-use crate::refusal::{Purpose, refused};
-use crate::shared::check_id;
-use crate::transport::skew::{Skew, Verdict, judge};
-use crate::transport::{Body, Reply, fuzz_read};
+use crate::client::error_text::{Purpose, refused};
+use crate::client::retry::RetryPolicy;
+use crate::id::check_id;
+use crate::protocol::api_url::ApiUrl;
+use crate::protocol::export::Export;
+use crate::protocol::fields::Fields;
+use crate::protocol::messages;
+use crate::protocol::messages::{
+    EnrollResponse, ExportResponse, ListResponse, PollResponse, ReadResponse,
+};
+use crate::protocol::skew::{ClockJudgment, Skew, judge};
+use crate::transport::{Body, Response, fuzz_read};
 use crate::watch::schedule::{DEFAULT_INTERVAL, PollOutcome, PollSchedule};
-use crate::wire::{self, EnrolAnswer, ExportAnswer, ListAnswer, PollAnswer, ReadAnswer};
-use crate::{Export, Fields, RetryPolicy};
 
 /// What the clock says: a day in 2026.
 const NOW: i64 = 1_790_000_000;
@@ -33,17 +38,17 @@ pub fn answer(bytes: &[u8]) {
     let (Body::Whole(body) | Body::UntilClose(body)) = reply.body else {
         return;
     };
-    let _ = wire::decode::<ReadAnswer>(&body);
-    let _ = wire::decode::<ListAnswer>(&body);
-    let _ = wire::decode::<PollAnswer>(&body);
-    let _ = wire::decode::<EnrolAnswer>(&body);
-    if let Ok(export) = wire::decode::<ExportAnswer>(&body) {
+    let _ = messages::decode::<ReadResponse>(&body);
+    let _ = messages::decode::<ListResponse>(&body);
+    let _ = messages::decode::<PollResponse>(&body);
+    let _ = messages::decode::<EnrollResponse>(&body);
+    if let Ok(export) = messages::decode::<ExportResponse>(&body) {
         let _ = Export::from_entries(export.secrets);
     }
 }
 
 /// Whatever `Retry-After` says, a call comes back within its cap, and so does a poll.
-fn delays(reply: &Reply) {
+fn delays(reply: &Response) {
     let Some(asked) = reply.retry_after_from(NOW) else {
         return;
     };
@@ -61,18 +66,18 @@ fn delays(reply: &Reply) {
 
 /// Whatever `Date` says, the clock is corrected to a time that can be. Returns how far this
 /// machine's clock is ahead.
-fn dates(reply: &Reply) -> Option<i64> {
+fn dates(reply: &Response) -> Option<i64> {
     let skew = Skew::default();
     skew.keep(-500);
     skew.review(NOW, reply.date);
     let mut ahead = None;
     for signed in [NOW, NOW - 600, reply.date.unwrap_or(NOW)] {
         match judge(signed, NOW, reply.date) {
-            Verdict::Retry { correction } => {
+            ClockJudgment::Retry { correction } => {
                 let year = 1970 + (NOW + correction) / SECONDS_OF_A_YEAR;
                 assert!((2019..=2100).contains(&year), "{year}");
             }
-            Verdict::Final { ahead: found } => ahead = ahead.or(found),
+            ClockJudgment::Final { ahead: found } => ahead = ahead.or(found),
         }
     }
     ahead

@@ -76,7 +76,7 @@ async fn reads_run_side_by_side_and_their_futures_can_be_sent() {
 }
 
 #[tokio::test]
-async fn enrolment() {
+async fn enrollment() {
     let vault = vault();
     let token = vault.enrollment_token(1, Duration::from_secs(600));
     let sk = SikkerKey::bootstrap_in_memory("abc123", &token)
@@ -124,9 +124,12 @@ async fn the_cache() {
 
     let vault = vault();
     let folder = vault.home().join("cache");
-    let sk = client(&vault)
-        .into_async()
-        .enable_cache(CacheOptions::new().folder(folder));
+    let sk = common::builder(&vault)
+        .clock(common::FakeClock::new())
+        .cache(CacheOptions::new().folder(folder))
+        .build()
+        .unwrap()
+        .into_async();
     sk.get_secret("sk_key").await.unwrap();
     vault.fail_always(Fault::Status(502));
     assert_eq!(

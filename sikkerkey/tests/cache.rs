@@ -33,7 +33,12 @@ fn options(vault: &Emulator) -> CacheOptions {
 }
 
 fn cached(vault: &Emulator) -> SikkerKey {
-    client(vault).enable_cache(options(vault))
+    with_cache(vault, options(vault))
+}
+
+fn with_cache(vault: &Emulator, options: CacheOptions) -> SikkerKey {
+    let builder = builder(vault).clock(FakeClock::new());
+    builder.cache(options).build().unwrap()
 }
 
 fn file(vault: &Emulator, id: &str) -> PathBuf {
@@ -53,9 +58,10 @@ fn a_value_survives_an_outage_and_a_restart() {
 
     let told: Arc<Mutex<Vec<(String, SystemTime)>>> = Arc::default();
     let tell = told.clone();
-    let sk = client(&vault).enable_cache(options(&vault).on_fallback(move |id, at| {
+    let options = options(&vault).on_fallback(move |id, at| {
         tell.lock().unwrap().push((id.to_owned(), at));
-    }));
+    });
+    let sk = with_cache(&vault, options);
     assert_eq!(read(&sk, "sk_a"), "1");
     assert_eq!(
         sk.get_secret("sk_b").unwrap_err().kind(),
@@ -145,9 +151,9 @@ fn a_poll_that_says_denied_empties_the_cache_too() {
     let vault = vault();
     let sk = builder(&vault)
         .poll_interval(Duration::from_millis(5))
+        .cache(options(&vault))
         .build()
         .unwrap();
-    let sk = sk.enable_cache(options(&vault));
     read(&sk, "sk_a");
     let (sender, events) = channel();
     sk.watch("sk_a", move |event| drop(sender.send(event.clone())))
@@ -163,9 +169,9 @@ fn a_watch_never_takes_the_cache_for_news_and_feeds_it() {
     let vault = vault();
     let sk = builder(&vault)
         .poll_interval(Duration::from_millis(5))
+        .cache(options(&vault))
         .build()
         .unwrap();
-    let sk = sk.enable_cache(options(&vault));
     read(&sk, "sk_a");
     let events = watch(&sk, "sk_a");
     vault.fail_matching("/v1/secret/", Fault::Status(502));
@@ -187,9 +193,9 @@ fn what_was_read_from_the_cache_is_what_a_watch_compares_with() {
         .poll_interval(Duration::from_millis(5))
         .resync(Some(Duration::from_millis(20)))
         .retry(sikkerkey::RetryPolicy::none())
+        .cache(options(&vault))
         .build()
-        .unwrap()
-        .enable_cache(options(&vault));
+        .unwrap();
     vault.put("sk_a", "2");
     // Another process takes the change, so that the service holds it to be known.
     read(&client(&vault), "sk_a");
@@ -219,15 +225,15 @@ fn values_grow_old_and_never_come_from_the_future() {
     for (off, served) in [(DAY - 5, true), (DAY + 5, false), (-50, true), (-70, false)] {
         let clock = FakeClock::new();
         clock.set_off(off);
-        let sk = builder(&vault).clock(clock).build().unwrap();
-        let sk = sk.enable_cache(options(&vault));
+        let sk = builder(&vault).clock(clock).cache(options(&vault));
+        let sk = sk.build().unwrap();
         assert_eq!(sk.get_secret("sk_a").is_ok(), served, "{off}");
     }
     let clock = FakeClock::new();
     clock.set_off(65);
-    let sk = builder(&vault).clock(clock).build().unwrap();
     let short = options(&vault).max_age(Duration::from_secs(60));
-    let error = sk.enable_cache(short).get_secret("sk_a").unwrap_err();
+    let sk = builder(&vault).clock(clock).cache(short).build().unwrap();
+    let error = sk.get_secret("sk_a").unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::Network,
@@ -304,24 +310,6 @@ fn without_it_nothing_is_written() {
 }
 
 #[test]
-fn an_identity_in_memory_refuses_it_and_says_why() {
-    let vault = vault();
-    let token = vault.enrollment_token(1, Duration::from_secs(60));
-    let sk = SikkerKey::bootstrap_in_memory(vault.vault_id(), &token)
-        .api_url(vault.url())
-        .enroll()
-        .unwrap();
-    let sk = sk.enable_cache(options(&vault));
-    let error = sk.get_secret("sk_a").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Configuration);
-    assert!(error.to_string().contains("identity on disk"), "{error}");
-    assert_eq!(
-        sk.cached_count().unwrap_err().kind(),
-        ErrorKind::Configuration
-    );
-}
-
-#[test]
 fn a_refused_certificate_is_no_outage() {
     let vault = emulator().secret("sk_a", "1").tls().start().unwrap();
     let trusting = |pem: Option<&str>| {
@@ -330,7 +318,7 @@ fn a_refused_certificate_is_no_outage() {
             Some(pem) => builder.root_certificate_pem(pem),
             None => builder,
         };
-        builder.build().unwrap().enable_cache(options(&vault))
+        builder.cache(options(&vault)).build().unwrap()
     };
     let sk = trusting(vault.ca_pem());
     assert_eq!(read(&sk, "sk_a"), "1");
@@ -344,7 +332,7 @@ fn a_refused_certificate_is_no_outage() {
 fn a_panicking_on_fallback_fails_no_read() {
     let vault = vault();
     let options = options(&vault).on_fallback(|_, _| panic!("on purpose"));
-    let sk = client(&vault).enable_cache(options);
+    let sk = with_cache(&vault, options);
     read(&sk, "sk_a");
     vault.outage(true);
     assert_eq!(read(&sk, "sk_a"), "1");
@@ -360,9 +348,9 @@ fn writer() {
     let folder = Path::new(&identity).parent().unwrap().join("cache");
     let sk = SikkerKey::builder()
         .identity_file(&identity)
+        .cache(CacheOptions::new().folder(folder))
         .build()
         .unwrap();
-    let sk = sk.enable_cache(CacheOptions::new().folder(folder));
     loop {
         sk.get_secret("sk_a").unwrap();
     }
@@ -438,6 +426,6 @@ fn offline(vault: &Emulator) -> SikkerKey {
         .unwrap();
     }
     let sk = SikkerKey::builder().identity_file(other.join("identity.json"));
-    let sk = sk.clock(FakeClock::new()).build().unwrap();
-    sk.enable_cache(options(vault))
+    let sk = sk.clock(FakeClock::new()).cache(options(vault));
+    sk.build().unwrap()
 }

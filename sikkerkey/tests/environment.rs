@@ -131,7 +131,7 @@ fn an_empty_home_has_no_identity() {
 }
 
 #[test]
-fn inside_enrolment() {
+fn inside_enrollment() {
     let Ok(token) = env::var(INSIDE) else { return };
     let sk = SikkerKey::bootstrap_in_memory("vault_abc123", &token)
         .enroll()
@@ -140,13 +140,13 @@ fn inside_enrolment() {
 }
 
 #[test]
-fn enrolment_takes_its_address_and_hostname_from_the_environment() {
+fn enrollment_takes_its_address_and_hostname_from_the_environment() {
     let vault = vault();
     let token = vault.enrollment_token(9, Duration::from_secs(600));
     for (hostname, sent) in [("web-1", "web-1"), ("", "serverless")] {
         vault.clear_requests();
         let variables = [("SIKKERKEY_API_URL", vault.url()), ("HOSTNAME", hostname)];
-        run_inside("inside_enrolment", &token, &variables);
+        run_inside("inside_enrollment", &token, &variables);
         let body: serde_json::Value = serde_json::from_slice(&vault.requests()[0].body).unwrap();
         assert_eq!(body["hostname"], sent);
     }

@@ -258,7 +258,7 @@ fn a_check_tells_what_a_load_would_miss() {
             ("db.port", CheckStatus::NotStructured),
             ("db.password", CheckStatus::NotStructured),
             ("again", CheckStatus::NotStructured),
-            ("key", CheckStatus::NotVisible),
+            ("key", CheckStatus::Missing),
             ("replica.password", CheckStatus::FieldMissing),
         ]
     );

@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use sikkerkey::{
-    ConfigError, Outcome, ProblemKind, SecretString, SikkerKeyConfig, Snapshot, ValueError,
+    ConfigError, ProblemKind, ReadOutcome, SecretString, SikkerKeyConfig, Snapshot, ValueError,
 };
 
 #[derive(SikkerKeyConfig)]
@@ -99,8 +99,8 @@ fn twenty_problems_are_one_report_to_work_through() {
         ("sk_debug", "yes"),
     ])
     .with([
-        ("sk_db_prod", Outcome::Denied),
-        ("sk_region", Outcome::Denied),
+        ("sk_db_prod", ReadOutcome::Denied),
+        ("sk_region", ReadOutcome::Denied),
     ]);
     let error = problems(AppConfig::from_snapshot(&snapshot));
     assert_eq!(
@@ -178,10 +178,10 @@ fn never(_: &Group) -> Result<(), &'static str> {
 /// An optional group is `None` where not one of its values is there, and else must be whole.
 #[test]
 fn an_optional_group_is_all_or_nothing() {
-    let build = |secrets: &[(&str, Outcome)]| {
+    let build = |secrets: &[(&str, ReadOutcome)]| {
         Groups::from_snapshot(&Snapshot::default().with(secrets.to_vec()))
     };
-    let value = |text: &str| Outcome::Value(text.into());
+    let value = |text: &str| ReadOutcome::Value(text.into());
     assert!(build(&[]).unwrap().group.is_none());
     assert!(build(&[("sk_group", value("{}"))]).unwrap().group.is_none());
     let group = build(&[("sk_group", value(r#"{"needed": "x"}"#))])
@@ -204,7 +204,7 @@ fn an_optional_group_is_all_or_nothing() {
             vec!["group.needed", "group.preset"],
         ),
         (
-            vec![("sk_inner", Outcome::Denied)],
+            vec![("sk_inner", ReadOutcome::Denied)],
             vec!["group.needed", "group.inner.a", "group.inner.b"],
         ),
     ] {

@@ -127,7 +127,7 @@ fn what_changes_in_one_poll_is_one_swap_with_its_key_paths() {
     ]);
     let change = changes.recv_timeout(PATIENCE).unwrap();
     assert_eq!(sorted(change.paths()), ["password", "port", "token"]);
-    assert_eq!((change.old().port, change.new().port), (5432, 5433));
+    assert_eq!((change.before().port, change.after().port), (5432, 5433));
     assert_eq!(live.status().generation(), 2);
     assert_eq!(live.load().token.expose_secret(), "t2");
 }
@@ -153,14 +153,14 @@ fn a_value_that_does_not_fit_keeps_the_last_good_config_and_says_where() {
     );
     assert!(text.contains("App.toml"), "{text}");
     assert!(!text.contains("54x3") && !text.contains("canary"), "{text}");
-    assert_eq!(status.state(), State::Degraded);
+    assert_eq!(status.state(), Freshness::Degraded);
     assert_eq!(live.load().port, 5432);
     stage.put_db("70000", "canary-in-password");
     stage.put_db("5434", "p");
     let change = changes.recv_timeout(PATIENCE);
     let change = change.or_else(|_| changes.recv_timeout(PATIENCE)).unwrap();
-    assert_eq!(change.new().port, 5434);
-    assert_eq!(live.status().state(), State::Fresh);
+    assert_eq!(change.after().port, 5434);
+    assert_eq!(live.status().state(), Freshness::Fresh);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_broken_file_fails_the_refresh_and_changes_nothing() {
     stage.write(FILE);
     live.refresh().unwrap();
     assert_eq!(live.status().generation(), 1, "equal values swap nothing");
-    assert_eq!(live.status().state(), State::Fresh);
+    assert_eq!(live.status().state(), Freshness::Fresh);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn an_optional_secret_comes_and_goes_over_the_file() {
     // A poll tells of secrets that were read before; this one never was.
     live.refresh().unwrap();
     let change = changes.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(change.new().level, "vault");
+    assert_eq!(change.after().level, "vault");
 }
 
 #[test]
@@ -302,9 +302,9 @@ fn a_provider_made_outside_is_followed_like_one_made_inside() {
     stage.put_db("1", "p");
     stage.vault.put("sk_token", "t2");
     let change = changes.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(change.new().token.expose_secret(), "t2");
+    assert_eq!(change.after().token.expose_secret(), "t2");
     assert_eq!(
-        change.new().db_port.as_deref(),
+        change.after().db_port.as_deref(),
         Some("1"),
         "exported again with the change"
     );
@@ -348,7 +348,7 @@ fn a_probe_and_a_panicking_closure_are_refusals() {
     assert!(matches!(refused, Err(sikkerkey::RecvError::Refused(_))));
     panics.store(false, std::sync::atomic::Ordering::SeqCst);
     let change = changes.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(change.new().port, 2);
+    assert_eq!(change.after().port, 2);
 }
 
 #[test]

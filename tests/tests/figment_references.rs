@@ -36,7 +36,7 @@ fn client(vault: &Emulator) -> SikkerKey {
 }
 
 fn resolved(vault: &Emulator, toml: &str) -> Result<Figment, Error> {
-    References::resolve(Figment::from(Toml::string(toml)), &client(vault))
+    References::new(&client(vault)).resolve(Figment::from(Toml::string(toml)))
 }
 
 fn read(vault: &Emulator) -> Vec<String> {
@@ -112,7 +112,7 @@ fn any_layer_may_hold_references() {
         .merge(Toml::file("App.toml"))
         .merge(Json::string(r#"{"json": {"a": "sikkerkey://sk_db/tls"}}"#))
         .merge(Env::prefixed("APP_"));
-        let figment = References::resolve(figment, &sk)?;
+        let figment = References::new(&sk).resolve(figment)?;
         assert_eq!(figment.extract_inner::<String>("key")?, "sk-live-1");
         assert_eq!(figment.extract_inner::<String>("file")?, "12345");
         assert_eq!(figment.extract_inner::<String>("json.a")?, "true");
@@ -138,7 +138,7 @@ fn only_what_the_selected_profile_needs_is_read() {
     )
     .nested();
     let figment = Figment::from(file).select("release");
-    let figment = References::resolve(figment, &client(&vault)).unwrap();
+    let figment = References::new(&client(&vault)).resolve(figment).unwrap();
     assert_eq!(figment.extract_inner::<String>("a").unwrap(), "sk-live-1");
     assert_eq!(read(&vault), ["sk_db", "sk_key"]);
 }
@@ -149,7 +149,7 @@ fn a_profile_that_does_not_exist_resolves_what_holds_without_it() {
     let file =
         Toml::string("[default]\na = 'sikkerkey://sk_key'\n[debug]\nb = 'sikkerkey://sk_gone'");
     let figment = Figment::from(file.nested()).select("no such profile");
-    let figment = References::resolve(figment, &client(&vault)).unwrap();
+    let figment = References::new(&client(&vault)).resolve(figment).unwrap();
     assert_eq!(figment.extract_inner::<String>("a").unwrap(), "sk-live-1");
 }
 
@@ -159,7 +159,7 @@ fn of_two_layers_that_set_a_key_only_the_one_that_holds_is_read() {
     let figment = Figment::from(Toml::string("a = 'sikkerkey://sk_gone'"))
         .merge(Toml::string("a = 'sikkerkey://sk_key'"))
         .join(Toml::string("a = 'sikkerkey://sk_denied'"));
-    References::resolve(figment, &client(&vault)).unwrap();
+    References::new(&client(&vault)).resolve(figment).unwrap();
     assert_eq!(read(&vault), ["sk_key"]);
 }
 
@@ -184,7 +184,7 @@ fn what_a_secret_holds_is_taken_as_it_is() {
         "sikkerkey://sk_key",
     ];
     assert_eq!(all(&figment), expected);
-    let again = References::resolve(figment, &client(&vault)).unwrap();
+    let again = References::new(&client(&vault)).resolve(figment).unwrap();
     assert_eq!(all(&again), expected, "not even when it is resolved again");
     assert!(!read(&vault).contains(&"sk_key".to_owned()));
 }
@@ -211,7 +211,7 @@ fn all_problems_come_at_once_each_with_its_key_and_its_file() {
         let figment = Figment::from(Toml::file("App.toml"))
             .merge(Json::file("Db.json"))
             .merge(Env::prefixed("APP_"));
-        let error = References::resolve(figment, &sk).unwrap_err();
+        let error = References::new(&sk).resolve(figment).unwrap_err();
         let text = error.to_string();
         let lines: Vec<&str> = text.lines().collect();
         let expected = [
@@ -268,7 +268,7 @@ fn a_type_error_of_a_resolved_value_names_reference_vault_and_file_but_no_value(
             "App.toml",
             "port = 'sikkerkey://sk_key'\nnumber = 'sikkerkey://sk_db/port?as=number'",
         )?;
-        let figment = References::resolve(Figment::from(Toml::file("App.toml")), &sk)?;
+        let figment = References::new(&sk).resolve(Figment::from(Toml::file("App.toml")))?;
         let error = figment.extract_secret_inner::<u16>("port").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -320,10 +320,14 @@ fn project_and_alias_are_those_of_a_loader() {
             "a = 'sikkerkey:///DB CREDS/password'\nb = 'sikkerkey://sk_named'",
         ))
     };
-    let resolver = References::with(&sk).alias("sk_named", "sk_other");
-    let figment_of_project = resolver.clone().project("proj_x").apply(figment()).unwrap();
+    let resolver = References::new(&sk).alias("sk_named", "sk_other");
+    let figment_of_project = resolver
+        .clone()
+        .project("proj_x")
+        .resolve(figment())
+        .unwrap();
     assert_eq!(figment_of_project.extract::<Dict>().unwrap().len(), 2);
-    let text = resolver.apply(figment()).unwrap_err().to_string();
+    let text = resolver.resolve(figment()).unwrap_err().to_string();
     assert!(text.contains("ambiguous"), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
 }

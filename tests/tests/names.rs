@@ -13,10 +13,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use sikkerkey::live::Listener;
 use sikkerkey::{
-    CacheOptions, Change, ConfigError, Error, ErrorKind, Export, ExposeSecret, Fields, Listener,
+    CacheOptions, Change, ConfigError, Error, ErrorKind, Export, ExposeSecret, Fields, Freshness,
     Live, LiveResource, RetryPolicy, SecretBox, SecretListItem, SecretString, SikkerKey,
-    SikkerKeyConfig, Snapshot, State, Watch, WatchEvent, WatchKind,
+    SikkerKeyConfig, Snapshot, Watch, WatchEvent, WatchKind,
 };
 use sikkerkey_emulator::{Emulator, Fault, Recorded};
 use sikkerkey_figment::figment::Figment;
@@ -196,19 +197,18 @@ fn the_client() -> Result<(), Error> {
     sk.unwatch("sk_stripe_key");
     sk.set_poll_interval(Duration::from_secs(15));
 
-    let cached = sk.enable_cache(
-        CacheOptions::new()
-            .max_age(Duration::from_secs(60))
-            .on_fallback(|_id, _at| {}),
-    );
-    cached.get_secret("sk_stripe_key")?;
+    let options = CacheOptions::new()
+        .max_age(Duration::from_secs(60))
+        .on_fallback(|_id, _at| {});
+    let cached = SikkerKey::builder().identity_file(vault.identity_path());
+    cached.cache(options).build()?.get_secret("sk_stripe_key")?;
     sk.close();
     sk.close();
     sk.get_secret("sk_stripe_key").map(drop)
 }
 
 #[test]
-fn enrolment_and_the_emulator() -> Result<(), Error> {
+fn enrollment_and_the_emulator() -> Result<(), Error> {
     let vault = vault();
     let token = vault.enrollment_token(2, Duration::from_secs(60));
     let sk = SikkerKey::bootstrap_in_memory(vault.vault_id(), &token)
@@ -302,7 +302,7 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(live.previous().map(|c| c.db.port), Some(5432));
     assert_eq!((*pool.load(), *pool.get()), (1, 1));
     let status = live.status();
-    assert_eq!((status.generation(), status.state()), (2, State::Fresh));
+    assert_eq!((status.generation(), status.state()), (2, Freshness::Fresh));
     assert!(status.last_error().is_none() && status.age() < patience);
     assert_eq!(
         (status.consecutive_failures(), status.secrets().count()),
@@ -324,7 +324,7 @@ fn figment() -> Result<(), Box<dyn std::error::Error>> {
         .merge(Secrets::of::<AppConfig>(&sk))
         .merge(Secrets::of::<AppConfig>(&sk).profile("staging"))
         .merge(Exported::project(&sk, "proj_staging"));
-    let figment = References::resolve(figment, &sk)?;
+    let figment = References::new(&sk).resolve(figment)?;
     let extracted: Extracted = figment.extract_secret().map_err(redact)?;
     assert_eq!(extracted.stripe, "sk-live-1");
     let layers = {

@@ -68,7 +68,7 @@ fn requests_see_the_config_before_and_after_a_rotation() {
     vault.put("sk_db_prod", "no object");
     let refused = changes.recv_timeout(PATIENCE);
     assert!(matches!(refused, Err(sikkerkey::RecvError::Refused(_))));
-    assert_eq!(live.status().state(), State::Degraded);
+    assert_eq!(live.status().state(), Freshness::Degraded);
     assert_eq!(body(&client, "/database"), "app_2 with 16 connections");
 }
 

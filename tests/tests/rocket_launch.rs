@@ -77,7 +77,7 @@ fn the_output_of_a_failed_launch_shows_no_value_once_the_figment_is_vetted() {
         let figment = Figment::from(rocket::Config::default())
             .merge(Toml::string(&file))
             .select("release");
-        let figment = References::resolve(figment, &sk).unwrap();
+        let figment = References::new(&sk).resolve(figment).unwrap();
         let output = launch_output(figment.vetted::<rocket::Config>());
         assert!(!output.contains("hunter2"), "{key}: {output}");
         assert!(output.contains("sikkerkey://sk_canary"), "{key}: {output}");
@@ -92,6 +92,6 @@ fn without_it_rocket_prints_the_value() {
     vault.put("sk_canary", "canary-of-rocket");
     let figment = Figment::from(rocket::Config::default())
         .merge(Toml::string("port = 'sikkerkey://sk_canary'"));
-    let figment = References::resolve(figment, &sk).unwrap();
+    let figment = References::new(&sk).resolve(figment).unwrap();
     assert!(launch_output(figment).contains("canary-of-rocket"));
 }

@@ -1,4 +1,4 @@
-//! Cold start: a process that enrols, loads a typed config of five secrets, and ends.
+//! Cold start: a process that enrolls, loads a typed config of five secrets, and ends.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

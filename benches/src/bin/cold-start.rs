@@ -1,4 +1,4 @@
-//! A process that enrols and loads a typed config of five secrets.
+//! A process that enrolls and loads a typed config of five secrets.
 
 use std::env;
 use std::error::Error;

@@ -96,14 +96,14 @@ fn place(field: &Field) -> Span {
 
 fn source(source: &Source) -> TokenStream {
     match source {
-        Source::FieldOfStruct(field) => quote! { __sikkerkey::Source::FieldOfStruct(#field) },
+        Source::FieldOfStruct(field) => quote! { __sikkerkey::FieldSource::FieldOfStruct(#field) },
         Source::FieldOf(of, field) => {
             let of = bare_secret(of);
-            quote! { __sikkerkey::Source::FieldOf(#of, #field) }
+            quote! { __sikkerkey::FieldSource::FieldOf(#of, #field) }
         }
         Source::Whole(of) => {
             let of = bare_secret(of);
-            quote! { __sikkerkey::Source::Whole(#of) }
+            quote! { __sikkerkey::FieldSource::Whole(#of) }
         }
     }
 }

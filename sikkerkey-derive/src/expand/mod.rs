@@ -3,8 +3,8 @@
 //!
 //! ```ignore
 //! #[automatically_derived]
-//! impl ::sikkerkey::SikkerKeyConfig for Database {
-//!     fn __read(
+//! impl ::sikkerkey::__private::Visit for Database {
+//!     fn visit(
 //!         __from: &mut ::sikkerkey::__private::Reader<'_>,
 //!     ) -> ::core::option::Option<Self> {
 //!         use ::sikkerkey::__private as __sikkerkey;
@@ -57,8 +57,8 @@ pub(crate) fn config(config: &Config) -> TokenStream {
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
-        impl #impl_generics #krate::SikkerKeyConfig for #ident #type_generics #where_clause {
-            fn __read(
+        impl #impl_generics #krate::__private::Visit for #ident #type_generics #where_clause {
+            fn visit(
                 #from: &mut #krate::__private::Reader<'_>,
             ) -> ::core::option::Option<Self> {
                 use #krate::__private as __sikkerkey;
@@ -76,8 +76,8 @@ pub(crate) fn stub(input: &DeriveInput) -> TokenStream {
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #impl_generics ::sikkerkey::SikkerKeyConfig for #ident #type_generics #where_clause {
-            fn __read(
+        impl #impl_generics ::sikkerkey::__private::Visit for #ident #type_generics #where_clause {
+            fn visit(
                 _: &mut ::sikkerkey::__private::Reader<'_>,
             ) -> ::core::option::Option<Self> {
                 ::core::option::Option::None

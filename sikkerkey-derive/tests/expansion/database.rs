@@ -1,7 +1,7 @@
 #[automatically_derived]
 #[allow(deprecated)]
-impl ::sikkerkey::SikkerKeyConfig for Database {
-    fn __read(
+impl ::sikkerkey::__private::Visit for Database {
+    fn visit(
         __from: &mut ::sikkerkey::__private::Reader<'_>,
     ) -> ::core::option::Option<Self> {
         use ::sikkerkey::__private as __sikkerkey;
@@ -15,7 +15,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             __sikkerkey::Field {
                 name: "host",
                 description: "Where it is.",
-                source: __sikkerkey::Source::FieldOfStruct("host"),
+                source: __sikkerkey::FieldSource::FieldOfStruct("host"),
             },
             __sikkerkey::value::<String>(),
         );
@@ -24,7 +24,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             __sikkerkey::Field {
                 name: "port",
                 description: "",
-                source: __sikkerkey::Source::FieldOfStruct("port"),
+                source: __sikkerkey::FieldSource::FieldOfStruct("port"),
             },
             __sikkerkey::value::<u16>(),
             || -> u16 { (5432) },
@@ -34,7 +34,7 @@ impl ::sikkerkey::SikkerKeyConfig for Database {
             __sikkerkey::Field {
                 name: "flags",
                 description: "",
-                source: __sikkerkey::Source::Whole(__sikkerkey::Secret::Id("sk_flags")),
+                source: __sikkerkey::FieldSource::Whole(__sikkerkey::Secret::Id("sk_flags")),
             },
             __sikkerkey::json::<Flags>(),
         );

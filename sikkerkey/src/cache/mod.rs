@@ -6,22 +6,23 @@
 //! machine, or does not have any more, is gone from the cache at once.
 
 mod folder;
+mod format;
 mod options;
-mod seal;
-mod slot;
-mod store;
+mod policy;
+mod switch;
 
 pub use options::CacheOptions;
-pub(crate) use slot::CacheSlot;
+pub(crate) use policy::Cache;
+pub(crate) use switch::CachedRead;
 
 /// Whether these bytes are an entry, for a key that sealed nothing.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_open(bytes: &[u8]) -> bool {
-    let binding = seal::Binding {
+    let binding = format::Binding {
         vault_id: "vault_a",
         machine_id: "m",
         secret_id: "sk_a",
     };
-    let key = seal::CacheKey::derive(&[7; 32], binding.vault_id);
-    matches!(seal::open(&key, binding, bytes), Ok(Some(_)))
+    let key = format::CacheKey::derive(&[7; 32], binding.vault_id);
+    matches!(format::open(&key, binding, bytes), Ok(Some(_)))
 }

@@ -7,7 +7,7 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) type OnFallback = Arc<dyn Fn(&str, SystemTime) + Send + Sync>;
 
-/// How the fallback cache behaves; given to [`SikkerKey::enable_cache`](crate::SikkerKey::enable_cache).
+/// How the fallback cache behaves; given to [`SikkerKeyBuilder::cache`](crate::SikkerKeyBuilder::cache).
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) type OnFallback = Arc<dyn Fn(&str, SystemTime) + Send + Sync>;
 /// # let _ = options;
 /// ```
 #[derive(Clone)]
-#[must_use = "options do nothing until enable_cache() is called with them"]
+#[must_use = "options do nothing until a builder is given them"]
 pub struct CacheOptions {
     pub(super) max_age: Duration,
     pub(super) on_fallback: Option<OnFallback>,

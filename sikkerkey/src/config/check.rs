@@ -3,14 +3,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::near::near;
 use super::requirement::{Necessity, Requirement, SecretRef};
-use super::resolve;
 use super::schema::Schema;
+use super::similar::near;
 use super::snapshot::{Candidate, Link};
 use super::table::Table;
-use crate::Error;
-use crate::client::SecretListItem;
+use crate::protocol::listing::SecretListItem;
 
 /// What a machine would find if it loaded a config now, without a value being read.
 ///
@@ -39,10 +37,10 @@ pub struct Check {
 #[non_exhaustive]
 pub enum CheckStatus {
     /// The secret is there, and so is the field.
-    Found,
+    Ok,
     /// This machine does not see the secret: it does not exist, or there is no grant for it. The
     /// service does not say which.
-    NotVisible,
+    Missing,
     /// The secret is there, and has no such field.
     FieldMissing,
     /// The secret is there as a single value, which has no fields.
@@ -52,6 +50,22 @@ pub enum CheckStatus {
 }
 
 impl CheckReport {
+    /// Compares a schema with the secrets that the machine sees. `links` says where names and
+    /// aliases lead.
+    pub(crate) fn new<'a>(
+        schema: &Schema,
+        links: &BTreeMap<SecretRef, Link>,
+        listed: impl Iterator<Item = &'a SecretListItem>,
+    ) -> Self {
+        let listed: HashMap<&str, &SecretListItem> =
+            listed.map(|item| (item.id.as_str(), item)).collect();
+        let statuses = schema
+            .iter()
+            .map(|requirement| status(requirement, links, &listed))
+            .collect();
+        report(schema, statuses)
+    }
+
     /// Whether the config would find all that it needs. What it finds may still be no `u16`.
     pub fn is_ok(&self) -> bool {
         self.checks.iter().all(Check::is_ok)
@@ -124,8 +138,8 @@ impl fmt::Display for CheckReport {
 impl fmt::Display for CheckStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            CheckStatus::Found => "found",
-            CheckStatus::NotVisible => "not visible to this machine: missing or not granted",
+            CheckStatus::Ok => "found",
+            CheckStatus::Missing => "not visible to this machine: missing or not granted",
             CheckStatus::FieldMissing => "field missing",
             CheckStatus::NotStructured => "a single value, without fields",
             CheckStatus::Ambiguous => "several secrets have this name",
@@ -133,50 +147,14 @@ impl fmt::Display for CheckStatus {
     }
 }
 
-/// `list` lists all secrets that the machine sees, or those of a project; it is called once for
-/// all and once for the project, each only where it is needed.
-pub(super) fn check(
-    schema: &Schema,
-    aliases: &BTreeMap<String, String>,
-    project: Option<&str>,
-    list: impl Fn(Option<&str>) -> Result<Vec<SecretListItem>, Error>,
-) -> Result<CheckReport, Error> {
-    let by_name = |secret: &&SecretRef| {
-        matches!(secret, SecretRef::Name(_)) && !aliases.contains_key(secret.as_str())
-    };
-    let secrets = schema.secrets();
-    let names = secrets.iter().any(by_name);
-    let ids = secrets.iter().any(|secret| !by_name(secret));
-    // Without a project, one list serves both.
-    let named = match project {
-        Some(_) if names => list(project)?,
-        _ => Vec::new(),
-    };
-    let all = match (ids, names, project) {
-        (false, false, _) | (false, true, Some(_)) => Vec::new(),
-        _ => list(None)?,
-    };
-    let names_in = if project.is_some() { &named } else { &all };
-    let links = resolve::resolve(schema, aliases, || Ok(names_in.clone())).links;
-    let seen: HashMap<&str, &SecretListItem> = all
-        .iter()
-        .chain(&named)
-        .map(|item| (item.id.as_str(), item))
-        .collect();
-    let statuses: Vec<_> = schema
-        .iter()
-        .map(|requirement| status(requirement, &links, &seen))
-        .collect();
-    Ok(report(schema, statuses))
-}
-
-type Status = (CheckStatus, Option<String>);
+/// The status of one requirement, with a hint.
+type Finding = (CheckStatus, Option<String>);
 
 fn status(
     requirement: &Requirement,
     links: &BTreeMap<SecretRef, Link>,
     seen: &HashMap<&str, &SecretListItem>,
-) -> Status {
+) -> Finding {
     let secret = requirement.secret();
     let id = match links.get(secret) {
         None => secret.as_str(),
@@ -185,16 +163,16 @@ fn status(
             return (CheckStatus::Ambiguous, hint("they are", candidates));
         }
         Some(Link::Unknown(candidates)) => {
-            return (CheckStatus::NotVisible, hint("near it:", candidates));
+            return (CheckStatus::Missing, hint("near it:", candidates));
         }
-        Some(Link::Unlisted(_)) => return (CheckStatus::NotVisible, None),
+        Some(Link::Unlisted(_)) => return (CheckStatus::Missing, None),
     };
     match (seen.get(id), requirement.field()) {
-        (None, _) => (CheckStatus::NotVisible, None),
-        (Some(_), None) => (CheckStatus::Found, None),
+        (None, _) => (CheckStatus::Missing, None),
+        (Some(_), None) => (CheckStatus::Ok, None),
         (Some(item), Some(field)) => match &item.field_names {
             None => (CheckStatus::NotStructured, None),
-            Some(names) if has(names, field) => (CheckStatus::Found, None),
+            Some(names) if has(names, field) => (CheckStatus::Ok, None),
             Some(names) => {
                 let meant = near(field, names.iter().map(String::as_str));
                 let hint = meant.first().map(|name| format!("did you mean {name:?}?"));
@@ -219,10 +197,9 @@ fn hint(text: &str, candidates: &[Candidate]) -> Option<String> {
 
 /// Decides of each requirement whether the config can do without it: one that is required inside
 /// a nested `Option` only where that has another value.
-fn report(schema: &Schema, statuses: Vec<Status>) -> CheckReport {
-    let is_there = |status: CheckStatus| {
-        !matches!(status, CheckStatus::NotVisible | CheckStatus::FieldMissing)
-    };
+fn report(schema: &Schema, statuses: Vec<Finding>) -> CheckReport {
+    let is_there =
+        |status: CheckStatus| !matches!(status, CheckStatus::Missing | CheckStatus::FieldMissing);
     let present: HashSet<&str> = schema
         .iter()
         .zip(&statuses)
@@ -239,7 +216,7 @@ fn report(schema: &Schema, statuses: Vec<Status>) -> CheckReport {
                 None => false,
             };
             Check {
-                ok: status == CheckStatus::Found || !is_there(status) && absent_is_ok,
+                ok: status == CheckStatus::Ok || !is_there(status) && absent_is_ok,
                 requirement: requirement.clone(),
                 status,
                 hint,

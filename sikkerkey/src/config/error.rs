@@ -2,9 +2,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use super::report;
 use super::requirement::SecretRef;
-use crate::Error;
+use crate::error::Error;
 
 /// Every reason why a config could not be built, in the order of its fields.
 ///
@@ -38,16 +37,21 @@ use crate::Error;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct ConfigError(Arc<Inner>);
+pub struct ConfigError(Arc<ConfigErrorInner>);
 
-struct Inner {
+struct ConfigErrorInner {
     config: &'static str,
     problems: Vec<Problem>,
 }
 
 impl ConfigError {
     pub(crate) fn new(config: &'static str, problems: Vec<Problem>) -> Self {
-        ConfigError(Arc::new(Inner { config, problems }))
+        ConfigError(Arc::new(ConfigErrorInner { config, problems }))
+    }
+
+    /// What the report calls the config.
+    pub(super) fn config(&self) -> &'static str {
+        self.0.config
     }
 
     /// Every problem, in the order of the fields; never empty.
@@ -62,12 +66,6 @@ pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> Co
     let problems = problems.into_iter();
     let problem = |(path, text)| Problem::new(ProblemKind::Invalid, text).at(path);
     ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        report::write(f, self.0.config, &self.0.problems)
-    }
 }
 
 impl fmt::Debug for ConfigError {
@@ -189,20 +187,6 @@ impl Problem {
     /// Whether it only says that nothing is there, which an `Option` or a default makes good.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
-    }
-}
-
-/// One line: path, secret, field and what is wrong.
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = report::place(self);
-        for part in [self.path.as_str(), &place]
-            .iter()
-            .filter(|p| !p.is_empty())
-        {
-            write!(f, "{part}: ")?;
-        }
-        f.write_str(&self.text)
     }
 }
 

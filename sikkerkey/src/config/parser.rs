@@ -1,36 +1,35 @@
 //! The ways in which a secret's text becomes a value: one function for each that the derive knows.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::error::Category;
 
-use super::bounds::{Delimited, ReadFromStr, ReadJson};
 use super::error::{Problem, ProblemKind};
-use super::from_secret::{FromSecret, ValueError, type_label, with_article};
-use super::requirement::Kind;
+use super::from_secret::{FromSecret, own_text, type_label, with_article};
+use super::requirement::ValueKind;
+use super::traits::{Delimited, ReadFromStr, ReadJson};
 
 /// How text becomes a value, and what the text must be.
 ///
 /// It is a value and no trait: a type that cannot be read is then refused in one place, the
 /// function that makes the parser, and the compiler tells one mistake once.
 pub struct Parser<'p, T> {
-    pub(super) kind: Kind,
+    pub(super) kind: ValueKind,
     /// What separates the items of a list.
     pub(super) delimiter: Option<&'static str>,
     /// The shape of each item of a list.
-    pub(super) items: Option<Kind>,
+    pub(super) items: Option<ValueKind>,
     /// With its article: `a u16`.
     expected: fn(Option<&str>) -> Cow<'static, str>,
     /// What stands for nothing, in a type that has such a value.
     pub(super) absent: fn() -> Option<T>,
-    read: Box<Read<'p, T>>,
+    read: Box<ReadFn<'p, T>>,
 }
 
 /// The value, or in a few words why there is none.
-type Read<'p, T> = dyn Fn(&str) -> Result<T, Cow<'static, str>> + 'p;
+type ReadFn<'p, T> = dyn Fn(&str) -> Result<T, Cow<'static, str>> + 'p;
 
 /// `FromSecret`.
 pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
@@ -47,7 +46,7 @@ pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
 /// `serde::Deserialize`.
 pub fn json<'p, T: ReadJson + 'p>() -> Parser<'p, T> {
     Parser {
-        kind: Kind::Json,
+        kind: ValueKind::Json,
         ..Parser::new(
             |_| format!("JSON of {}", with_article(&type_label::<T>())).into(),
             |text| T::read_json(text).map_err(|error| place_in_json(&error).into()),
@@ -75,7 +74,7 @@ where
 /// Several values in one text.
 pub fn delimited<'p, T: Delimited + 'p>(delimiter: &'static str) -> Parser<'p, T> {
     Parser {
-        kind: Kind::List,
+        kind: ValueKind::List,
         delimiter: Some(delimiter),
         items: Some(T::Item::KIND),
         ..Parser::new(
@@ -94,7 +93,7 @@ impl<'p, T> Parser<'p, T> {
         read: impl Fn(&str) -> Result<T, Cow<'static, str>> + 'p,
     ) -> Self {
         Parser {
-            kind: Kind::String,
+            kind: ValueKind::String,
             delimiter: None,
             items: None,
             expected,
@@ -154,13 +153,4 @@ fn items<T: FromSecret>(text: &str, delimiter: &str) -> Result<Vec<T>, Cow<'stat
             }),
         })
         .collect()
-}
-
-/// What an error of a foreign parser may say: text that was in the program before the secret was
-/// read. Anything else could quote the secret.
-pub(super) fn own_text(error: &dyn Any) -> &'static str {
-    match error.downcast_ref::<ValueError>() {
-        Some(error) => error.reason(),
-        None => error.downcast_ref::<&'static str>().copied().unwrap_or(""),
-    }
 }

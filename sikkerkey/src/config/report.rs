@@ -3,14 +3,31 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::error::{Problem, ProblemKind};
+use super::error::{ConfigError, Problem, ProblemKind};
 use super::requirement::SecretRef;
 use super::table::{one_line, width};
 
 /// The widest that the first two columns get; a longer cell pushes its own line only.
 const WIDEST: usize = 44;
 
-pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) -> fmt::Result {
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self.config(), self.problems())
+    }
+}
+
+/// One line: path, secret, field and what is wrong.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = place(self);
+        for part in [self.path(), &place].iter().filter(|p| !p.is_empty()) {
+            write!(f, "{part}: ")?;
+        }
+        f.write_str(self.message())
+    }
+}
+
+fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) -> fmt::Result {
     let count = problems.len();
     let plural = if count == 1 { "" } else { "s" };
     write!(f, "cannot build {config}: {count} problem{plural}")?;
@@ -45,7 +62,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Proble
 }
 
 /// `sk_db_prod/port`; empty where no secret is at fault.
-pub(super) fn place(problem: &Problem) -> String {
+fn place(problem: &Problem) -> String {
     let place = match (problem.secret(), problem.field()) {
         (None, _) => String::new(),
         (Some(secret), None) => secret.to_string(),

@@ -9,14 +9,14 @@ use serde::Serialize;
 /// something that is no struct:
 ///
 /// ```
-/// use sikkerkey::{Kind, Requirement, Schema, SecretRef};
+/// use sikkerkey::{ValueKind, Requirement, Schema, SecretRef};
 ///
 /// let schema: Schema = [
 ///     Requirement::new("database.password", SecretRef::Id("sk_db_prod".into()))
 ///         .with_field("password"),
 ///     Requirement::new("database.port", SecretRef::Id("sk_db_prod".into()))
 ///         .with_field("port")
-///         .with_kind(Kind::Number, "a number"),
+///         .with_kind(ValueKind::Number, "a number"),
 /// ]
 /// .into_iter()
 /// .collect();
@@ -29,11 +29,11 @@ pub struct Requirement {
     field: Option<String>,
     necessity: Necessity,
     expected: Cow<'static, str>,
-    kind: Kind,
+    kind: ValueKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     delimiter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    items: Option<Kind>,
+    items: Option<ValueKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     /// The path of the innermost nested `Option` around it.
@@ -50,7 +50,7 @@ impl Requirement {
             field: None,
             necessity: Necessity::Required,
             expected: Cow::Borrowed("a string"),
-            kind: Kind::String,
+            kind: ValueKind::String,
             delimiter: None,
             items: None,
             description: None,
@@ -65,7 +65,7 @@ impl Requirement {
     }
 
     /// The same with another kind, and what to call it in a report, such as `a number`.
-    pub fn with_kind(mut self, kind: Kind, expected: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_kind(mut self, kind: ValueKind, expected: impl Into<Cow<'static, str>>) -> Self {
         self.kind = kind;
         self.expected = expected.into();
         self
@@ -109,17 +109,17 @@ impl Requirement {
     }
 
     /// The shape of the value, for layers that have types of their own.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ValueKind {
         self.kind
     }
 
-    /// What separates the items of a [`Kind::List`].
+    /// What separates the items of a [`ValueKind::List`].
     pub fn delimiter(&self) -> Option<&str> {
         self.delimiter.as_deref()
     }
 
-    /// The shape of each item of a [`Kind::List`]; `None` for every other kind.
-    pub fn items(&self) -> Option<Kind> {
+    /// The shape of each item of a [`ValueKind::List`]; `None` for every other kind.
+    pub fn items(&self) -> Option<ValueKind> {
         self.items
     }
 
@@ -133,7 +133,7 @@ impl Requirement {
         self
     }
 
-    pub(crate) fn with_items(mut self, items: Option<Kind>) -> Self {
+    pub(crate) fn with_items(mut self, items: Option<ValueKind>) -> Self {
         self.items = items;
         self
     }
@@ -216,7 +216,7 @@ impl fmt::Display for Necessity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ValueKind {
     /// Text, whatever it looks like: a password `12345` stays text.
     String,
     /// A number.

@@ -124,15 +124,15 @@ impl fmt::Display for Schema {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+    use super::requirement::{Necessity, ValueKind};
     use super::*;
-    use crate::{Kind, Necessity};
 
     #[test]
     fn a_schema_is_data() {
         let schema: Schema = [
             Requirement::new("db.port", SecretRef::Id("sk_db".into()))
                 .with_field("port")
-                .with_kind(Kind::Number, "a u16")
+                .with_kind(ValueKind::Number, "a u16")
                 .with_description("The port."),
             Requirement::new("dsn", SecretRef::Name("SENTRY DSN".into()))
                 .with_necessity(Necessity::Optional),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::requirement::SecretRef;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// Secrets at one instant: for each the value, or why there is none.
 ///
@@ -32,21 +32,21 @@ use crate::{Error, ErrorKind};
 /// ```
 ///
 /// `Debug` says of each secret which of the four it is, never a value. Two snapshots are equal
-/// when they hold the same secrets with equal [outcomes](Outcome).
+/// when they hold the same secrets with equal [outcomes](ReadOutcome).
 #[derive(Clone, Default, PartialEq)]
-pub struct Snapshot(Arc<Inner>);
+pub struct Snapshot(Arc<SnapshotInner>);
 
 #[derive(Clone, Default, PartialEq)]
-struct Inner {
+struct SnapshotInner {
     /// By real id; in a snapshot that was made by hand, by whatever the config says.
-    outcomes: BTreeMap<String, Outcome>,
+    outcomes: BTreeMap<String, ReadOutcome>,
     /// What a config says, where that is not the real id: names and aliases.
     links: BTreeMap<SecretRef, Link>,
 }
 
 /// What reading one secret came to.
 #[derive(Clone)]
-pub enum Outcome {
+pub enum ReadOutcome {
     /// Its value.
     Value(SecretString),
     /// There is no such secret (404).
@@ -82,26 +82,26 @@ pub(crate) struct Candidate {
 }
 
 /// What a config finds where it looks.
-pub(super) enum Found<'a> {
-    Outcome {
+pub(super) enum Located<'a> {
+    ReadOutcome {
         id: &'a str,
-        outcome: &'a Outcome,
+        outcome: &'a ReadOutcome,
     },
     Link(&'a Link),
     /// The snapshot was made without it.
-    Nothing,
+    Unknown,
 }
 
 impl Snapshot {
     /// What reading a secret came to; `None` where the snapshot knows nothing of it.
     ///
     /// `id` is the secret's real id, or the key that a snapshot made by hand has for it.
-    pub fn get(&self, id: &str) -> Option<&Outcome> {
+    pub fn get(&self, id: &str) -> Option<&ReadOutcome> {
         self.0.outcomes.get(id)
     }
 
     /// Each secret and what reading it came to, sorted by id.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Outcome)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ReadOutcome)> {
         self.0
             .outcomes
             .iter()
@@ -116,14 +116,17 @@ impl Snapshot {
     /// The real id behind what a config says, as far as the snapshot knows one.
     pub fn id_of(&self, secret: &SecretRef) -> Option<&str> {
         match self.find(secret) {
-            Found::Outcome { id, .. } => Some(id),
-            Found::Link(_) | Found::Nothing => None,
+            Located::ReadOutcome { id, .. } => Some(id),
+            Located::Link(_) | Located::Unknown => None,
         }
     }
 
     /// A new snapshot with these outcomes in place of the old ones. This one stays as it is.
-    pub fn with<K: Into<String>>(&self, outcomes: impl IntoIterator<Item = (K, Outcome)>) -> Self {
-        let mut inner = Inner::clone(&self.0);
+    pub fn with<K: Into<String>>(
+        &self,
+        outcomes: impl IntoIterator<Item = (K, ReadOutcome)>,
+    ) -> Self {
+        let mut inner = SnapshotInner::clone(&self.0);
         for (id, outcome) in outcomes {
             inner.outcomes.insert(id.into(), outcome);
         }
@@ -143,20 +146,20 @@ impl Snapshot {
     }
 
     pub(crate) fn with_links(&self, links: BTreeMap<SecretRef, Link>) -> Self {
-        let mut inner = Inner::clone(&self.0);
+        let mut inner = SnapshotInner::clone(&self.0);
         inner.links.extend(links);
         Snapshot(Arc::new(inner))
     }
 
-    pub(super) fn find(&self, secret: &SecretRef) -> Found<'_> {
+    pub(super) fn find(&self, secret: &SecretRef) -> Located<'_> {
         let id = match self.0.links.get(secret) {
             Some(Link::To(id)) => id,
-            Some(link) => return Found::Link(link),
+            Some(link) => return Located::Link(link),
             None => secret.as_str(),
         };
         match self.0.outcomes.get_key_value(id) {
-            Some((id, outcome)) => Found::Outcome { id, outcome },
-            None => Found::Nothing,
+            Some((id, outcome)) => Located::ReadOutcome { id, outcome },
+            None => Located::Unknown,
         }
     }
 }
@@ -167,7 +170,7 @@ impl<K: Into<String>, V: Into<SecretString>> FromIterator<(K, V)> for Snapshot {
         Snapshot::default().with(
             values
                 .into_iter()
-                .map(|(id, value)| (id, Outcome::Value(value.into()))),
+                .map(|(id, value)| (id, ReadOutcome::Value(value.into()))),
         )
     }
 }
@@ -179,15 +182,15 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-impl Outcome {
+impl ReadOutcome {
     /// What a read came to.
     pub fn of(read: Result<SecretString, Error>) -> Self {
         match read {
-            Ok(value) => Outcome::Value(value),
+            Ok(value) => ReadOutcome::Value(value),
             Err(error) => match error.kind() {
-                ErrorKind::NotFound => Outcome::Missing,
-                ErrorKind::AccessDenied => Outcome::Denied,
-                _ => Outcome::Unavailable(error),
+                ErrorKind::NotFound => ReadOutcome::Missing,
+                ErrorKind::AccessDenied => ReadOutcome::Denied,
+                _ => ReadOutcome::Unavailable(error),
             },
         }
     }
@@ -195,31 +198,34 @@ impl Outcome {
     /// The value, or `None` where there is none.
     pub fn value(&self) -> Option<&SecretString> {
         match self {
-            Outcome::Value(value) => Some(value),
-            Outcome::Missing | Outcome::Denied | Outcome::Unavailable(_) => None,
+            ReadOutcome::Value(value) => Some(value),
+            ReadOutcome::Missing | ReadOutcome::Denied | ReadOutcome::Unavailable(_) => None,
         }
     }
 }
 
 /// Values are equal when their texts are; failed reads when they are of one kind.
-impl PartialEq for Outcome {
+impl PartialEq for ReadOutcome {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Outcome::Value(a), Outcome::Value(b)) => a.expose_secret() == b.expose_secret(),
-            (Outcome::Missing, Outcome::Missing) | (Outcome::Denied, Outcome::Denied) => true,
-            (Outcome::Unavailable(a), Outcome::Unavailable(b)) => a.kind() == b.kind(),
+            (ReadOutcome::Value(a), ReadOutcome::Value(b)) => {
+                a.expose_secret() == b.expose_secret()
+            }
+            (ReadOutcome::Missing, ReadOutcome::Missing)
+            | (ReadOutcome::Denied, ReadOutcome::Denied) => true,
+            (ReadOutcome::Unavailable(a), ReadOutcome::Unavailable(b)) => a.kind() == b.kind(),
             _ => false,
         }
     }
 }
 
-impl fmt::Debug for Outcome {
+impl fmt::Debug for ReadOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Value(_) => f.write_str("Value([REDACTED])"),
-            Outcome::Missing => f.write_str("Missing"),
-            Outcome::Denied => f.write_str("Denied"),
-            Outcome::Unavailable(error) => f.debug_tuple("Unavailable").field(error).finish(),
+            ReadOutcome::Value(_) => f.write_str("Value([REDACTED])"),
+            ReadOutcome::Missing => f.write_str("Missing"),
+            ReadOutcome::Denied => f.write_str("Denied"),
+            ReadOutcome::Unavailable(error) => f.debug_tuple("Unavailable").field(error).finish(),
         }
     }
 }
@@ -247,31 +253,40 @@ mod tests {
     #[test]
     fn a_changed_snapshot_leaves_the_old_one_alone() {
         let old = Snapshot::from_iter([("sk_a", "1"), ("sk_b", "2")]);
-        let new = old.with([("sk_b", Outcome::Denied), ("sk_c", Outcome::Missing)]);
-        assert!(old.get("sk_b").and_then(Outcome::value).is_some());
-        assert_eq!(new.get("sk_b"), Some(&Outcome::Denied));
+        let new = old.with([
+            ("sk_b", ReadOutcome::Denied),
+            ("sk_c", ReadOutcome::Missing),
+        ]);
+        assert!(old.get("sk_b").and_then(ReadOutcome::value).is_some());
+        assert_eq!(new.get("sk_b"), Some(&ReadOutcome::Denied));
         assert_eq!(old.changed(&new), ["sk_b", "sk_c"]);
         assert_eq!(new.changed(&old), ["sk_b", "sk_c"]);
         assert!(
-            old.changed(&old.with([("sk_a", Outcome::Value("1".into()))]))
+            old.changed(&old.with([("sk_a", ReadOutcome::Value("1".into()))]))
                 .is_empty()
         );
     }
 
     #[test]
     fn equality_is_by_value_and_by_kind_of_failure() {
-        let failed = |kind, text: &str| Outcome::Unavailable(Error::new(kind, text));
+        let failed = |kind, text: &str| ReadOutcome::Unavailable(Error::new(kind, text));
         let same = [
-            (Outcome::Value("x".into()), Outcome::Value("x".into())),
-            (Outcome::Missing, Outcome::Missing),
+            (
+                ReadOutcome::Value("x".into()),
+                ReadOutcome::Value("x".into()),
+            ),
+            (ReadOutcome::Missing, ReadOutcome::Missing),
             (
                 failed(ErrorKind::Network, "a"),
                 failed(ErrorKind::Network, "b"),
             ),
         ];
         let different = [
-            (Outcome::Value("x".into()), Outcome::Value("y".into())),
-            (Outcome::Missing, Outcome::Denied),
+            (
+                ReadOutcome::Value("x".into()),
+                ReadOutcome::Value("y".into()),
+            ),
+            (ReadOutcome::Missing, ReadOutcome::Denied),
             (failed(ErrorKind::Network, "a"), failed(ErrorKind::Api, "a")),
         ];
         assert!(same.iter().all(|(a, b)| a == b));
@@ -280,11 +295,17 @@ mod tests {
 
     #[test]
     fn a_failed_read_is_missing_denied_or_not_known() {
-        let of = |kind| Outcome::of(Err(Error::new(kind, "no")));
-        assert_eq!(of(ErrorKind::NotFound), Outcome::Missing);
-        assert_eq!(of(ErrorKind::AccessDenied), Outcome::Denied);
-        assert!(matches!(of(ErrorKind::Network), Outcome::Unavailable(_)));
-        assert_eq!(Outcome::of(Ok("x".into())), Outcome::Value("x".into()));
+        let of = |kind| ReadOutcome::of(Err(Error::new(kind, "no")));
+        assert_eq!(of(ErrorKind::NotFound), ReadOutcome::Missing);
+        assert_eq!(of(ErrorKind::AccessDenied), ReadOutcome::Denied);
+        assert!(matches!(
+            of(ErrorKind::Network),
+            ReadOutcome::Unavailable(_)
+        ));
+        assert_eq!(
+            ReadOutcome::of(Ok("x".into())),
+            ReadOutcome::Value("x".into())
+        );
     }
 
     #[test]
@@ -324,7 +345,7 @@ mod tests {
     #[test]
     fn debug_never_shows_a_value() {
         let snapshot =
-            Snapshot::from_iter([("sk_a", "hunter2")]).with([("sk_b", Outcome::Missing)]);
+            Snapshot::from_iter([("sk_a", "hunter2")]).with([("sk_b", ReadOutcome::Missing)]);
         assert_eq!(
             format!("{snapshot:?}"),
             r#"Snapshot {"sk_a": Value([REDACTED]), "sk_b": Missing}"#

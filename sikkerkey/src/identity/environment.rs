@@ -1,7 +1,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use crate::Error;
+use crate::error::Error;
 
 /// What the surroundings of the process say about identities, read once, so that the rules for
 /// choosing one are pure.

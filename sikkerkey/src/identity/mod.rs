@@ -3,7 +3,7 @@
 
 mod environment;
 mod files;
-mod find;
+mod locate;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 pub(crate) use environment::Environment;
 pub(crate) use files::load;
-pub(crate) use find::{Choice, find, list_vaults, normal_vault_id};
+pub(crate) use locate::{Choice, find, list_vaults};
 
-use crate::api_url::ApiUrl;
-use crate::signing::Signer;
+use crate::protocol::api_url::ApiUrl;
+use crate::protocol::signing::Signer;
 
 /// A machine of one vault, with its key.
 pub(crate) struct Identity {

@@ -3,21 +3,20 @@ use std::sync::Arc;
 
 /// One swap of a live config: what was, what is, and which keys differ.
 pub struct Change<T> {
-    pub(super) old: Arc<T>,
-    pub(super) new: Arc<T>,
+    pub(super) before: Arc<T>,
+    pub(super) after: Arc<T>,
     pub(super) paths: Arc<[String]>,
 }
 
 impl<T> Change<T> {
     /// The config before the swap.
-    pub fn old(&self) -> &T {
-        &self.old
+    pub fn before(&self) -> &T {
+        &self.before
     }
 
     /// The config that runs now.
-    #[allow(clippy::new_ret_no_self, reason = "the new one, beside the old one")]
-    pub fn new(&self) -> &T {
-        &self.new
+    pub fn after(&self) -> &T {
+        &self.after
     }
 
     /// The key paths whose secret, or field of a secret, has another value: `db.password`.
@@ -34,8 +33,8 @@ impl<T> Change<T> {
 impl<T> Clone for Change<T> {
     fn clone(&self) -> Self {
         Change {
-            old: Arc::clone(&self.old),
-            new: Arc::clone(&self.new),
+            before: Arc::clone(&self.before),
+            after: Arc::clone(&self.after),
             paths: Arc::clone(&self.paths),
         }
     }
@@ -52,21 +51,20 @@ impl<T> fmt::Debug for Change<T> {
 
 /// A change of one part of a config, from [`Select::on_change`](super::Select::on_change).
 pub struct PartChange<'a, U: ?Sized> {
-    pub(super) old: &'a U,
-    pub(super) new: &'a U,
+    pub(super) before: &'a U,
+    pub(super) after: &'a U,
     pub(super) paths: &'a [String],
 }
 
 impl<'a, U: ?Sized> PartChange<'a, U> {
     /// The part before the swap.
-    pub fn old(&self) -> &'a U {
-        self.old
+    pub fn before(&self) -> &'a U {
+        self.before
     }
 
     /// The part that runs now.
-    #[allow(clippy::new_ret_no_self, reason = "the new one, beside the old one")]
-    pub fn new(&self) -> &'a U {
-        self.new
+    pub fn after(&self) -> &'a U {
+        self.after
     }
 
     /// The key paths of the whole config that changed in the same swap.

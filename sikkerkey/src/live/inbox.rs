@@ -2,32 +2,33 @@
 //! that the worker has not taken yet fold into one, so that the latest values win.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use event_listener::{Event, Listener as _};
 
-use crate::Error;
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
+use crate::error::Error;
+use crate::sync::{lock, wait, wait_timeout};
 use crate::watch::{Cycle, Follower, UpdateKind};
 
 /// What a refresh is to read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Scope {
     All,
     Secrets(Vec<String>),
 }
 
-impl Wanted {
-    fn and(self, other: Wanted) -> Wanted {
+impl Scope {
+    fn and(self, other: Scope) -> Scope {
         match (self, other) {
-            (Wanted::Secrets(mut ids), Wanted::Secrets(more)) => {
+            (Scope::Secrets(mut ids), Scope::Secrets(more)) => {
                 ids.extend(more);
                 ids.sort_unstable();
                 ids.dedup();
-                Wanted::Secrets(ids)
+                Scope::Secrets(ids)
             }
-            _ => Wanted::All,
+            _ => Scope::All,
         }
     }
 }
@@ -50,13 +51,13 @@ impl News {
 
 /// A refresh that somebody waits for.
 pub(super) struct Refresh {
-    pub(super) wanted: Wanted,
+    pub(super) scope: Scope,
     ticket: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Inbox {
-    state: Mutex<State>,
+    state: Mutex<InboxState>,
     /// For the worker.
     arrived: Condvar,
     /// For those who wait for a refresh, on a thread or in a future.
@@ -64,7 +65,7 @@ pub(super) struct Inbox {
 }
 
 #[derive(Default)]
-struct State {
+struct InboxState {
     news: News,
     /// The newest ticket given out, and the newest whose refresh has ended, with its result.
     ticket: u64,
@@ -74,8 +75,8 @@ struct State {
 }
 
 impl Inbox {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, InboxState> {
+        lock(&self.state)
     }
 
     /// Waits for news: until `until` (empty news then), and with a refresh not before
@@ -108,16 +109,8 @@ impl Inbox {
             }
             let wake = until.into_iter().chain(refresh_from.filter(|_| held)).min();
             state = match wake {
-                Some(wake) => {
-                    self.arrived
-                        .wait_timeout(state, wake - now)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-                None => self
-                    .arrived
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                Some(wake) => wait_timeout(&self.arrived, state, wake - now),
+                None => wait(&self.arrived, state),
             };
         }
     }
@@ -129,13 +122,13 @@ impl Inbox {
     }
 
     /// Asks for a refresh without waiting for it. All who ask before it starts share one.
-    pub(super) fn ask(&self, wanted: Wanted) -> u64 {
+    pub(super) fn ask(&self, scope: Scope) -> u64 {
         let mut state = self.state();
         let ticket = match state.news.refresh.take() {
             Some(waiting) => {
                 let ticket = waiting.ticket;
                 state.news.refresh = Some(Refresh {
-                    wanted: waiting.wanted.and(wanted),
+                    scope: waiting.scope.and(scope),
                     ticket,
                 });
                 ticket
@@ -143,7 +136,7 @@ impl Inbox {
             None => {
                 state.ticket += 1;
                 let ticket = state.ticket;
-                state.news.refresh = Some(Refresh { wanted, ticket });
+                state.news.refresh = Some(Refresh { scope, ticket });
                 ticket
             }
         };

@@ -34,51 +34,52 @@
 //!
 //! | outage | the config | `status()` |
 //! | --- | --- | --- |
-//! | the service does not answer | stays | failures count up; [`Stale`](State::Stale) after `max_stale` |
-//! | a secret was deleted, or its grant taken | stays, with the last value | [`Degraded`](State::Degraded); the secret says which |
+//! | the service does not answer | stays | failures count up; [`Stale`](Freshness::Stale) after `max_stale` |
+//! | a secret was deleted, or its grant taken | stays, with the last value | [`Degraded`](Freshness::Degraded); the secret says which |
 //! | a value does not fit its type, fails validation or the probe | stays, whole | `Degraded`; `last_error()` says where |
 //! | 401: the machine expired or was removed | stays | failures count up, polls back off to minutes; `Stale` |
 //! | the process starts during an outage | none: `live` returns the error | unless the client's cache (feature `cache`) answers |
 //!
 //! **Alerts.** Page on `Stale`: nobody knows what the secrets are now. Warn on `Degraded` and on
-//! [`consecutive_failures`](Status::consecutive_failures): a rotation went wrong, and the service
-//! runs on what it had. [`Status`] prints as one line without values, fit for `/healthz`.
+//! [`consecutive_failures`](LiveStatus::consecutive_failures): a rotation went wrong, and the service
+//! runs on what it had. [`LiveStatus`] prints as one line without values, fit for `/healthz`.
 //!
 //! **Threads.** One for each live config, one for the client's poller, whatever the number of
 //! secrets. Listeners and builds of resources run on the live config's thread, one after the other:
 //! a slow one delays the next swap, so long work belongs behind a [`Subscription`].
 
+mod builder;
 mod change;
-mod core;
 mod inbox;
 mod listener;
 mod loaded;
-mod options;
 mod resource;
 mod select;
 pub(crate) mod source;
 pub(crate) mod start;
+mod state;
 mod status;
 mod subscription;
 mod worker;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
+pub(crate) use builder::LiveOptions;
 pub use change::{Change, PartChange};
 pub use listener::Listener;
 pub use loaded::Loaded;
-pub(crate) use options::LiveOptions;
 pub use resource::LiveResource;
 pub use select::{LoadedPart, Select};
-pub use status::{SecretState, State, Status};
+pub use status::{Freshness, LiveStatus, SecretState};
 pub use subscription::{RecvError, Subscription};
 
-use self::core::{Core, Occasion};
-use self::inbox::{Inbox, Wanted};
+use self::inbox::{Inbox, Scope};
+use self::state::{LiveEvent, LiveState};
 use self::worker::Following;
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
+use crate::sync::lock;
 
 /// A config that follows its secrets; from [`SikkerKeyConfig::live`](crate::SikkerKeyConfig::live) or
 /// [`Loader::live`](crate::Loader::live).
@@ -105,7 +106,7 @@ use crate::config::ConfigError;
 /// # }
 /// ```
 pub struct Live<T> {
-    core: Arc<Core<T>>,
+    core: Arc<LiveState<T>>,
     owner: Arc<Owner>,
 }
 
@@ -122,11 +123,7 @@ impl Drop for Owner {
         // The worker ends after what it is doing; it is not waited for, since it may be the one
         // that drops this, or be in a probe that hangs.
         self.inbox.close();
-        let follow = self
-            .following
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let follow = lock(&self.following).take();
         drop(follow);
         (self.close)();
     }
@@ -155,7 +152,7 @@ impl<T> Live<T> {
     }
 
     /// The state at this instant: generation, age, what fails and which secrets are degraded.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> LiveStatus {
         self.core.status()
     }
 
@@ -174,7 +171,7 @@ impl<T> Live<T> {
     /// # Errors
     /// What kept the secrets from being read, or the new config from being adopted.
     pub fn refresh(&self) -> Result<(), ConfigError> {
-        self.refresh_wanted(Wanted::All)
+        self.refresh_scope(Scope::All)
     }
 
     /// [`refresh`](Live::refresh) for one secret, by its id.
@@ -182,12 +179,12 @@ impl<T> Live<T> {
     /// # Errors
     /// As `refresh`.
     pub fn refresh_secret(&self, id: &str) -> Result<(), ConfigError> {
-        self.refresh_wanted(Wanted::Secrets(vec![id.to_owned()]))
+        self.refresh_scope(Scope::Secrets(vec![id.to_owned()]))
     }
 
-    fn refresh_wanted(&self, wanted: Wanted) -> Result<(), ConfigError> {
+    fn refresh_scope(&self, scope: Scope) -> Result<(), ConfigError> {
         let inbox = &self.owner.inbox;
-        let ticket = inbox.ask(wanted);
+        let ticket = inbox.ask(scope);
         if self.owner.worker.get() == Some(&std::thread::current().id()) {
             return Ok(());
         }
@@ -201,7 +198,7 @@ impl<T> Live<T> {
     /// As `refresh`.
     pub async fn refresh_async(&self) -> Result<(), ConfigError> {
         let inbox = &self.owner.inbox;
-        let ticket = inbox.ask(Wanted::All);
+        let ticket = inbox.ask(Scope::All);
         inbox.result(ticket).await.unwrap_or(Ok(()))
     }
 }
@@ -212,14 +209,14 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// A panic in it is contained, and it stays registered. It may drop handles and stop
     /// listeners, itself included. Dropping the returned [`Listener`] leaves it registered.
     pub fn on_change(&self, f: impl Fn(&Change<T>) + Send + Sync + 'static) -> Listener {
-        self.listen(move |occasion| {
-            if let Occasion::Changed(change) = occasion {
+        self.listen(move |event| {
+            if let LiveEvent::Changed(change) = event {
                 f(change);
             }
         })
     }
 
-    fn listen(&self, f: impl Fn(Occasion<'_, T>) + Send + Sync + 'static) -> Listener {
+    fn listen(&self, f: impl Fn(LiveEvent<'_, T>) + Send + Sync + 'static) -> Listener {
         let id = self.core.listen(Arc::new(f));
         let core = Arc::downgrade(&self.core);
         Listener::new(move || {
@@ -302,7 +299,7 @@ impl<T> fmt::Debug for Live<T> {
         let status = self.core.status();
         f.debug_struct("Live")
             .field("generation", &status.generation())
-            .field("state", &status.state())
+            .field("freshness", &status.freshness())
             .finish_non_exhaustive()
     }
 }

@@ -6,9 +6,9 @@ use arc_swap::ArcSwap;
 
 use super::Live;
 use super::change::Change;
-use super::core::Occasion;
 use super::listener::Listener;
 use super::loaded::Loaded;
+use super::state::LiveEvent;
 
 /// Something built from a live config, such as a pool of connections, that is built again when
 /// the config changes; from [`Live::resource`].
@@ -21,14 +21,14 @@ use super::loaded::Loaded;
 /// the rebuilding ends with the last of them.
 pub struct LiveResource<R> {
     built: Arc<Built<R>>,
-    _upkeep: Arc<dyn Send + Sync>,
+    _rebuilder: Arc<dyn Send + Sync>,
 }
 
 impl<R> LiveResource<R> {
-    pub(super) fn from_parts(built: Arc<Built<R>>, upkeep: impl Send + Sync + 'static) -> Self {
+    pub(super) fn from_parts(built: Arc<Built<R>>, rebuilder: impl Send + Sync + 'static) -> Self {
         LiveResource {
             built,
-            _upkeep: Arc::new(upkeep),
+            _rebuilder: Arc::new(rebuilder),
         }
     }
 
@@ -53,7 +53,7 @@ impl<R> Clone for LiveResource<R> {
     fn clone(&self) -> Self {
         LiveResource {
             built: Arc::clone(&self.built),
-            _upkeep: Arc::clone(&self._upkeep),
+            _rebuilder: Arc::clone(&self._rebuilder),
         }
     }
 }
@@ -102,7 +102,7 @@ impl<R> Built<R> {
 }
 
 /// Builds again, on the live config's own thread.
-struct Upkeep<R, B, W> {
+struct Rebuilder<R, B, W> {
     /// Empty until the first build has ended.
     built: OnceLock<Arc<Built<R>>>,
     /// Whether the config has changed since the resource was built.
@@ -111,20 +111,20 @@ struct Upkeep<R, B, W> {
     when: W,
 }
 
-impl<R, B, W> Upkeep<R, B, W> {
-    fn look<T, E>(&self, occasion: &Occasion<'_, T>)
+impl<R, B, W> Rebuilder<R, B, W> {
+    fn look<T, E>(&self, event: &LiveEvent<'_, T>)
     where
         B: Fn(&T) -> Result<R, E>,
         W: Fn(&Change<T>) -> bool,
     {
-        match occasion {
-            Occasion::Changed(change) => {
+        match event {
+            LiveEvent::Changed(change) => {
                 if (self.when)(change) {
                     self.due.store(true, Ordering::Relaxed);
                 }
             }
             // Each swap is followed by a tick, so that this alone builds, and tries again.
-            Occasion::Ticked(config) => {
+            LiveEvent::Ticked(config) => {
                 let Some(built) = self.built.get() else {
                     return;
                 };
@@ -164,18 +164,18 @@ where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
 {
-    let upkeep = Arc::new(Upkeep {
+    let rebuilder = Arc::new(Rebuilder {
         built: OnceLock::new(),
         due: AtomicBool::new(false),
         build,
         when,
     });
     // Listening before building: a swap during the first build makes the next one due.
-    let listening = Arc::clone(&upkeep);
-    let guard = StopOnDrop::new(live.listen(move |occasion| listening.look(&occasion)));
-    let built = Arc::new(Built::new((upkeep.build)(&live.get())?));
+    let listening = Arc::clone(&rebuilder);
+    let guard = StopOnDrop::new(live.listen(move |event| listening.look(&event)));
+    let built = Arc::new(Built::new((rebuilder.build)(&live.get())?));
     let first = Arc::clone(&built);
-    upkeep.built.get_or_init(|| first);
+    rebuilder.built.get_or_init(|| first);
     Ok(LiveResource::from_parts(built, (guard, live.clone())))
 }
 
@@ -193,8 +193,8 @@ where
 {
     let due = Arc::new(AtomicBool::new(false));
     let marked = Arc::clone(&due);
-    let guard = StopOnDrop::new(live.listen(move |occasion| {
-        if let Occasion::Changed(change) = occasion
+    let guard = StopOnDrop::new(live.listen(move |event| {
+        if let LiveEvent::Changed(change) = event
             && when(change)
         {
             marked.store(true, Ordering::Relaxed);

@@ -35,11 +35,11 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
     {
         let part = self.part;
         self.live.on_change(move |change| {
-            let (old, new) = (part(change.old()), part(change.new()));
-            if old != new {
+            let (before, after) = (part(change.before()), part(change.after()));
+            if before != after {
                 f(&PartChange {
-                    old,
-                    new,
+                    before,
+                    after,
                     paths: change.paths(),
                 });
             }

@@ -1,13 +1,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::config::{ConfigError, Schema, SikkerKeyConfig, Snapshot};
+use crate::config::error::ConfigError;
+use crate::config::schema::Schema;
+use crate::config::snapshot::Snapshot;
+use crate::config::visit::{self, Visit};
 
 /// Where a live config comes from: which secrets, and how a snapshot of them becomes a `T`.
 ///
 /// Called by the live config's worker alone. A config that derives `SikkerKeyConfig` depends on
-/// nothing but its secrets; other sources may read files too, in [`schema`](Source::schema).
-pub trait Source<T>: Send + 'static {
+/// nothing but its secrets; other sources may read files too, in [`schema`](ConfigSource::schema).
+pub trait ConfigSource<T>: Send + 'static {
     /// What errors call the config.
     fn name(&self) -> &'static str;
 
@@ -30,7 +33,7 @@ pub trait Source<T>: Send + 'static {
     /// Whether a full refresh can bring another config though no secret changed.
     fn has_more_than_secrets(&self) -> bool;
 
-    /// Whether what else it reads names a secret by now that the last [`schema`](Source::schema)
+    /// Whether what else it reads names a secret by now that the last [`schema`](ConfigSource::schema)
     /// did not have. Asked before each build for a change; then everything is read, as by a full
     /// refresh.
     fn names_more(&mut self) -> bool {
@@ -38,22 +41,22 @@ pub trait Source<T>: Send + 'static {
     }
 }
 
-/// A config that derives [`SikkerKeyConfig`].
-pub(super) struct Derived<T> {
+/// A config that derives [`SikkerKeyConfig`](crate::SikkerKeyConfig).
+pub(crate) struct Derived<T> {
     schema: Schema,
     config: PhantomData<fn() -> T>,
 }
 
-impl<T: SikkerKeyConfig> Derived<T> {
-    pub(super) fn new() -> Self {
+impl<T: Visit> Derived<T> {
+    pub(crate) fn new() -> Self {
         Derived {
-            schema: T::schema(),
+            schema: visit::schema::<T>(),
             config: PhantomData,
         }
     }
 }
 
-impl<T: SikkerKeyConfig + 'static> Source<T> for Derived<T> {
+impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
     fn name(&self) -> &'static str {
         short_name(std::any::type_name::<T>())
     }
@@ -63,7 +66,7 @@ impl<T: SikkerKeyConfig + 'static> Source<T> for Derived<T> {
     }
 
     fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
-        T::from_snapshot(snapshot)
+        visit::build(snapshot)
     }
 
     fn changed(&mut self, old: &Snapshot, new: &Snapshot) -> Vec<String> {

@@ -4,45 +4,22 @@ use std::thread;
 
 use secrecy::SecretString;
 
-use super::core::Core;
+use super::builder::LiveOptions;
 use super::inbox::Inbox;
-use super::options::LiveOptions;
-use super::source::{Derived, Source};
+use super::source::ConfigSource;
+use super::state::LiveState;
 use super::status::SecretState;
 use super::worker::{Worker, checked};
 use super::{Live, Owner};
-use crate::config::{ConfigError, Fetch, Loader, Outcome, Problem, SikkerKeyConfig, Snapshot};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::read::reader::Fetch;
+use crate::sync::lock;
 use crate::watch::Follower;
-
-impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
-    /// Loads the config and keeps it up to date; see [`Live`].
-    ///
-    /// Blocks for the reads of the first load, and for the probe. In an async program, call it
-    /// before the runtime starts or inside `spawn_blocking`.
-    ///
-    /// # Errors
-    /// Every problem of the first load, and the probe's. Later ones keep the last good config.
-    pub fn live(self) -> Result<Live<T>, ConfigError> {
-        let Loader { fetch, live, .. } = self;
-        start(Box::new(Derived::new()), fetch, live)
-    }
-}
-
-/// A live config of another crate's source, with the settings of a [`loader`](crate::config::loader).
-///
-/// # Errors
-/// As [`Loader::live`].
-pub fn live_from<T: Send + Sync + 'static>(
-    source: Box<dyn Source<T>>,
-    loader: Loader<T>,
-) -> Result<Live<T>, ConfigError> {
-    let Loader { fetch, live, .. } = loader;
-    start(source, fetch, live)
-}
 
 /// Loads a config from its source, and starts to follow its secrets.
 pub(crate) fn start<T: Send + Sync + 'static>(
-    mut source: Box<dyn Source<T>>,
+    mut source: Box<dyn ConfigSource<T>>,
     fetch: Fetch,
     options: LiveOptions<T>,
 ) -> Result<Live<T>, ConfigError> {
@@ -59,11 +36,11 @@ pub(crate) fn start<T: Send + Sync + 'static>(
 
     let paths = schema.iter().map(|r| r.path().to_owned()).collect();
     let client = fetch.client.clone();
-    let core = Arc::new(Core::new(
+    let core = Arc::new(LiveState::new(
         first,
         paths,
         first_states(&snapshot),
-        Arc::clone(&client.shared().settings().clock),
+        Arc::clone(&client.inner().settings().clock),
         options.max_stale,
         options.grace,
     ));
@@ -83,9 +60,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     // made at once.
     let follower: Arc<dyn Follower> = Arc::<Inbox>::clone(&inbox);
     let follow = client.follow(&known(&snapshot), follower, options.resync);
-    *following
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(follow);
+    *lock(&following) = Some(follow);
 
     let worker = Worker {
         core: Arc::clone(&core),
@@ -125,10 +100,10 @@ fn first_states(snapshot: &Snapshot) -> BTreeMap<String, SecretState> {
         .iter()
         .map(|(id, outcome)| {
             let state = match outcome {
-                Outcome::Value(_) => SecretState::Current,
-                Outcome::Missing => SecretState::Absent,
-                Outcome::Denied => SecretState::Denied,
-                Outcome::Unavailable(_) => SecretState::Pending,
+                ReadOutcome::Value(_) => SecretState::Current,
+                ReadOutcome::Missing => SecretState::Absent,
+                ReadOutcome::Denied => SecretState::Denied,
+                ReadOutcome::Unavailable(_) => SecretState::Pending,
             };
             (id.to_owned(), state)
         })

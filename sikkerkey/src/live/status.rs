@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 
 /// How far the running config can be trusted to be what the service holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum State {
+pub enum Freshness {
     /// Every secret was confirmed within `max_stale`, and nothing is refused.
     Fresh,
     /// Nothing has confirmed the secrets for longer than `max_stale`: the service or the way to
@@ -18,12 +18,12 @@ pub enum State {
     Degraded,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for Freshness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            State::Fresh => "fresh",
-            State::Stale => "stale",
-            State::Degraded => "degraded",
+            Freshness::Fresh => "fresh",
+            Freshness::Stale => "stale",
+            Freshness::Degraded => "degraded",
         })
     }
 }
@@ -45,7 +45,7 @@ pub enum SecretState {
 }
 
 impl SecretState {
-    /// Whether this alone makes the config [`State::Degraded`].
+    /// Whether this alone makes the config [`Freshness::Degraded`].
     pub(super) fn degrades(self) -> bool {
         matches!(self, SecretState::Deleted | SecretState::Denied)
     }
@@ -67,26 +67,26 @@ impl fmt::Display for SecretState {
 /// check and an alert look at. Holds no secret value.
 ///
 /// ```
-/// # use sikkerkey::{Live, State};
+/// # use sikkerkey::{Live, Freshness};
 /// /// The body and the HTTP status of a `/healthz`.
 /// fn health<T>(live: &Live<T>) -> (u16, String) {
 ///     let status = live.status();
-///     let code = if status.state() == State::Stale { 503 } else { 200 };
+///     let code = if status.freshness() == Freshness::Stale { 503 } else { 200 };
 ///     (code, status.to_string())
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Status {
+pub struct LiveStatus {
     pub(super) generation: u64,
     pub(super) loaded_at: SystemTime,
     pub(super) age: Duration,
-    pub(super) state: State,
+    pub(super) freshness: Freshness,
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
     pub(super) secrets: BTreeMap<String, SecretState>,
 }
 
-impl Status {
+impl LiveStatus {
     /// The number of the running config: 1 for the first, one more with each swap.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -105,8 +105,8 @@ impl Status {
     }
 
     /// Whether the config is fresh, stale or degraded.
-    pub fn state(&self) -> State {
-        self.state
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
     }
 
     /// Why the last attempt failed; `None` once an attempt has succeeded.
@@ -127,12 +127,12 @@ impl Status {
 }
 
 /// One line: `fresh, generation 3, confirmed 4s ago`.
-impl fmt::Display for Status {
+impl fmt::Display for LiveStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "{}, generation {}, confirmed {}s ago",
-            self.state,
+            self.freshness,
             self.generation,
             self.age.as_secs()
         )?;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::change::Change;
-use super::core::Core;
-use crate::config::ConfigError;
+use super::state::LiveState;
+use crate::config::error::ConfigError;
 
 /// A place in the sequence of a live config's changes, from
 /// [`Live::subscribe`](super::Live::subscribe).
@@ -14,7 +14,7 @@ use crate::config::ConfigError;
 /// It keeps the config that it last returned until it is asked again, and it does not keep the
 /// live config going.
 pub struct Subscription<T> {
-    core: Arc<Core<T>>,
+    core: Arc<LiveState<T>>,
     seen: Arc<T>,
     generation: u64,
     refusals: u64,
@@ -27,8 +27,10 @@ pub enum RecvError {
     /// New values came and could not be adopted; the last good config goes on. Told once for each
     /// distinct failure; the next call waits for what comes after it.
     Refused(ConfigError),
-    /// The time is over, and nothing happened.
+    /// Nothing happened within the timeout of [`recv_timeout`](Subscription::recv_timeout).
     Timeout,
+    /// Nothing has happened since the last call; from [`try_recv`](Subscription::try_recv).
+    Empty,
     /// Every handle of the live config is gone: nothing will come any more.
     Closed,
 }
@@ -37,7 +39,8 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             RecvError::Refused(_) => "the new values were refused, the last good config goes on",
-            RecvError::Timeout => "no change came in the time given",
+            RecvError::Timeout => "no change came within the timeout",
+            RecvError::Empty => "nothing has happened since the last call",
             RecvError::Closed => "the live config was dropped",
         })
     }
@@ -53,7 +56,7 @@ impl std::error::Error for RecvError {
 }
 
 impl<T> Subscription<T> {
-    pub(super) fn new(core: Arc<Core<T>>) -> Self {
+    pub(super) fn new(core: Arc<LiveState<T>>) -> Self {
         let (seen, generation, refusals) = core.place();
         Subscription {
             core,
@@ -69,7 +72,7 @@ impl<T> Subscription<T> {
     ///
     /// # Errors
     /// [`RecvError::Refused`] and [`RecvError::Closed`].
-    pub async fn recv(&mut self) -> Result<Change<T>, RecvError> {
+    pub async fn recv_async(&mut self) -> Result<Change<T>, RecvError> {
         loop {
             // Listening before looking: what happens in between wakes the listener.
             let listener = self.core.happened.listen();
@@ -84,7 +87,7 @@ impl<T> Subscription<T> {
     ///
     /// # Errors
     /// [`RecvError::Refused`] and [`RecvError::Closed`].
-    pub fn recv_blocking(&mut self) -> Result<Change<T>, RecvError> {
+    pub fn recv(&mut self) -> Result<Change<T>, RecvError> {
         loop {
             let listener = self.core.happened.listen();
             if let Some(news) = self.news() {
@@ -100,7 +103,7 @@ impl<T> Subscription<T> {
     /// [`RecvError::Timeout`], [`RecvError::Refused`] and [`RecvError::Closed`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Change<T>, RecvError> {
         let Some(deadline) = Instant::now().checked_add(timeout) else {
-            return self.recv_blocking();
+            return self.recv();
         };
         loop {
             let listener = self.core.happened.listen();
@@ -116,16 +119,20 @@ impl<T> Subscription<T> {
     /// What has happened and was not returned yet, without waiting.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] where nothing has, [`RecvError::Refused`] and [`RecvError::Closed`].
+    /// [`RecvError::Empty`] if nothing has, [`RecvError::Refused`] and [`RecvError::Closed`].
     pub fn try_recv(&mut self) -> Result<Change<T>, RecvError> {
-        self.news().unwrap_or(Err(RecvError::Timeout))
+        self.news().unwrap_or(Err(RecvError::Empty))
     }
 
     fn news(&mut self) -> Option<Result<Change<T>, RecvError>> {
         if let Some((new, generation, paths)) = self.core.change_since(self.generation) {
-            let old = std::mem::replace(&mut self.seen, Arc::clone(&new));
+            let before = std::mem::replace(&mut self.seen, Arc::clone(&new));
             self.generation = generation;
-            return Some(Ok(Change { old, new, paths }));
+            return Some(Ok(Change {
+                before,
+                after: new,
+                paths,
+            }));
         }
         if let Some((error, refusals)) = self.core.refusal_since(self.refusals) {
             self.refusals = refusals;

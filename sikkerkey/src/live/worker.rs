@@ -3,17 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::core::{Attempt, Core, Verdict};
-use super::inbox::{Inbox, News, Wanted};
-use super::options::LiveOptions;
-use super::source::Source;
+use super::builder::LiveOptions;
+use super::inbox::{Inbox, News, Scope};
+use super::source::ConfigSource;
 use super::start::known;
+use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
-use crate::clock::AS_GOOD_AS_NEVER;
-use crate::config::{ConfigError, Fetch, Outcome, Problem, Schema, Snapshot};
+use crate::clock::FAR_FUTURE;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::schema::Schema;
+use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::read::reader::Fetch;
+use crate::sync::lock;
 use crate::watch::{Follow, UpdateKind};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
@@ -23,10 +27,10 @@ const READINGS: usize = 3;
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
 
 pub(super) struct Worker<T> {
-    pub(super) core: Arc<Core<T>>,
+    pub(super) core: Arc<LiveState<T>>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) following: Following,
-    pub(super) source: Box<dyn Source<T>>,
+    pub(super) source: Box<dyn ConfigSource<T>>,
     pub(super) fetch: Fetch,
     pub(super) options: LiveOptions<T>,
     /// What the running config was built from.
@@ -46,7 +50,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             let previous_until = left.and_then(|left| Instant::now().checked_add(left));
             let refresh_from = self.refreshed.map(|at| {
                 let gap = self.options.refresh_gap;
-                at.checked_add(gap).unwrap_or(at + AS_GOOD_AS_NEVER)
+                at.checked_add(gap).unwrap_or(at + FAR_FUTURE)
             });
             let Some(news) = self.inbox.take(previous_until, refresh_from) else {
                 return;
@@ -74,36 +78,36 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
         }
         let mut forced = false;
-        let mut verdict = None;
+        let mut adoption = None;
         if let Some(refresh) = &news.refresh {
             self.refreshed = Some(Instant::now());
             self.overlapping = true;
-            forced = refresh.wanted == Wanted::All && self.source.has_more_than_secrets();
-            verdict = self.refresh(&refresh.wanted, &mut reading).err();
+            forced = refresh.scope == Scope::All && self.source.has_more_than_secrets();
+            adoption = self.refresh(&refresh.scope, &mut reading).err();
         }
-        if verdict.is_none() && !forced && reading.snapshot != self.running {
+        if adoption.is_none() && !forced && reading.snapshot != self.running {
             let source = &mut *self.source;
             let more = contained(source.name(), "saying what it reads", || {
                 Ok(source.names_more())
             });
-            verdict = match more {
+            adoption = match more {
                 Ok(false) => None,
-                Ok(true) => self.refresh(&Wanted::All, &mut reading).err(),
+                Ok(true) => self.refresh(&Scope::All, &mut reading).err(),
                 Err(error) => Some(error),
             };
         }
-        let verdict = match verdict {
-            Some(error) => Verdict::Refused(error),
+        let adoption = match adoption {
+            Some(error) => Adoption::Refused(error),
             None => self.adopt(reading.snapshot, forced),
         };
-        let result = match (&verdict, &reading.unanswered) {
-            (Verdict::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
+        let result = match (&adoption, &reading.unanswered) {
+            (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
             _ => Ok(()),
         };
         self.core.end(Attempt {
             unanswered: reading.unanswered,
             secrets: reading.states,
-            verdict,
+            adoption,
         });
         if let Some(refresh) = &news.refresh {
             self.inbox.finish(refresh, result);
@@ -124,15 +128,15 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
     }
 
-    fn refresh(&mut self, wanted: &Wanted, reading: &mut Reading) -> Result<(), ConfigError> {
+    fn refresh(&mut self, scope: &Scope, reading: &mut Reading) -> Result<(), ConfigError> {
         let name = self.source.name();
-        match wanted {
-            Wanted::Secrets(ids) => {
+        match scope {
+            Scope::Secrets(ids) => {
                 let ids = ids.iter().filter(|id| reading.snapshot.get(id).is_some());
                 let outcomes = self.fetch.outcomes(&ids.cloned().collect());
                 reading.take_outcomes(name, outcomes);
             }
-            Wanted::All => {
+            Scope::All => {
                 let fetched = self.fetch.snapshot(&schema(&mut *self.source)?);
                 // Names may lead elsewhere now, and other secrets may be named: the new snapshot
                 // counts, with the old values of what could not be read.
@@ -156,10 +160,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if before.ids().eq(snapshot.ids()) {
             return;
         }
-        let mut following = self
-            .following
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut following = lock(&self.following);
         if following.is_some() {
             let inbox = Arc::clone(&self.inbox);
             *following = Some(self.fetch.client.follow(
@@ -171,10 +172,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
     }
 
     /// Makes the config of `snapshot` the running one, if it is another and a good one.
-    fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Verdict<T> {
+    fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Adoption<T> {
         if snapshot == self.running && !forced {
             self.candidate = None;
-            return Verdict::Same;
+            return Adoption::Same;
         }
         match checked(&mut *self.source, &self.options, &snapshot) {
             Ok(new) => {
@@ -183,26 +184,26 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 self.candidate = None;
                 match changed.is_empty() {
                     // Another text around the same fields: what the config reads is as it was.
-                    true => Verdict::Same,
-                    false => Verdict::Swap { new, changed },
+                    true => Adoption::Same,
+                    false => Adoption::Swap { new, changed },
                 }
             }
             Err(error) => {
                 self.candidate = Some(snapshot);
-                Verdict::Refused(error)
+                Adoption::Refused(error)
             }
         }
     }
 }
 
 /// What the source reads.
-fn schema<T: 'static>(source: &mut dyn Source<T>) -> Result<Schema, ConfigError> {
+fn schema<T: 'static>(source: &mut dyn ConfigSource<T>) -> Result<Schema, ConfigError> {
     contained(source.name(), "saying what it reads", || source.schema())
 }
 
 /// A config that is built, valid and probed, or why not.
 pub(super) fn checked<T: 'static>(
-    source: &mut dyn Source<T>,
+    source: &mut dyn ConfigSource<T>,
     options: &LiveOptions<T>,
     snapshot: &Snapshot,
 ) -> Result<Arc<T>, ConfigError> {
@@ -248,11 +249,11 @@ impl Reading {
             let outcome = match kind {
                 UpdateKind::Value(value) => {
                     values.insert(id.to_string());
-                    Outcome::Value(value)
+                    ReadOutcome::Value(value)
                 }
-                UpdateKind::Deleted => Outcome::Missing,
-                UpdateKind::Denied => Outcome::Denied,
-                UpdateKind::Failed(error) => Outcome::Unavailable(error),
+                UpdateKind::Deleted => ReadOutcome::Missing,
+                UpdateKind::Denied => ReadOutcome::Denied,
+                UpdateKind::Failed(error) => ReadOutcome::Unavailable(error),
             };
             outcomes.push((id.to_string(), outcome));
         }
@@ -261,7 +262,7 @@ impl Reading {
     }
 
     /// Values replace values; where there is none, the last good one stays and the state says why.
-    fn take_outcomes(&mut self, config: &'static str, outcomes: Vec<(String, Outcome)>) {
+    fn take_outcomes(&mut self, config: &'static str, outcomes: Vec<(String, ReadOutcome)>) {
         let mut values = Vec::new();
         for (id, outcome) in outcomes {
             let had_value = self
@@ -269,11 +270,11 @@ impl Reading {
                 .get(&id)
                 .is_some_and(|old| old.value().is_some());
             let state = match &outcome {
-                Outcome::Value(_) => SecretState::Current,
-                Outcome::Missing if had_value => SecretState::Deleted,
-                Outcome::Missing => SecretState::Absent,
-                Outcome::Denied => SecretState::Denied,
-                Outcome::Unavailable(error) => {
+                ReadOutcome::Value(_) => SecretState::Current,
+                ReadOutcome::Missing if had_value => SecretState::Deleted,
+                ReadOutcome::Missing => SecretState::Absent,
+                ReadOutcome::Denied => SecretState::Denied,
+                ReadOutcome::Unavailable(error) => {
                     self.unanswered = Some(unanswered(config, error));
                     SecretState::Pending
                 }
@@ -289,6 +290,6 @@ impl Reading {
     }
 }
 
-fn unanswered(config: &'static str, error: &crate::Error) -> ConfigError {
+fn unanswered(config: &'static str, error: &crate::error::Error) -> ConfigError {
     ConfigError::new(config, vec![Problem::unavailable(error)])
 }

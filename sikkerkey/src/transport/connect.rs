@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::{Inner, NoAnswer, http1};
+use super::{Endpoint, TransportError, http1};
 
 /// A connection to the service, or to a proxy that leads there.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) fn set_deadline(&mut self, until: Instant) {
-        self.socket().until = until;
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.socket().deadline = deadline;
     }
 
     /// Whether the other side still keeps the connection, as far as is known without asking it.
@@ -75,19 +75,19 @@ impl Write for Stream {
 #[derive(Debug)]
 pub(super) struct Timed {
     tcp: TcpStream,
-    until: Instant,
+    deadline: Instant,
 }
 
 impl Read for Timed {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.tcp.set_read_timeout(Some(left(self.until)?))?;
+        self.tcp.set_read_timeout(Some(left(self.deadline)?))?;
         self.tcp.read(bytes)
     }
 }
 
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.set_write_timeout(Some(left(self.until)?))?;
+        self.tcp.set_write_timeout(Some(left(self.deadline)?))?;
         self.tcp.write(bytes)
     }
 
@@ -97,44 +97,46 @@ impl Write for Timed {
 }
 
 /// The time that is left, which a socket takes as a timeout: never zero.
-pub(super) fn left(until: Instant) -> io::Result<Duration> {
-    match until.saturating_duration_since(Instant::now()) {
+pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
         left => Ok(left),
     }
 }
 
 /// Opens a new connection to the service.
-pub(super) fn open(inner: &Inner, until: Instant) -> Result<Stream, NoAnswer> {
-    let (host, port) = match &inner.proxy {
+pub(super) fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, TransportError> {
+    let (host, port) = match &endpoint.proxy {
         Some(proxy) => (proxy.host(), proxy.port()),
-        None => (inner.url.host(), inner.url.port()),
+        None => (endpoint.url.host(), endpoint.url.port()),
     };
     // In clear text, only this machine: a resolver that says otherwise is not believed.
-    let here_only = inner.proxy.is_none() && !inner.url.is_tls();
-    let addresses = inner
+    let loopback_only = endpoint.proxy.is_none() && !endpoint.url.is_tls();
+    let addresses = endpoint
         .names
-        .look_up(host, port, here_only, until)
-        .map_err(NoAnswer::name)?;
-    let tcp = match connect_any(&addresses, until) {
+        .look_up(host, port, loopback_only, deadline)
+        .map_err(TransportError::name)?;
+    let tcp = match connect_any(&addresses, deadline) {
         Ok(tcp) => tcp,
         Err(cause) => {
-            inner.names.forget();
-            return Err(match inner.proxy {
-                Some(_) => NoAnswer::proxy(cause),
-                None => NoAnswer::connecting(cause),
+            endpoint.names.forget();
+            return Err(match endpoint.proxy {
+                Some(_) => TransportError::proxy(cause),
+                None => TransportError::connecting(cause),
             });
         }
     };
     // Requests are one write each; waiting for more would only delay them.
-    tcp.set_nodelay(true).map_err(NoAnswer::connecting)?;
-    let mut timed = Timed { tcp, until };
-    if let Some(proxy) = &inner.proxy {
-        let target = (inner.url.host(), inner.url.port());
-        http1::tunnel(&mut timed, target, proxy.authorization()).map_err(NoAnswer::proxy)?;
+    tcp.set_nodelay(true).map_err(TransportError::connecting)?;
+    let mut timed = Timed { tcp, deadline };
+    if let Some(proxy) = &endpoint.proxy {
+        let target = (endpoint.url.host(), endpoint.url.port());
+        http1::tunnel(&mut timed, target, proxy.authorization()).map_err(TransportError::proxy)?;
     }
-    match &inner.tls {
-        Some(config) => handshake(timed, config, inner.url.host()).map_err(NoAnswer::handshake),
+    match &endpoint.tls {
+        Some(config) => {
+            handshake(timed, config, endpoint.url.host()).map_err(TransportError::handshake)
+        }
         None => Ok(Stream::Plain(timed)),
     }
 }
@@ -154,10 +156,10 @@ fn handshake(
 
 /// Tries each address in turn. Each but the last gets half of the time that is left, so that one
 /// that swallows packets does not use up the time of those behind it.
-fn connect_any(addresses: &[SocketAddr], until: Instant) -> io::Result<TcpStream> {
+fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (place, address) in addresses.iter().enumerate() {
-        let left = left(until)?;
+        let left = left(deadline)?;
         let share = if place + 1 == addresses.len() {
             left
         } else {

@@ -6,33 +6,31 @@
 //! every body at trace level), and wipe what it read. It knows nothing of signatures, retries or
 //! what a status means.
 
-mod body;
 mod connect;
-mod failure;
+mod dns;
+mod error;
 mod http1;
-mod names;
 mod pool;
 mod proxy;
-pub(crate) mod retry;
-pub(crate) mod skew;
 mod tls;
+mod wiped_buffer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-pub(crate) use failure::NoAnswer;
+pub(crate) use error::TransportError;
 use pool::Pool;
 use proxy::Proxy;
 pub(crate) use tls::Roots;
 
-use crate::Error;
-use crate::api_url::ApiUrl;
-use crate::clock::AS_GOOD_AS_NEVER;
+use crate::clock::FAR_FUTURE;
+use crate::error::Error;
+use crate::protocol::api_url::ApiUrl;
 
 /// One request, ready to be written. `path` is what was signed.
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) headers: &'a [(&'a str, &'a str)],
@@ -42,7 +40,7 @@ pub(crate) struct Outgoing<'a> {
 }
 
 /// An answer, whatever its status.
-pub(crate) struct Reply {
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// The `Date` header in seconds since 1970, unless an `Age` says that the answer is old.
     pub(crate) date: Option<i64>,
@@ -58,7 +56,7 @@ pub(crate) enum RetryAfter {
     At(i64),
 }
 
-impl Reply {
+impl Response {
     /// The delay that the service asks for; a date counts from the service's own time where that
     /// is known, else from `own`.
     pub(crate) fn retry_after_from(&self, own: i64) -> Option<Duration> {
@@ -80,39 +78,39 @@ pub(crate) enum Body {
     /// It has more bytes than allowed; none were kept.
     TooLarge,
     /// The status came; the body did not, or not all of it.
-    CutOff(NoAnswer),
+    CutOff(TransportError),
 }
 
 /// What all connections of a client have in common.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct ConnectionSettings {
     pub(crate) user_agent: String,
     pub(crate) roots: Roots,
 }
 
 /// A service's address with its idle connections and looked-up names. A clone shares them.
 #[derive(Clone, Debug)]
-pub(crate) struct Transport(Arc<Inner>);
+pub(crate) struct Transport(Arc<Endpoint>);
 
 #[derive(Debug)]
-struct Inner {
+struct Endpoint {
     url: ApiUrl,
     user_agent: String,
     tls: Option<Arc<rustls::ClientConfig>>,
     proxy: Option<Proxy>,
-    names: names::Names,
+    names: dns::Names,
     pool: Pool,
 }
 
 impl Transport {
     /// Connects nothing yet. Fails where the environment names a proxy that cannot be used.
-    pub(crate) fn new(url: &ApiUrl, settings: &Settings) -> Result<Self, Error> {
-        Ok(Transport(Arc::new(Inner {
+    pub(crate) fn new(url: &ApiUrl, settings: &ConnectionSettings) -> Result<Self, Error> {
+        Ok(Transport(Arc::new(Endpoint {
             url: url.clone(),
             user_agent: settings.user_agent.clone(),
             tls: url.is_tls().then(|| settings.roots.client_config()),
             proxy: Proxy::for_url(url, &proxy::Variables::of_process())?,
-            names: names::Names::default(),
+            names: dns::Names::default(),
             pool: Pool::default(),
         })))
     }
@@ -124,32 +122,32 @@ impl Transport {
     /// Sends the request once and reads the answer, all within `timeout`.
     pub(crate) fn send(
         &self,
-        request: &Outgoing<'_>,
+        request: &Request<'_>,
         timeout: Duration,
-    ) -> Result<Reply, NoAnswer> {
-        let until = end_of(timeout);
-        let line = self.connect(until)?;
-        self.exchange(line, request, until)
+    ) -> Result<Response, TransportError> {
+        let deadline = deadline_after(timeout);
+        let connection = self.connect(deadline)?;
+        self.exchange(connection, request, deadline)
     }
 
     /// A connection that waits for a request: an idle one or a new one.
-    pub(crate) fn connect(&self, until: Instant) -> Result<Line, NoAnswer> {
+    pub(crate) fn connect(&self, deadline: Instant) -> Result<Connection, TransportError> {
         match self.0.pool.take() {
-            Some(idle) => Ok(Line(idle)),
-            None => connect::open(&self.0, until).map(Line),
+            Some(idle) => Ok(Connection(idle)),
+            None => connect::open(&self.0, deadline).map(Connection),
         }
     }
 
     /// Sends the request and reads the answer.
     pub(crate) fn exchange(
         &self,
-        line: Line,
-        request: &Outgoing<'_>,
-        until: Instant,
-    ) -> Result<Reply, NoAnswer> {
-        let mut stream = line.0;
-        stream.set_deadline(until);
-        http1::write(&mut stream, &self.0, request).map_err(NoAnswer::after_sending)?;
+        connection: Connection,
+        request: &Request<'_>,
+        deadline: Instant,
+    ) -> Result<Response, TransportError> {
+        let mut stream = connection.0;
+        stream.set_deadline(deadline);
+        http1::write(&mut stream, &self.0, request).map_err(TransportError::after_sending)?;
         let (reply, reusable) = http1::read(&mut stream, request.limit)?;
         if reusable {
             self.0.pool.put(stream);
@@ -158,22 +156,22 @@ impl Transport {
     }
 
     /// Takes back a connection on which nothing was sent.
-    pub(crate) fn keep(&self, line: Line) {
-        self.0.pool.put(line.0);
+    pub(crate) fn keep(&self, connection: Connection) {
+        self.0.pool.put(connection.0);
     }
 }
 
 /// A connection that waits for a request.
-pub(crate) struct Line(connect::Stream);
+pub(crate) struct Connection(connect::Stream);
 
 /// When this time will be over.
-pub(crate) fn end_of(timeout: Duration) -> Instant {
-    Instant::now() + timeout.min(AS_GOOD_AS_NEVER)
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(FAR_FUTURE)
 }
 
 /// The answer that comes as these bytes.
 #[cfg(fuzzing)]
-pub(crate) fn fuzz_read(mut bytes: &[u8]) -> Option<Reply> {
+pub(crate) fn fuzz_read(mut bytes: &[u8]) -> Option<Response> {
     let (reply, _) = http1::read(&mut bytes, 64 * 1024).ok()?;
     Some(reply)
 }

@@ -1,9 +1,10 @@
 //! Connections that wait for the next request.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::connect::Stream;
+use crate::sync::lock;
 
 /// As many as a burst of parallel reads leaves behind; more would only be closed by the service.
 const MOST: usize = 16;
@@ -34,6 +35,6 @@ impl Pool {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Stream)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

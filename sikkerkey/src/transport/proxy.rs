@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use zeroize::Zeroizing;
 
-use crate::Error;
-use crate::api_url::ApiUrl;
+use crate::error::Error;
+use crate::protocol::api_url::ApiUrl;
 
 /// The variables that count for https, as every common tool reads them.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::Error;
+use crate::error::Error;
 
 /// The authorities that may vouch for the service: Mozilla's, bundled, so that an empty container
 /// works too; or, once one of the user's own is added, the user's alone.

@@ -1,7 +1,8 @@
 use secrecy::SecretString;
 
-use super::table::Notice;
-use crate::{Error, Fields};
+use super::state::Notice;
+use crate::error::Error;
+use crate::protocol::fields::Fields;
 
 /// What a watch is told.
 #[derive(Clone, Debug)]

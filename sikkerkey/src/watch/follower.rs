@@ -1,13 +1,11 @@
 //! What a party inside this crate that follows many secrets at once agrees on with the poller.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::poller::Poller;
-use super::table::PartyId;
-use crate::Error;
+use crate::error::Error;
 
 /// A party that follows a set of secrets.
 ///
@@ -52,30 +50,6 @@ impl fmt::Debug for UpdateKind {
             UpdateKind::Deleted => f.write_str("Deleted"),
             UpdateKind::Denied => f.write_str("Denied"),
             UpdateKind::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
-        }
-    }
-}
-
-/// Keeps a follower in the poller; dropping it stops the following at once. It does not keep the
-/// client alive.
-pub(crate) struct Follow {
-    poller: Weak<Poller>,
-    party: PartyId,
-}
-
-impl Follow {
-    pub(super) fn new(poller: &Arc<Poller>, party: PartyId) -> Self {
-        Follow {
-            poller: Arc::downgrade(poller),
-            party,
-        }
-    }
-}
-
-impl Drop for Follow {
-    fn drop(&mut self) {
-        if let Some(poller) = self.poller.upgrade() {
-            poller.leave(self.party);
         }
     }
 }

@@ -5,25 +5,26 @@
 //! everything; an outage is one error and one recovery; a callback that is slow or panics harms
 //! no other secret.
 //!
-//! `schedule` and `table` are pure, `poller` is the thread round them, `dispatch` the callbacks.
+//! `schedule` and `state` are pure, `poller` is the thread around them, `callbacks` runs what the
+//! user registered.
 
 #![cfg_attr(
     not(feature = "live"),
     allow(dead_code, unused_imports, reason = "Live is who follows")
 )]
 
-mod api;
-mod dispatch;
+mod callbacks;
 mod event;
 mod follower;
-mod ledger;
+mod handle;
 mod poller;
-mod reads;
 pub(crate) mod schedule;
-mod table;
+pub(crate) mod seen;
+mod state;
 
-pub use api::Watch;
 pub use event::{WatchEvent, WatchKind};
-pub(crate) use follower::{Cycle, Follow, Follower, UpdateKind};
-pub(crate) use poller::{Poller, Source};
-pub(crate) use table::Status;
+pub(crate) use follower::{Cycle, Follower, UpdateKind};
+pub(crate) use handle::Follow;
+pub use handle::Watch;
+pub(crate) use poller::{Poller, Upstream};
+pub(crate) use state::SecretChange;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::clock::AS_GOOD_AS_NEVER;
+use crate::clock::FAR_FUTURE;
 
 /// How often a client polls unless it is told otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
@@ -80,7 +80,7 @@ impl PollSchedule {
 
     /// A new interval counts from the last poll on, so it acts at once.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
-        self.interval = interval.max(self.floor).clamp(SHORTEST, AS_GOOD_AS_NEVER);
+        self.interval = interval.max(self.floor).clamp(SHORTEST, FAR_FUTURE);
         let due = self.last.map_or(now, |last| last + self.interval);
         self.due = due.max(self.hold);
     }
@@ -144,7 +144,7 @@ pub fn postponed_delay(interval: Duration, random: f64) -> Duration {
 }
 
 fn share(interval: Duration, factor: f64) -> Duration {
-    interval.min(AS_GOOD_AS_NEVER).mul_f64(factor)
+    interval.min(FAR_FUTURE).mul_f64(factor)
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl Clock for FakeClock {
 }
 
 /// An emulator to be set up; what the client logs meanwhile is as `RUST_LOG` says.
-pub fn emulator() -> sikkerkey_emulator::Builder {
+pub fn emulator() -> sikkerkey_emulator::EmulatorBuilder {
     let _ = env_logger::builder().is_test(true).try_init();
     Emulator::builder()
 }

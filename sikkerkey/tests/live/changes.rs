@@ -14,7 +14,7 @@ fn a_listener_gets_old_new_and_the_paths() {
     let (vault, live) = start();
     let (tell, told) = mpsc::channel();
     live.on_change(move |change| {
-        let names = (change.old().name.clone(), change.new().name.clone());
+        let names = (change.before().name.clone(), change.after().name.clone());
         tell.send((names, change.paths().to_vec())).unwrap();
     });
     vault.put("sk_name", "two");
@@ -48,7 +48,7 @@ fn a_panicking_listener_kills_nothing() {
     let (vault, live) = start();
     live.on_change(|_| panic!("a listener that panics"));
     let (tell, told) = mpsc::channel();
-    live.on_change(move |change| tell.send(change.new().name.clone()).unwrap());
+    live.on_change(move |change| tell.send(change.after().name.clone()).unwrap());
     for name in ["two", "three"] {
         vault.put("sk_name", name);
         assert_eq!(told.recv_timeout(PATIENCE).unwrap(), name);
@@ -66,8 +66,11 @@ fn a_slow_subscriber_gets_the_latest_and_every_path() {
     changed(&mut quick);
 
     let change = slow.recv_timeout(PATIENCE).unwrap();
-    assert_eq!((&*change.old().name, &*change.new().name), ("one", "two"));
-    assert_eq!(change.new().db.host, "beta");
+    assert_eq!(
+        (&*change.before().name, &*change.after().name),
+        ("one", "two")
+    );
+    assert_eq!(change.after().db.host, "beta");
     assert_eq!(change.paths(), ["name", "db.host"]);
     assert!(matches!(slow.try_recv(), Err(RecvError::Timeout)));
     assert!(matches!(
@@ -83,14 +86,14 @@ fn receiving_is_async_on_any_runtime() {
     vault.put("sk_name", "two");
     // No runtime at all: a future that is polled by hand, woken by the worker's thread.
     let change = block_on(changes.recv()).unwrap();
-    assert_eq!(change.new().name, "two");
+    assert_eq!(change.after().name, "two");
 }
 
 #[test]
 fn a_subscription_ends_with_the_last_handle() {
     let (_vault, live) = start();
     let mut changes = live.subscribe();
-    let waiting = std::thread::spawn(move || changes.recv_blocking().map(|_| ()));
+    let waiting = std::thread::spawn(move || changes.recv().map(|_| ()));
     let second = live.clone();
     drop(live);
     drop(second);
@@ -104,7 +107,7 @@ fn a_selected_part_is_silent_while_it_stays_equal() {
     assert_eq!(part.load().port, 1);
     let (tell, told) = mpsc::channel();
     part.on_change(move |change| {
-        let ports = (change.old().port, change.new().port);
+        let ports = (change.before().port, change.after().port);
         tell.send(ports).unwrap();
     });
     let mut changes = live.subscribe();

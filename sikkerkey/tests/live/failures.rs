@@ -18,7 +18,7 @@ fn a_bad_value_keeps_the_last_good_config_until_it_is_repaired() {
     assert!(text.contains("db.port"), "{text}");
     assert!(!text.contains("54x3") && !text.contains("beta"), "{text}");
     assert_eq!(live.load().db.host, "alpha");
-    assert_eq!(live.status().state(), State::Degraded);
+    assert_eq!(live.status().state(), Freshness::Degraded);
     assert!(live.status().last_error().is_some());
     eventually(&vault, "failures are counted", || {
         live.status().consecutive_failures() > 1
@@ -26,7 +26,7 @@ fn a_bad_value_keeps_the_last_good_config_until_it_is_repaired() {
 
     vault.put("sk_db", db("beta", "2"));
     assert_eq!(changed(&mut changes), ["db.host", "db.port"]);
-    assert_eq!(live.status().state(), State::Fresh);
+    assert_eq!(live.status().state(), Freshness::Fresh);
     assert!(live.status().last_error().is_none());
     assert_eq!(live.status().generation(), 2);
 }
@@ -39,7 +39,7 @@ fn the_old_good_value_again_clears_the_error_without_a_swap() {
     refused(&mut changes);
     vault.put("sk_db", db("alpha", "1"));
     eventually(&vault, "the state is fresh", || {
-        live.status().state() == State::Fresh
+        live.status().state() == Freshness::Fresh
     });
     assert!(live.status().last_error().is_none());
     assert_eq!(live.status().generation(), 1);
@@ -129,12 +129,12 @@ fn deleted_and_denied_degrade_and_recover() {
     eventually(&vault, "deleted shows", || {
         state("sk_name") == SecretState::Deleted
     });
-    assert_eq!(live.status().state(), State::Degraded);
+    assert_eq!(live.status().state(), Freshness::Degraded);
     assert_eq!(live.load().name, "one");
     vault.put("sk_name", "two");
     eventually(&vault, "it recovers", || live.load().name == "two");
     eventually(&vault, "and is fresh", || {
-        live.status().state() == State::Fresh
+        live.status().state() == Freshness::Fresh
     });
 
     vault.deny("sk_db");
@@ -144,7 +144,7 @@ fn deleted_and_denied_degrade_and_recover() {
     assert_eq!(live.load().db.port, 1);
     vault.allow("sk_db");
     eventually(&vault, "it recovers", || {
-        live.status().state() == State::Fresh
+        live.status().state() == Freshness::Fresh
     });
     assert_eq!(state("sk_db"), SecretState::Current);
 }
@@ -157,7 +157,9 @@ fn an_outage_goes_stale_and_back() {
         .live()
         .unwrap();
     vault.fail_always(Fault::Status(503));
-    eventually(&vault, "stale", || live.status().state() == State::Stale);
+    eventually(&vault, "stale", || {
+        live.status().state() == Freshness::Stale
+    });
     assert!(live.status().consecutive_failures() > 0);
     assert!(live.status().last_error().is_some());
     assert_eq!(live.load().name, "one");
@@ -167,7 +169,7 @@ fn an_outage_goes_stale_and_back() {
         live.load().name == "two"
     });
     eventually(&vault, "a poll within max_stale", || {
-        live.status().state() != State::Stale
+        live.status().state() != Freshness::Stale
     });
 }
 

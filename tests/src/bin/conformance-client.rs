@@ -86,6 +86,8 @@ impl Clock for Seam {
 
 struct Driver {
     clock: Arc<Seam>,
+    /// Of the client, where its identity is on disk.
+    builder: Option<SikkerKeyBuilder>,
     client: Option<SikkerKey>,
     events: (Sender<WatchEvent>, Receiver<WatchEvent>),
     fallbacks: Arc<Mutex<Vec<Value>>>,
@@ -100,6 +102,7 @@ impl Driver {
                 fixed_nonce: AtomicBool::new(false),
                 slept: Mutex::default(),
             }),
+            builder: None,
             client: None,
             events: mpsc::channel(),
             fallbacks: Arc::default(),
@@ -188,7 +191,9 @@ impl Driver {
                 if let Some(age) = number("max_age").and_then(|age| u64::try_from(age).ok()) {
                     options = options.max_age(Duration::from_secs(age));
                 }
-                self.client = Some(self.client()?.enable_cache(options));
+                let builder = self.builder.clone();
+                let builder = builder.ok_or_else(|| script("no identity on disk is open"))?;
+                self.client = Some(builder.cache(options).build()?);
                 Ok(Value::Null)
             }
             "fallbacks_told" => {
@@ -234,7 +239,8 @@ impl Driver {
         if let Some(vault) = vault {
             builder = builder.vault(vault);
         }
-        self.client = Some(builder.build()?);
+        self.client = Some(builder.clone().build()?);
+        self.builder = Some(builder);
         self.facts()
     }
 

@@ -50,8 +50,10 @@ fn peak() -> Result<u64, Box<dyn Error>> {
 
 /// Reads every secret into the cache, over and over, until it is killed.
 fn write(identity: &str, folder: &Path, secrets: usize) -> Result<(), Box<dyn Error>> {
-    let sk = SikkerKey::builder().identity_file(identity).build()?;
-    let sk = sk.enable_cache(CacheOptions::new().folder(folder));
+    let sk = SikkerKey::builder()
+        .identity_file(identity)
+        .cache(CacheOptions::new().folder(folder))
+        .build()?;
     loop {
         for n in 0..secrets {
             // Faults are meant: the next round reads again.

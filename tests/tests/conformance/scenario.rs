@@ -1,7 +1,7 @@
 //! Calls in order, with what happens to the service between them.
 
 use serde_json::Value;
-use sikkerkey_emulator::Builder;
+use sikkerkey_emulator::EmulatorBuilder;
 use sikkerkey_tests::emulator;
 
 use crate::play::Side;

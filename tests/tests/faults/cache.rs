@@ -45,8 +45,8 @@ fn cache(vault: &Emulator) -> std::path::PathBuf {
 /// A client that reads from the cache alone.
 fn offline(vault: &Emulator) -> SikkerKey {
     vault.fail_always(Fault::Status(502));
-    let sk = hasty(vault).build().unwrap();
-    sk.enable_cache(CacheOptions::new().folder(cache(vault)))
+    let options = CacheOptions::new().folder(cache(vault));
+    hasty(vault).cache(options).build().unwrap()
 }
 
 /// Every entry is whole, or not there; returns how many there are.
@@ -119,9 +119,9 @@ fn writers_that_crowd_each_other_leave_no_torn_entry() {
     let sk = SikkerKey::builder()
         .identity_file(&file)
         .retry(RetryPolicy::none())
+        .cache(CacheOptions::new().folder(cache(&vault)))
         .build()
         .unwrap();
-    let sk = sk.enable_cache(CacheOptions::new().folder(cache(&vault)));
     for n in 0..rounds {
         let id = n % SECRETS;
         let read = sk.get_secret(&format!("sk_{id}")).expect("a torn entry");
@@ -140,8 +140,8 @@ fn writers_that_crowd_each_other_leave_no_torn_entry() {
 #[test]
 fn no_forged_entry_is_served() {
     let vault = vault("forged");
-    let sk = hasty(&vault).build().unwrap();
-    let sk = sk.enable_cache(CacheOptions::new().folder(cache(&vault)));
+    let options = CacheOptions::new().folder(cache(&vault));
+    let sk = hasty(&vault).cache(options).build().unwrap();
     vault.put("sk_0", "short");
     sk.get_secret("sk_0").unwrap();
     let file = cache(&vault).join("sk_0.skc");

@@ -96,7 +96,7 @@ fn no_error_of_figment_holds_a_value() {
         look(secrets.extract_secret::<Typed>().unwrap_err());
         look(redact(secrets.extract::<Typed>().unwrap_err()));
         for layer in &layers {
-            match References::resolve(layer.clone(), &sk) {
+            match References::new(&sk).resolve(layer.clone()) {
                 Ok(figment) => {
                     look(figment.extract_secret::<Typed>().unwrap_err());
                     // One by one, so that no other error comes first.

@@ -5,10 +5,11 @@ mod net;
 mod number;
 mod text;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
-use super::requirement::Kind;
+use super::requirement::ValueKind;
 
 /// A type that is made from the text of a secret or of one of its fields.
 ///
@@ -57,7 +58,7 @@ use super::requirement::Kind;
 )]
 pub trait FromSecret: Sized {
     /// What a report calls the shape of the value; text, unless the type says otherwise.
-    const KIND: Kind = Kind::String;
+    const KIND: ValueKind = ValueKind::String;
 
     /// The value.
     ///
@@ -114,7 +115,7 @@ impl fmt::Display for ValueError {
 impl std::error::Error for ValueError {}
 
 impl<T: FromSecret> FromSecret for Option<T> {
-    const KIND: Kind = T::KIND;
+    const KIND: ValueKind = T::KIND;
 
     fn from_secret(text: &str) -> Result<Self, ValueError> {
         T::from_secret(text).map(Some)
@@ -126,6 +127,15 @@ impl<T: FromSecret> FromSecret for Option<T> {
 
     fn absent() -> Option<Self> {
         Some(None)
+    }
+}
+
+/// What an error of a foreign parser may say: text that was in the program before the secret was
+/// read. Anything else could quote the secret.
+pub(super) fn own_text(error: &dyn Any) -> &'static str {
+    match error.downcast_ref::<ValueError>() {
+        Some(error) => error.reason(),
+        None => error.downcast_ref::<&'static str>().copied().unwrap_or(""),
     }
 }
 

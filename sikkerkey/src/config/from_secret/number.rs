@@ -2,12 +2,12 @@ use std::borrow::Cow;
 use std::num::{IntErrorKind, NonZero, ParseIntError};
 
 use super::{FromSecret, ValueError};
-use crate::config::requirement::Kind;
+use crate::config::requirement::ValueKind;
 
 macro_rules! integers {
     ($($int:ident $expected:literal $min:literal $max:literal;)*) => {$(
         impl FromSecret for $int {
-            const KIND: Kind = Kind::Number;
+            const KIND: ValueKind = ValueKind::Number;
 
             fn from_secret(text: &str) -> Result<Self, ValueError> {
                 text.parse::<$int>().map_err(|error| {
@@ -26,7 +26,7 @@ macro_rules! integers {
         }
 
         impl FromSecret for NonZero<$int> {
-            const KIND: Kind = Kind::Number;
+            const KIND: ValueKind = ValueKind::Number;
 
             fn from_secret(text: &str) -> Result<Self, ValueError> {
                 NonZero::new($int::from_secret(text)?).ok_or(ValueError::new("it is zero"))
@@ -57,7 +57,7 @@ integers! {
 macro_rules! floats {
     ($($float:ident)*) => {$(
         impl FromSecret for $float {
-            const KIND: Kind = Kind::Number;
+            const KIND: ValueKind = ValueKind::Number;
 
             fn from_secret(text: &str) -> Result<Self, ValueError> {
                 match text.parse::<$float>() {

@@ -6,7 +6,7 @@ use secrecy::{SecretBox, SecretString};
 use zeroize::Zeroize;
 
 use super::{FromSecret, ValueError};
-use crate::config::requirement::Kind;
+use crate::config::requirement::ValueKind;
 
 macro_rules! strings {
     ($($string:ty),*) => {$(
@@ -25,7 +25,7 @@ macro_rules! strings {
 strings!(String, SecretString, Box<str>, Arc<str>, Cow<'_, str>);
 
 impl<T: FromSecret + Zeroize> FromSecret for SecretBox<T> {
-    const KIND: Kind = T::KIND;
+    const KIND: ValueKind = T::KIND;
 
     fn from_secret(text: &str) -> Result<Self, ValueError> {
         T::from_secret(text).map(|value| SecretBox::new(Box::new(value)))
@@ -48,7 +48,7 @@ impl FromSecret for SecretBox<[u8]> {
 }
 
 impl FromSecret for bool {
-    const KIND: Kind = Kind::Bool;
+    const KIND: ValueKind = ValueKind::Bool;
 
     fn from_secret(text: &str) -> Result<Self, ValueError> {
         match text {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 
 /// RFC 8410's example key.
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use super::source::{HEAD_LIMIT, HEADERS};
+use super::reader::{HEAD_LIMIT, HEADERS};
 use super::*;
 
 /// Gives one byte at a time, as the slowest network would.
@@ -15,7 +15,7 @@ impl Read for Drip<'_> {
 
 /// What came of an answer, whether it arrives at once or byte by byte.
 #[track_caller]
-fn answer(raw: &str, limit: usize) -> Result<(Reply, bool), NoAnswer> {
+fn answer(raw: &str, limit: usize) -> Result<(Response, bool), TransportError> {
     let dripped = read(&mut Drip(raw.as_bytes()), limit);
     let whole = read(&mut raw.as_bytes(), limit);
     match (&dripped, &whole) {
@@ -199,18 +199,18 @@ fn dates_and_delays() {
 }
 
 /// What was written, and what is to be read.
-struct Line {
+struct Connection {
     written: Vec<u8>,
     answer: &'static [u8],
 }
 
-impl Read for Line {
+impl Read for Connection {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.answer.read(bytes)
     }
 }
 
-impl Write for Line {
+impl Write for Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.written.write(bytes)
     }
@@ -223,7 +223,7 @@ impl Write for Line {
 #[test]
 fn a_proxy_is_asked_for_a_tunnel() {
     let ask = |answer, target, authorization| {
-        let mut line = Line {
+        let mut line = Connection {
             written: Vec::new(),
             answer,
         };

@@ -9,46 +9,47 @@ mod thread;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::dispatch::{Dispatch, Registration, relock};
+use super::callbacks::{Callbacks, Registration};
 use super::event::WatchEvent;
 use super::follower::{Cycle, Follower};
-use super::ledger::{Ledger, Salt};
 use super::schedule::{PollOutcome, PollSchedule};
-use super::table::{PartyId, Status, Table};
+use super::seen::{Salt, SeenValues};
+use super::state::{PartyId, SecretChange, WatchState};
 use crate::clock::Clock;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::sync::{lock, wait_timeout};
 
 /// How long `close` waits for a request that hangs.
 const CLOSE_LIMIT: Duration = Duration::from_millis(800);
 
 /// What the poller asks of the client. None of it is repeated within one call.
-pub(crate) trait Source: Send + Sync {
-    fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, Status)>, Error>;
+pub(crate) trait Upstream: Send + Sync {
+    fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, SecretChange)>, Error>;
     fn read(&self, id: &str) -> Result<SecretString, Error>;
     /// A poll said that the secret is deleted or denied.
     fn lost(&self, id: &str);
 }
 
 pub(crate) struct Poller {
-    state: Mutex<State>,
+    state: Mutex<PollerState>,
     /// Something to do, or to stop for.
     wake: Condvar,
     /// A thread has ended.
     ended: Condvar,
-    dispatch: Arc<Dispatch>,
+    callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
     salt: Salt,
     resync: Option<Duration>,
 }
 
-struct State {
-    table: Table,
-    ledger: Ledger,
+struct PollerState {
+    watches: WatchState,
+    seen: SeenValues,
     schedule: PollSchedule,
     registrations: HashMap<PartyId, Arc<Registration>>,
     followers: HashMap<PartyId, Arc<dyn Follower>>,
@@ -79,9 +80,9 @@ impl Poller {
         // Without random bytes no request can be signed either, so that there is nothing to salt.
         let _ = clock.random(&mut salt);
         Arc::new(Poller {
-            state: Mutex::new(State {
-                table: Table::default(),
-                ledger: Ledger::default(),
+            state: Mutex::new(PollerState {
+                watches: WatchState::default(),
+                seen: SeenValues::default(),
                 schedule,
                 registrations: HashMap::new(),
                 followers: HashMap::new(),
@@ -92,7 +93,7 @@ impl Poller {
             }),
             wake: Condvar::new(),
             ended: Condvar::new(),
-            dispatch: Arc::default(),
+            callbacks: Arc::default(),
             clock,
             salt: Salt::new(salt),
             resync,
@@ -102,20 +103,20 @@ impl Poller {
     /// Adds a user's watch; the first poll for it is made at once.
     pub(crate) fn watch(
         self: &Arc<Self>,
-        source: Weak<dyn Source>,
+        source: Weak<dyn Upstream>,
         id: &str,
         callback: Box<dyn FnMut(&WatchEvent) + Send>,
     ) -> Result<(PartyId, Arc<Registration>), Error> {
         let registration = Registration::new(id.into(), callback);
-        let mut state = relock(&self.state);
-        let seen = state.ledger.get(id);
+        let mut state = lock(&self.state);
+        let seen = state.seen.get(id);
         let now = self.clock.monotonic();
         let random = self.clock.fraction();
-        let party = state.table.watch(id, seen, self.resync, now, random);
+        let party = state.watches.watch(id, seen, self.resync, now, random);
         state.registrations.insert(party, registration.clone());
         let started = self.start(&mut state, source);
         if started.is_err() {
-            state.table.remove(party);
+            state.watches.remove(party);
             state.registrations.remove(&party);
         }
         drop(state);
@@ -126,7 +127,7 @@ impl Poller {
     /// of `None` is the client's own.
     pub(crate) fn follow(
         self: &Arc<Self>,
-        source: Weak<dyn Source>,
+        source: Weak<dyn Upstream>,
         known: &[(String, Option<SecretString>)],
         follower: Arc<dyn Follower>,
         resync: Option<Option<Duration>>,
@@ -136,12 +137,12 @@ impl Poller {
         let known: Vec<_> = known
             .map(|(id, value)| (id.clone(), value.as_ref().map(digest)))
             .collect();
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         let now = self.clock.monotonic();
         let random = self.clock.fraction();
-        let State { table, ledger, .. } = &mut *state;
+        let PollerState { watches, seen, .. } = &mut *state;
         let resync = resync.unwrap_or(self.resync);
-        let party = table.follow(&known, |id| ledger.get(id), resync, now, random);
+        let party = watches.follow(&known, |id| seen.get(id), resync, now, random);
         state.followers.insert(party, follower.clone());
         let started = self.start(&mut state, source);
         drop(state);
@@ -157,17 +158,17 @@ impl Poller {
 
     /// No call of this watch begins after this.
     pub(crate) fn stop(&self, party: PartyId, registration: &Registration) {
-        self.dispatch.stop(registration);
+        self.callbacks.stop(registration);
         self.leave(party);
     }
 
     /// The follower's `cycle` is not entered after this.
     pub(crate) fn leave(&self, party: PartyId) {
-        let mut state = relock(&self.state);
-        state.table.remove(party);
+        let mut state = lock(&self.state);
+        state.watches.remove(party);
         let registration = state.registrations.remove(&party);
         let follower = state.followers.remove(&party);
-        if state.table.is_empty() {
+        if state.watches.is_empty() {
             self.wake.notify_all();
         }
         drop(state);
@@ -177,23 +178,23 @@ impl Poller {
 
     /// No call of any watch on this secret begins after this.
     pub(crate) fn unwatch(&self, id: &str) {
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         let mut registrations = Vec::new();
-        for party in state.table.watches(id) {
-            state.table.remove(party);
+        for party in state.watches.watches(id) {
+            state.watches.remove(party);
             registrations.extend(state.registrations.remove(&party));
         }
         self.wake.notify_all();
         drop(state);
         for registration in &registrations {
-            self.dispatch.stop(registration);
+            self.callbacks.stop(registration);
         }
         // Also those that had ended by themselves and whose last event still waits.
-        self.dispatch.clear(Some(id));
+        self.callbacks.clear(Some(id));
     }
 
     pub(crate) fn set_interval(&self, interval: Duration) {
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         state
             .schedule
             .set_interval(interval, self.clock.monotonic());
@@ -203,16 +204,16 @@ impl Poller {
 
     /// Polls as soon as the service allows it.
     #[cfg(test)]
-    pub(crate) fn wake(self: &Arc<Self>, source: Weak<dyn Source>) {
-        let mut state = relock(&self.state);
-        if !state.table.is_empty()
+    pub(crate) fn wake(self: &Arc<Self>, source: Weak<dyn Upstream>) {
+        let mut state = lock(&self.state);
+        if !state.watches.is_empty()
             && let Err(error) = self.start(&mut state, source)
         {
             log::error!(target: "sikkerkey", "{error}");
         }
     }
 
-    fn hurry(&self, state: &mut State) {
+    fn hurry(&self, state: &mut PollerState) {
         state.hurry = true;
         state.schedule.hurry(self.clock.monotonic());
         self.wake.notify_all();
@@ -221,9 +222,9 @@ impl Poller {
     /// The user has read this value.
     pub(crate) fn note(&self, id: &str, value: &SecretString) {
         let digest = self.salt.digest(value.expose_secret());
-        let mut state = relock(&self.state);
-        state.ledger.set(id, digest);
-        state.table.note(id, digest);
+        let mut state = lock(&self.state);
+        state.seen.set(id, digest);
+        state.watches.note(id, digest);
     }
 
     /// The user got this value from the fallback cache: a watch that begins now has to tell what
@@ -231,24 +232,24 @@ impl Poller {
     #[cfg(feature = "cache")]
     pub(crate) fn note_cached(&self, id: &str, value: &SecretString) {
         let digest = self.salt.digest(value.expose_secret());
-        let mut state = relock(&self.state);
-        state.ledger.set(id, digest);
-        state.table.suspect(id);
+        let mut state = lock(&self.state);
+        state.seen.set(id, digest);
+        state.watches.suspect(id);
     }
 
     /// A read of the user's failed. Where the service may have sent a value all the same, it may
     /// have been a new one.
     pub(crate) fn note_failure(&self, id: &str, error: &Error) {
         match error.kind() {
-            ErrorKind::Network | ErrorKind::Decode => relock(&self.state).table.suspect(id),
-            ErrorKind::NotFound | ErrorKind::AccessDenied => relock(&self.state).ledger.forget(id),
+            ErrorKind::Network | ErrorKind::Decode => lock(&self.state).watches.suspect(id),
+            ErrorKind::NotFound | ErrorKind::AccessDenied => lock(&self.state).seen.forget(id),
             _ => {}
         }
     }
 
     /// The client has become another machine, for which the service counts changes anew.
     pub(crate) fn suspect_all(&self) {
-        relock(&self.state).table.suspect_all();
+        lock(&self.state).watches.suspect_all();
     }
 
     /// Ends every watch and follower and the thread, and waits for it, but not for long.
@@ -258,36 +259,39 @@ impl Poller {
             return;
         }
         let started = Instant::now();
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         let generation = state.generation;
         while state.threads > 0 && state.generation == generation && !state.running {
             let Some(left) = CLOSE_LIMIT.checked_sub(started.elapsed()) else {
                 log::debug!(target: "sikkerkey", "a poll still waits for its answer; it ends by itself");
                 return;
             };
-            let waited = self.ended.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_timeout(&self.ended, state, left);
         }
     }
 
     /// The same without the wait.
     pub(crate) fn end(&self) {
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         state.generation += 1;
         state.running = false;
-        state.table = Table::default();
+        state.watches = WatchState::default();
         let registrations = std::mem::take(&mut state.registrations);
         let followers = std::mem::take(&mut state.followers);
         self.wake.notify_all();
         drop(state);
         for registration in registrations.values() {
-            self.dispatch.stop(registration);
+            self.callbacks.stop(registration);
         }
-        self.dispatch.clear(None);
+        self.callbacks.clear(None);
         drop((registrations, followers));
     }
 
-    fn start(self: &Arc<Self>, state: &mut State, source: Weak<dyn Source>) -> Result<(), Error> {
+    fn start(
+        self: &Arc<Self>,
+        state: &mut PollerState,
+        source: Weak<dyn Upstream>,
+    ) -> Result<(), Error> {
         self.hurry(state);
         if state.running {
             return Ok(());

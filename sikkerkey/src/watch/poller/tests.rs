@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(30);
 const NEVER: Duration = Duration::from_secs(36_000);
 const SHORT: Duration = Duration::from_millis(1);
 
-type Answer = Result<Vec<(String, Status)>, Error>;
+type Answer = Result<Vec<(String, SecretChange)>, Error>;
 
 /// A service without a network, which tells of every request.
 #[derive(Default)]
@@ -29,22 +29,22 @@ struct Fake {
     gate: Mutex<Option<Receiver<()>>>,
 }
 
-impl Source for Fake {
+impl Upstream for Fake {
     fn poll(&self, ids: &[Arc<str>]) -> Answer {
-        if let Some(polls) = &*relock(&self.polls) {
+        if let Some(polls) = &*lock(&self.polls) {
             let _ = polls.send(ids.iter().map(|id| id.to_string()).collect());
         }
-        if let Some(gate) = &*relock(&self.gate) {
+        if let Some(gate) = &*lock(&self.gate) {
             let _ = gate.recv();
         }
-        relock(&self.answers)
+        lock(&self.answers)
             .pop_front()
             .unwrap_or_else(|| Ok(Vec::new()))
     }
 
     fn read(&self, id: &str) -> Result<SecretString, Error> {
-        relock(&self.reads).push(id.to_owned());
-        let values = relock(&self.values);
+        lock(&self.reads).push(id.to_owned());
+        let values = lock(&self.values);
         let value = values
             .get(id)
             .cloned()
@@ -53,7 +53,7 @@ impl Source for Fake {
     }
 
     fn lost(&self, id: &str) {
-        relock(&self.lost).push(id.to_owned());
+        lock(&self.lost).push(id.to_owned());
     }
 }
 
@@ -67,7 +67,7 @@ impl Bench {
     fn new(interval: Duration) -> Self {
         let (sender, polls) = channel();
         let fake = Arc::new(Fake::default());
-        *relock(&fake.polls) = Some(sender);
+        *lock(&fake.polls) = Some(sender);
         let clock = Arc::new(SystemClock::new());
         let poller = Poller::new(clock, interval, true, None);
         Bench {
@@ -77,20 +77,20 @@ impl Bench {
         }
     }
 
-    fn source(&self) -> Weak<dyn Source> {
-        let source: Arc<dyn Source> = self.fake.clone();
+    fn source(&self) -> Weak<dyn Upstream> {
+        let source: Arc<dyn Upstream> = self.fake.clone();
         Arc::downgrade(&source)
     }
 
-    fn answer(&self, changes: &[(&str, Status)]) {
+    fn answer(&self, changes: &[(&str, SecretChange)]) {
         let changes = changes
             .iter()
             .map(|(id, status)| ((*id).to_owned(), *status));
-        relock(&self.fake.answers).push_back(Ok(changes.collect()));
+        lock(&self.fake.answers).push_back(Ok(changes.collect()));
     }
 
     fn fail(&self, kind: ErrorKind) {
-        relock(&self.fake.answers).push_back(Err(Error::new(kind, "x")));
+        lock(&self.fake.answers).push_back(Err(Error::new(kind, "x")));
     }
 
     fn watch(&self, id: &str) -> (PartyId, Arc<Registration>, Receiver<String>) {
@@ -114,7 +114,7 @@ impl Bench {
 
     /// Until the thread has ended.
     fn ended(&self) {
-        let mut state = relock(&self.poller.state);
+        let mut state = lock(&self.poller.state);
         while state.threads > 0 {
             let waited = self.poller.ended.wait_timeout(state, LONG).unwrap();
             assert!(!waited.1.timed_out());
@@ -145,7 +145,7 @@ fn the_first_poll_is_at_once_and_one_request_asks_for_all() {
 fn a_watch_that_comes_while_a_poll_is_under_way_is_polled_for_at_once() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
-    *relock(&bench.fake.gate) = Some(gate);
+    *lock(&bench.fake.gate) = Some(gate);
     bench.watch("sk_a");
     assert_eq!(bench.polled(), ["sk_a"]);
     bench.watch("sk_b");
@@ -167,11 +167,11 @@ fn a_new_interval_acts_at_once() {
 #[test]
 fn a_change_is_read_and_told() {
     let bench = Bench::new(NEVER);
-    *relock(&bench.fake.values) = changed("2");
-    bench.answer(&[("sk_a", Status::Changed)]);
+    *lock(&bench.fake.values) = changed("2");
+    bench.answer(&[("sk_a", SecretChange::Changed)]);
     let (.., events) = bench.watch("sk_a");
     assert_eq!(events.recv_timeout(LONG).unwrap(), "2");
-    bench.answer(&[("sk_a", Status::Denied)]);
+    bench.answer(&[("sk_a", SecretChange::Denied)]);
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "AccessDenied");
     assert_eq!(
@@ -179,7 +179,7 @@ fn a_change_is_read_and_told() {
         Err(RecvTimeoutError::Disconnected),
         "the closure is dropped with its watch"
     );
-    assert_eq!(*relock(&bench.fake.lost), ["sk_a"]);
+    assert_eq!(*lock(&bench.fake.lost), ["sk_a"]);
     bench.ended();
 }
 
@@ -192,8 +192,8 @@ fn the_thread_ends_with_the_last_watch_and_starts_again() {
         bench.poller.stop(party, &registration);
     }
     bench.ended();
-    let state = relock(&bench.poller.state);
-    assert!(!state.running && state.table.is_empty() && state.registrations.is_empty());
+    let state = lock(&bench.poller.state);
+    assert!(!state.running && state.watches.is_empty() && state.registrations.is_empty());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn the_thread_does_not_keep_the_client_alive() {
     drop(fake);
     while polls.recv_timeout(LONG).is_ok() {}
     assert_eq!(weak.strong_count(), 0);
-    let mut state = relock(&poller.state);
+    let mut state = lock(&poller.state);
     while state.threads > 0 {
         state = poller.ended.wait_timeout(state, LONG).unwrap().0;
     }
@@ -220,8 +220,8 @@ fn the_thread_does_not_keep_the_client_alive() {
 fn nothing_is_told_after_the_end() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
-    *relock(&bench.fake.gate) = Some(gate);
-    bench.answer(&[("sk_a", Status::Changed)]);
+    *lock(&bench.fake.gate) = Some(gate);
+    bench.answer(&[("sk_a", SecretChange::Changed)]);
     let (.., events) = bench.watch("sk_a");
     bench.polled();
     bench.poller.end();
@@ -231,15 +231,15 @@ fn nothing_is_told_after_the_end() {
         events.recv_timeout(LONG),
         Err(RecvTimeoutError::Disconnected)
     );
-    assert!(relock(&bench.fake.reads).is_empty());
+    assert!(lock(&bench.fake.reads).is_empty());
 }
 
 #[test]
 fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
-    *relock(&bench.fake.gate) = Some(gate);
-    bench.answer(&[("sk_a", Status::Changed)]);
+    *lock(&bench.fake.gate) = Some(gate);
+    bench.answer(&[("sk_a", SecretChange::Changed)]);
     let (.., events) = bench.watch("sk_a");
     bench.polled();
     let start = Instant::now();
@@ -255,13 +255,13 @@ fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
     );
 
     // A new watch starts another thread, while the old one still hangs.
-    *relock(&bench.fake.polls) = None;
+    *lock(&bench.fake.polls) = None;
     drop(go);
     bench.ended();
     bench.poller.close();
     bench.poller.close();
     let (sender, polls) = channel();
-    *relock(&bench.fake.polls) = Some(sender);
+    *lock(&bench.fake.polls) = Some(sender);
     bench.watch("sk_b");
     assert_eq!(polls.recv_timeout(LONG).unwrap(), ["sk_b"]);
     bench.poller.close();
@@ -272,15 +272,15 @@ fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
 fn the_end_of_an_older_thread_is_not_that_of_a_newer_one() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
-    *relock(&bench.fake.gate) = Some(gate);
+    *lock(&bench.fake.gate) = Some(gate);
     bench.watch("sk_a");
     bench.polled();
     bench.poller.end();
     bench.watch("sk_b");
     assert_eq!(bench.polled(), ["sk_b"]);
     go.send(()).unwrap();
-    let state = relock(&bench.poller.state);
-    let more = |state: &mut State| state.threads > 1;
+    let state = lock(&bench.poller.state);
+    let more = |state: &mut PollerState| state.threads > 1;
     let waited = bench.poller.ended.wait_timeout_while(state, LONG, more);
     let state = waited.unwrap().0;
     assert!(state.threads == 1 && state.running);
@@ -296,7 +296,7 @@ fn close_returns_when_the_thread_has_ended() {
         bench.watch("sk_a");
         bench.polled();
         bench.poller.close();
-        let ended = relock(&bench.poller.state).threads == 0;
+        let ended = lock(&bench.poller.state).threads == 0;
         bench.ended();
         ended
     });
@@ -307,18 +307,18 @@ fn close_returns_when_the_thread_has_ended() {
 #[test]
 fn values_that_nobody_waits_for_any_more_are_not_read() {
     let fake = Fake::default();
-    let mut table = Table::default();
+    let mut watches = WatchState::default();
     let mut random = || 0.5;
-    table.watch("sk_a", None, None, SHORT, 0.5);
-    let (mut round, _) = table.begin(SHORT);
-    let changes = [("sk_a".to_owned(), Status::Changed)];
-    table.polled(&mut round, Ok(&changes), SHORT, &mut random);
-    let reads = table.reads(&round, SHORT, &mut random);
+    watches.watch("sk_a", None, None, SHORT, 0.5);
+    let (mut round, _) = watches.begin(SHORT);
+    let changes = [("sk_a".to_owned(), SecretChange::Changed)];
+    watches.polled(&mut round, Ok(&changes), SHORT, &mut random);
+    let reads = watches.reads(&round, SHORT, &mut random);
     for (goes_on, sent) in [(false, 0), (true, 1)] {
         let answers = read_all(&fake, &reads, &|| goes_on);
         assert_eq!(answers.len(), 1);
         assert_eq!(answers[0].is_ok(), goes_on);
-        assert_eq!(relock(&fake.reads).len(), sent);
+        assert_eq!(lock(&fake.reads).len(), sent);
     }
 }
 
@@ -347,10 +347,10 @@ fn a_401_among_the_reads_stops_the_others() {
     let bench = Bench::new(NEVER);
     let ids: Vec<String> = (0..100).map(|n| format!("sk_{n}")).collect();
     let refused = Err(Error::new(ErrorKind::Authentication, "x"));
-    *relock(&bench.fake.values) = ids.iter().map(|id| (id.clone(), refused.clone())).collect();
+    *lock(&bench.fake.values) = ids.iter().map(|id| (id.clone(), refused.clone())).collect();
     let changes: Vec<_> = ids
         .iter()
-        .map(|id| (id.as_str(), Status::Changed))
+        .map(|id| (id.as_str(), SecretChange::Changed))
         .collect();
     bench.answer(&changes);
     let (sender, told) = channel();
@@ -366,8 +366,8 @@ fn a_401_among_the_reads_stops_the_others() {
             .iter()
             .all(|update| matches!(update.kind, UpdateKind::Failed(_)))
     );
-    assert!(relock(&bench.fake.reads).len() <= 8);
-    let due = relock(&bench.poller.state).schedule.due();
+    assert!(lock(&bench.fake.reads).len() <= 8);
+    let due = lock(&bench.poller.state).schedule.due();
     assert!(due >= NEVER * 3 / 4, "{due:?}");
 }
 
@@ -375,7 +375,7 @@ struct Teller(Mutex<Sender<Cycle>>);
 
 impl Follower for Teller {
     fn cycle(&self, cycle: Cycle) {
-        let _ = relock(&self.0).send(cycle);
+        let _ = lock(&self.0).send(cycle);
     }
 }
 
@@ -387,7 +387,10 @@ fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
     let ids = ["sk_a".to_owned(), "sk_b".to_owned()];
     bench.answer(&[]);
     bench.fail(ErrorKind::Unavailable);
-    bench.answer(&[("sk_a", Status::Changed), ("sk_b", Status::Deleted)]);
+    bench.answer(&[
+        ("sk_a", SecretChange::Changed),
+        ("sk_b", SecretChange::Deleted),
+    ]);
     let party = bench
         .poller
         .follow(bench.source(), &unknown(&ids), follower.clone(), None);
@@ -413,7 +416,7 @@ struct Closer {
 impl Follower for Closer {
     fn cycle(&self, _: Cycle) {
         self.poller.upgrade().unwrap().close();
-        let _ = relock(&self.done).send(());
+        let _ = lock(&self.done).send(());
     }
 }
 
@@ -439,7 +442,7 @@ fn a_follower_may_close_from_inside() {
 fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     let bench = Bench::new(NEVER);
     bench.poller.note("sk_a", &"1".into());
-    *relock(&bench.fake.values) = changed("2");
+    *lock(&bench.fake.values) = changed("2");
     let (.., events) = bench.watch("sk_a");
     bench.polled();
     bench
@@ -448,13 +451,13 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "2");
 
-    *relock(&bench.fake.values) = changed("3");
+    *lock(&bench.fake.values) = changed("3");
     bench.poller.note("sk_a", &"3".into());
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "3");
 
     // Another machine of the same service has read nothing yet.
-    *relock(&bench.fake.values) = changed("4");
+    *lock(&bench.fake.values) = changed("4");
     bench.poller.suspect_all();
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "4");
@@ -466,7 +469,7 @@ fn what_a_deleted_secret_was_is_no_baseline() {
         let bench = Bench::new(NEVER);
         bench.poller.note("sk_a", &"1".into());
         bench.poller.note_failure("sk_a", &Error::new(kind, "x"));
-        bench.answer(&[("sk_a", Status::Changed)]);
+        bench.answer(&[("sk_a", SecretChange::Changed)]);
         let (.., events) = bench.watch("sk_a");
         assert_eq!(events.recv_timeout(LONG).unwrap(), "1", "it came back");
     }

@@ -1,23 +1,27 @@
 //! The thread itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{IS_POLLER, Poller, Source, State, outcome};
-use crate::Error;
-use crate::watch::dispatch::{Call, relock};
+use super::{IS_POLLER, Poller, PollerState, Upstream, outcome};
+use crate::error::Error;
+use crate::parallel::{given_up, read_all};
+use crate::sync::{lock, wait_timeout};
+use crate::watch::callbacks::CallbackCall;
 use crate::watch::event::WatchEvent;
 use crate::watch::follower::Cycle;
-use crate::watch::ledger::Digest;
-use crate::watch::reads::read_all;
 use crate::watch::schedule::PollOutcome;
-use crate::watch::table::{Notice, PartyId, Read, Round, Status, Told};
+use crate::watch::seen::Digest;
+use crate::watch::state::{Notice, PartyId, PendingRead, Round, SecretChange, Told};
+
+/// How many values are read at the same time.
+const PARALLEL: usize = 8;
 
 impl Poller {
-    pub(super) fn run(self: Arc<Self>, source: &Weak<dyn Source>, generation: u64) {
+    pub(super) fn run(self: Arc<Self>, source: &Weak<dyn Upstream>, generation: u64) {
         IS_POLLER.set(true);
         while self.wait(generation) {
             let Some(source) = source.upgrade() else {
@@ -28,11 +32,11 @@ impl Poller {
                 log::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
                 let now = self.clock.monotonic();
                 let random = self.clock.fraction();
-                let mut state = relock(&self.state);
+                let mut state = lock(&self.state);
                 state.schedule.polled(now, PollOutcome::Failed, random);
             }
         }
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         if state.generation == generation {
             state.running = false;
         }
@@ -44,12 +48,12 @@ impl Poller {
     /// under the same lock under which it saw that there is nothing to do, so that a new watch
     /// either is seen or starts another thread.
     fn wait(&self, generation: u64) -> bool {
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         loop {
             if state.generation != generation {
                 return false;
             }
-            if state.table.is_empty() {
+            if state.watches.is_empty() {
                 state.running = false;
                 state.generation += 1;
                 return false;
@@ -64,23 +68,22 @@ impl Poller {
                 state.hurry = false;
                 return true;
             };
-            let waited = self.wake.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_timeout(&self.wake, state, left);
         }
     }
 
-    fn cycle(&self, source: &dyn Source, generation: u64) {
-        self.dispatch.cycle_began();
+    fn cycle(&self, source: &dyn Upstream, generation: u64) {
+        self.callbacks.cycle_began();
         let (mut round, ids) = {
-            let state = relock(&self.state);
-            state.table.begin(state.schedule.interval())
+            let state = lock(&self.state);
+            state.watches.begin(state.schedule.interval())
         };
         let answer = source.poll(&ids);
         let polled = self.clock.monotonic();
         for (id, _) in answer
             .iter()
             .flatten()
-            .filter(|(_, status)| *status != Status::Changed)
+            .filter(|(_, status)| *status != SecretChange::Changed)
         {
             source.lost(id);
         }
@@ -92,11 +95,18 @@ impl Poller {
                 return;
             };
             let answer = answer.as_deref();
-            state.table.polled(&mut round, answer, polled, &mut random);
-            state.table.reads(&round, polled, &mut random)
+            state
+                .watches
+                .polled(&mut round, answer, polled, &mut random);
+            state.watches.reads(&round, polled, &mut random)
         };
-        let goes_on = || self.current(generation).is_some();
-        let values = read_all(source, &reads, &goes_on);
+        let values = read_all(&reads, PARALLEL, |read| {
+            match self.current(generation).is_some() {
+                true => source.read(&read.id),
+                // This cycle is given up, and so is what it would have brought.
+                false => Err(given_up()),
+            }
+        });
         let digests: Vec<Option<Digest>> = values.iter().map(|value| self.digest(value)).collect();
 
         let told = {
@@ -112,14 +122,14 @@ impl Poller {
                 refused = refused.or(value.err().filter(telling));
                 state.apply(&mut round, read, value, digest, now);
             }
-            let told = state.table.finish(round);
+            let told = state.watches.finish(round);
             state.schedule.polled(polled, outcome(refused), random());
             if std::mem::take(&mut state.hurry) {
                 state.schedule.hurry(now);
             }
             told
         };
-        self.tell(told);
+        self.notify(told);
     }
 
     fn digest(&self, value: &Result<SecretString, Error>) -> Option<Digest> {
@@ -128,23 +138,23 @@ impl Poller {
     }
 
     /// The state, unless it is no longer this thread's to change.
-    fn current(&self, generation: u64) -> Option<MutexGuard<'_, State>> {
-        let state = relock(&self.state);
+    fn current(&self, generation: u64) -> Option<MutexGuard<'_, PollerState>> {
+        let state = lock(&self.state);
         (state.generation == generation).then_some(state)
     }
 
-    fn tell(&self, told: Told) {
+    fn notify(&self, told: Told) {
         let mut calls = Vec::with_capacity(told.notices.len());
         let mut ended = Vec::new();
-        let mut state = relock(&self.state);
+        let mut state = lock(&self.state);
         for (party, id, notice) in told.notices {
             if matches!(notice, Notice::Deleted | Notice::Denied) {
-                state.ledger.forget(&id);
+                state.seen.forget(&id);
                 ended.push(party);
             }
             if let Some(to) = state.registrations.get(&party).cloned() {
                 let event = WatchEvent::new(&id, notice);
-                calls.push(Call { to, event });
+                calls.push(CallbackCall { to, event });
             }
         }
         for party in ended {
@@ -152,14 +162,14 @@ impl Poller {
             state.registrations.remove(&party);
         }
         drop(state);
-        self.dispatch.enqueue(calls);
+        self.callbacks.enqueue(calls);
         for (party, cycle) in told.cycles {
-            self.tell_follower(party, cycle);
+            self.notify_follower(party, cycle);
         }
     }
 
-    fn tell_follower(&self, party: PartyId, cycle: Cycle) {
-        let follower = relock(&self.state).followers.get(&party).cloned();
+    fn notify_follower(&self, party: PartyId, cycle: Cycle) {
+        let follower = lock(&self.state).followers.get(&party).cloned();
         let Some(follower) = follower else { return };
         let told = catch_unwind(AssertUnwindSafe(|| {
             follower.cycle(cycle);
@@ -171,30 +181,30 @@ impl Poller {
     }
 }
 
-impl State {
+impl PollerState {
     fn apply(
         &mut self,
         round: &mut Round,
-        read: &Read,
+        read: &PendingRead,
         value: Result<&SecretString, &Error>,
         digest: Option<Digest>,
         now: Duration,
     ) {
         if let Some(digest) = digest
-            && self.table.is_watched(&read.id)
+            && self.watches.is_watched(&read.id)
         {
-            self.ledger.set(&read.id, digest);
+            self.seen.set(&read.id, digest);
         }
         let answer = match (value, digest) {
             (Ok(value), Some(digest)) => Ok((value, digest)),
             (Err(error), _) => Err(error),
             (Ok(_), None) => return,
         };
-        self.table.read(round, read, answer, now);
+        self.watches.read(round, read, answer, now);
     }
 }
 
-fn log_poll(ids: usize, answer: &Result<Vec<(String, Status)>, Error>) {
+fn log_poll(ids: usize, answer: &Result<Vec<(String, SecretChange)>, Error>) {
     match answer {
         Ok(changes) => {
             log::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())

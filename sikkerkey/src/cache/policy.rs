@@ -1,0 +1,278 @@
+//! One vault's cache: when an entry is written, served and removed.
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use secrecy::SecretString;
+
+use super::folder::Folder;
+use super::format::{Binding, CacheEntry, CacheKey, NONCE_LEN, open, seal};
+use super::options::OnFallback;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::fields::Fields;
+use crate::sync::lock;
+
+/// A clock may be off by this much against the one that wrote the entry; a later entry is a miss,
+/// because it would never grow old.
+const FUTURE_LIMIT: i64 = 60;
+
+pub(crate) struct Cache {
+    pub(super) key: CacheKey,
+    pub(super) vault_id: String,
+    pub(super) machine_id: String,
+    pub(super) folder: Folder,
+    pub(super) max_age: Duration,
+    pub(super) on_fallback: Option<OnFallback>,
+    pub(super) reads: AtomicU64,
+    pub(super) revoked: Mutex<HashMap<String, u64>>,
+}
+
+/// A read of a secret that has begun: an answer that is older than a revocation is not stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket(u64);
+
+impl Cache {
+    /// Before the request is sent.
+    pub(crate) fn begin(&self) -> Ticket {
+        Ticket(self.reads.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// Writes what the service has just sent. Never fails a read: what goes wrong is logged.
+    pub(crate) fn store(&self, id: &str, value: &SecretString, ticket: Ticket, now: i64) {
+        let mut revoked = self.revoked();
+        if revoked.get(id).is_some_and(|since| *since > ticket.0) {
+            return;
+        }
+        let written = self.write(id, value, now);
+        match written {
+            // From here on the file is a current one again.
+            Ok(()) => drop(revoked.remove(id)),
+            Err(error) => log::warn!(
+                target: "sikkerkey",
+                "secret {id} was read and could not be written to the fallback cache: {error}"
+            ),
+        }
+    }
+
+    fn write(&self, id: &str, value: &SecretString, now: i64) -> io::Result<()> {
+        let (name, field_names) = self.known(id, value);
+        let entry = CacheEntry {
+            value: value.clone(),
+            name,
+            field_names,
+            cached_at: now,
+        };
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let sealed = seal(&self.key, self.binding(id), &entry, nonce).map_err(io::Error::other)?;
+        self.folder.write(id, sealed.as_bytes())
+    }
+
+    /// A read answers with the value alone; what another client wrote beside it is kept.
+    fn known(&self, id: &str, value: &SecretString) -> (String, Option<String>) {
+        let Ok(Some(file)) = self.folder.read(id) else {
+            return Default::default();
+        };
+        match open(&self.key, self.binding(id), &file) {
+            Ok(Some(old)) => {
+                let fields = old.field_names.and(Fields::parse(value));
+                let names = fields.map(|fields| fields.names().collect::<Vec<_>>().join(","));
+                (old.name, names)
+            }
+            _ => Default::default(),
+        }
+    }
+
+    /// Removes what the service refuses or does not have. Where the file cannot be removed, at
+    /// least this process does not serve it.
+    pub(crate) fn forget(&self, id: &str) {
+        let mut revoked = self.revoked();
+        revoked.insert(id.to_owned(), self.reads.fetch_add(1, Ordering::SeqCst));
+        if let Err(error) = self.folder.remove(id) {
+            log::error!(
+                target: "sikkerkey",
+                "secret {id} is deleted or denied and could not be removed from the fallback cache: {error}"
+            );
+        }
+    }
+
+    /// The value for a read that nobody answered, told and logged.
+    pub(crate) fn serve(&self, id: &str, now: i64, why: &Error) -> Option<SecretString> {
+        if self.revoked().contains_key(id) {
+            return None;
+        }
+        let entry = match self.load(id) {
+            Ok(entry) => entry?,
+            Err(problem) => {
+                log::error!(
+                    target: "sikkerkey",
+                    "the fallback cache has no usable entry for secret {id}: {problem}"
+                );
+                return None;
+            }
+        };
+        let age = now.saturating_sub(entry.cached_at);
+        if age < -FUTURE_LIMIT {
+            log::warn!(
+                target: "sikkerkey",
+                "the cached entry of secret {id} is from the future by {} s and is not served", -age
+            );
+            return None;
+        }
+        let age = u64::try_from(age).unwrap_or(0);
+        if Duration::from_secs(age) > self.max_age {
+            log::warn!(
+                target: "sikkerkey",
+                "the cached entry of secret {id} is {age} s old and is not served"
+            );
+            return None;
+        }
+        log::warn!(target: "sikkerkey", "secret {id} is served from the cache, {age} s old: {why}");
+        self.notify(id, entry.cached_at);
+        Some(entry.value)
+    }
+
+    fn load(&self, id: &str) -> Result<Option<CacheEntry>, String> {
+        let Some(file) = self.folder.read(id).map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
+        open(&self.key, self.binding(id), &file).map_err(|problem| problem.to_string())
+    }
+
+    fn notify(&self, id: &str, cached_at: i64) {
+        let Some(on_fallback) = &self.on_fallback else {
+            return;
+        };
+        let since = Duration::from_secs(cached_at.unsigned_abs());
+        let time = match cached_at {
+            0.. => UNIX_EPOCH.checked_add(since),
+            _ => UNIX_EPOCH.checked_sub(since),
+        };
+        let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
+        if catch_unwind(AssertUnwindSafe(|| on_fallback(id, time))).is_err() {
+            log::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
+        }
+    }
+
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        self.folder
+            .clear()
+            .map_err(|cause| self.problem("cleared", cause))
+    }
+
+    pub(crate) fn count(&self) -> Result<usize, Error> {
+        self.folder
+            .count()
+            .map_err(|cause| self.problem("read", cause))
+    }
+
+    fn problem(&self, what: &str, cause: io::Error) -> Error {
+        let folder = self.folder.path().display();
+        let message = format!("the fallback cache in {folder} could not be {what}");
+        Error::new(ErrorKind::Configuration, message).with_source(cause)
+    }
+
+    fn binding<'a>(&'a self, id: &'a str) -> Binding<'a> {
+        Binding {
+            vault_id: &self.vault_id,
+            machine_id: &self.machine_id,
+            secret_id: id,
+        }
+    }
+
+    /// Held while a file is written or removed, so that of a revocation and a late answer to an
+    /// earlier read the revocation wins.
+    fn revoked(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        lock(&self.revoked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    // A test that cannot make its own folder may as well panic.
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let home = tempfile::tempdir().unwrap();
+        let cache = Cache {
+            key: CacheKey::derive(&[7; 32], "vault_a"),
+            vault_id: "vault_a".into(),
+            machine_id: "machine".into(),
+            folder: Folder::new(home.path().join("cache")),
+            max_age: Duration::from_secs(100),
+            on_fallback: None,
+            reads: 0.into(),
+            revoked: Mutex::default(),
+        };
+        (home, cache)
+    }
+
+    #[test]
+    fn of_a_revocation_and_an_answer_the_later_one_wins() {
+        let (_home, cache) = cache();
+        let holds = || cache.load("sk_a").unwrap().is_some();
+        let early = cache.begin();
+        let also_early = cache.begin();
+        cache.forget("sk_a");
+        let late = cache.begin();
+        cache.store("sk_a", &"1".into(), early, 0);
+        cache.store("sk_a", &"1".into(), also_early, 0);
+        assert!(!holds(), "both were asked for before the revocation");
+        cache.store("sk_a", &"2".into(), late, 0);
+        assert!(holds());
+    }
+
+    #[test]
+    fn an_entry_is_served_up_to_its_greatest_age_and_a_minute_before_its_time() {
+        let (_home, mut cache) = cache();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = told.clone();
+        cache.on_fallback = Some(Arc::new(move |id: &str, time| {
+            tell.lock().unwrap().push((id.to_owned(), time));
+        }));
+        let why = Error::new(ErrorKind::Network, "nobody answers");
+        let served = |now| cache.serve("sk_a", now, &why).is_some();
+        assert!(!served(1000), "there is none yet");
+        cache.store("sk_a", &"1".into(), cache.begin(), 1000);
+        let times = [940, 1000, 1100];
+        assert!(times.into_iter().all(served));
+        assert!(!served(939) && !served(1101));
+        let written = UNIX_EPOCH + Duration::from_secs(1000);
+        assert_eq!(*told.lock().unwrap(), vec![("sk_a".into(), written); 3]);
+    }
+
+    #[test]
+    fn what_another_client_wrote_beside_a_value_is_kept() {
+        let (_home, cache) = cache();
+        let store = |value: &str| {
+            cache.store("sk_db", &value.into(), cache.begin(), 5);
+            let entry = cache.load("sk_db").unwrap().unwrap();
+            assert_eq!(entry.value.expose_secret(), value);
+            (entry.name, entry.field_names)
+        };
+        assert_eq!(store("{}"), (String::new(), None), "nothing is known yet");
+
+        let theirs = CacheEntry {
+            value: r#"{"host": "db"}"#.into(),
+            name: "The database".into(),
+            field_names: Some("host".into()),
+            cached_at: 5,
+        };
+        let sealed = seal(&cache.key, cache.binding("sk_db"), &theirs, [1; NONCE_LEN]).unwrap();
+        cache.folder.write("sk_db", sealed.as_bytes()).unwrap();
+        let name = "The database".to_owned();
+        let fields = store(r#"{"host": "db", "port": "1"}"#);
+        assert_eq!(fields, (name.clone(), Some("host,port".into())));
+        assert_eq!(store("no fields any more"), (name, None));
+    }
+}

@@ -1,0 +1,161 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use secrecy::SecretString;
+
+use super::folder::Folder;
+use super::format::CacheKey;
+use super::options::CacheOptions;
+use super::policy::Cache;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::id::normal_vault_id;
+use crate::identity::{Environment, Identity, Origin};
+
+/// A value that a user's read gives, and where it comes from.
+pub(crate) enum CachedRead {
+    Live(SecretString),
+    Cached(SecretString),
+}
+
+impl Cache {
+    /// The cache of an identity on disk. An identity in memory has none.
+    pub(crate) fn of(identity: &Identity, options: CacheOptions) -> Result<Cache, Error> {
+        let Origin::Disk(file) = &identity.origin else {
+            return Err(Error::configuration(
+                "the fallback cache needs an identity on disk: the key of this one is in memory \
+                 alone, so nothing that it seals could be opened after a restart",
+            ));
+        };
+        let folder = match options.folder {
+            Some(folder) => folder,
+            None => usual_folder(file, &identity.vault_id, &Environment::of_process())?,
+        };
+        let folder = Folder::new(folder);
+        folder.sweep(SystemTime::now());
+        Ok(Cache {
+            key: CacheKey::derive(identity.signer.seed(), &identity.vault_id),
+            vault_id: identity.vault_id.clone(),
+            machine_id: identity.machine_id.clone(),
+            folder,
+            max_age: options.max_age,
+            on_fallback: options.on_fallback,
+            reads: 0.into(),
+            revoked: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// A user's read, served from the cache if the service was unreachable.
+    pub(crate) fn read(
+        &self,
+        id: &str,
+        clock: &dyn Clock,
+        ask: impl FnOnce() -> Result<SecretString, Error>,
+    ) -> Result<CachedRead, Error> {
+        let error = match self.read_live(id, clock, ask) {
+            Ok(value) => return Ok(CachedRead::Live(value)),
+            Err(error) => error,
+        };
+        if !error.is_unavailable() {
+            return Err(error);
+        }
+        match self.serve(id, clock.unix_now(), &error) {
+            Some(value) => Ok(CachedRead::Cached(value)),
+            None => Err(error),
+        }
+    }
+
+    /// A read that wants to know what the service says now: it feeds the cache and is never served
+    /// from it.
+    pub(crate) fn read_live(
+        &self,
+        id: &str,
+        clock: &dyn Clock,
+        ask: impl FnOnce() -> Result<SecretString, Error>,
+    ) -> Result<SecretString, Error> {
+        let ticket = self.begin();
+        let response = ask();
+        match &response {
+            Ok(value) => self.store(id, value, ticket, clock.unix_now()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AccessDenied) => {
+                self.forget(id);
+            }
+            Err(_) => {}
+        }
+        response
+    }
+}
+
+/// Where the official clients look: in the folder of identities that the environment names. An
+/// identity that was chosen by its path has its cache beside it, where it lies in such a folder.
+fn usual_folder(identity: &Path, vault: &str, environment: &Environment) -> Result<PathBuf, Error> {
+    // It becomes part of a path.
+    normal_vault_id(vault)?;
+    let vault = Path::new("vaults").join(vault);
+    let beside = identity.parent().filter(|folder| folder.ends_with(&vault));
+    Ok(match beside {
+        Some(folder) if environment.sikkerkey_home.is_none() => folder.join("cache"),
+        _ => environment.base()?.join(vault).join("cache"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    // A test that cannot say where it is may as well panic.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_cache_lies_beside_the_identity_or_where_the_environment_says() {
+        let plain = Environment {
+            user_home: Some("/home/me".into()),
+            ..Environment::default()
+        };
+        let told = Environment {
+            sikkerkey_home: Some("/srv/keys".into()),
+            ..plain.clone()
+        };
+        let inside = "/etc/x/vaults/vault_a/identity.json";
+        for (identity, environment, folder) in [
+            (inside, &plain, "/etc/x/vaults/vault_a/cache"),
+            (inside, &told, "/srv/keys/vaults/vault_a/cache"),
+            (
+                "/etc/id.json",
+                &plain,
+                "/home/me/.sikkerkey/vaults/vault_a/cache",
+            ),
+            (
+                "/etc/vault_a/id.json",
+                &told,
+                "/srv/keys/vaults/vault_a/cache",
+            ),
+        ] {
+            let usual = usual_folder(Path::new(identity), "vault_a", environment).unwrap();
+            assert_eq!(usual, Path::new(folder), "{identity}");
+        }
+        usual_folder(Path::new(inside), "../vault_a", &plain).unwrap_err();
+    }
+
+    #[test]
+    fn an_identity_in_memory_has_no_cache() {
+        let identity = Identity {
+            vault_id: "vault_a".to_owned(),
+            machine_id: "m".to_owned(),
+            machine_name: "n".to_owned(),
+            api_url: crate::protocol::api_url::ApiUrl::parse("http://localhost:1").unwrap(),
+            signer: crate::protocol::signing::Signer::from_seed(&[1; 32]),
+            origin: Origin::Memory {
+                expires_at: None,
+                expires_monotonic: None,
+            },
+        };
+        let Err(error) = Cache::of(&identity, CacheOptions::new()) else {
+            panic!("it has one");
+        };
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("identity on disk"), "{error}");
+    }
+}

@@ -1,0 +1,391 @@
+//! One call of the service: signed, attempted, and repeated where that may help.
+
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::error_text::{Purpose, locked_out, no_response, out_of_time, refused};
+use super::lockout::Permit;
+use super::retry::RetryPolicy;
+use super::session::Session;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::messages::{self, Malformed};
+use crate::protocol::signing::NONCE_BYTES;
+use crate::protocol::skew::{self, ClockJudgment, Skew};
+use crate::transport::{self, Body, Connection, Request, Response, TransportError};
+
+/// The longest value of a secret.
+pub(crate) const VALUE_LIMIT: usize = 1024 * 1024;
+
+/// The longest body of a read. JSON writes any character of text in at most three times its own
+/// bytes (`\u00fc` for the two of `ü`); control characters other than line breaks and tabs, which
+/// need six, are not in texts.
+pub(crate) const READ_LIMIT: usize = 3 * VALUE_LIMIT + 4096;
+
+/// The longest body of a list, an export or a poll.
+pub(crate) const LIST_LIMIT: usize = 64 * 1024 * 1024;
+
+/// A request that can be signed any number of times.
+pub(crate) struct Call<'a> {
+    pub(crate) purpose: Purpose<'a>,
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) body: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) limit: usize,
+}
+
+/// The time that one call has, whatever it does.
+#[derive(Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) started: Duration,
+    pub(crate) deadline: Duration,
+    /// The longest time of one attempt.
+    pub(crate) timeout: Duration,
+}
+
+impl Budget {
+    /// The time that the next attempt may take; `None` once the deadline has passed.
+    pub(crate) fn attempt(&self, clock: &dyn Clock) -> Option<Duration> {
+        let spent = clock.monotonic().saturating_sub(self.started);
+        let left = self.deadline.saturating_sub(spent).min(self.timeout);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Whether a delay would end before the deadline does.
+    pub(crate) fn allows(&self, delay: Duration, clock: &dyn Clock) -> bool {
+        let spent = clock.monotonic().saturating_sub(self.started);
+        spent
+            .checked_add(delay)
+            .is_some_and(|end| end < self.deadline)
+    }
+}
+
+/// The body of a 2xx response.
+pub(crate) struct Success {
+    bytes: Zeroizing<Vec<u8>>,
+    /// Whether the headers told where it ends.
+    framed: bool,
+    status: u16,
+}
+
+impl Success {
+    pub(crate) fn decode<T: DeserializeOwned>(&self, purpose: Purpose<'_>) -> Result<T, Error> {
+        messages::decode(&self.bytes).map_err(|malformed| match malformed {
+            // Only the end of the connection said that this was all.
+            Malformed::Short if !self.framed => Error::new(
+                ErrorKind::Network,
+                format!("the response was cut off while {purpose}"),
+            ),
+            Malformed::Short | Malformed::NotJson => self.wrong(purpose, "is not JSON"),
+            Malformed::Shape => {
+                self.wrong(purpose, "lacks what it must have or has it in another form")
+            }
+        })
+    }
+
+    pub(crate) fn wrong(&self, purpose: Purpose<'_>, problem: &str) -> Error {
+        Error::new(
+            ErrorKind::Decode,
+            format!("the response {problem} while {purpose}: is this the API URL of the service?"),
+        )
+        .with_status(self.status)
+    }
+}
+
+/// The attempts of one call with one identity.
+pub(crate) struct Attempts<'a> {
+    call: &'a Call<'a>,
+    session: &'a Session,
+    policy: &'a RetryPolicy,
+    budget: Budget,
+    clock: &'a dyn Clock,
+    skew: &'a Skew,
+    /// The refusals of the identity when the call began.
+    refusals: u32,
+    /// The attempts that the policy counts, and all of them.
+    counted: u32,
+    made: u32,
+    /// A clock correction that the service has not accepted yet.
+    trial: Option<i64>,
+    permit: Option<Permit<'a>>,
+}
+
+/// Why an attempt brought no value.
+enum Failure {
+    /// Another attempt cannot help.
+    Final(Error),
+    /// The clock was off: the next attempt follows at once, with the right time.
+    ClockCorrected,
+    /// The service may have recovered after the policy's delay, or after the one it asks for.
+    Transient(Error, Option<Duration>),
+}
+
+/// Why a request got no response.
+enum Unsent {
+    /// This machine did not send it.
+    Local(Error),
+    Transport(TransportError),
+}
+
+impl From<TransportError> for Unsent {
+    fn from(error: TransportError) -> Self {
+        Unsent::Transport(error)
+    }
+}
+
+impl<'a> Attempts<'a> {
+    pub(crate) fn new(
+        call: &'a Call<'a>,
+        session: &'a Session,
+        policy: &'a RetryPolicy,
+        budget: Budget,
+        clock: &'a dyn Clock,
+        skew: &'a Skew,
+    ) -> Self {
+        Attempts {
+            call,
+            session,
+            policy,
+            budget,
+            clock,
+            skew,
+            refusals: session.lockout.refusals(),
+            counted: 0,
+            made: 0,
+            trial: None,
+            permit: None,
+        }
+    }
+
+    /// Attempts the call until it succeeds, fails for good, or runs out of time.
+    pub(crate) fn run(mut self) -> Result<Success, Error> {
+        let mut last = None;
+        loop {
+            let Some(timeout) = self.budget.attempt(self.clock) else {
+                return Err(last.unwrap_or_else(|| out_of_time(self.call.purpose)));
+            };
+            match self.once(timeout) {
+                Ok(success) => return Ok(success),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::ClockCorrected) => {}
+                Err(Failure::Transient(error, retry_after)) => {
+                    // Others go on while this call waits.
+                    self.permit = None;
+                    last = Some(self.pause(error, retry_after)?);
+                }
+            }
+        }
+    }
+
+    /// Waits for the next attempt and gives the error back, or fails with it where no attempt
+    /// follows.
+    fn pause(&self, error: Error, retry_after: Option<Duration>) -> Result<Error, Error> {
+        let fraction = self.clock.fraction();
+        match self.policy.delay(self.counted, retry_after, fraction) {
+            Some(delay) if self.budget.allows(delay, self.clock) => {
+                self.clock.sleep(delay);
+                Ok(error)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// One attempt.
+    fn once(&mut self, timeout: Duration) -> Result<Success, Failure> {
+        self.counted += 1;
+        self.made += 1;
+        let start = self.clock.monotonic();
+        let sent = self.send(transport::deadline_after(timeout));
+        let elapsed = self.clock.monotonic().saturating_sub(start);
+        let (signed_at, response) = match sent {
+            Ok(sent) => sent,
+            Err(Unsent::Local(error)) => return Err(Failure::Final(error)),
+            Err(Unsent::Transport(error)) => {
+                log_attempt(
+                    self.call.method,
+                    &self.call.path,
+                    self.made,
+                    Err(&error),
+                    elapsed,
+                );
+                let url = self.session.transport.url();
+                return Err(failure(no_response(self.call.purpose, url, error), None));
+            }
+        };
+        log_attempt(
+            self.call.method,
+            &self.call.path,
+            self.made,
+            Ok(&response),
+            elapsed,
+        );
+        let own = self.clock.unix_now();
+        if response.status == 401 {
+            return Err(self.unauthorized(signed_at, own, &response));
+        }
+        self.note_acceptance(&response, own);
+        let retry_after = response.retry_after_from(own);
+        self.body(response)
+            .map_err(|error| failure(error.with_retry_after(retry_after), retry_after))
+    }
+
+    /// Sends the request once, signed anew; returns also the time that was signed.
+    fn send(&mut self, deadline: Instant) -> Result<(i64, Response), Unsent> {
+        let connection = self.session.transport.connect(deadline)?;
+        // Connections are made side by side; only then does each call wait for its permit.
+        if self.permit.is_none() {
+            let permit = self.session.lockout.permit(deadline);
+            let late = || Unsent::Local(out_of_time(self.call.purpose));
+            self.permit = Some(permit.ok_or_else(late)?);
+            if self.session.lockout.is_locked_out(self.refusals) {
+                self.session.transport.keep(connection);
+                return Err(Unsent::Local(locked_out(self.call.purpose)));
+            }
+        }
+        let correction = self.trial.unwrap_or(self.skew.correction());
+        let signed_at = self.clock.unix_now().saturating_add(correction);
+        let response = self.exchange(connection, signed_at, deadline)?;
+        Ok((signed_at, response))
+    }
+
+    fn exchange(
+        &self,
+        connection: Connection,
+        signed_at: i64,
+        deadline: Instant,
+    ) -> Result<Response, Unsent> {
+        let call = self.call;
+        let identity = &self.session.identity;
+        let body = call.body.as_ref().map(|body| body.as_slice());
+        let mut nonce = [0; NONCE_BYTES];
+        self.clock.random(&mut nonce).map_err(Unsent::Local)?;
+        let signed = identity.signer.sign(
+            call.method,
+            &call.path,
+            signed_at,
+            &nonce,
+            body.unwrap_or_default(),
+        );
+        let request = Request {
+            method: call.method,
+            path: &call.path,
+            headers: &[
+                ("X-Machine-Id", &identity.machine_id),
+                ("X-Timestamp", &signed.timestamp),
+                ("X-Nonce", &signed.nonce),
+                ("X-Signature", &signed.signature),
+            ],
+            body,
+            limit: call.limit,
+        };
+        let transport = &self.session.transport;
+        Ok(transport.exchange(connection, &request, deadline)?)
+    }
+
+    /// Judges a 401: a clock that is off deserves one more attempt, which the policy does not
+    /// count, since the service is not at fault.
+    fn unauthorized(&mut self, signed_at: i64, own: i64, response: &Response) -> Failure {
+        let ahead = match skew::judge(signed_at, own, response.date) {
+            ClockJudgment::Retry { correction } if self.trial.is_none() => {
+                self.trial = Some(correction);
+                self.counted -= 1;
+                return Failure::ClockCorrected;
+            }
+            ClockJudgment::Retry { .. } => None,
+            ClockJudgment::Final { ahead } => ahead,
+        };
+        if self.trial == Some(0) {
+            self.skew.keep(0);
+        }
+        // While this call still has its permit.
+        self.session.lockout.refuse();
+        Failure::Final(refused(self.call.purpose, response, ahead))
+    }
+
+    /// Notes what a response other than 401 tells about the machine and the clock.
+    fn note_acceptance(&self, response: &Response, own: i64) {
+        // Only the service itself answers so; a proxy's 5xx knows nothing of the signature.
+        if !matches!(response.status, 200..=299 | 403 | 404 | 409) {
+            return;
+        }
+        match self.trial {
+            Some(correction) => {
+                if self.skew.keep(correction) && correction != 0 {
+                    log::warn!(
+                        target: "sikkerkey",
+                        "{}; requests are signed with the corrected time: set this machine's clock",
+                        skew::describe(-correction)
+                    );
+                }
+            }
+            None => self.skew.review(own, response.date),
+        }
+        // Last: it lets others go on, and they are to find the clock corrected.
+        self.session.lockout.accept();
+    }
+
+    fn body(&self, response: Response) -> Result<Success, Error> {
+        let purpose = self.call.purpose;
+        let status = response.status;
+        if !(200..300).contains(&status) {
+            return Err(refused(purpose, &response, None));
+        }
+        let (bytes, framed) = match response.body {
+            Body::Whole(bytes) => (bytes, true),
+            Body::UntilClose(bytes) => (bytes, false),
+            Body::CutOff(error) => {
+                return Err(no_response(purpose, self.session.transport.url(), error));
+            }
+            Body::TooLarge => {
+                return Err(Error::new(
+                    ErrorKind::Decode,
+                    format!("the response is larger than this client takes while {purpose}"),
+                )
+                .with_status(status));
+            }
+        };
+        Ok(Success {
+            bytes,
+            framed,
+            status,
+        })
+    }
+}
+
+fn failure(error: Error, retry_after: Option<Duration>) -> Failure {
+    match error.is_retryable() {
+        true => Failure::Transient(error, retry_after),
+        false => Failure::Final(error),
+    }
+}
+
+/// One line for each attempt, at `debug`.
+pub(crate) fn log_attempt(
+    method: &str,
+    path: &str,
+    number: u32,
+    response: Result<&Response, &TransportError>,
+    elapsed: Duration,
+) {
+    let ms = elapsed.as_millis();
+    match response {
+        Ok(Response {
+            status,
+            body: Body::CutOff(error),
+            ..
+        }) => log::debug!(
+            target: "sikkerkey",
+            "{method} {path}: attempt {number}: {status}, cut off ({error}) in {ms} ms"
+        ),
+        Ok(response) => log::debug!(
+            target: "sikkerkey",
+            "{method} {path}: attempt {number}: {} in {ms} ms", response.status
+        ),
+        Err(error) => log::debug!(
+            target: "sikkerkey",
+            "{method} {path}: attempt {number}: no response ({error}) in {ms} ms"
+        ),
+    }
+}

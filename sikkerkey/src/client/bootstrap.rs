@@ -1,0 +1,166 @@
+//! Machines that live in memory: enrolled with a token, and again when they expire, if asked for.
+
+use std::env;
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::SikkerKey;
+use super::builder::SikkerKeyBuilder;
+use super::inner::ClientInner;
+use super::reenrollment::Reenrollment;
+use super::register::Registration;
+use super::settings::Settings;
+use crate::error::Error;
+use crate::id::normal_vault_id;
+use crate::protocol::api_url::ApiUrl;
+use crate::transport::Transport;
+
+/// Where machines are enrolled unless the environment or the builder says otherwise.
+const SERVICE: &str = "https://api.sikkerkey.com";
+
+/// Settings of a client whose machine is enrolled in memory; made by
+/// [`SikkerKey::bootstrap_in_memory`].
+///
+/// Requests go to `https://api.sikkerkey.com`, or to where the environment variable
+/// `SIKKERKEY_API_URL` says; once enrolled, to where the service says.
+pub type Bootstrap = SikkerKeyBuilder<NewMachine>;
+
+/// A machine to be enrolled, as a [`Bootstrap`] describes it.
+pub struct NewMachine {
+    vault: String,
+    token: SecretString,
+    hostname: Option<String>,
+    name: Option<String>,
+    api_url: Option<String>,
+    reenroll: bool,
+}
+
+/// # The machine
+impl Bootstrap {
+    pub(crate) fn in_memory(vault: &str, token: &str) -> Self {
+        SikkerKeyBuilder {
+            identity: NewMachine {
+                vault: vault.to_owned(),
+                // A token that was read from a file ends with a line break.
+                token: token.trim().into(),
+                hostname: None,
+                name: None,
+                api_url: None,
+                reenroll: false,
+            },
+            settings: Settings::default(),
+        }
+    }
+
+    /// The host's name as the machine list shows it; else `$HOSTNAME`, else `serverless`.
+    pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
+        self.identity.hostname = Some(hostname.into());
+        self
+    }
+
+    /// The machine's name. A name pattern of the token takes its place.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.identity.name = Some(name.into());
+        self
+    }
+
+    /// Enrolls a new machine, with the same token, when the service no longer knows this one. Off
+    /// by default.
+    ///
+    /// Each time takes one of the token's uses. However many calls fail together, one machine is
+    /// enrolled, and each of the calls is made once more with it. A token that is spent or refused
+    /// ends in one error, with which every later call fails at once.
+    ///
+    /// Such a client has at most two requests on their way at once: the service locks an address
+    /// out after three failed authentications, and a machine that expires makes every request
+    /// fail that is on its way.
+    pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
+        self.identity.reenroll = reenroll;
+        self
+    }
+
+    /// Where the machine is enrolled, instead of `SIKKERKEY_API_URL` and the service's own
+    /// address.
+    pub fn api_url(mut self, url: impl Into<String>) -> Self {
+        self.identity.api_url = Some(url.into());
+        self
+    }
+
+    /// Makes a key, enrolls a machine with it, and returns its client. The key never leaves memory.
+    ///
+    /// Only a request that certainly reached nobody, or that was answered with 429, is repeated:
+    /// an answer that is lost may have taken one of the token's uses.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) for a setting, the vault's id or an empty token;
+    /// [`Authentication`](crate::ErrorKind::Authentication) or [`AccessDenied`](crate::ErrorKind::AccessDenied) where the service does not take
+    /// the token; any of the others that a request can end with. None of them holds the token.
+    pub fn enroll(self) -> Result<SikkerKey, Error> {
+        let SikkerKeyBuilder {
+            identity: machine,
+            settings,
+        } = self;
+        let connections = settings.connections()?;
+        let base = match machine.api_url {
+            Some(url) => url,
+            None => env::var("SIKKERKEY_API_URL")
+                .ok()
+                .filter(|url| !url.is_empty())
+                .unwrap_or_else(|| SERVICE.to_owned()),
+        };
+        let base = ApiUrl::parse(&base).map_err(|problem| {
+            Error::configuration(format!("the API URL for enrollment {problem}"))
+        })?;
+        if machine.token.expose_secret().is_empty() {
+            return Err(Error::configuration(
+                "the enrollment token is empty: is the variable that should hold it set?",
+            ));
+        }
+        let registration = Registration {
+            vault: normal_vault_id(&machine.vault)?,
+            token: machine.token,
+            hostname: machine
+                .hostname
+                .or_else(|| env::var("HOSTNAME").ok().filter(|name| !name.is_empty()))
+                .unwrap_or_else(|| "serverless".to_owned()),
+            name: machine.name,
+            transport: Transport::new(&base, &connections)?,
+            connections,
+            replaceable: machine.reenroll,
+        };
+        let budget = settings.budget();
+        let session = registration.enroll(&settings, budget)?;
+        let reenrollment = machine.reenroll.then(|| Reenrollment::new(registration));
+        Ok(SikkerKey::from_inner(ClientInner::new(
+            session,
+            settings,
+            reenrollment,
+            #[cfg(feature = "cache")]
+            None,
+        )))
+    }
+}
+
+impl fmt::Debug for NewMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewMachine")
+            .field("vault", &self.vault)
+            .field("hostname", &self.hostname)
+            .field("name", &self.name)
+            .field("reenroll", &self.reenroll)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_token() {
+        let bootstrap = Bootstrap::in_memory("vault_abc123", "hunter2").hostname("h");
+        assert!(!format!("{bootstrap:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Why a call failed, in words that say what to do.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+use crate::protocol::api_url::ApiUrl;
+use crate::protocol::{messages, skew};
+use crate::text::clean_server_text;
+use crate::transport::{Body, Response, TransportError};
+
+/// What a call is for, as errors tell it.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    Read(&'a str),
+    List,
+    ListProject(&'a str),
+    Export,
+    ExportProject(&'a str),
+    Poll,
+    Enroll(&'a str),
+}
+
+impl fmt::Display for Purpose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Purpose::Read(id) => write!(f, "reading secret {id}"),
+            Purpose::List => f.write_str("listing secrets"),
+            Purpose::ListProject(project) => write!(f, "listing the secrets of project {project}"),
+            Purpose::Export => f.write_str("exporting secrets"),
+            Purpose::ExportProject(project) => {
+                write!(f, "exporting the secrets of project {project}")
+            }
+            Purpose::Poll => f.write_str("asking for changed secrets"),
+            Purpose::Enroll(vault) => write!(f, "enrolling a machine in {vault}"),
+        }
+    }
+}
+
+pub(crate) fn out_of_time(purpose: Purpose<'_>) -> Error {
+    Error::new(
+        ErrorKind::Network,
+        format!("no time was left for {purpose}: the deadline is over"),
+    )
+}
+
+pub(crate) fn no_response(purpose: Purpose<'_>, url: &ApiUrl, failure: TransportError) -> Error {
+    let error = Error::new(
+        ErrorKind::Network,
+        format!("no answer from {url} while {purpose}: {failure}"),
+    );
+    let error = if failure.is_untrusted() {
+        error.untrusted()
+    } else {
+        error
+    };
+    match failure.into_cause() {
+        Some(cause) => error.with_source(cause),
+        None => error,
+    }
+}
+
+/// The error for a status other than 2xx.
+pub(crate) fn refused(purpose: Purpose<'_>, reply: &Response, ahead: Option<i64>) -> Error {
+    refused_with(purpose, reply, ahead, clean_server_text)
+}
+
+/// The same, with the server's own text passed through `clean`.
+pub(crate) fn refused_with(
+    purpose: Purpose<'_>,
+    reply: &Response,
+    ahead: Option<i64>,
+    clean: impl Fn(&str) -> String,
+) -> Error {
+    let status = reply.status;
+    let (kind, meaning) = meaning(purpose, status);
+    let mut text = match kind {
+        ErrorKind::Api => format!("{meaning} {status} while {purpose}"),
+        _ => format!("{meaning} while {purpose} ({status})"),
+    };
+    if let Some(advice) = advice(purpose, status) {
+        text.push_str(": ");
+        text.push_str(advice);
+    }
+    if let Some(ahead) = ahead {
+        text.push_str("; ");
+        text.push_str(&skew::describe(ahead));
+    }
+    match &reply.body {
+        Body::Whole(bytes) | Body::UntilClose(bytes) if !bytes.is_empty() => {
+            match messages::error_message(bytes) {
+                Some(message) => {
+                    text.push_str("; the service says: ");
+                    text.push_str(&clean(&message));
+                }
+                None => text.push_str("; its body has no message in JSON"),
+            }
+        }
+        _ => {}
+    }
+    Error::new(kind, text).with_status(status)
+}
+
+fn meaning(purpose: Purpose<'_>, status: u16) -> (ErrorKind, &'static str) {
+    match status {
+        401 => (ErrorKind::Authentication, "authentication failed"),
+        403 => (ErrorKind::AccessDenied, "access was denied"),
+        404 => match purpose {
+            Purpose::Read(_) => (ErrorKind::NotFound, "no such secret"),
+            Purpose::Enroll(_) => (ErrorKind::NotFound, "no such vault"),
+            _ => (ErrorKind::NotFound, "nothing was found"),
+        },
+        409 => (ErrorKind::Conflict, "the service reports a conflict"),
+        429 => (ErrorKind::RateLimited, "too many requests"),
+        503 => (
+            ErrorKind::Unavailable,
+            "the service is temporarily unavailable",
+        ),
+        300..=399 => (ErrorKind::Api, "the service answered with a redirect,"),
+        _ => (ErrorKind::Api, "the service answered"),
+    }
+}
+
+fn advice(purpose: Purpose<'_>, status: u16) -> Option<&'static str> {
+    Some(match (purpose, status) {
+        (Purpose::Enroll(_), 401 | 403) => {
+            "the enrollment token is unknown, spent, expired, or not for this vault or address"
+        }
+        (_, 401) => {
+            "the service does not know this machine, or it has expired, or its key or clock is wrong"
+        }
+        (Purpose::Read(_), 403) => {
+            "this machine is not approved, is disabled, or has no grant for this secret"
+        }
+        (_, 403) => "this machine is not approved or is disabled",
+        (_, 300..=399) => "redirects are never followed; correct the API URL",
+        _ => return None,
+    })
+}
+
+/// For a call that waited while the service refused this identity.
+pub(crate) fn locked_out(purpose: Purpose<'_>) -> Error {
+    Error::new(
+        ErrorKind::Authentication,
+        format!(
+            "authentication failed for another call, so nothing was sent while {purpose}: the \
+             service locks an address out after three failures"
+        ),
+    )
+}

@@ -1,0 +1,276 @@
+//! What all handles on one client share.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success, VALUE_LIMIT};
+use super::error_text::Purpose;
+use super::reenrollment::Reenrollment;
+use super::retry::RetryPolicy;
+use super::session::{CurrentSession, Session};
+use super::settings::Settings;
+#[cfg(feature = "cache")]
+use crate::cache::{Cache, CachedRead};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::id::check_id;
+use crate::protocol::messages;
+use crate::protocol::messages::{PollRequest, PollResponse, PollStatus, ReadResponse};
+use crate::protocol::skew::Skew;
+use crate::watch::{Poller, SecretChange, Upstream};
+
+pub(crate) struct ClientInner {
+    /// Of the first identity; a later one is of the same vault.
+    vault_id: String,
+    session: CurrentSession,
+    settings: Settings,
+    skew: Skew,
+    reenrollment: Option<Reenrollment>,
+    poller: Arc<Poller>,
+    #[cfg(feature = "cache")]
+    cache: Option<Cache>,
+}
+
+impl ClientInner {
+    pub(crate) fn new(
+        session: Session,
+        settings: Settings,
+        reenrollment: Option<Reenrollment>,
+        #[cfg(feature = "cache")] cache: Option<Cache>,
+    ) -> Self {
+        let poller = Poller::new(
+            settings.clock.clone(),
+            settings.poll_interval,
+            session.transport.url().is_loopback(),
+            settings.resync,
+        );
+        ClientInner {
+            poller,
+            #[cfg(feature = "cache")]
+            cache,
+            vault_id: session.identity.vault_id.clone(),
+            session: CurrentSession::new(session),
+            settings,
+            skew: Skew::default(),
+            reenrollment,
+        }
+    }
+
+    pub(crate) fn vault_id(&self) -> &str {
+        &self.vault_id
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.settings.clock
+    }
+
+    /// The identity that is in use, with its connections.
+    pub(crate) fn session(&self) -> Arc<Session> {
+        self.session.get()
+    }
+
+    pub(crate) fn poller(&self) -> &Arc<Poller> {
+        &self.poller
+    }
+
+    #[cfg(feature = "cache")]
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
+    /// The one place where a user's read of a secret passes: retries, then what depends on how it
+    /// ended.
+    pub(crate) fn read_secret(&self, id: &str) -> Result<SecretString, Error> {
+        let ask = || self.read_with(id, &self.settings.retry);
+        #[cfg(feature = "cache")]
+        let read = match &self.cache {
+            Some(cache) => match cache.read(id, self.clock(), ask) {
+                Ok(CachedRead::Cached(value)) => {
+                    self.poller.note_cached(id, &value);
+                    return Ok(value);
+                }
+                Ok(CachedRead::Live(value)) => Ok(value),
+                Err(error) => Err(error),
+            },
+            None => ask(),
+        };
+        #[cfg(not(feature = "cache"))]
+        let read = ask();
+        match read {
+            Ok(value) => {
+                self.note_read(id, &value);
+                Ok(value)
+            }
+            Err(error) => {
+                self.poller.note_failure(id, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads a secret in one attempt: for the poller, whose next cycle is its repetition. Tells
+    /// nobody, and is never served from the cache.
+    pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
+        let ask = || self.read_with(id, &RetryPolicy::none());
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            return cache.read_live(id, self.clock(), ask);
+        }
+        ask()
+    }
+
+    /// Asks in one attempt which of these secrets changed.
+    pub(crate) fn poll_once(&self, ids: &[Arc<str>]) -> Result<PollResponse, Error> {
+        let call = Call {
+            purpose: Purpose::Poll,
+            method: "POST",
+            path: "/v1/secrets/poll".to_owned(),
+            body: Some(messages::encode(&PollRequest {
+                watch: ids.iter().map(|id| &**id).collect(),
+            })),
+            limit: LIST_LIMIT,
+        };
+        self.call(&call, &RetryPolicy::none())?.decode(call.purpose)
+    }
+
+    /// Told of every value that a user's call read, so that a watch does not report as new what
+    /// this process already knows, and does report what another read swallowed.
+    pub(crate) fn note_read(&self, id: &str, value: &SecretString) {
+        self.poller.note(id, value);
+    }
+
+    fn read_with(&self, id: &str, policy: &RetryPolicy) -> Result<SecretString, Error> {
+        check_id(id)?;
+        let call = Call {
+            purpose: Purpose::Read(id),
+            method: "GET",
+            path: format!("/v1/secret/{id}"),
+            body: None,
+            limit: READ_LIMIT,
+        };
+        let answer = self.call(&call, policy)?;
+        let ReadResponse { value } = answer.decode(call.purpose)?;
+        if value.expose_secret().len() > VALUE_LIMIT {
+            return Err(answer.wrong(call.purpose, "has a value of more than 1 MiB"));
+        }
+        Ok(value)
+    }
+
+    /// Makes a call with the identity in use; enrolls again where that was asked for and the
+    /// service no longer knows this one.
+    pub(crate) fn call(&self, call: &Call<'_>, policy: &RetryPolicy) -> Result<Success, Error> {
+        let clock = self.clock();
+        let budget = self.settings.budget();
+        let mut session = self.session();
+        if let Some(reenrollment) = &self.reenrollment
+            && session.lockout.was_accepted()
+            && session.has_expired(clock.monotonic())
+        {
+            session = self.replace(reenrollment, &session, budget)?;
+        }
+        let attempt = |session: &Session| {
+            Attempts::new(call, session, policy, budget, clock, &self.skew).run()
+        };
+        let error = match attempt(&session) {
+            Err(error) if error.kind() == ErrorKind::Authentication => error,
+            result => return result,
+        };
+        let expired = session.has_expired(clock.monotonic());
+        match &self.reenrollment {
+            Some(reenrollment) if expired || session.lockout.was_accepted() => {
+                attempt(&*self.replace(reenrollment, &session, budget)?)
+            }
+            None if expired => Err(error.prefixed(
+                "the lifetime of this enrolled machine is over (reenroll_when_expired would \
+                 enroll another)",
+            )),
+            _ => Err(error),
+        }
+    }
+
+    /// The session of the next machine, for which the service counts changes anew.
+    fn replace(
+        &self,
+        reenrollment: &Reenrollment,
+        expired: &Arc<Session>,
+        budget: Budget,
+    ) -> Result<Arc<Session>, Error> {
+        let session = reenrollment.replace(expired, &self.session, &self.settings, budget)?;
+        self.poller.suspect_all();
+        Ok(session)
+    }
+}
+
+impl Upstream for ClientInner {
+    fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, SecretChange)>, Error> {
+        let answer = self.poll_once(ids)?;
+        let changes = answer.changes.into_iter().filter_map(|(id, change)| {
+            let status = match change.status {
+                PollStatus::Changed => SecretChange::Changed,
+                PollStatus::Deleted => SecretChange::Deleted,
+                PollStatus::AccessDenied => SecretChange::Denied,
+                PollStatus::Unknown => {
+                    log::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
+                    return None;
+                }
+            };
+            Some((id, status))
+        });
+        Ok(changes.collect())
+    }
+
+    fn read(&self, id: &str) -> Result<SecretString, Error> {
+        self.read_once(id)
+    }
+
+    fn lost(&self, id: &str) {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            cache.forget(id);
+        }
+        #[cfg(not(feature = "cache"))]
+        let _ = id;
+    }
+}
+
+/// What the user's handles share, and nobody else: the poller keeps [`ClientInner`] alive while it
+/// waits for an answer, and must not keep the watches alive with it.
+pub(crate) struct Handle(Arc<ClientInner>);
+
+impl Handle {
+    pub(crate) fn new(shared: ClientInner) -> Self {
+        Handle(Arc::new(shared))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Arc<ClientInner>;
+
+    fn deref(&self) -> &Arc<ClientInner> {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.poller.end();
+    }
+}
+
+impl fmt::Debug for ClientInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = self.session();
+        f.debug_struct("SikkerKey")
+            .field("vault_id", &self.vault_id)
+            .field("machine_id", &session.identity.machine_id)
+            .field("api_url", &session.transport.url().as_str())
+            .finish_non_exhaustive()
+    }
+}

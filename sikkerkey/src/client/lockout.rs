@@ -1,0 +1,182 @@
+//! Keeps failed authentications few: the service locks a source address out after three of them.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Instant;
+
+use crate::sync::{lock, wait_deadline};
+
+/// How many requests may be under way while the service may refuse them all. A clock that is off,
+/// or a machine that has expired, fails every request that is under way at that moment.
+const UNCERTAIN: usize = 2;
+
+/// Limits concurrent requests until the service has accepted the identity once, and remembers
+/// refusals.
+#[derive(Debug)]
+pub(crate) struct Lockout {
+    /// Whether another identity takes the place of this one when it expires: then any request may
+    /// be the first that fails.
+    replaceable: bool,
+    accepted: AtomicBool,
+    refusals: AtomicU32,
+    under_way: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// The permission to have one request under way; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    lockout: &'a Lockout,
+    counted: bool,
+}
+
+impl Lockout {
+    pub(crate) fn new(replaceable: bool) -> Self {
+        Lockout {
+            replaceable,
+            accepted: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
+            under_way: Mutex::new(0),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Notes that the service accepted the identity.
+    pub(crate) fn accept(&self) {
+        if !self.accepted.swap(true, Ordering::AcqRel) {
+            // A waiter may have looked just before; the lock makes it look again.
+            drop(lock(&self.under_way));
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the service has ever accepted the identity. One that it never accepted did not
+    /// expire.
+    pub(crate) fn was_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Acquire)
+    }
+
+    /// Notes that the service refused the identity, and a corrected clock did not help.
+    pub(crate) fn refuse(&self) {
+        self.refusals.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the service refused the identity.
+    pub(crate) fn refusals(&self) -> u32 {
+        self.refusals.load(Ordering::Acquire)
+    }
+
+    /// Whether a request would fail as another one just did. `seen` is the number of refusals when
+    /// its call began.
+    pub(crate) fn is_locked_out(&self, seen: u32) -> bool {
+        let refusals = self.refusals();
+        refusals != seen || (self.replaceable && self.was_accepted() && refusals > 0)
+    }
+
+    /// Waits until one more request may be under way: at once for an identity that was accepted
+    /// and stays. `None` once the deadline has passed.
+    pub(crate) fn permit(&self, deadline: Instant) -> Option<Permit<'_>> {
+        let is_certain = || self.was_accepted() && !self.replaceable;
+        if is_certain() {
+            return Some(Permit {
+                lockout: self,
+                counted: false,
+            });
+        }
+        let mut under_way = lock(&self.under_way);
+        while *under_way >= UNCERTAIN && !is_certain() {
+            under_way = wait_deadline(&self.changed, under_way, deadline)?;
+        }
+        *under_way += 1;
+        Some(Permit {
+            lockout: self,
+            counted: true,
+        })
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.counted {
+            *lock(&self.lockout.under_way) -= 1;
+            self.lockout.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn two_requests_at_once_until_the_identity_was_accepted() {
+        let lockout = Lockout::new(false);
+        let now = Instant::now;
+        let first = lockout.permit(now()).unwrap();
+        let second = lockout.permit(now()).unwrap();
+        assert!(lockout.permit(now()).is_none());
+        drop(first);
+        let third = lockout.permit(now()).unwrap();
+        assert!(lockout.permit(now()).is_none());
+        lockout.accept();
+        let many: Vec<_> = (0..20).map(|_| lockout.permit(now()).unwrap()).collect();
+        drop((second, third, many));
+        assert_eq!(*lock(&lockout.under_way), 0);
+    }
+
+    #[test]
+    fn a_replaceable_identity_keeps_the_limit() {
+        let lockout = Lockout::new(true);
+        lockout.accept();
+        let permits = (
+            lockout.permit(Instant::now()),
+            lockout.permit(Instant::now()),
+        );
+        assert!(permits.0.is_some() && permits.1.is_some());
+        assert!(lockout.permit(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn waiter_resumes_when_permit_is_released_or_the_identity_accepted() {
+        let lockout = Lockout::new(false);
+        let far = Instant::now() + Duration::from_secs(600);
+        let permits = (lockout.permit(far), lockout.permit(far));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lockout.permit(far).is_some());
+            drop(permits.0);
+            assert!(waiting.join().unwrap());
+            let permit = lockout.permit(far);
+            let waiting = scope.spawn(|| lockout.permit(far).is_some());
+            lockout.accept();
+            assert!(waiting.join().unwrap());
+            drop(permit);
+        });
+    }
+
+    #[test]
+    fn a_refusal_locks_out_calls_that_had_begun_and_all_of_an_expired_identity() {
+        let fixed = Lockout::new(false);
+        let seen = fixed.refusals();
+        assert!(!fixed.is_locked_out(seen));
+        fixed.refuse();
+        assert!(fixed.is_locked_out(seen));
+        assert!(
+            !fixed.is_locked_out(fixed.refusals()),
+            "a later call may try"
+        );
+
+        let replaceable = Lockout::new(true);
+        replaceable.refuse();
+        assert!(
+            !replaceable.is_locked_out(replaceable.refusals()),
+            "it was never accepted"
+        );
+        replaceable.accept();
+        assert!(
+            replaceable.is_locked_out(replaceable.refusals()),
+            "it is to be replaced"
+        );
+    }
+}

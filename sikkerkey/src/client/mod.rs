@@ -1,0 +1,505 @@
+//! The client of one vault: its verbs, and the calls behind them.
+
+#[cfg(feature = "tokio")]
+pub(crate) mod asynchronous;
+mod attempts;
+pub(crate) mod bootstrap;
+pub(crate) mod builder;
+mod error_text;
+pub(crate) mod inner;
+mod lockout;
+mod reenrollment;
+mod register;
+pub(crate) mod retry;
+mod session;
+mod settings;
+
+use std::any::type_name;
+use std::ffi::OsStr;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+
+use self::attempts::{Call, LIST_LIMIT};
+use self::bootstrap::Bootstrap;
+use self::builder::SikkerKeyBuilder;
+use self::error_text::Purpose;
+use self::inner::{ClientInner, Handle};
+#[cfg(feature = "cache")]
+use crate::cache::Cache;
+use crate::error::{Error, ErrorKind};
+use crate::id::check_id;
+use crate::identity::{self, Environment, Origin};
+use crate::protocol::export::Export;
+use crate::protocol::fields::Fields;
+use crate::protocol::listing::SecretListItem;
+use crate::protocol::messages::{self, ExportResponse, ListResponse, ProjectRequest};
+
+#[cfg(feature = "live")]
+use crate::watch::{Follow, Follower};
+use crate::watch::{Upstream, Watch, WatchEvent};
+
+/// A client of one vault, with the identity of one machine.
+///
+/// It is cheap to clone, and all clones are one client: they share connections, watches and the
+/// identity. Every read is signed, checked and written to the vault's audit log by the service.
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # let vault = Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
+/// # let path = vault.identity_path();
+/// use sikkerkey::{ExposeSecret, SikkerKey};
+///
+/// let sk = SikkerKey::new(path)?;                    // or a vault's id: "vault_abc123"
+/// let key = sk.get_secret("sk_stripe_key")?;
+/// assert_eq!(key.expose_secret(), "sk-live-1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What a call does
+///
+/// An id is checked before anything is sent. Each attempt is signed anew, with the time, a random
+/// nonce and the machine's key, and has 15 s; the whole call has 30 s. No answer, 429 and 503 are
+/// tried again as [`RetryPolicy`](crate::RetryPolicy) says, everything else is an [`Error`] at
+/// once. A 401 is never tried again, since the service locks an address out after three, with one
+/// exception: where the service's own `Date` shows that this machine's clock is more than a minute
+/// off, the call is signed once more with the right time, a warning is logged, and later calls use
+/// the correction for as long as the clock needs it.
+///
+/// For the same reason at most two requests are on their way at once until the service has
+/// accepted one; from then on there is no limit.
+///
+/// # The network
+///
+/// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities, bundled into the
+/// program, vouch for the service, or else your own:
+/// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem). Plain http is for this
+/// machine alone. A certificate that is refused is an error that says why, is not tried again, and
+/// is never taken for an outage. `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as
+/// `http://host:port`, and `NO_PROXY` the hosts that need none; this machine is never reached
+/// through one. Redirects are errors. A value may have 1 MiB (and its JSON 3 MiB), a list or an
+/// export 64 MiB. Up to 16 idle connections are kept for 45 s, and a name that was looked up for
+/// 60 s, or until a connection fails.
+///
+/// # Logging
+///
+/// Events go to the [`log`] crate under the target `sikkerkey`: at `debug` one line for each
+/// attempt with method, path, status and time; at `warn` a key file that others can read, a clock
+/// that is off, names of an export that fold into one. None ever holds a value, a key or a token,
+/// at any level. With `env_logger`:
+///
+/// ```
+/// env_logger::Builder::new().filter_module("sikkerkey", log::LevelFilter::Debug).init();
+/// ```
+///
+/// With `tracing-subscriber`, whose default features read `log`'s events too:
+///
+/// ```ignore
+/// tracing_subscriber::fmt().with_env_filter("info,sikkerkey=debug").init();
+/// ```
+#[derive(Clone)]
+pub struct SikkerKey {
+    inner: Arc<Handle>,
+}
+
+impl SikkerKey {
+    /// A client with an identity of this machine: the id of its vault (`vault_` is added if it is
+    /// missing), or the path of its `identity.json`, which starts with `/` or contains
+    /// `identity.json`.
+    ///
+    /// A vault's identity is in `vaults/VAULT/identity.json` of the folder `SIKKERKEY_HOME`, or
+    /// of `~/.sikkerkey`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] where the identity or its key is missing, unreadable, wrong or
+    /// can be changed by other users.
+    pub fn new(vault_or_path: impl AsRef<OsStr>) -> Result<Self, Error> {
+        Self::builder().vault(vault_or_path).build()
+    }
+
+    /// A client with the identity that the environment variable `SIKKERKEY_IDENTITY` names, or
+    /// else the only one on this machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and where there are several identities and none was chosen.
+    pub fn auto() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// A client with settings of your own.
+    pub fn builder() -> SikkerKeyBuilder {
+        SikkerKeyBuilder::new()
+    }
+
+    /// A client whose machine is enrolled now, with an enrollment token, and whose key never
+    /// leaves the memory of this process: for functions and containers without a disk of their
+    /// own.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # use std::time::Duration;
+    /// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+    /// # let token = vault.enrollment_token(1, Duration::from_secs(600));
+    /// # let url = vault.url();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::bootstrap_in_memory("vault_abc123", &token)
+    ///     .hostname("worker-1")
+    /// #   .api_url(url)
+    ///     .enroll()?;
+    /// # let _ = sk;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bootstrap_in_memory(vault: &str, token: &str) -> Bootstrap {
+        Bootstrap::in_memory(vault, token)
+    }
+
+    /// The vaults for which this machine has an identity, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] where the folder of vaults exists and cannot be read.
+    pub fn list_vaults() -> Result<Vec<String>, Error> {
+        identity::list_vaults(&Environment::of_process())
+    }
+
+    /// The vault's id.
+    pub fn vault_id(&self) -> &str {
+        self.inner.vault_id()
+    }
+
+    /// The machine's id. A machine that is [enrolled again](Bootstrap::reenroll_when_expired) gets
+    /// a new one.
+    pub fn machine_id(&self) -> String {
+        self.inner.session().identity.machine_id.clone()
+    }
+
+    /// The machine's name.
+    pub fn machine_name(&self) -> String {
+        self.inner.session().identity.machine_name.clone()
+    }
+
+    /// The address to which requests go.
+    pub fn api_url(&self) -> String {
+        self.inner.session().transport.url().as_str().to_owned()
+    }
+
+    /// When the service will stop knowing this machine; `None` for an identity on disk, and where
+    /// the service gave no time.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        let Origin::Memory { expires_at, .. } = &self.inner.session().identity.origin else {
+            return None;
+        };
+        let seconds = u64::try_from((*expires_at)?).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    }
+
+    /// Reads a secret's value.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidId`] before anything is sent; [`ErrorKind::NotFound`] and
+    /// [`ErrorKind::AccessDenied`] where this machine cannot have it; any of the others that a
+    /// request can end with.
+    pub fn get_secret(&self, id: &str) -> Result<SecretString, Error> {
+        self.inner.read_secret(id)
+    }
+
+    /// Reads a structured secret: its fields, by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] where the value is
+    /// not a JSON object.
+    pub fn get_fields(&self, id: &str) -> Result<Fields, Error> {
+        let value = self.get_secret(id)?;
+        Fields::parse(&value).ok_or_else(|| {
+            Error::new(
+                ErrorKind::SecretStructure,
+                format!("secret {id} has no fields: its value is not a JSON object"),
+            )
+        })
+    }
+
+    /// Reads one field of a structured secret.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_fields`](Self::get_fields), and [`ErrorKind::FieldNotFound`], which names the
+    /// fields that there are: [`Error::available_fields`].
+    pub fn get_field(&self, id: &str, field: &str) -> Result<SecretString, Error> {
+        let fields = self.get_fields(id)?;
+        fields.get(field).cloned().ok_or_else(|| {
+            let names: Vec<String> = fields.names().map(str::to_owned).collect();
+            let known = match names.as_slice() {
+                [] => "it has none".to_owned(),
+                names => format!("it has {}", names.join(", ")),
+            };
+            Error::new(
+                ErrorKind::FieldNotFound,
+                format!("secret {id} has no field {field:?}: {known}"),
+            )
+            .with_fields(names)
+        })
+    }
+
+    /// Reads a secret whose value is JSON, as a type of yours.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] where the value is
+    /// not JSON or not what `T` needs. The text says where, and never what: the parser's own text
+    /// could quote the value.
+    pub fn get_json<T: DeserializeOwned>(&self, id: &str) -> Result<T, Error> {
+        let value = self.get_secret(id)?;
+        serde_json::from_str(value.expose_secret()).map_err(|cause| {
+            let problem = match cause.is_data() {
+                true => format!("does not fit {}", type_name::<T>()),
+                false => "is not JSON".to_owned(),
+            };
+            let (line, column) = (cause.line(), cause.column());
+            Error::new(
+                ErrorKind::SecretStructure,
+                format!("the value of secret {id} {problem} (line {line}, column {column})"),
+            )
+        })
+    }
+
+    /// The secrets that this machine may read, without their values. No value is read, so no
+    /// alarm of a canary rings.
+    ///
+    /// # Errors
+    ///
+    /// Any with which a request can end.
+    pub fn list_secrets(&self) -> Result<Vec<SecretListItem>, Error> {
+        self.list(Call {
+            purpose: Purpose::List,
+            method: "GET",
+            path: "/v1/secrets".to_owned(),
+            body: None,
+            limit: LIST_LIMIT,
+        })
+    }
+
+    /// The same for one project.
+    ///
+    /// # Errors
+    ///
+    /// As [`list_secrets`](Self::list_secrets), and [`ErrorKind::InvalidId`] for the project.
+    pub fn list_secrets_by_project(&self, project: &str) -> Result<Vec<SecretListItem>, Error> {
+        check_id(project)?;
+        self.list(Call {
+            purpose: Purpose::ListProject(project),
+            method: "POST",
+            path: "/v1/secrets/list".to_owned(),
+            body: Some(messages::encode(&ProjectRequest {
+                project_id: project,
+            })),
+            limit: LIST_LIMIT,
+        })
+    }
+
+    /// Reads every secret that this machine may read, in one request, as names and values for an
+    /// environment.
+    ///
+    /// # Errors
+    ///
+    /// Any with which a request can end.
+    pub fn export(&self) -> Result<Export, Error> {
+        self.export_with(Purpose::Export, None)
+    }
+
+    /// The same for one project.
+    ///
+    /// # Errors
+    ///
+    /// As [`export`](Self::export), and [`ErrorKind::InvalidId`] for the project.
+    pub fn export_project(&self, project: &str) -> Result<Export, Error> {
+        check_id(project)?;
+        self.export_with(Purpose::ExportProject(project), Some(project))
+    }
+
+    pub(crate) fn from_inner(inner: ClientInner) -> Self {
+        SikkerKey {
+            inner: Arc::new(Handle::new(inner)),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<ClientInner> {
+        &self.inner
+    }
+
+    fn list(&self, call: Call<'_>) -> Result<Vec<SecretListItem>, Error> {
+        let answer = self.inner.call(&call, &self.inner.settings().retry)?;
+        let ListResponse { secrets } = answer.decode(call.purpose)?;
+        Ok(secrets.into_iter().map(SecretListItem::from).collect())
+    }
+
+    fn export_with(&self, purpose: Purpose<'_>, project: Option<&str>) -> Result<Export, Error> {
+        let call = Call {
+            purpose,
+            method: "POST",
+            path: "/v1/secrets/export".to_owned(),
+            body: project.map(|project_id| messages::encode(&ProjectRequest { project_id })),
+            limit: LIST_LIMIT,
+        };
+        let answer = self.inner.call(&call, &self.inner.settings().retry)?;
+        let ExportResponse { secrets } = answer.decode(purpose)?;
+        for entry in &secrets {
+            self.inner.note_read(&entry.id, &entry.value);
+        }
+        Ok(Export::from_entries(secrets))
+    }
+}
+
+impl SikkerKey {
+    /// Calls `notify` each time the secret's value changes, is deleted, or is taken away from this
+    /// machine.
+    ///
+    /// The service is asked at once and then every [poll interval](Self::set_poll_interval), with
+    /// one request for everything that is watched. What counts as a change is a value that differs
+    /// from the one that this client read last, through any call, before the watch began: so read
+    /// the secret first, then watch it. A secret that this client has not read is read within the
+    /// first minute or so, to have something to compare with; changes before that are told as far as
+    /// the service reports them.
+    ///
+    /// A change is told once, whoever read the new value first, this process, or another one of the
+    /// same machine: everything watched is also read again every five minutes
+    /// ([`resync`](crate::SikkerKeyBuilder::resync)).
+    ///
+    /// # The callback
+    ///
+    /// It runs on a thread of its own, outside every lock: it may read secrets, watch and unwatch,
+    /// close the client or drop it. Events of one secret come one after the other, in order. A call
+    /// that takes long delays other secrets by at most one cycle. A panic ends that call alone.
+    ///
+    /// A callback that holds a handle of this client keeps it alive, and the watch with it: end
+    /// that with [`Watch::stop`], [`unwatch`](Self::unwatch) or [`close`](Self::close). Without
+    /// one, dropping the last handle ends the watch.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_db_prod", "1").start()?;
+    /// # let path = vault.identity_path();
+    /// use std::sync::mpsc::channel;
+    /// use sikkerkey::{SikkerKey, WatchKind};
+    ///
+    /// let sk = SikkerKey::builder()
+    ///     .identity_file(path)
+    ///     .poll_interval(Duration::from_millis(5))       // an emulator takes it; the service wants 10 s
+    ///     .build()?;
+    /// let password = sk.get_secret("sk_db_prod")?;
+    /// # let _ = password;
+    ///
+    /// let (changed, changes) = channel();
+    /// let watch = sk.watch("sk_db_prod", move |event| match &event.kind {
+    ///     WatchKind::Changed { value, fields } => {
+    ///         let _ = (value, fields);                   // connect again with the new one
+    ///         let _ = changed.send(event.secret_id.clone());
+    ///     }
+    ///     WatchKind::Deleted | WatchKind::AccessDenied => eprintln!("{event:?}: the watch has ended"),
+    ///     other => eprintln!("{}: {other:?}", event.secret_id),
+    /// })?;
+    /// # vault.put("sk_db_prod", "2");
+    /// assert_eq!(changes.recv()?, "sk_db_prod");
+    /// watch.stop();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`](crate::ErrorKind::InvalidId); [`Configuration`](crate::ErrorKind::Configuration)
+    /// where the operating system gives no thread. Whether the secret exists shows later, as an
+    /// event.
+    pub fn watch(
+        &self,
+        id: &str,
+        notify: impl FnMut(&WatchEvent) + Send + 'static,
+    ) -> Result<Watch, Error> {
+        check_id(id)?;
+        let poller = self.inner.poller();
+        let (party, registration) = poller.watch(self.source(), id, Box::new(notify))?;
+        Ok(Watch::new(poller, party, &registration))
+    }
+
+    /// Ends every watch on a secret; a `Live` that follows it goes on. After it returns, no call
+    /// of theirs is taken up any more; one that had been taken up may still be running.
+    pub fn unwatch(&self, id: &str) {
+        self.inner.poller().unwatch(id);
+    }
+
+    /// How often everything that is watched is asked for, ±20 %: 15 s unless set. It acts at once,
+    /// counted from the last poll.
+    ///
+    /// The service refuses polls that are closer together than 10 s, so anything below is raised to
+    /// 10 s, with a warning in the log. Against an emulator on this machine any interval goes.
+    pub fn set_poll_interval(&self, interval: Duration) {
+        self.inner.poller().set_interval(interval);
+    }
+
+    /// Ends every watch and every `Live` of this client, and the thread that polls.
+    ///
+    /// It returns within a second, even while a request hangs, and that request's answer is then
+    /// ignored. Reads still work, and a new watch starts polling again. Closing twice is fine, and
+    /// so is closing from inside a callback.
+    pub fn close(&self) {
+        self.inner.poller().close();
+    }
+
+    /// Follows many secrets at once, from the values that the follower has. `resync` of `None` is
+    /// the client's own setting.
+    #[cfg(feature = "live")]
+    pub(crate) fn follow(
+        &self,
+        known: &[(String, Option<SecretString>)],
+        follower: Arc<dyn Follower>,
+        resync: Option<Option<Duration>>,
+    ) -> Follow {
+        let poller = self.inner.poller();
+        let party = poller.follow(self.source(), known, follower, resync);
+        Follow::new(poller, party)
+    }
+
+    fn source(&self) -> Weak<dyn Upstream> {
+        let source: Arc<dyn Upstream> = Arc::<ClientInner>::clone(&self.inner);
+        Arc::downgrade(&source)
+    }
+}
+
+#[cfg(feature = "cache")]
+impl SikkerKey {
+    /// Removes every cached value of this vault; nothing where the cache is off.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] where the folder cannot be read or a file not be removed, or the
+    /// cache was refused.
+    pub fn clear_cache(&self) -> Result<(), Error> {
+        self.inner.cache().map_or(Ok(()), Cache::clear)
+    }
+
+    /// How many secrets have a value in the cache of this vault, whoever wrote it; 0 where the
+    /// cache is off.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] where the folder cannot be read, or the cache was refused.
+    pub fn cached_count(&self) -> Result<usize, Error> {
+        self.inner.cache().map_or(Ok(0), Cache::count)
+    }
+}
+
+impl fmt::Debug for SikkerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod watch_tests;

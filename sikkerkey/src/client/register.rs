@@ -1,0 +1,189 @@
+//! Enrolling one machine.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::attempts;
+use super::attempts::Budget;
+use super::error_text::{Purpose, no_response, out_of_time, refused_with};
+use super::session::Session;
+use super::settings::Settings;
+use crate::error::{Error, ErrorKind};
+use crate::identity::{Identity, Origin};
+use crate::protocol::api_url::ApiUrl;
+use crate::protocol::messages;
+use crate::protocol::messages::{EnrollRequest, EnrollResponse};
+use crate::protocol::signing::Signer;
+use crate::text::clean_server_text;
+use crate::transport;
+use crate::transport::{Body, Request, Response, Transport};
+
+/// The longest answer to an enrollment.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// Everything that enrolling a machine takes.
+pub(crate) struct Registration {
+    pub(super) vault: String,
+    pub(super) token: SecretString,
+    pub(super) hostname: String,
+    pub(super) name: Option<String>,
+    pub(super) transport: Transport,
+    pub(super) connections: transport::ConnectionSettings,
+    /// Whether it is used again when its machine expires.
+    pub(super) replaceable: bool,
+}
+
+impl Registration {
+    pub(crate) fn enroll(&self, settings: &Settings, budget: Budget) -> Result<Session, Error> {
+        let clock = &*settings.clock;
+        let mut seed = Zeroizing::new([0; 32]);
+        clock.random(&mut *seed)?;
+        let signer = Signer::from_seed(&seed);
+        let reply = self.register(&signer, settings, budget)?;
+        let purpose = Purpose::Enroll(&self.vault);
+        let malformed = |problem: &str| {
+            Error::new(
+                ErrorKind::Decode,
+                format!(
+                    "the answer {problem} while {purpose}: is this the API URL of the service?"
+                ),
+            )
+            .with_status(reply.status)
+        };
+        let answer: EnrollResponse = match &reply.body {
+            Body::Whole(bytes) | Body::UntilClose(bytes) => messages::decode(bytes)
+                .map_err(|_| malformed("lacks what it must have or is not JSON"))?,
+            Body::TooLarge => return Err(malformed("is larger than this client takes")),
+            Body::CutOff(_) => {
+                return Err(Error::new(
+                    ErrorKind::Network,
+                    format!("the answer was cut off while {purpose}: a use of the token is spent"),
+                ));
+            }
+        };
+        if http::HeaderValue::from_str(&answer.machine_id).is_err() {
+            return Err(malformed("has a machineId with characters that no id has"));
+        }
+        let api_url = match answer.api_url.filter(|url| !url.is_empty()) {
+            Some(url) => ApiUrl::parse(&url)
+                .map_err(|problem| malformed(&format!("has an apiUrl that {problem},")))?,
+            None => self.transport.url().clone(),
+        };
+        let transport = match api_url == *self.transport.url() {
+            true => self.transport.clone(),
+            false => Transport::new(&api_url, &self.connections)?,
+        };
+        let expires_at = answer.expires_at.and_then(unix_seconds);
+        let lifetime = expires_at
+            .map(|end| end.saturating_sub(reply.date.unwrap_or_else(|| clock.unix_now())))
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        let identity = Identity {
+            vault_id: answer.vault_id,
+            machine_id: answer.machine_id,
+            machine_name: answer.machine_name,
+            api_url,
+            signer,
+            origin: Origin::Memory {
+                expires_at,
+                expires_monotonic: lifetime
+                    .and_then(|left| clock.monotonic().checked_add(Duration::from_secs(left))),
+            },
+        };
+        Ok(Session::new(identity, transport, self.replaceable))
+    }
+
+    /// Sends the request until it was answered, or may have been taken by somebody.
+    fn register(
+        &self,
+        signer: &Signer,
+        settings: &Settings,
+        budget: Budget,
+    ) -> Result<Response, Error> {
+        let clock = &*settings.clock;
+        let purpose = Purpose::Enroll(&self.vault);
+        let path = format!("/v1/{}/enroll/register", self.vault);
+        let body = messages::encode(&EnrollRequest {
+            token: self.token.expose_secret(),
+            public_key: &signer.public_key_base64(),
+            hostname: &self.hostname,
+            name: self.name.as_deref(),
+        });
+        let request = Request {
+            method: "POST",
+            path: &path,
+            headers: &[],
+            body: Some(&body),
+            limit: ANSWER_LIMIT,
+        };
+        let mut made = 0;
+        loop {
+            let timeout = budget.attempt(clock).ok_or_else(|| out_of_time(purpose))?;
+            made += 1;
+            let start = clock.monotonic();
+            let reply = self.transport.send(&request, timeout);
+            let elapsed = clock.monotonic().saturating_sub(start);
+            attempts::log_attempt("POST", &path, made, reply.as_ref(), elapsed);
+            let (error, retry_after) = match reply {
+                Ok(reply) if (200..300).contains(&reply.status) => return Ok(reply),
+                Ok(reply) => {
+                    let retry_after = reply.retry_after_from(clock.unix_now());
+                    let error = refused_with(purpose, &reply, None, |text| self.scrub(text));
+                    match error.kind() {
+                        ErrorKind::RateLimited => (error, retry_after),
+                        _ => return Err(error),
+                    }
+                }
+                Err(failure) => {
+                    let sent = failure.sent;
+                    let error = no_response(purpose, self.transport.url(), failure);
+                    match sent || !error.is_retryable() {
+                        true => return Err(error),
+                        false => (error, None),
+                    }
+                }
+            };
+            match settings.retry.delay(made, retry_after, clock.fraction()) {
+                Some(delay) if budget.allows(delay, clock) => clock.sleep(delay),
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// A server's text without the token, should the server repeat it.
+    fn scrub(&self, text: &str) -> String {
+        clean_server_text(&text.replace(self.token.expose_secret(), "[token]"))
+    }
+}
+
+/// `expiresAt` is in seconds or in milliseconds, told apart by its size.
+fn unix_seconds(number: f64) -> Option<i64> {
+    let seconds = if number > 1e12 {
+        number / 1000.0
+    } else {
+        number
+    };
+    (seconds.is_finite() && seconds > 0.0 && seconds < 1e12).then_some(seconds as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiry_in_seconds_and_milliseconds() {
+        for (number, seconds) in [
+            (1_800_000_000.0, Some(1_800_000_000)),
+            (1_800_000_000_123.0, Some(1_800_000_000)),
+            (1.5, Some(1)),
+            (0.0, None),
+            (-1.0, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+            (1e300, None),
+        ] {
+            assert_eq!(unix_seconds(number), seconds, "{number}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One identity in use, and the connections to where it is known.
+
+use std::fmt;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use super::lockout::Lockout;
+use crate::identity::{Identity, Origin};
+use crate::sync;
+use crate::transport::Transport;
+
+pub(crate) struct Session {
+    pub(crate) identity: Identity,
+    pub(crate) transport: Transport,
+    pub(crate) lockout: Lockout,
+}
+
+impl Session {
+    /// `replaceable` is whether another identity takes its place when it expires.
+    pub(crate) fn new(identity: Identity, transport: Transport, replaceable: bool) -> Self {
+        Session {
+            identity,
+            transport,
+            lockout: Lockout::new(replaceable),
+        }
+    }
+
+    /// Whether the lifetime that the service gave is over, by a clock that no wrong date confuses.
+    pub(crate) fn has_expired(&self, monotonic: Duration) -> bool {
+        match &self.identity.origin {
+            Origin::Memory {
+                expires_monotonic, ..
+            } => expires_monotonic.is_some_and(|end| end <= monotonic),
+            Origin::Disk(_) => false,
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The session that a client uses now. Re-enrollment replaces it.
+#[derive(Debug)]
+pub(crate) struct CurrentSession(RwLock<Arc<Session>>);
+
+impl CurrentSession {
+    pub(crate) fn new(session: Session) -> Self {
+        CurrentSession(RwLock::new(Arc::new(session)))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Session> {
+        sync::read(&self.0).clone()
+    }
+
+    pub(crate) fn replace(&self, session: Arc<Session>) {
+        *sync::write(&self.0) = session;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::settings::Settings;
+    use crate::protocol::api_url::ApiUrl;
+    use crate::protocol::signing::Signer;
+
+    #[test]
+    fn a_session_expires_when_its_lifetime_ends() {
+        let api_url = ApiUrl::parse("http://localhost:1").unwrap();
+        let transport = Transport::new(&api_url, &Settings::default().connections().unwrap());
+        let identity = Identity {
+            vault_id: "vault_x".to_owned(),
+            machine_id: "m".to_owned(),
+            machine_name: "n".to_owned(),
+            api_url,
+            signer: Signer::from_seed(&[1; 32]),
+            origin: Origin::Memory {
+                expires_at: None,
+                expires_monotonic: Some(Duration::from_secs(100)),
+            },
+        };
+        let session = Session::new(identity, transport.unwrap(), true);
+        assert!(!session.has_expired(Duration::from_secs(99)));
+        assert!(session.has_expired(Duration::from_secs(100)));
+    }
+}

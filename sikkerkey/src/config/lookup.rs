@@ -1,0 +1,142 @@
+//! One value out of a snapshot, or the problem that says why not.
+
+use std::collections::HashMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::{Problem, ProblemKind};
+use super::requirement::{Requirement, SecretRef};
+use super::similar::near;
+use super::snapshot::{Candidate, Link, Located, ReadOutcome, Snapshot};
+use crate::protocol::fields::Fields;
+
+/// The most names that a problem lists.
+const NAMES: usize = 12;
+
+/// The structured secrets of one build, each parsed once.
+#[derive(Default)]
+pub(super) struct Parsed(HashMap<String, Option<Fields>>);
+
+impl Snapshot {
+    /// The text that a requirement asks for.
+    ///
+    /// # Errors
+    /// The problem that a config would report, with the requirement's path. Whether the text is
+    /// what the requirement [expects](Requirement::expected) is not looked at.
+    pub fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
+        let (secret, field) = (requirement.secret(), requirement.field());
+        find(self, &mut Parsed::default(), secret, field)
+            .map_err(|problem| problem.of(secret, field).at(requirement.path()))
+    }
+}
+
+pub(super) fn find(
+    snapshot: &Snapshot,
+    parsed: &mut Parsed,
+    secret: &SecretRef,
+    field: Option<&str>,
+) -> Result<SecretString, Problem> {
+    let (id, value) = match snapshot.find(secret) {
+        Located::ReadOutcome { id, outcome } => (id, value(outcome)?),
+        Located::Link(link) => return Err(unresolved(link)),
+        Located::Unknown => {
+            return Err(Problem::new(
+                ProblemKind::Missing,
+                "missing: the snapshot has no such secret",
+            ));
+        }
+    };
+    let Some(field) = field else {
+        return Ok(value.clone());
+    };
+    if !parsed.0.contains_key(id) {
+        parsed.0.insert(id.to_owned(), Fields::parse(value));
+    }
+    match parsed.0.get(id) {
+        Some(Some(fields)) => of_fields(fields, field),
+        _ => Err(not_structured(value)),
+    }
+}
+
+fn value(outcome: &ReadOutcome) -> Result<&SecretString, Problem> {
+    match outcome {
+        ReadOutcome::Value(value) => Ok(value),
+        ReadOutcome::Missing => Err(Problem::new(
+            ProblemKind::Missing,
+            "missing: there is no such secret",
+        )),
+        ReadOutcome::Denied => Err(Problem::new(
+            ProblemKind::Denied,
+            "denied: this machine is not approved, or has no grant for it",
+        )),
+        ReadOutcome::Unavailable(error) => Err(Problem::unavailable(error)),
+    }
+}
+
+fn not_structured(value: &SecretString) -> Problem {
+    let text = match value.expose_secret().is_empty() {
+        true => "not structured: the value is empty, so it has no fields",
+        false => "not structured: the value is not a JSON object, so it has no fields",
+    };
+    Problem::new(ProblemKind::NotStructured, text)
+}
+
+fn of_fields(fields: &Fields, field: &str) -> Result<SecretString, Problem> {
+    let missing = |text| Err(Problem::new(ProblemKind::FieldMissing, text));
+    match fields.get(field) {
+        Some(_) if fields.is_null(field) => missing(format!("field {field:?} is null")),
+        Some(text) => Ok(text.clone()),
+        None => {
+            let names: Vec<_> = fields.names().collect();
+            let meant = match near(field, names.iter().copied()).first() {
+                Some(name) => format!(" (did you mean {name:?}?)"),
+                None => String::new(),
+            };
+            let has = match names.is_empty() {
+                true => "no fields at all".to_owned(),
+                false => list(names.iter().map(|name| format!("{name:?}"))),
+            };
+            missing(format!("no field {field:?}{meant}; the secret has {has}"))
+        }
+    }
+}
+
+fn unresolved(link: &Link) -> Problem {
+    match link {
+        Link::Unlisted(error) => Problem::unavailable(&error.0),
+        Link::Ambiguous(candidates) => Problem::new(
+            ProblemKind::Ambiguous,
+            format!(
+                "ambiguous: {} secrets have this name: {}",
+                candidates.len(),
+                candidate_list(candidates)
+            ),
+        ),
+        // A link that leads somewhere was followed.
+        Link::To(_) | Link::Unknown(_) => {
+            let near = match link {
+                Link::Unknown(candidates) if !candidates.is_empty() => {
+                    format!("; near it: {}", candidate_list(candidates))
+                }
+                _ => String::new(),
+            };
+            Problem::new(
+                ProblemKind::Missing,
+                format!("missing: this machine sees no secret of this name{near}"),
+            )
+        }
+    }
+}
+
+fn candidate_list(candidates: &[Candidate]) -> String {
+    list(candidates.iter().map(Candidate::to_string))
+}
+
+fn list(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let mut list = names.take(NAMES).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        list.push_str(&format!(" and {more} more"));
+    }
+    list
+}

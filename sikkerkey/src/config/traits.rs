@@ -1,0 +1,152 @@
+//! What the ways of reading ask of a type, each with the words that the compiler says when a type
+//! does not have it. None is implemented by hand.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+
+use super::from_secret::{FromSecret, own_text};
+
+/// A type that `json` reads.
+#[diagnostic::on_unimplemented(
+    message = "`json` does not make a `{Self}`",
+    label = "`serde::Deserialize` is not implemented for `{Self}`, or it borrows from its text",
+    note = "add `#[derive(serde::Deserialize)]` to the type, which must own what it holds"
+)]
+pub trait ReadJson: Sized {
+    /// Reads the value.
+    fn read_json(text: &str) -> serde_json::Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> ReadJson for T {
+    fn read_json(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+}
+
+/// A type that `from_str` reads.
+#[diagnostic::on_unimplemented(
+    message = "`from_str` does not make a `{Self}`",
+    label = "`FromStr` is not implemented for `{Self}`, or its error is not `'static`",
+    note = "implement `std::str::FromStr`, or use `with = \"path::to::function\"`"
+)]
+pub trait ReadFromStr: Sized {
+    /// Reads the value, or says why it is none where that can be said.
+    fn read_from_str(text: &str) -> Result<Self, &'static str>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromStr<Err: 'static>> ReadFromStr for T {
+    fn read_from_str(text: &str) -> Result<Self, &'static str> {
+        T::from_str(text).map_err(|error| own_text(&error))
+    }
+}
+
+/// A type for which `default = "text"` can be written.
+#[diagnostic::on_unimplemented(
+    message = "a text is no default for a `{Self}`",
+    label = "a value of type `{Self}` is expected",
+    note = "a default is a value, not a text that is read; a text fits a type that is `From<&'static str>`"
+)]
+pub trait FromText: Sized {
+    /// The value.
+    fn from_text(text: &'static str) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: From<&'static str>> FromText for T {
+    fn from_text(text: &'static str) -> Self {
+        T::from(text)
+    }
+}
+
+/// The value that a text in the program is.
+pub fn text<T: FromText>(text: &'static str) -> T {
+    T::from_text(text)
+}
+
+/// A type with a default of its own.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` has no default of its own",
+    label = "`Default` is not implemented for `{Self}`",
+    note = "write one, `default = …`, or implement `Default`"
+)]
+pub trait FromNothing: Sized {
+    /// The value.
+    fn from_nothing() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> FromNothing for T {
+    fn from_nothing() -> Self {
+        T::default()
+    }
+}
+
+/// The value that stands for nothing.
+pub fn default<T: FromNothing>() -> T {
+    T::from_nothing()
+}
+
+/// What a `validate` function returns when it refuses.
+#[diagnostic::on_unimplemented(
+    message = "`validate` must say in words why it refuses, and a `{Self}` is no text",
+    label = "returns a `{Self}`",
+    note = "return `Result<(), E>` where `E` is `&'static str`, `String` or `Cow<'static, str>`; the words are yours, so keep values of secrets out of them"
+)]
+pub trait Words {
+    /// The words.
+    fn words(self) -> Cow<'static, str>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<Cow<'static, str>>> Words for T {
+    fn words(self) -> Cow<'static, str> {
+        self.into()
+    }
+}
+
+/// A collection that `delimiter` fills.
+#[diagnostic::on_unimplemented(
+    message = "`delimiter` does not make a `{Self}`",
+    label = "not a collection that `delimiter` fills",
+    note = "`delimiter` fills a `Vec`, `Box<[T]>`, `VecDeque`, `BTreeSet` or `HashSet` whose items implement `FromSecret`"
+)]
+pub trait Delimited {
+    /// What it holds.
+    type Item: FromSecret;
+
+    /// A collection of these, in this order where it has one.
+    fn from_items(items: Vec<Self::Item>) -> Self;
+}
+
+macro_rules! delimited {
+    ($($collection:ty, [$($bound:tt)*];)*) => {$(
+        impl<T: FromSecret $($bound)*> Delimited for $collection {
+            type Item = T;
+
+            fn from_items(items: Vec<T>) -> Self {
+                items.into_iter().collect()
+            }
+        }
+    )*};
+}
+
+delimited! {
+    Vec<T>, [];
+    Box<[T]>, [];
+    VecDeque<T>, [];
+    BTreeSet<T>, [+ Ord];
+}
+
+impl<T: FromSecret + Eq + Hash, S: BuildHasher + Default> Delimited for HashSet<T, S> {
+    type Item = T;
+
+    fn from_items(items: Vec<T>) -> Self {
+        items.into_iter().collect()
+    }
+}

@@ -1,0 +1,259 @@
+//! Which identity is meant.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Environment;
+use crate::error::Error;
+use crate::id::normal_vault_id;
+
+/// How the user said which identity to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Not at all: `SIKKERKEY_IDENTITY`, or the only vault on disk.
+    Auto,
+    /// By the path of its `identity.json`.
+    File(PathBuf),
+    /// By the id of its vault.
+    Vault(String),
+}
+
+impl Choice {
+    /// One argument may be either, as in the official clients.
+    pub(crate) fn from_argument(argument: &OsStr) -> Self {
+        match argument.to_str() {
+            Some(text) if !text.starts_with('/') && !text.contains("identity.json") => {
+                Choice::Vault(text.to_owned())
+            }
+            // What is not Unicode is no id of a vault.
+            _ => Choice::File(PathBuf::from(argument)),
+        }
+    }
+}
+
+/// The `identity.json` that is meant. For a choice by path or by variable the file need not exist:
+/// reading it says what is wrong with it.
+pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<PathBuf, Error> {
+    match choice {
+        Choice::File(path) => Ok(path.clone()),
+        Choice::Vault(vault) => {
+            let vault = normal_vault_id(vault)?;
+            let vaults = environment.base()?.join("vaults");
+            let path = vaults.join(&vault).join("identity.json");
+            if path.exists() {
+                return Ok(path);
+            }
+            let known = list_vaults(environment)?;
+            let known = match known.as_slice() {
+                [] => "; no vault is there".to_owned(),
+                known => format!("; there are {}", known.join(", ")),
+            };
+            Err(Error::configuration(format!(
+                "this machine has no identity for {vault}: {} does not exist{known}; enroll this \
+                 machine with the sikkerkey command, or set SIKKERKEY_HOME to the folder that \
+                 holds the vaults",
+                path.display()
+            )))
+        }
+        Choice::Auto => {
+            if let Some(path) = &environment.sikkerkey_identity {
+                return Ok(path.clone());
+            }
+            let vaults = environment.base()?.join("vaults");
+            match list_vaults(environment)?.as_slice() {
+                [] => Err(Error::configuration(format!(
+                    "no identity was found: SIKKERKEY_IDENTITY is not set and there is no vault \
+                     in {}; enroll this machine with the sikkerkey command, or set \
+                     SIKKERKEY_IDENTITY to the path of an identity.json",
+                    vaults.display()
+                ))),
+                [only] => Ok(vaults.join(only).join("identity.json")),
+                several => Err(Error::configuration(format!(
+                    "this machine has {} vaults and none was chosen: {}; pass one of them, or set \
+                     SIKKERKEY_IDENTITY to the path of its identity.json",
+                    several.len(),
+                    several.join(", ")
+                ))),
+            }
+        }
+    }
+}
+
+/// The vaults on disk that have an identity, sorted. A folder that is missing has none.
+pub(crate) fn list_vaults(environment: &Environment) -> Result<Vec<String>, Error> {
+    let folder = environment.base()?.join("vaults");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(unreadable(&folder, cause)),
+    };
+    let mut vaults = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|cause| unreadable(&folder, cause))?;
+        if entry.path().join("identity.json").exists()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            vaults.push(name);
+        }
+    }
+    vaults.sort();
+    Ok(vaults)
+}
+
+fn unreadable(folder: &Path, cause: io::Error) -> Error {
+    Error::configuration(format!(
+        "the folder of vaults {} cannot be read: let this user read it, or set SIKKERKEY_HOME to \
+         another one",
+        folder.display()
+    ))
+    .with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// A base folder with an identity for each of these vaults.
+    fn home(vaults: &[&str]) -> (tempfile::TempDir, Environment) {
+        let base = tempfile::tempdir().unwrap();
+        for vault in vaults {
+            let folder = base.path().join("vaults").join(vault);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("identity.json"), "{}").unwrap();
+        }
+        let environment = Environment {
+            sikkerkey_home: Some(base.path().to_owned()),
+            ..Environment::default()
+        };
+        (base, environment)
+    }
+
+    fn refused(choice: &Choice, environment: &Environment) -> String {
+        let error = find(choice, environment).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        error.to_string()
+    }
+
+    #[test]
+    fn a_text_is_a_path_or_a_vault_id() {
+        for path in [
+            "/etc/x",
+            "/identity.json",
+            "identity.json",
+            "../a/identity.json",
+        ] {
+            assert_eq!(
+                Choice::from_argument(path.as_ref()),
+                Choice::File(path.into())
+            );
+        }
+        for vault in ["vault_abc123", "abc123", ""] {
+            assert_eq!(
+                Choice::from_argument(vault.as_ref()),
+                Choice::Vault(vault.into())
+            );
+        }
+    }
+
+    #[test]
+    fn a_vault_is_found_with_and_without_its_prefix() {
+        let (base, environment) = home(&["vault_abc123", "vault_x"]);
+        let expected = base.path().join("vaults/vault_abc123/identity.json");
+        for vault in ["vault_abc123", "abc123"] {
+            let choice = Choice::Vault(vault.to_owned());
+            assert_eq!(find(&choice, &environment).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_vault_that_is_not_there_names_the_path_and_the_others() {
+        let (base, environment) = home(&["vault_b", "vault_a"]);
+        let text = refused(&Choice::Vault("c".to_owned()), &environment);
+        assert!(text.contains("vaults/vault_c/identity.json"), "{text}");
+        assert!(text.contains("there are vault_a, vault_b"), "{text}");
+        assert!(text.contains("SIKKERKEY_HOME"), "{text}");
+        drop(base);
+        let text = refused(&Choice::Vault("c".to_owned()), &environment);
+        assert!(text.contains("no vault is there"), "{text}");
+    }
+
+    #[test]
+    fn a_vault_id_never_leaves_its_folder() {
+        let (_base, environment) = home(&["vault_a"]);
+        for vault in [
+            "",
+            "..",
+            "../vault_a",
+            "vault_a/..",
+            "a b",
+            "vault_\0",
+            "vault_é",
+            "a\\b",
+        ] {
+            let text = refused(&Choice::Vault(vault.to_owned()), &environment);
+            assert!(text.contains("is neither a vault id"), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_choice_the_variable_wins_over_the_only_vault() {
+        let (base, mut environment) = home(&["vault_only"]);
+        let only = base.path().join("vaults/vault_only/identity.json");
+        assert_eq!(find(&Choice::Auto, &environment).unwrap(), only);
+        environment.sikkerkey_identity = Some("/elsewhere/identity.json".into());
+        assert_eq!(
+            find(&Choice::Auto, &environment).unwrap(),
+            Path::new("/elsewhere/identity.json")
+        );
+    }
+
+    #[test]
+    fn several_vaults_and_none_are_told_apart() {
+        let (_base, environment) = home(&["vault_b", "vault_a"]);
+        let text = refused(&Choice::Auto, &environment);
+        assert!(text.contains("2 vaults"), "{text}");
+        assert!(text.contains("vault_a, vault_b"), "{text}");
+        assert!(text.contains("SIKKERKEY_IDENTITY"), "{text}");
+
+        let (base, environment) = home(&[]);
+        let text = refused(&Choice::Auto, &environment);
+        assert!(
+            text.contains(&base.path().join("vaults").display().to_string()),
+            "{text}"
+        );
+        assert!(text.contains("enroll"), "{text}");
+    }
+
+    #[test]
+    fn without_any_home_the_error_says_what_to_set() {
+        let text = refused(&Choice::Auto, &Environment::default());
+        assert!(text.contains("SIKKERKEY_HOME"), "{text}");
+    }
+
+    #[test]
+    fn the_users_home_is_used_where_no_other_is_set() {
+        let environment = Environment {
+            user_home: Some("/home/ann".into()),
+            ..Environment::default()
+        };
+        assert_eq!(
+            environment.base().unwrap(),
+            Path::new("/home/ann/.sikkerkey")
+        );
+    }
+
+    #[test]
+    fn vaults_are_folders_with_an_identity() {
+        let (base, environment) = home(&["vault_b", "vault_a"]);
+        fs::create_dir(base.path().join("vaults/vault_empty")).unwrap();
+        fs::write(base.path().join("vaults/file"), "").unwrap();
+        assert_eq!(list_vaults(&environment).unwrap(), ["vault_a", "vault_b"]);
+        let (_base, environment) = home(&[]);
+        assert!(list_vaults(&environment).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,111 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a config may go unconfirmed before it is stale: a resync of the poller.
+const MAX_STALE: Duration = Duration::from_secs(300);
+/// How far apart refreshes begin: a thousand threads that the database refused are one read.
+const REFRESH_GAP: Duration = Duration::from_secs(1);
+
+type ProbeResult = Result<(), Cow<'static, str>>;
+
+/// What a [`Loader`] knows about the live config that it is asked for.
+pub(crate) struct LiveOptions<T> {
+    /// `None`: what the client is set to.
+    pub(crate) resync: Option<Option<Duration>>,
+    pub(crate) max_stale: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) refresh_gap: Duration,
+    probe: Option<Probe<T>>,
+}
+
+enum Probe<T> {
+    Blocking(Arc<dyn Fn(&T) -> ProbeResult + Send + Sync>),
+    #[cfg(feature = "tokio")]
+    Async {
+        runtime: Option<tokio::runtime::Handle>,
+        probe: Arc<dyn Fn(Arc<T>) -> ProbeFuture + Send + Sync>,
+    },
+}
+
+#[cfg(feature = "tokio")]
+type ProbeFuture = std::pin::Pin<Box<dyn Future<Output = ProbeResult> + Send>>;
+
+impl<T> Clone for Probe<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Probe::Blocking(probe) => Probe::Blocking(Arc::clone(probe)),
+            #[cfg(feature = "tokio")]
+            Probe::Async { runtime, probe } => Probe::Async {
+                runtime: runtime.clone(),
+                probe: Arc::clone(probe),
+            },
+        }
+    }
+}
+
+impl<T> Clone for LiveOptions<T> {
+    fn clone(&self) -> Self {
+        LiveOptions {
+            resync: self.resync,
+            max_stale: self.max_stale,
+            grace: self.grace,
+            refresh_gap: self.refresh_gap,
+            probe: self.probe.clone(),
+        }
+    }
+}
+
+impl<T> Default for LiveOptions<T> {
+    fn default() -> Self {
+        LiveOptions {
+            resync: None,
+            max_stale: MAX_STALE,
+            grace: Duration::ZERO,
+            refresh_gap: REFRESH_GAP,
+            probe: None,
+        }
+    }
+}
+
+impl<T> LiveOptions<T> {
+    /// Asks the user's probe, if there is one. Not on a thread of an async runtime.
+    pub(super) fn probe(&self, config: &Arc<T>) -> ProbeResult {
+        match &self.probe {
+            None => Ok(()),
+            Some(Probe::Blocking(probe)) => probe(config),
+            #[cfg(feature = "tokio")]
+            Some(Probe::Async { runtime, probe }) => match runtime {
+                Some(runtime) => runtime.block_on(probe(Arc::clone(config))),
+                None => Err("probe_async was called outside a tokio runtime".into()),
+            },
+        }
+    }
+
+    pub(crate) fn set_probe<E>(
+        &mut self,
+        probe: impl Fn(&T) -> Result<(), E> + Send + Sync + 'static,
+    ) where
+        E: Into<Cow<'static, str>>,
+    {
+        let probe = move |config: &T| probe(config).map_err(Into::into);
+        self.probe = Some(Probe::Blocking(Arc::new(probe)));
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_probe_async<E, F>(
+        &mut self,
+        probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static,
+    ) where
+        E: Into<Cow<'static, str>>,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.probe = Some(Probe::Async {
+            runtime: tokio::runtime::Handle::try_current().ok(),
+            probe: Arc::new(move |config| {
+                let result = probe(config);
+                Box::pin(async move { result.await.map_err(Into::into) }) as ProbeFuture
+            }),
+        });
+    }
+}

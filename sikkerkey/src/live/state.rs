@@ -1,0 +1,332 @@
+//! What every handle of one live config shares: the running config, the record about it, and who
+//! is told. The worker writes it; everybody reads it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use event_listener::Event;
+
+use super::change::Change;
+use super::status::{Freshness, LiveStatus, SecretState};
+use crate::clock::Clock;
+use crate::config::error::ConfigError;
+use crate::sync::lock;
+
+type ListenerFn<T> = Arc<dyn Fn(LiveEvent<'_, T>) + Send + Sync>;
+
+/// When a callback is called, on the worker's thread.
+pub(super) enum LiveEvent<'a, T> {
+    /// A config was swapped in.
+    Changed(&'a Change<T>),
+    /// A cycle ended, with or without a change: the moment to try again what failed.
+    /// Comes after `Changed` too.
+    Ticked(&'a T),
+}
+
+pub(super) struct LiveState<T> {
+    /// The running config. Readers touch this alone: one atomic load, no lock.
+    pub(super) current: ArcSwap<T>,
+    /// Notified after each swap, refusal, and at the end.
+    pub(super) happened: Event,
+    /// Notified after each cycle too, for those who try again with each.
+    pub(super) ticked: Event,
+    clock: Arc<dyn Clock>,
+    max_stale: Duration,
+    grace: Duration,
+    record: Mutex<Record<T>>,
+    listeners: Mutex<Listeners<T>>,
+}
+
+/// What is known about the running config. Locked for moments only, never while user code runs.
+struct Record<T> {
+    generation: u64,
+    /// For each key path, the generation that changed it last; in the order of the schema.
+    changed_in: Vec<(String, u64)>,
+    previous: Option<(Arc<T>, Duration)>,
+    loaded_at: SystemTime,
+    confirmed: Duration,
+    secrets: BTreeMap<String, SecretState>,
+    /// Why the candidate was refused; cleared by the next config that is adopted.
+    refused: Option<ConfigError>,
+    /// Why the last cycle failed; cleared by the next that is answered.
+    unanswered: Option<ConfigError>,
+    refusals: u64,
+    failures: u32,
+    closed: bool,
+}
+
+struct Listeners<T> {
+    next: u64,
+    list: Vec<(u64, ListenerFn<T>)>,
+}
+
+impl<T> Record<T> {
+    fn adopt(&mut self, changed: &[String]) {
+        self.generation += 1;
+        self.refused = None;
+        for path in changed {
+            let known = self.changed_in.iter_mut().find(|(known, _)| known == path);
+            match known {
+                Some((_, changed_in)) => *changed_in = self.generation,
+                None => self.changed_in.push((path.clone(), self.generation)),
+            }
+        }
+    }
+
+    /// Whether this is news: the same refusal again is not.
+    fn refuse(&mut self, error: ConfigError) -> bool {
+        let text = error.to_string();
+        let known = self.refused.as_ref().map(ConfigError::to_string);
+        if known.as_deref() == Some(text.as_str()) {
+            return false;
+        }
+        log::warn!("the live config keeps its last good values: {text}");
+        self.refused = Some(error);
+        self.refusals += 1;
+        true
+    }
+}
+
+/// How a cycle or a refresh ended.
+pub(super) struct Attempt<T> {
+    /// Why the service did not answer, in whole or in part.
+    pub(super) unanswered: Option<ConfigError>,
+    /// The secrets of which something new is known.
+    pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) adoption: Adoption<T>,
+}
+
+/// What became of the newest values.
+pub(super) enum Adoption<T> {
+    /// They are what runs.
+    Same,
+    Swap {
+        new: Arc<T>,
+        /// The key paths that differ.
+        changed: Vec<String>,
+    },
+    Refused(ConfigError),
+}
+
+impl<T> LiveState<T> {
+    pub(super) fn new(
+        first: Arc<T>,
+        paths: Vec<String>,
+        secrets: BTreeMap<String, SecretState>,
+        clock: Arc<dyn Clock>,
+        max_stale: Duration,
+        grace: Duration,
+    ) -> Self {
+        let record = Record {
+            generation: 1,
+            changed_in: paths.into_iter().map(|path| (path, 1)).collect(),
+            previous: None,
+            loaded_at: system_time(&*clock),
+            confirmed: clock.monotonic(),
+            secrets,
+            refused: None,
+            unanswered: None,
+            refusals: 0,
+            failures: 0,
+            closed: false,
+        };
+        LiveState {
+            current: ArcSwap::new(first),
+            happened: Event::new(),
+            ticked: Event::new(),
+            clock,
+            max_stale,
+            grace,
+            record: Mutex::new(record),
+            listeners: Mutex::new(Listeners {
+                next: 0,
+                list: Vec::new(),
+            }),
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record<T>> {
+        // Nothing panics under this lock; were it to, the record would still be whole.
+        lock(&self.record)
+    }
+
+    /// Takes the end of an attempt (a cycle of the poller, or a refresh): the record is brought up to
+    /// date in one step, then everybody is told.
+    pub(super) fn end(&self, attempt: Attempt<T>) {
+        let mut told = None;
+        let mut news = true;
+        {
+            let mut record = self.record();
+            let now = self.clock.monotonic();
+            if attempt.unanswered.is_none() {
+                record.confirmed = now;
+            }
+            record.unanswered = attempt.unanswered;
+            record.secrets.extend(attempt.secrets);
+            match attempt.adoption {
+                Adoption::Same => {
+                    record.refused = None;
+                    news = false;
+                }
+                Adoption::Refused(error) => news = record.refuse(error),
+                Adoption::Swap { new, changed } => {
+                    let old = self.current.swap(Arc::clone(&new));
+                    record.adopt(&changed);
+                    record.loaded_at = system_time(&*self.clock);
+                    let until = now.saturating_add(self.grace);
+                    record.previous = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
+                    let paths = changed.into();
+                    told = Some(Change {
+                        before: old,
+                        after: new,
+                        paths,
+                    });
+                }
+            }
+            let failed = record.unanswered.is_some() || record.refused.is_some();
+            record.failures = match failed {
+                true => record.failures.saturating_add(1),
+                false => 0,
+            };
+        }
+        if news {
+            self.happened.notify(usize::MAX);
+        }
+        if let Some(change) = told {
+            self.notify(|| LiveEvent::Changed(&change));
+        }
+        let current = self.current.load_full();
+        self.notify(|| LiveEvent::Ticked(&current));
+        self.ticked.notify(usize::MAX);
+    }
+
+    fn notify<'a>(&self, event: impl Fn() -> LiveEvent<'a, T>)
+    where
+        T: 'a,
+    {
+        let callbacks: Vec<_> = self.listeners().list.clone();
+        for (id, callback) in callbacks {
+            // One that an earlier one stopped is not called any more.
+            if !self.listeners().list.iter().any(|(other, _)| *other == id) {
+                continue;
+            }
+            if catch_unwind(AssertUnwindSafe(|| callback(event()))).is_err() {
+                log::error!("a listener of a live config panicked; it stays registered");
+            }
+        }
+    }
+
+    pub(super) fn status(&self) -> LiveStatus {
+        let record = self.record();
+        let age = self.clock.monotonic().saturating_sub(record.confirmed);
+        let degraded =
+            record.refused.is_some() || record.secrets.values().any(|state| state.degrades());
+        let freshness = if age > self.max_stale {
+            Freshness::Stale
+        } else if degraded {
+            Freshness::Degraded
+        } else {
+            Freshness::Fresh
+        };
+        LiveStatus {
+            generation: record.generation,
+            loaded_at: record.loaded_at,
+            age,
+            freshness,
+            last_error: record.refused.clone().or_else(|| record.unanswered.clone()),
+            consecutive_failures: record.failures,
+            secrets: record.secrets.clone(),
+        }
+    }
+
+    pub(super) fn previous(&self) -> Option<Arc<T>> {
+        let record = self.record();
+        let (previous, until) = record.previous.as_ref()?;
+        (self.clock.monotonic() < *until).then(|| Arc::clone(previous))
+    }
+
+    /// Lets the previous config go when its time is over; otherwise returns how much is left.
+    pub(super) fn expire_previous(&self) -> Option<Duration> {
+        let mut record = self.record();
+        let until = record.previous.as_ref()?.1;
+        let left = until.saturating_sub(self.clock.monotonic());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        let gone = record.previous.take();
+        drop(record);
+        // The config's own drop may be user code: outside the lock.
+        drop(gone);
+        None
+    }
+
+    /// Where a new subscription begins: at what runs now.
+    pub(super) fn place(&self) -> (Arc<T>, u64, u64) {
+        let record = self.record();
+        (self.current.load_full(), record.generation, record.refusals)
+    }
+
+    pub(super) fn change_since(&self, seen: u64) -> Option<(Arc<T>, u64, Arc<[String]>)> {
+        let record = self.record();
+        if record.generation == seen {
+            return None;
+        }
+        let paths = record
+            .changed_in
+            .iter()
+            .filter(|(_, changed_in)| *changed_in > seen)
+            .map(|(path, _)| path.clone())
+            .collect();
+        Some((self.current.load_full(), record.generation, paths))
+    }
+
+    pub(super) fn refusal_since(&self, seen: u64) -> Option<(ConfigError, u64)> {
+        let record = self.record();
+        if record.refusals == seen {
+            return None;
+        }
+        let error = record.refused.clone()?;
+        Some((error, record.refusals))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.record().closed
+    }
+
+    pub(super) fn close(&self) {
+        self.record().closed = true;
+        self.happened.notify(usize::MAX);
+        self.ticked.notify(usize::MAX);
+        // The callbacks may hold resources and handles: dropped outside the lock.
+        let callbacks = std::mem::take(&mut self.listeners().list);
+        drop(callbacks);
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners<T>> {
+        lock(&self.listeners)
+    }
+
+    pub(super) fn listen(&self, callback: ListenerFn<T>) -> u64 {
+        let mut listeners = self.listeners();
+        listeners.next += 1;
+        let id = listeners.next;
+        listeners.list.push((id, callback));
+        id
+    }
+
+    pub(super) fn unlisten(&self, id: u64) {
+        let gone = {
+            let mut listeners = self.listeners();
+            let place = listeners.list.iter().position(|(other, _)| *other == id);
+            place.map(|place| listeners.list.remove(place))
+        };
+        drop(gone);
+    }
+}
+
+fn system_time(clock: &dyn Clock) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(clock.unix_now().max(0).unsigned_abs())
+}

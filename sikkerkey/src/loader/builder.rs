@@ -1,0 +1,130 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::SikkerKeyConfig;
+use crate::client::SikkerKey;
+use crate::config::check::CheckReport;
+use crate::config::error::ConfigError;
+use crate::config::snapshot::Snapshot;
+use crate::error::Error;
+use crate::read::reader::Fetch;
+
+/// Loads a config with settings of its own; from
+/// [`SikkerKeyConfig::loader`](crate::SikkerKeyConfig::loader).
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .secret("sk_a1", "db.staging").name("sk_a1", "DB_HOST").project("sk_a1", "proj_staging")
+/// #     .secret("sk_b2", "4")
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SikkerKeyConfig;
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(name = "DB_HOST")]
+///     host: String,
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+/// }
+///
+/// let config = Config::loader(&sk)
+///     .project("proj_staging")         // where DB_HOST is looked up
+///     .alias("sk_workers", "sk_b2")    // what staging has instead
+///     .load()?;
+/// assert_eq!((config.host.as_str(), config.workers), ("db.staging", 4));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a loader does nothing until it loads"]
+pub struct Loader<T> {
+    pub(crate) fetch: Fetch,
+    #[cfg(feature = "live")]
+    pub(crate) live: crate::live::LiveOptions<T>,
+    config: PhantomData<fn() -> T>,
+}
+
+/// A loader for what is no derived struct: it carries settings to a live config of another source.
+pub fn loader<T>(fetch: Fetch) -> Loader<T> {
+    Loader {
+        fetch,
+        #[cfg(feature = "live")]
+        live: Default::default(),
+        config: PhantomData,
+    }
+}
+
+impl<T: SikkerKeyConfig> Loader<T> {
+    pub(crate) fn new(client: &SikkerKey) -> Self {
+        Loader {
+            fetch: Fetch::new(client),
+            #[cfg(feature = "live")]
+            live: Default::default(),
+            config: PhantomData,
+        }
+    }
+
+    /// Looks display names up in one project only. Ids are read as they are.
+    pub fn project(self, project: impl Into<String>) -> Self {
+        self.with(|fetch| fetch.project(project))
+    }
+
+    /// Reads the secret with the id `to` wherever the config says `from`, which is an id or a
+    /// display name.
+    pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.with(|fetch| fetch.alias(from, to))
+    }
+
+    /// Has at most `reads` reads on their way at once; 8 unless this is called, and at least one.
+    pub fn concurrency(self, reads: usize) -> Self {
+        self.with(|fetch| fetch.concurrency(reads))
+    }
+
+    /// Reads every secret that the config names, once, and builds the config.
+    ///
+    /// # Errors
+    /// Every problem of every field, together.
+    pub fn load(&self) -> Result<T, ConfigError> {
+        T::from_snapshot(&self.snapshot())
+    }
+
+    /// Reads every secret that the config names, once. What could not be read is in the snapshot
+    /// as such.
+    pub fn snapshot(&self) -> Snapshot {
+        self.fetch.snapshot(&T::schema())
+    }
+
+    /// Compares the config with what this machine sees, without reading a value; see
+    /// [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check).
+    ///
+    /// # Errors
+    /// Any error of the list calls.
+    pub fn check(&self) -> Result<CheckReport, Error> {
+        self.fetch.check(&T::schema())
+    }
+
+    fn with(mut self, change: impl FnOnce(Fetch) -> Fetch) -> Self {
+        self.fetch = change(self.fetch);
+        self
+    }
+}
+
+impl<T> Clone for Loader<T> {
+    fn clone(&self) -> Self {
+        Loader {
+            fetch: self.fetch.clone(),
+            #[cfg(feature = "live")]
+            live: self.live.clone(),
+            config: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Loader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("fetch", &self.fetch)
+            .finish_non_exhaustive()
+    }
+}

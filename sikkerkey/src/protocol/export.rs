@@ -1,0 +1,306 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::fields::Fields;
+use super::messages::ExportEntry;
+
+/// Secrets as names and values for an environment.
+///
+/// A secret's name becomes upper case with `_` for every other character than `A-Z` and `0-9`; a
+/// structured secret becomes one entry `NAME_FIELD` for each field. Names are those of the
+/// official clients. Two secrets can fold into one name: the last one counts, as in the official
+/// clients, and [`collisions`](Self::collisions) and a warning in the log tell.
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # use sikkerkey::SikkerKey;
+/// # let vault = Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
+/// # let sk = SikkerKey::new(vault.identity_path())?;
+/// use std::process::Command;
+///
+/// let export = sk.export()?;
+/// // For a child process; this process's own environment stays as it is.
+/// let status = Command::new("true").envs(export.envs()).status()?;
+/// # assert!(status.success());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Export {
+    entries: Vec<(String, SecretString)>,
+    collisions: Vec<Collision>,
+}
+
+/// Secrets that fold into one name of an [`Export`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Collision {
+    /// The name.
+    pub name: String,
+    /// What folds into it: ids, with `/` and the field's name for a field. The last one's value
+    /// counts, the others' are lost.
+    pub secrets: Vec<String>,
+}
+
+impl Export {
+    /// The value under a name.
+    pub fn get(&self, name: &str) -> Option<&SecretString> {
+        self.entries
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The names, in the order in which the service sent the secrets.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Every name with its value.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SecretString)> {
+        self.entries
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Every name with its value **in clear text**, as `Command::envs` takes them.
+    ///
+    /// A name without any letter or digit folds into an empty one, which no environment can hold:
+    /// it is left out here. A value with a NUL character makes starting the process fail.
+    pub fn envs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter()
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, value)| (name, value.expose_secret()))
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether this machine may read nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Names into which several secrets or fields fold, so that only the last value is here.
+    pub fn collisions(&self) -> &[Collision] {
+        &self.collisions
+    }
+
+    pub(crate) fn from_entries(entries: Vec<ExportEntry>) -> Self {
+        let mut building = Building::default();
+        for entry in entries {
+            let name = env_name(entry.name.as_deref().unwrap_or_default());
+            let fields = match &entry.field_names {
+                Some(_) => Fields::parse(&entry.value).filter(|fields| !fields.is_empty()),
+                None => None,
+            };
+            match fields {
+                Some(fields) => {
+                    for (field, value) in fields.iter() {
+                        let name = format!("{name}_{}", env_name(field));
+                        building.add(name, format!("{}/{field}", entry.id), value.clone());
+                    }
+                }
+                None => building.add(name, entry.id, entry.value),
+            }
+        }
+        building.finish()
+    }
+}
+
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.names().map(|name| (name, format_args!("[REDACTED]"))))
+            .finish()
+    }
+}
+
+#[derive(Default)]
+struct Building {
+    places: HashMap<String, usize>,
+    entries: Vec<(String, SecretString)>,
+    /// For each entry, everything that folded into it.
+    sources: Vec<Vec<String>>,
+}
+
+impl Building {
+    fn add(&mut self, name: String, source: String, value: SecretString) {
+        match self.places.get(&name) {
+            Some(&place) => {
+                self.entries[place].1 = value;
+                self.sources[place].push(source);
+            }
+            None => {
+                self.places.insert(name.clone(), self.entries.len());
+                self.entries.push((name, value));
+                self.sources.push(vec![source]);
+            }
+        }
+    }
+
+    fn finish(self) -> Export {
+        let names = self.entries.iter().map(|(name, _)| name);
+        let collisions: Vec<Collision> = names
+            .zip(self.sources)
+            .filter(|(_, secrets)| secrets.len() > 1)
+            .map(|(name, secrets)| Collision {
+                name: name.clone(),
+                secrets,
+            })
+            .collect();
+        for Collision { name, secrets } in &collisions {
+            log::warn!(
+                target: "sikkerkey",
+                "{} fold into the one name {name:?} of the export; the last one counts",
+                secrets.join(", ")
+            );
+        }
+        if self.places.contains_key("") {
+            log::warn!(
+                target: "sikkerkey",
+                "a secret of the export has a name without a letter or digit from A to Z and 0 to \
+                 9: no environment can hold it"
+            );
+        }
+        Export {
+            entries: self.entries,
+            collisions,
+        }
+    }
+}
+
+/// The name of an environment variable: upper case as Unicode has it, everything outside `A-Z0-9`
+/// as `_`, runs of it as one, none at the ends.
+fn env_name(name: &str) -> String {
+    let mut env = String::with_capacity(name.len());
+    let mut gap = false;
+    for c in name.chars().flat_map(char::to_uppercase) {
+        if c.is_ascii_uppercase() || c.is_ascii_digit() {
+            if gap && !env.is_empty() {
+                env.push('_');
+            }
+            gap = false;
+            env.push(c);
+        } else {
+            gap = true;
+        }
+    }
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        name: String,
+        env: String,
+    }
+
+    #[test]
+    fn names_fold_as_in_the_official_clients() {
+        let vectors: Vec<Vector> =
+            serde_json::from_str(include_str!("../tests/vectors/env_names.json")).unwrap();
+        assert!(!vectors.is_empty());
+        for vector in vectors {
+            assert_eq!(env_name(&vector.name), vector.env, "{:?}", vector.name);
+        }
+    }
+
+    fn entry(id: &str, name: &str, value: &str, structured: bool) -> ExportEntry {
+        ExportEntry {
+            id: id.to_owned(),
+            name: Some(name.to_owned()),
+            value: value.into(),
+            field_names: structured.then(|| "a,b".to_owned()),
+        }
+    }
+
+    fn plain(export: &Export) -> Vec<(&str, &str)> {
+        export
+            .iter()
+            .map(|(name, value)| (name, value.expose_secret()))
+            .collect()
+    }
+
+    #[test]
+    fn structured_secrets_are_flattened_and_others_are_not() {
+        let export = Export::from_entries(vec![
+            entry("sk_1", "api key", "x", false),
+            entry("sk_2", "DB Creds", r#"{"host":"h","max-conn":5}"#, true),
+            entry("sk_3", "json", r#"{"a":"1"}"#, false),
+            entry("sk_4", "empty", "{}", true),
+            entry("sk_5", "list", "[1]", true),
+            entry("sk_6", "broken", "{", true),
+        ]);
+        assert_eq!(
+            plain(&export),
+            [
+                ("API_KEY", "x"),
+                ("DB_CREDS_HOST", "h"),
+                ("DB_CREDS_MAX_CONN", "5"),
+                ("JSON", r#"{"a":"1"}"#),
+                ("EMPTY", "{}"),
+                ("LIST", "[1]"),
+                ("BROKEN", "{"),
+            ]
+        );
+        assert!(export.collisions().is_empty());
+        assert_eq!(export.get("API_KEY").unwrap().expose_secret(), "x");
+        assert!(export.get("api key").is_none());
+        assert_eq!(export.len(), 7);
+    }
+
+    #[test]
+    fn what_folds_into_one_name_is_told() {
+        let export = Export::from_entries(vec![
+            entry("sk_1", "db-host", "1", false),
+            entry("sk_2", "other", "2", false),
+            entry(
+                "sk_3",
+                "db",
+                r#"{"host":"3","ho-st":"4","ho st":"5"}"#,
+                true,
+            ),
+        ]);
+        assert_eq!(
+            plain(&export),
+            [("DB_HOST", "3"), ("OTHER", "2"), ("DB_HO_ST", "5")]
+        );
+        let collisions: Vec<_> = export
+            .collisions()
+            .iter()
+            .map(|c| (c.name.as_str(), c.secrets.join(" ")))
+            .collect();
+        assert_eq!(
+            collisions,
+            [
+                ("DB_HOST", "sk_1 sk_3/host".to_owned()),
+                ("DB_HO_ST", "sk_3/ho-st sk_3/ho st".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_name_is_kept_and_never_becomes_a_variable() {
+        let export = Export::from_entries(vec![
+            entry("sk_1", "日本語", "x", false),
+            entry("sk_2", "ok", "y", false),
+        ]);
+        assert_eq!(plain(&export), [("", "x"), ("OK", "y")]);
+        assert_eq!(export.envs().collect::<Vec<_>>(), [("OK", "y")]);
+    }
+
+    #[test]
+    fn debug_shows_names_only() {
+        let export = Export::from_entries(vec![entry("sk_1", "a", "hunter2", false)]);
+        assert_eq!(format!("{export:?}"), r#"{"A": [REDACTED]}"#);
+    }
+}

@@ -1,0 +1,11 @@
+//! What the client and the service say to each other: addresses, signatures, messages, fields.
+//!
+//! Pure: nothing here opens a file or a socket, or asks for the time.
+
+pub(crate) mod api_url;
+pub(crate) mod export;
+pub(crate) mod fields;
+pub(crate) mod listing;
+pub(crate) mod messages;
+pub(crate) mod signing;
+pub(crate) mod skew;

@@ -1,0 +1,4 @@
+//! Reading what a schema names: names and aliases become ids, and ids become a snapshot.
+
+pub(crate) mod reader;
+pub(crate) mod resolve;

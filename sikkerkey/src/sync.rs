@@ -1,0 +1,51 @@
+//! Locks.
+
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+use std::time::{Duration, Instant};
+
+/// Locks a mutex, also one that a panic has poisoned.
+///
+/// No code of the user's runs under a lock of this crate, and each critical section leaves its
+/// state whole at every step, so that a panic in one is no reason for all later calls to panic.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`lock`] for readers of a read-write lock.
+pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`lock`] for the writer of a read-write lock.
+pub(crate) fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a signal.
+pub(crate) fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condition
+        .wait(guard)
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a signal; `None`, with the lock released, once the deadline has passed.
+pub(crate) fn wait_deadline<'a, T>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, T>,
+    deadline: Instant,
+) -> Option<MutexGuard<'a, T>> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then(|| wait_timeout(condition, guard, left))
+}
+
+/// Waits for a signal, for `timeout` at most. The caller looks again at what it waits for.
+pub(crate) fn wait_timeout<'a, T>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+) -> MutexGuard<'a, T> {
+    let waited = condition.wait_timeout(guard, timeout);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}

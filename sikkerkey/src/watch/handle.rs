@@ -1,0 +1,80 @@
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use super::callbacks::Registration;
+use super::poller::Poller;
+use super::state::PartyId;
+
+/// A watch on one secret, made by [`SikkerKey::watch`](crate::SikkerKey::watch).
+///
+/// Dropping it changes nothing: the watch goes on until [`stop`](Self::stop), `unwatch` or `close`,
+/// or until its secret is deleted or denied. It does not keep the client alive.
+pub struct Watch {
+    poller: Weak<Poller>,
+    party: PartyId,
+    registration: Weak<Registration>,
+    id: Arc<str>,
+}
+
+impl Watch {
+    pub(crate) fn new(
+        poller: &Arc<Poller>,
+        party: PartyId,
+        registration: &Arc<Registration>,
+    ) -> Self {
+        Watch {
+            poller: Arc::downgrade(poller),
+            party,
+            registration: Arc::downgrade(registration),
+            id: registration.id().clone(),
+        }
+    }
+
+    /// Ends this watch, and no other one on the same secret. After it returns, no call of its
+    /// callback is taken up any more; one that had been taken up may still be running. May be
+    /// called from inside the callback, and more than once.
+    pub fn stop(&self) {
+        if let (Some(poller), Some(registration)) =
+            (self.poller.upgrade(), self.registration.upgrade())
+        {
+            poller.stop(self.party, &registration);
+        }
+    }
+
+    /// The id of the secret that is watched.
+    pub fn secret_id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("secret_id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps a follower in the poller; dropping it stops the following at once. It does not keep the
+/// client alive.
+pub(crate) struct Follow {
+    poller: Weak<Poller>,
+    party: PartyId,
+}
+
+impl Follow {
+    pub(crate) fn new(poller: &Arc<Poller>, party: PartyId) -> Self {
+        Follow {
+            poller: Arc::downgrade(poller),
+            party,
+        }
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        if let Some(poller) = self.poller.upgrade() {
+            poller.leave(self.party);
+        }
+    }
+}
