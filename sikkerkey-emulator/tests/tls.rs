@@ -35,10 +35,10 @@ fn read(vault: &Emulator) -> Result<String, String> {
             .replacen("\r\n", "\r\nConnection: close\r\n", 1);
     wire.write_all(request.as_bytes())
         .map_err(|e| e.to_string())?;
-    let mut answer = String::new();
-    wire.read_to_string(&mut answer)
+    let mut response = String::new();
+    wire.read_to_string(&mut response)
         .map_err(|e| e.to_string())?;
-    Ok(answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    Ok(response.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
 #[track_caller]
@@ -86,8 +86,8 @@ fn faults_happen_under_tls_too() {
 #[test]
 fn plain_http_to_a_tls_port_gets_no_answer() {
     let vault = Emulator::builder().tls().start().unwrap();
-    let (answer, _) = support::exchange(vault.port(), b"GET /v1/secrets HTTP/1.1\r\n\r\n");
-    assert!(!answer.starts_with(b"HTTP"));
+    let (response, _) = support::exchange(vault.port(), b"GET /v1/secrets HTTP/1.1\r\n\r\n");
+    assert!(!response.starts_with(b"HTTP"));
     assert_eq!(vault.request_count(), 0);
 }
 

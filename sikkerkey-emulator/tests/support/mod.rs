@@ -15,15 +15,15 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sikkerkey_emulator::Emulator;
 
-/// An answer as it came.
+/// A response as it came.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
@@ -116,11 +116,11 @@ impl Client {
         }
     }
 
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Response {
         self.request("GET", path, "").send()
     }
 
-    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Response {
         self.request("POST", path, body).send()
     }
 
@@ -136,8 +136,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn poll(&self, ids: &[&str]) -> String {
         let body = serde_json::json!({ "watch": ids }).to_string();
-        let answer = self.post("/v1/secrets/poll", &body).expect(200);
-        let changes = answer["changes"].as_object().unwrap();
+        let response = self.post("/v1/secrets/poll", &body).expect(200);
+        let changes = response["changes"].as_object().unwrap();
         let said: Vec<_> = changes
             .iter()
             .map(|(id, c)| format!("{id}={}", c["status"].as_str().unwrap()))
@@ -192,7 +192,7 @@ impl Request<'_> {
         format!("{head}\r\n{}", self.body).into_bytes()
     }
 
-    pub(crate) fn send(&self) -> Answer {
+    pub(crate) fn send(&self) -> Response {
         let mut wire = connect(self.client.port);
         wire.write_all(&self.bytes()).unwrap();
         receive(&mut wire)
@@ -207,8 +207,8 @@ pub(crate) fn connect(port: u16) -> TcpStream {
     wire
 }
 
-/// One answer off a connection that stays open.
-pub(crate) fn receive(wire: &mut TcpStream) -> Answer {
+/// One response off a connection that stays open.
+pub(crate) fn receive(wire: &mut TcpStream) -> Response {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -221,15 +221,15 @@ pub(crate) fn receive(wire: &mut TcpStream) -> Answer {
     }
     let head = String::from_utf8(bytes).unwrap();
     let status = head[9..12].parse().unwrap();
-    let mut answer = Answer {
+    let mut response = Response {
         status,
         head,
         body: Vec::new(),
     };
-    let length: usize = answer.header("Content-Length").unwrap().parse().unwrap();
-    answer.body = vec![0; length];
-    wire.read_exact(&mut answer.body).unwrap();
-    answer
+    let length: usize = response.header("Content-Length").unwrap().parse().unwrap();
+    response.body = vec![0; length];
+    wire.read_exact(&mut response.body).unwrap();
+    response
 }
 
 /// Everything that comes for these bytes, until the other side closes, and whether that was a reset.
@@ -242,8 +242,8 @@ pub(crate) fn exchange(port: u16, bytes: &[u8]) -> (Vec<u8>, bool) {
     (all, reset)
 }
 
-/// Enrols with this token; the key is new.
-pub(crate) fn enrol(vault: &Emulator, token: &str, more: Value) -> (Answer, SigningKey) {
+/// Enrolls with this token; the key is new.
+pub(crate) fn enroll(vault: &Emulator, token: &str, more: Value) -> (Response, SigningKey) {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).unwrap();
     let key = SigningKey::from_bytes(&seed);
@@ -265,7 +265,7 @@ pub(crate) fn enrol(vault: &Emulator, token: &str, more: Value) -> (Answer, Sign
     )
 }
 
-pub(crate) fn post_unsigned(vault: &Emulator, path: &str, body: &str) -> Answer {
+pub(crate) fn post_unsigned(vault: &Emulator, path: &str, body: &str) -> Response {
     let mut wire = connect(vault.port());
     let head =
         format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
