@@ -10,15 +10,15 @@ use crate::server::Server;
 use crate::service::Service;
 use crate::switches::Switches;
 use crate::tls::{Certificate, Tls};
-use crate::vault::{Machine, Value, Vault};
+use crate::vault::{Machine, SecretValue, Vault};
 use crate::{Emulator, Error};
 
 /// Requests kept for [`Emulator::requests`], unless told otherwise.
 const RECORD_LIMIT: usize = 10_000;
 
-/// Settings of an [`Emulator`]; [`Emulator::builder`] begins, [`Builder::start`] ends.
+/// Settings of an [`Emulator`]; [`Emulator::builder`] begins, [`EmulatorBuilder::start`] ends.
 #[must_use = "nothing runs before start()"]
-pub struct Builder {
+pub struct EmulatorBuilder {
     pub(crate) switches: Switches,
     vault: String,
     machine_name: String,
@@ -34,7 +34,7 @@ pub struct Builder {
 /// One thing to do to the vault before it opens.
 type Change = Box<dyn FnOnce(&mut Vault) + Send>;
 
-impl Default for Builder {
+impl Default for EmulatorBuilder {
     fn default() -> Self {
         Self {
             switches: Switches::default(),
@@ -52,15 +52,15 @@ impl Default for Builder {
 }
 
 /// # What is in the vault
-impl Builder {
+impl EmulatorBuilder {
     /// A secret with one value.
     pub fn secret(self, id: impl Into<String>, value: impl Into<String>) -> Self {
-        self.put(id, Value::single(value.into()))
+        self.put(id, SecretValue::single(value.into()))
     }
 
     /// A secret with fields, in this order; a field's value is text or anything that JSON has.
     ///
-    /// ```
+    /// ``
     /// use serde_json::json;
     /// use sikkerkey_emulator::Emulator;
     ///
@@ -69,7 +69,7 @@ impl Builder {
     ///     .structured("sk_limits", [("port", json!(5432)), ("tls", json!(true))])
     ///     .start()?;
     /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ```
+    /// ``
     pub fn structured<K, V>(
         self,
         id: impl Into<String>,
@@ -79,12 +79,12 @@ impl Builder {
         K: Into<String>,
         V: Into<serde_json::Value>,
     {
-        self.put(id, Value::structured(fields))
+        self.put(id, SecretValue::structured(fields))
     }
 
     /// A secret whose value is this text, byte for byte; structured when it is a JSON object.
     pub fn json(self, id: impl Into<String>, text: impl Into<String>) -> Self {
-        self.put(id, Value::json(text.into()))
+        self.put(id, SecretValue::json(text.into()))
     }
 
     /// The display name of a secret; its id unless this is called.
@@ -111,12 +111,12 @@ impl Builder {
     pub fn denied(self, id: impl Into<String>, value: impl Into<String>) -> Self {
         let (id, value) = (id.into(), value.into());
         self.change(move |vault| {
-            vault.put(&id, Value::single(value));
+            vault.put(&id, SecretValue::single(value));
             vault.deny(&id);
         })
     }
 
-    pub(crate) fn put(self, id: impl Into<String>, value: Value) -> Self {
+    pub(crate) fn put(self, id: impl Into<String>, value: SecretValue) -> Self {
         let id = id.into();
         self.change(move |vault| vault.put(&id, value))
     }
@@ -128,7 +128,7 @@ impl Builder {
 }
 
 /// # Where it is
-impl Builder {
+impl EmulatorBuilder {
     /// The vault's id: `vault_emulator` unless this is called.
     pub fn vault(mut self, id: impl Into<String>) -> Self {
         self.vault = id.into();
@@ -168,14 +168,14 @@ impl Builder {
 }
 
 /// # How it behaves
-impl Builder {
+impl EmulatorBuilder {
     /// Seconds that the service's clock is ahead of this machine's; behind it, when negative.
     pub fn clock_offset(mut self, seconds: i64) -> Self {
         self.clock_offset = seconds;
         self
     }
 
-    /// A header on every answer; one named `Date` takes the place of the service's own.
+    /// A header on every response; one named `Date` takes the place of the service's own.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -258,9 +258,9 @@ impl Builder {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for EmulatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("EmulatorBuilder")
             .field("vault", &self.vault)
             .field("home", &self.home)
             .field("port", &self.port)

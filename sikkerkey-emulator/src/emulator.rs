@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::server::Server;
 use crate::service::Service;
-use crate::vault::{Token, Value, Vault};
-use crate::{Builder, Recorded};
+use crate::vault::{SecretValue, Token, Vault};
+use crate::{EmulatorBuilder, Recorded};
 
 /// A vault that is served on this machine, until this is dropped.
 ///
@@ -29,8 +29,8 @@ pub struct Emulator {
 /// # Where it is
 impl Emulator {
     /// Settings, with what most tests want.
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
     }
 
     /// The file to give to a client, or to put into `SIKKERKEY_IDENTITY`.
@@ -87,7 +87,7 @@ impl Emulator {
     /// Gives a secret this one value: a new secret, a rotation, or the return of a deleted one. Every put is a change,
     /// also where the value is the same.
     pub fn put(&self, id: impl AsRef<str>, value: impl Into<String>) {
-        self.vault(|vault| vault.put(id.as_ref(), Value::single(value.into())));
+        self.vault(|vault| vault.put(id.as_ref(), SecretValue::single(value.into())));
     }
 
     /// Gives a secret these fields, in this order.
@@ -99,33 +99,33 @@ impl Emulator {
         K: Into<String>,
         V: Into<serde_json::Value>,
     {
-        let value = Value::structured(fields);
+        let value = SecretValue::structured(fields);
         self.vault(|vault| vault.put(id.as_ref(), value));
     }
 
     /// Gives a secret this text, byte for byte; structured when it is a JSON object.
     pub fn put_json(&self, id: impl AsRef<str>, text: impl Into<String>) {
-        let value = Value::json(text.into());
+        let value = SecretValue::json(text.into());
         self.vault(|vault| vault.put(id.as_ref(), value));
     }
 
     /// Changes several secrets in one instant: no request sees some of them only. A value that is a JSON object makes a
     /// structured secret.
     ///
-    /// ```
+    /// ``
     /// # use sikkerkey_emulator::Emulator;
     /// # let vault = Emulator::builder().start()?;
     /// vault.put_all([("sk_user", "app-2"), ("sk_password", "hunter3")]);
     /// vault.put_all([("sk_db", r#"{"host":"db2"}"#)]);
     /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ```
+    /// ``
     pub fn put_all<I: AsRef<str>, V: Into<String>>(
         &self,
         secrets: impl IntoIterator<Item = (I, V)>,
     ) {
         let values: Vec<_> = secrets
             .into_iter()
-            .map(|(id, v)| (id, Value::json(v.into())))
+            .map(|(id, v)| (id, SecretValue::json(v.into())))
             .collect();
         self.vault(|vault| {
             values
@@ -139,7 +139,7 @@ impl Emulator {
         self.vault(|vault| vault.delete(id.as_ref()));
     }
 
-    /// Takes the grant of a secret from every machine, also those that will enrol.
+    /// Takes the grant of a secret from every machine, also those that will enroll.
     pub fn deny(&self, id: impl AsRef<str>) {
         self.vault(|vault| vault.deny(id.as_ref()));
     }
@@ -174,7 +174,7 @@ impl Emulator {
 
 /// # Machines, tokens and time
 impl Emulator {
-    /// A token for so many enrolments, valid for `ttl` of the service's time.
+    /// A token for so many enrollments, valid for `ttl` of the service's time.
     pub fn enrollment_token(&self, uses: u32, ttl: Duration) -> String {
         self.issue(Token::new(uses, ttl))
     }
@@ -185,7 +185,7 @@ impl Emulator {
         self.vault(|vault| vault.issue(policy, now))
     }
 
-    /// Lets every machine there is expire, the one on disk among them: 401 from now on. Machines that enrol
+    /// Lets every machine there is expire, the one on disk among them: 401 from now on. Machines that enroll
     /// later live.
     pub fn expire_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.expires = Some(i64::MIN)));
@@ -219,7 +219,7 @@ impl Emulator {
 
 /// # What was asked
 impl Emulator {
-    /// The requests so far, oldest first; the newest 10,000 unless [`Builder::record_limit`] says otherwise.
+    /// The requests so far, oldest first; the newest 10,000 unless [`EmulatorBuilder::record_limit`] says otherwise.
     pub fn requests(&self) -> Vec<Recorded> {
         self.service.log.requests()
     }
@@ -236,10 +236,10 @@ impl Emulator {
 
     /// Waits until this is true of the requests; false when it is not within `timeout`.
     ///
-    /// It is asked when a request arrives and when its answer is about to go out. The record is held meanwhile:
+    /// It is asked when a request arrives and when its response is about to go out. The record is held meanwhile:
     /// look at the slice alone, and call nothing of this emulator.
     ///
-    /// ```
+    /// ``
     /// # use std::time::Duration;
     /// # use sikkerkey_emulator::Emulator;
     /// # let vault = Emulator::builder().start()?;
@@ -248,7 +248,7 @@ impl Emulator {
     /// });
     /// assert!(!polled);
     /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ```
+    /// ``
     pub fn wait_for(&self, timeout: Duration, holds: impl FnMut(&[Recorded]) -> bool) -> bool {
         self.service.log.wait_for(timeout, holds)
     }

@@ -27,18 +27,18 @@
 //!
 //! - [`Emulator`]: the running service. One for each test; dropping it stops it, closes every connection and joins
 //!   every thread.
-//! - [`Builder`]: what is in the vault, where it is, how it behaves. Where the service's behaviour is not published, it has
+//! - [`EmulatorBuilder`]: what is in the vault, where it is, how it behaves. Where the service's behaviour is not published, it has
 //!   a switch with both answers.
 //! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
 //! - [`Recorded`]: what was asked, to look at and to wait for.
-//! - [`Token`]: what an enrolment token allows.
+//! - [`Token`]: what an enrollment token allows.
 //! - [`Certificate`]: TLS, right or wrong.
 //! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
 //!
 //! # For reviewers: nothing shows a secret
 //!
 //! Where `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
-//! enrolment token and each machine's key, as a JSON string on a line. Run a test suite with its log at the most
+//! enrollment token and each machine's key, as a JSON string on a line. Run a test suite with its log at the most
 //! talkative level, and search what it printed for them:
 //!
 //! ```sh
@@ -66,7 +66,7 @@ mod switches;
 mod tls;
 mod vault;
 
-pub use builder::Builder;
+pub use builder::EmulatorBuilder;
 pub use emulator::Emulator;
 pub use error::Error;
 pub use fault::{Fault, Hold, Reply};

@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What was asked for; none where the answer is already printed.
+/// What was asked for; none where the response is already printed.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
@@ -159,7 +159,7 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     loop {
         out.flush()?;
         let mut lines = String::new();
-        // Between two looks at the file, requests are waited for, so that they show at once. One that has no answer
+        // Between two looks at the file, requests are waited for, so that they show at once. One that has no response
         // yet holds those after it back: they show in order.
         vault.wait_for(LOOK, |requests| {
             for request in requests

@@ -8,7 +8,7 @@ use crate::http::Request;
 
 /// One request as it arrived, and what became of it.
 ///
-/// `Debug` leaves out the body of an enrolment, which holds the token, and all headers.
+/// `Debug` leaves out the body of an enrollment, which holds the token, and all headers.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -61,8 +61,12 @@ impl Recorded {
 
 impl fmt::Debug for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let enrolment = self.path.ends_with("/enroll/register");
-        let body = if enrolment { "<redacted>" } else { self.text() };
+        let enrollment = self.path.ends_with("/enroll/register");
+        let body = if enrollment {
+            "<redacted>"
+        } else {
+            self.text()
+        };
         f.debug_struct("Recorded")
             .field("number", &self.number)
             .field("request", &format_args!("{} {}", self.method, self.path))

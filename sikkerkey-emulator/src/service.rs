@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock::Clock;
 use crate::fault::Plan;
 use crate::gate::{Gate, LEEWAY};
-use crate::http::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::recorded::Log;
 use crate::signature::{signed_text, verifies};
 use crate::vault::Vault;
@@ -26,7 +26,7 @@ pub(crate) struct Service {
     latency: Mutex<Duration>,
     connection_latency: Mutex<Duration>,
     headers: Mutex<Vec<(String, String)>>,
-    /// While true, connections are cut off without an answer.
+    /// While true, connections are cut off without a response.
     pub(crate) outage: AtomicBool,
 }
 
@@ -74,7 +74,7 @@ impl Service {
         lock(&self.connection_latency)
     }
 
-    /// Headers that a test wants on every answer.
+    /// Headers that a test wants on every response.
     pub(crate) fn headers(&self) -> MutexGuard<'_, Vec<(String, String)>> {
         lock(&self.headers)
     }
@@ -83,7 +83,7 @@ impl Service {
         self.outage.load(Ordering::Acquire)
     }
 
-    /// The headers of every answer.
+    /// The headers of every response.
     pub(crate) fn server_headers(&self) -> Vec<(String, String)> {
         let mut headers = self.headers().clone();
         if !headers
@@ -96,11 +96,11 @@ impl Service {
     }
 
     /// Acts on a request and says what to answer.
-    pub(crate) fn handle(&self, request: &Request, from: IpAddr) -> Answer {
+    pub(crate) fn handle(&self, request: &Request, from: IpAddr) -> Response {
         let path = request.path();
-        if let Some(vault) = enrolment(path) {
+        if let Some(vault) = enrollment(path) {
             return if request.method == "POST" {
-                self.enrol(vault, request, from)
+                self.enroll(vault, request, from)
             } else {
                 wrong_method("POST")
             };
@@ -112,7 +112,7 @@ impl Service {
             "/v1/secrets/poll" => ("POST", Call::Poll),
             _ => match path.strip_prefix("/v1/secret/") {
                 Some(id) if !id.is_empty() && !id.contains('/') => ("GET", Call::Read(id)),
-                _ => return Answer::error(404, "Not found"),
+                _ => return Response::error(404, "Not found"),
             },
         };
         if request.method != method {
@@ -120,10 +120,10 @@ impl Service {
         }
         let machine = match self.authenticate(request, from) {
             Ok(machine) => machine,
-            Err(answer) => return answer,
+            Err(response) => return response,
         };
         if !request.body.is_empty() && !is_json(request) {
-            return Answer::error(415, "Content-Type must be application/json");
+            return Response::error(415, "Content-Type must be application/json");
         }
         let now = self.clock.now();
         let mut vault = self.vault();
@@ -136,35 +136,35 @@ impl Service {
         }
     }
 
-    fn enrol(&self, vault: &str, request: &Request, from: IpAddr) -> Answer {
-        if let Err(answer) = self.admit(from) {
-            return answer;
+    fn enroll(&self, vault: &str, request: &Request, from: IpAddr) -> Response {
+        if let Err(response) = self.admit(from) {
+            return response;
         }
         if !is_json(request) {
-            return Answer::error(415, "Content-Type must be application/json");
+            return Response::error(415, "Content-Type must be application/json");
         }
-        let answer = {
+        let response = {
             let mut own = self.vault();
             if vault != own.id {
-                return Answer::error(404, "Vault not found");
+                return Response::error(404, "Vault not found");
             }
             own.register(&request.body, self.clock.now())
         };
-        self.counted(answer, from)
+        self.counted(response, from)
     }
 
     /// The machine that signed the request, or the refusal.
-    fn authenticate<'r>(&self, request: &'r Request, from: IpAddr) -> Result<&'r str, Answer> {
+    fn authenticate<'r>(&self, request: &'r Request, from: IpAddr) -> Result<&'r str, Response> {
         self.admit(from)?;
         self.check(request)
-            .map_err(|answer| self.counted(answer, from))
+            .map_err(|response| self.counted(response, from))
     }
 
-    fn check<'r>(&self, request: &'r Request) -> Result<&'r str, Answer> {
+    fn check<'r>(&self, request: &'r Request) -> Result<&'r str, Response> {
         let header = |name: &str| {
-            request
-                .header(name)
-                .ok_or_else(|| Answer::error(401, &format!("Header {name} is missing or repeated")))
+            request.header(name).ok_or_else(|| {
+                Response::error(401, &format!("Header {name} is missing or repeated"))
+            })
         };
         let machine = header("X-Machine-Id")?;
         let written = header("X-Timestamp")?;
@@ -176,16 +176,16 @@ impl Service {
             let vault = self.vault();
             let known = vault
                 .machine(machine)
-                .ok_or_else(|| Answer::error(401, "Unknown machine"))?;
+                .ok_or_else(|| Response::error(401, "Unknown machine"))?;
             if known.expired(now) {
-                return Err(Answer::error(401, "Machine expired"));
+                return Err(Response::error(401, "Machine expired"));
             }
             (known.key, known.enabled)
         };
         let digits = !written.is_empty() && written.bytes().all(|b| b.is_ascii_digit());
         let timestamp = match written.parse::<i64>() {
             Ok(seconds) if digits => seconds.saturating_mul(1000),
-            _ => return Err(Answer::error(401, "X-Timestamp is not in Unix seconds")),
+            _ => return Err(Response::error(401, "X-Timestamp is not in Unix seconds")),
         };
         // To the second, as it was written.
         if (now / 1000 * 1000)
@@ -193,10 +193,13 @@ impl Service {
             .saturating_abs()
             > LEEWAY
         {
-            return Err(Answer::error(401, "X-Timestamp is more than 5 minutes off"));
+            return Err(Response::error(
+                401,
+                "X-Timestamp is more than 5 minutes off",
+            ));
         }
         if STANDARD.decode(nonce).map_or(0, |bytes| bytes.len()) != 16 {
-            return Err(Answer::error(401, "X-Nonce is not 16 bytes in base64"));
+            return Err(Response::error(401, "X-Nonce is not 16 bytes in base64"));
         }
         let text = signed_text(
             &request.method,
@@ -206,25 +209,25 @@ impl Service {
             &request.body,
         );
         if !verifies(&key, &text, signature) {
-            return Err(Answer::error(401, "Invalid signature"));
+            return Err(Response::error(401, "Invalid signature"));
         }
         // Only now: an unsigned request must not be able to use up a nonce.
         if !self.gate().take(machine, nonce, timestamp, now) {
-            return Err(Answer::error(401, "Nonce was used before"));
+            return Err(Response::error(401, "Nonce was used before"));
         }
         if !enabled {
-            return Err(Answer::error(403, "Machine is not approved or disabled"));
+            return Err(Response::error(403, "Machine is not approved or disabled"));
         }
         Ok(machine)
     }
 
-    fn admit(&self, from: IpAddr) -> Result<(), Answer> {
+    fn admit(&self, from: IpAddr) -> Result<(), Response> {
         let (on, status) = {
             let vault = self.vault();
             (vault.switches.lock_out, vault.switches.locked_status)
         };
         if on && self.gate().locked(from, self.clock.now()) {
-            return Err(Answer::error(
+            return Err(Response::error(
                 status,
                 "Too many failed authentications from this address",
             ));
@@ -233,11 +236,11 @@ impl Service {
     }
 
     /// Counts a failed authentication.
-    fn counted(&self, answer: Answer, from: IpAddr) -> Answer {
-        if answer.status == 401 {
+    fn counted(&self, response: Response, from: IpAddr) -> Response {
+        if response.status == 401 {
             self.gate().failed(from, self.clock.now());
         }
-        answer
+        response
     }
 }
 
@@ -246,7 +249,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The vault in `/v1/{vault}/enroll/register`.
-fn enrolment(path: &str) -> Option<&str> {
+fn enrollment(path: &str) -> Option<&str> {
     let vault = path
         .strip_prefix("/v1/")?
         .strip_suffix("/enroll/register")?;
@@ -260,6 +263,6 @@ fn is_json(request: &Request) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn wrong_method(right: &str) -> Answer {
-    Answer::error(405, "Method not allowed").with("Allow", right)
+fn wrong_method(right: &str) -> Response {
+    Response::error(405, "Method not allowed").with("Allow", right)
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::Builder;
+use crate::EmulatorBuilder;
 
-/// The answers to the open questions; see the methods of [`Builder`] of the same names.
+/// The answers to the open questions; see the methods of [`EmulatorBuilder`] of the same names.
 #[derive(Debug, Clone)]
 pub(crate) struct Switches {
     pub(crate) lock_out: bool,
@@ -18,12 +18,12 @@ pub(crate) struct Switches {
     pub(crate) null_fields: bool,
     pub(crate) expiry_in_millis: bool,
     pub(crate) enrolled_api_url: ApiUrl,
-    pub(crate) enrolment_status: u16,
+    pub(crate) enrollment_status: u16,
     pub(crate) token_refused_status: u16,
     pub(crate) machine_lifetime: Option<Duration>,
 }
 
-/// What the answer to an enrolment says about where to read from.
+/// What the response to an enrollment says about where to read from.
 #[derive(Debug, Clone)]
 pub(crate) enum ApiUrl {
     Own,
@@ -45,7 +45,7 @@ impl Default for Switches {
             null_fields: true,
             expiry_in_millis: false,
             enrolled_api_url: ApiUrl::Own,
-            enrolment_status: 201,
+            enrollment_status: 201,
             token_refused_status: 401,
             machine_lifetime: Some(Duration::from_secs(3600)),
         }
@@ -56,7 +56,7 @@ impl Default for Switches {
 ///
 /// Each of these is a question that the service's documentation leaves open. A client must be right under both
 /// answers, so both can be had here.
-impl Builder {
+impl EmulatorBuilder {
     /// Whether three failed authentications lock the source address out, for 15 minutes of the service's time.
     /// On by default; `false` answers each failure with 401 for ever. See also [`Emulator::unlock`](crate::Emulator::unlock).
     pub fn lock_out(mut self, on: bool) -> Self {
@@ -92,7 +92,7 @@ impl Builder {
     }
 
     /// Whether every poll reports a `changed` secret until it is read (`true`, the default), or one poll
-    /// alone, so that the loss of that poll's answer loses the change.
+    /// alone, so that the loss of that poll's response loses the change.
     pub fn changed_until_read(mut self, until_read: bool) -> Self {
         self.switches.changed_until_read = until_read;
         self
@@ -124,7 +124,7 @@ impl Builder {
         self
     }
 
-    /// The `apiUrl` in the answer to an enrolment: that of this emulator unless this is called, another one, or
+    /// The `apiUrl` in the response to an enrollment: that of this emulator unless this is called, another one, or
     /// none at all.
     ///
     /// ```
@@ -141,20 +141,20 @@ impl Builder {
         self
     }
 
-    /// The status of a successful enrolment: 201 by default; the service promises a 2xx.
-    pub fn enrolment_status(mut self, status: u16) -> Self {
-        self.switches.enrolment_status = status;
+    /// The status of a successful enrollment: 201 by default; the service promises a 2xx.
+    pub fn enrollment_status(mut self, status: u16) -> Self {
+        self.switches.enrollment_status = status;
         self
     }
 
-    /// The status for an enrolment token that is unknown, expired or spent: 401 by default. Only a 401 counts as a
+    /// The status for an enrollment token that is unknown, expired or spent: 401 by default. Only a 401 counts as a
     /// failed authentication.
     pub fn token_refused_status(mut self, status: u16) -> Self {
         self.switches.token_refused_status = status;
         self
     }
 
-    /// How long an enrolled machine lives: an hour by default; `None` is for ever, and no `expiresAt` in the answer.
+    /// How long an enrolled machine lives: an hour by default; `None` is for ever, and no `expiresAt` in the response.
     pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.switches.machine_lifetime = lifetime.into();
         self

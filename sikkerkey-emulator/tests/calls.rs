@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sikkerkey_emulator::{Emulator, Token};
-use support::{Client, enrol, post_unsigned};
+use support::{Client, enroll, post_unsigned};
 
 fn vault() -> Emulator {
     Emulator::builder()
@@ -105,8 +105,8 @@ fn an_export_reads_everything_in_scope() {
         ]})
     );
     let ids = |body: &str| -> Vec<_> {
-        let answer = client.post("/v1/secrets/export", body).expect(200);
-        answer["secrets"]
+        let response = client.post("/v1/secrets/export", body).expect(200);
+        response["secrets"]
             .as_array()
             .unwrap()
             .iter()
@@ -129,9 +129,9 @@ fn changed_means_since_this_machine_read_it() {
     let vault = vault();
     let one = Client::of(&vault);
     let token = vault.enrollment_token(1, Duration::from_secs(60));
-    let (answer, key) = enrol(&vault, &token, json!({}));
+    let (response, key) = enroll(&vault, &token, json!({}));
     let other = Client {
-        machine: answer.json()["machineId"].as_str().unwrap().into(),
+        machine: response.json()["machineId"].as_str().unwrap().into(),
         key,
         port: vault.port(),
     };
@@ -199,17 +199,17 @@ fn a_poll_asks_for_a_list() {
 fn an_enrolled_machine_reads() {
     let vault = vault();
     let token = vault.enrollment_token(2, Duration::from_secs(60));
-    let (answer, key) = enrol(&vault, &token, json!({ "name": "worker" }));
-    assert_eq!(answer.status, 201);
-    let answer = answer.json();
+    let (response, key) = enroll(&vault, &token, json!({ "name": "worker" }));
+    assert_eq!(response.status, 201);
+    let response = response.json();
     assert_eq!(
-        (&answer["machineName"], &answer["vaultId"]),
+        (&response["machineName"], &response["vaultId"]),
         (&json!("worker"), &json!("vault_emulator"))
     );
-    assert_eq!(answer["apiUrl"], vault.url());
-    let left = answer["expiresAt"].as_i64().unwrap() - support::now();
+    assert_eq!(response["apiUrl"], vault.url());
+    let left = response["expiresAt"].as_i64().unwrap() - support::now();
     assert!((3590..=3600).contains(&left));
-    let machine = answer["machineId"].as_str().unwrap().to_owned();
+    let machine = response["machineId"].as_str().unwrap().to_owned();
     assert_eq!(vault.machine_name(&machine).as_deref(), Some("worker"));
     assert_eq!(vault.machine_ids().len(), 2);
     let client = Client {
@@ -234,7 +234,7 @@ fn a_token_has_its_limits() {
         .start()
         .unwrap();
     let error = |token: &str, more| {
-        enrol(&vault, token, more).0.expect(401)["error"]
+        enroll(&vault, token, more).0.expect(401)["error"]
             .as_str()
             .unwrap()
             .to_owned()
@@ -246,9 +246,9 @@ fn a_token_has_its_limits() {
         json!({ "publicKey": null }),
         json!({ "hostname": " " }),
     ] {
-        assert_eq!(enrol(&vault, &once, bad).0.status, 400);
+        assert_eq!(enroll(&vault, &once, bad).0.status, 400);
     }
-    assert_eq!(enrol(&vault, &once, json!({})).0.status, 201);
+    assert_eq!(enroll(&vault, &once, json!({})).0.status, 201);
     assert_eq!(error(&once, json!({})), "Enrollment token has no uses left");
     let late = vault.enrollment_token(1, Duration::from_secs(60));
     vault.advance(Duration::from_secs(61));
@@ -259,13 +259,13 @@ fn a_token_has_its_limits() {
         .secrets(["sk_a"])
         .machine_lifetime(None);
     let token = vault.issue(policy);
-    let (answer, key) = enrol(&vault, &token, json!({ "name": "ignored" }));
-    let answer = answer.expect(201);
-    let name = answer["machineName"].as_str().unwrap();
+    let (response, key) = enroll(&vault, &token, json!({ "name": "ignored" }));
+    let response = response.expect(201);
+    let name = response["machineName"].as_str().unwrap();
     assert!(name.len() == 10 && name.starts_with("w-"), "{name}");
-    assert!(answer.get("expiresAt").is_none());
+    assert!(response.get("expiresAt").is_none());
     let client = Client {
-        machine: answer["machineId"].as_str().unwrap().into(),
+        machine: response["machineId"].as_str().unwrap().into(),
         key,
         port: vault.port(),
     };
@@ -274,7 +274,7 @@ fn a_token_has_its_limits() {
 
     let again = json!({ "publicKey": STANDARD.encode(client.key.verifying_key().to_bytes()) });
     assert_eq!(
-        enrol(&vault, &token, again).0.expect(409)["error"],
+        enroll(&vault, &token, again).0.expect(409)["error"],
         "This key is already enrolled"
     );
     assert_eq!(
@@ -298,5 +298,5 @@ fn machines_expire_and_are_disabled() {
     vault.expire_machines();
     assert_eq!(client.get("/v1/secrets").status, 401);
     let token = vault.enrollment_token(1, Duration::from_secs(60));
-    assert_eq!(enrol(&vault, &token, json!({})).0.status, 201);
+    assert_eq!(enroll(&vault, &token, json!({})).0.status, 201);
 }

@@ -20,11 +20,11 @@ fn vault() -> Emulator {
 /// The message of the 401 that a read spoiled in this way gets.
 #[track_caller]
 fn refused(client: &Client, spoil: impl FnOnce(&mut Request<'_>)) -> String {
-    let answer = client
+    let response = client
         .request("GET", "/v1/secret/sk_a", "")
         .with(spoil)
         .send();
-    answer.expect(401)["error"].as_str().unwrap().to_owned()
+    response.expect(401)["error"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn the_clock_is_the_services_own() {
         .start()
         .unwrap();
     let client = Client::of(&vault);
-    let answer = client.get("/v1/secrets");
-    assert_eq!(answer.status, 401);
-    let date = httpdate::parse_http_date(answer.header("Date").unwrap()).unwrap();
+    let response = client.get("/v1/secrets");
+    assert_eq!(response.status, 401);
+    let date = httpdate::parse_http_date(response.header("Date").unwrap()).unwrap();
     let ahead = date.duration_since(std::time::SystemTime::now()).unwrap();
     assert!((3590..=3600).contains(&ahead.as_secs()));
     vault.set_clock_offset(0);
@@ -258,7 +258,7 @@ fn refused_tokens_count_as_failures() {
     let vault = Emulator::builder().start().unwrap();
     for expected in [401, 401, 401, 429] {
         assert_eq!(
-            support::enrol(&vault, "nonsense", serde_json::json!({}))
+            support::enroll(&vault, "nonsense", serde_json::json!({}))
                 .0
                 .status,
             expected
@@ -270,8 +270,8 @@ fn refused_tokens_count_as_failures() {
 fn what_is_no_request_is_refused_without_harm() {
     let vault = vault();
     let client = Client::of(&vault);
-    let (answer, _) = exchange(vault.port(), b"nonsense\r\n\r\n");
-    assert!(answer.starts_with(b"HTTP/1.1 400 "));
+    let (response, _) = exchange(vault.port(), b"nonsense\r\n\r\n");
+    assert!(response.starts_with(b"HTTP/1.1 400 "));
     let huge = format!(
         "POST /v1/secrets/poll HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n{}",
         "x".repeat(1 << 20)
@@ -307,14 +307,14 @@ fn a_connection_serves_many_requests() {
 #[test]
 fn a_client_that_wants_the_connection_closed_has_it_closed() {
     let vault = vault();
-    let (answer, reset) = exchange(
+    let (response, reset) = exchange(
         vault.port(),
         b"GET /v1/secrets HTTP/1.1\r\nConnection: close\r\n\r\n",
     );
-    let answer = String::from_utf8(answer).unwrap();
+    let response = String::from_utf8(response).unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 401 ")
-            && answer.contains("\r\nConnection: close\r\n")
+        response.starts_with("HTTP/1.1 401 ")
+            && response.contains("\r\nConnection: close\r\n")
             && !reset
     );
 }

@@ -32,12 +32,12 @@ fn closing(client: &Client) -> Vec<u8> {
         .into_bytes()
 }
 
-fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").unwrap().1
+fn body(response: &str) -> &str {
+    response.split_once("\r\n\r\n").unwrap().1
 }
 
-fn promised(answer: &str) -> usize {
-    let line = answer
+fn promised(response: &str) -> usize {
+    let line = response
         .lines()
         .find(|l| l.starts_with("Content-Length: "))
         .unwrap();
@@ -48,13 +48,17 @@ fn promised(answer: &str) -> usize {
 fn statuses_come_with_their_headers_and_bodies() {
     let (vault, client) = start();
     vault.fail_next(Fault::Status(503));
-    let answer = client.get("/v1/secret/sk_a");
-    assert!(answer.header("Date").is_some());
-    assert_eq!(answer.expect(503)["error"], "emulated fault");
+    let response = client.get("/v1/secret/sk_a");
+    assert!(response.header("Date").is_some());
+    assert_eq!(response.expect(503)["error"], "emulated fault");
     vault.fail_next(Reply::new(429).header("Retry-After", "7").body("<html>"));
-    let answer = client.get("/v1/secret/sk_a");
+    let response = client.get("/v1/secret/sk_a");
     assert_eq!(
-        (answer.status, answer.header("Retry-After"), &*answer.body),
+        (
+            response.status,
+            response.header("Retry-After"),
+            &*response.body
+        ),
         (429, Some("7"), &b"<html>"[..])
     );
     vault.fail_next(Reply::new(401).header("Date", "Thu, 01 Jan 1970 00:00:00 GMT"));
@@ -63,9 +67,9 @@ fn statuses_come_with_their_headers_and_bodies() {
         Some("Thu, 01 Jan 1970 00:00:00 GMT")
     );
     vault.fail_next(Fault::Redirect("http://localhost:1/".into()));
-    let answer = client.get("/v1/secret/sk_a");
+    let response = client.get("/v1/secret/sk_a");
     assert_eq!(
-        (answer.status, answer.header("Location")),
+        (response.status, response.header("Location")),
         (302, Some("http://localhost:1/"))
     );
     let found: Vec<_> = vault
@@ -120,9 +124,10 @@ fn bodies_are_not_what_they_should_be() {
     vault.fail_next(Fault::InvalidUtf8);
     assert!(std::str::from_utf8(&client.get("/v1/secret/sk_a").body).is_err());
     vault.fail_next(Fault::InvalidJson);
-    let answer = client.get("/v1/secret/sk_a");
+    let response = client.get("/v1/secret/sk_a");
     assert!(
-        answer.status == 200 && serde_json::from_slice::<serde_json::Value>(&answer.body).is_err()
+        response.status == 200
+            && serde_json::from_slice::<serde_json::Value>(&response.body).is_err()
     );
     vault.fail_next(Fault::EmptyObject);
     assert_eq!(client.get("/v1/secret/sk_a").body, b"{}");
@@ -135,8 +140,8 @@ fn a_drip_brings_the_right_answer_slowly() {
         Fault::Drip(Duration::from_micros(10)),
         Fault::DripAll(Duration::from_micros(10)),
     ] {
-        let (answer, _) = read(&vault, &client, fault);
-        assert_eq!(body(&answer), r#"{"value":"the-value"}"#);
+        let (response, _) = read(&vault, &client, fault);
+        assert_eq!(body(&response), r#"{"value":"the-value"}"#);
     }
 }
 
@@ -195,13 +200,13 @@ fn an_answer_can_be_lost_after_the_service_acted() {
     let token = vault.enrollment_token(1, Duration::from_secs(60));
     vault.fail_next(Fault::after(Fault::Status(500)));
     assert_eq!(
-        support::enrol(&vault, &token, serde_json::json!({}))
+        support::enroll(&vault, &token, serde_json::json!({}))
             .0
             .status,
         500
     );
     assert_eq!(
-        support::enrol(&vault, &token, serde_json::json!({}))
+        support::enroll(&vault, &token, serde_json::json!({}))
             .0
             .status,
         401,
@@ -226,8 +231,8 @@ fn bodies_without_end_and_huge_ones() {
         assert!(read.starts_with(b"HTTP/1.1 200 OK\r\n"));
     }
     for bytes in [0, 1, 65_536, 3_000_001] {
-        let (answer, _) = read(&vault, &client, Fault::Huge(bytes));
-        let mut rest = body(&answer);
+        let (response, _) = read(&vault, &client, Fault::Huge(bytes));
+        let mut rest = body(&response);
         let mut whole = String::new();
         loop {
             let (length, after) = rest.split_once("\r\n").unwrap();

@@ -95,5 +95,5 @@ fn an_emulator_goes_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Emulator>();
     fn sent<T: Send>() {}
-    sent::<sikkerkey_emulator::Builder>();
+    sent::<sikkerkey_emulator::EmulatorBuilder>();
 }

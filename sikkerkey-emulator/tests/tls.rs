@@ -12,8 +12,29 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sikkerkey_emulator::{Certificate, Emulator, Fault};
 use support::{Client, connect};
 
-/// What a read over TLS brings, or why the client refused.
-fn read(vault: &Emulator) -> Result<String, String> {
+/// The status and value of a read, or why ureq refused.
+fn read(vault: &Emulator) -> Result<(u16, serde_json::Value), String> {
+    let authority = ureq::tls::Certificate::from_pem(vault.ca_pem().unwrap().as_bytes()).unwrap();
+    let tls = ureq::tls::TlsConfig::builder()
+        .root_certs(ureq::tls::RootCerts::new_with_certs(&[authority]))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    let client = Client::of(vault);
+    let request = client.request("GET", "/v1/secret/sk_a", "");
+    let url = format!("https://localhost:{}/v1/secret/sk_a", vault.port());
+    support::call(
+        &support::agent(Some(tls)),
+        &url,
+        "GET",
+        &request.headers(),
+        "",
+    )
+    .map(|response| (response.status, response.json()["value"].clone()))
+    .map_err(|e| e.to_string())
+}
+
+/// What comes for a read until the connection ends, right or wrong, without its head.
+fn raw(vault: &Emulator) -> Result<String, String> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(vault.ca_pem().unwrap().as_bytes()).unwrap())
@@ -35,10 +56,10 @@ fn read(vault: &Emulator) -> Result<String, String> {
             .replacen("\r\n", "\r\nConnection: close\r\n", 1);
     wire.write_all(request.as_bytes())
         .map_err(|e| e.to_string())?;
-    let mut answer = String::new();
-    wire.read_to_string(&mut answer)
+    let mut response = String::new();
+    wire.read_to_string(&mut response)
         .map_err(|e| e.to_string())?;
-    Ok(answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    Ok(response.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
 
 #[track_caller]
@@ -63,7 +84,7 @@ fn a_client_that_trusts_the_authority_reads() {
     assert_eq!(vault.url(), format!("https://localhost:{}", vault.port()));
     let identity = std::fs::read_to_string(vault.identity_path()).unwrap();
     assert!(identity.contains(vault.url()));
-    assert_eq!(read(&vault).unwrap(), r#"{"value":"a"}"#);
+    assert_eq!(read(&vault).unwrap(), (200, "a".into()));
     assert!(Emulator::builder().start().unwrap().ca_pem().is_none());
 }
 
@@ -75,19 +96,19 @@ fn faults_happen_under_tls_too() {
         .start()
         .unwrap();
     vault.fail_next(Fault::Truncated);
-    assert_eq!(read(&vault).unwrap(), r#"{"value":"stand-in","se"#);
+    assert_eq!(raw(&vault).unwrap(), r#"{"value":"stand-in","se"#);
     vault.fail_next(Fault::Close);
-    assert!(read(&vault).unwrap_err().contains("close_notify"));
+    assert!(raw(&vault).unwrap_err().contains("close_notify"));
     vault.fail_next(Fault::Reset);
-    assert!(read(&vault).is_err());
-    assert_eq!(read(&vault).unwrap(), r#"{"value":"a"}"#);
+    assert!(raw(&vault).is_err());
+    assert_eq!(raw(&vault).unwrap(), r#"{"value":"a"}"#);
 }
 
 #[test]
 fn plain_http_to_a_tls_port_gets_no_answer() {
     let vault = Emulator::builder().tls().start().unwrap();
-    let (answer, _) = support::exchange(vault.port(), b"GET /v1/secrets HTTP/1.1\r\n\r\n");
-    assert!(!answer.starts_with(b"HTTP"));
+    let (response, _) = support::exchange(vault.port(), b"GET /v1/secrets HTTP/1.1\r\n\r\n");
+    assert!(!response.starts_with(b"HTTP"));
     assert_eq!(vault.request_count(), 0);
 }
 

@@ -15,9 +15,9 @@ use std::time::Duration;
 ///
 /// A fault comes **before** the service acts unless it says otherwise: the request is recorded, nothing is read, no
 /// use of a token is spent, no nonce is taken. [`Fault::after`] turns that round: the service acts on the request, and
-/// then the fault spoils the answer, as when a reply is lost on its way.
+/// then the fault spoils the response, as when a reply is lost on its way.
 ///
-/// Where a fault needs an answer to spoil and the service did not act, it is a stand-in that a client must never
+/// Where a fault needs a response to spoil and the service did not act, it is a stand-in that a client must never
 /// hand to its user: `{"value":"stand-in",…}`.
 ///
 /// ```
@@ -32,6 +32,7 @@ use std::time::Duration;
 /// # Ok::<(), sikkerkey_emulator::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a fault happens once an emulator has it"]
 #[non_exhaustive]
 pub enum Fault {
     /// Nothing goes wrong: a place in the queue for a request that is to pass.
@@ -40,19 +41,19 @@ pub enum Fault {
     Status(u16),
     /// This status with these headers and this body.
     Reply(Reply),
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Close,
-    /// The connection is reset (TCP RST) without an answer.
+    /// The connection is reset (TCP RST) without a response.
     Reset,
-    /// No answer, ever: until the client gives up or the emulator stops.
+    /// No response, ever: until the client gives up or the emulator stops.
     Hang,
     /// The service acts after this time and then answers as ever. After [`Fault::after`] it acts at once, and the
-    /// answer comes after this time.
+    /// response comes after this time.
     Delay(Duration),
-    /// The service acts when the [`Hold`] is released. After [`Fault::after`] it acts at once, and the answer waits for
+    /// The service acts when the [`Hold`] is released. After [`Fault::after`] it acts at once, and the response waits for
     /// the release.
     Hold(Hold),
-    /// The answer stops in the middle of its body, and the connection closes.
+    /// The response stops in the middle of its body, and the connection closes.
     Truncated,
     /// `Content-Length` is off by so many bytes: too high promises what never comes, too low cuts the body
     /// off. The connection closes after the body.
@@ -65,9 +66,9 @@ pub enum Fault {
     InvalidJson,
     /// A success without what the call promises: `{}`.
     EmptyObject,
-    /// The service acts, the head of its answer comes at once, and the body a byte at a time.
+    /// The service acts, the head of its response comes at once, and the body a byte at a time.
     Drip(Duration),
-    /// The service acts, and every byte of the answer, head and body, comes on its own.
+    /// The service acts, and every byte of the response, head and body, comes on its own.
     DripAll(Duration),
     /// A success whose body never ends, a space at a time.
     DripForever(Duration),
@@ -84,16 +85,17 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The service acts on the request (a value counts as read, a token's use is spent), then `fault` spoils the answer.
+    /// The service acts on the request (a value counts as read, a token's use is spent), then `fault` spoils the response.
     pub fn after(fault: impl Into<Fault>) -> Self {
         Self::After(Box::new(fault.into()))
     }
 }
 
-/// An answer written by the test: any status, headers and body.
+/// A response written by the test: any status, headers and body.
 ///
 /// It has a `Date` header and a `Content-Length` unless it names them itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a reply is sent once it is a fault of an emulator"]
 pub struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
@@ -101,7 +103,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer with this status and no body.
+    /// A response with this status and no body.
     pub fn new(status: u16) -> Self {
         Self {
             status,

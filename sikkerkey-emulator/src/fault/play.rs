@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fault, Hold};
-use crate::http::Answer;
+use crate::http::Response;
 
 /// What is sent for one request.
 pub(crate) struct Delivery {
@@ -30,52 +30,52 @@ pub(crate) enum Step {
 
 const CHUNK: u64 = 64 * 1024;
 
-/// An answer as it should be.
-pub(crate) fn whole(answer: &Answer, server: &[(String, String)], keep: bool) -> Delivery {
-    let mut bytes = head(answer, server, Some(answer.body.len()), keep);
-    bytes.extend_from_slice(&answer.body);
+/// A response as it should be.
+pub(crate) fn whole(response: &Response, server: &[(String, String)], keep: bool) -> Delivery {
+    let mut bytes = head(response, server, Some(response.body.len()), keep);
+    bytes.extend_from_slice(&response.body);
     Delivery {
-        status: answer.status,
+        status: response.status,
         steps: vec![Step::Send(bytes)],
         keep,
     }
 }
 
-/// What `fault` makes of the answer, or of a stand-in where the service gave none.
+/// What `fault` makes of the response, or of a stand-in where the service gave none.
 ///
-/// `server` are the headers that every answer has. [`Fault::Pass`], [`Fault::Delay`] and [`Fault::Hold`] need the service's answer and
+/// `server` are the headers that every response has. [`Fault::Pass`], [`Fault::Delay`] and [`Fault::Hold`] need the service's response and
 /// leave it as it is; so does what is left of [`Fault::After`] when it holds another one.
 pub(crate) fn play(
     fault: &Fault,
-    answer: Option<Answer>,
+    response: Option<Response>,
     server: &[(String, String)],
     keep: bool,
 ) -> Delivery {
-    let answer = answer.unwrap_or_else(stand_in);
+    let response = response.unwrap_or_else(stand_in);
     let spoiled = |status, steps| Delivery {
         status,
         steps,
         keep: false,
     };
-    let framed = |length| head(&answer, server, length, false);
+    let framed = |length| head(&response, server, length, false);
     match fault {
-        Fault::Pass => whole(&answer, server, keep),
-        Fault::After(fault) => play(fault, Some(answer), server, keep),
+        Fault::Pass => whole(&response, server, keep),
+        Fault::After(fault) => play(fault, Some(response), server, keep),
         Fault::Delay(time) => {
-            let mut delivery = whole(&answer, server, keep);
+            let mut delivery = whole(&response, server, keep);
             delivery.steps.insert(0, Step::Wait(*time));
             delivery
         }
         Fault::Hold(hold) => {
-            let mut delivery = whole(&answer, server, keep);
+            let mut delivery = whole(&response, server, keep);
             delivery.steps.insert(0, Step::Hold(hold.clone()));
             delivery
         }
-        Fault::Status(status) => whole(&Answer::error(*status, "emulated fault"), server, keep),
+        Fault::Status(status) => whole(&Response::error(*status, "emulated fault"), server, keep),
         Fault::Reply(reply) => {
             let headers = reply.headers.clone();
             whole(
-                &Answer {
+                &Response {
                     status: reply.status,
                     headers,
                     body: reply.body.clone(),
@@ -85,7 +85,7 @@ pub(crate) fn play(
             )
         }
         Fault::Redirect(url) => whole(
-            &Answer::error(302, "moved").with("Location", url),
+            &Response::error(302, "moved").with("Location", url),
             server,
             keep,
         ),
@@ -110,32 +110,32 @@ pub(crate) fn play(
             )],
         ),
         Fault::Truncated => {
-            let mut bytes = framed(Some(answer.body.len()));
-            bytes.extend_from_slice(&answer.body[..answer.body.len() / 2]);
-            spoiled(answer.status, vec![Step::Send(bytes)])
+            let mut bytes = framed(Some(response.body.len()));
+            bytes.extend_from_slice(&response.body[..response.body.len() / 2]);
+            spoiled(response.status, vec![Step::Send(bytes)])
         }
         Fault::WrongLength(by) => {
-            let length = i64::try_from(answer.body.len())
+            let length = i64::try_from(response.body.len())
                 .unwrap_or(i64::MAX)
                 .saturating_add(*by);
             let mut bytes = framed(Some(usize::try_from(length).unwrap_or(0)));
-            bytes.extend_from_slice(&answer.body);
-            spoiled(answer.status, vec![Step::Send(bytes)])
+            bytes.extend_from_slice(&response.body);
+            spoiled(response.status, vec![Step::Send(bytes)])
         }
         Fault::Drip(pause) => {
-            let head = head(&answer, server, Some(answer.body.len()), keep);
-            let steps = vec![Step::Send(head), Step::Drip(answer.body, *pause)];
+            let head = head(&response, server, Some(response.body.len()), keep);
+            let steps = vec![Step::Send(head), Step::Drip(response.body, *pause)];
             Delivery {
-                status: answer.status,
+                status: response.status,
                 steps,
                 keep,
             }
         }
         Fault::DripAll(pause) => {
-            let mut bytes = head(&answer, server, Some(answer.body.len()), keep);
-            bytes.extend_from_slice(&answer.body);
+            let mut bytes = head(&response, server, Some(response.body.len()), keep);
+            bytes.extend_from_slice(&response.body);
             Delivery {
-                status: answer.status,
+                status: response.status,
                 steps: vec![Step::Drip(bytes, *pause)],
                 keep,
             }
@@ -186,13 +186,13 @@ pub(crate) fn play(
 
 /// The head with its end: framed by a length, or by chunks where there is none.
 fn head(
-    answer: &Answer,
+    response: &Response,
     server: &[(String, String)],
     length: Option<usize>,
     keep: bool,
 ) -> Vec<u8> {
-    let mut head = answer.head(server);
-    let named = answer
+    let mut head = response.head(server);
+    let named = response
         .headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
@@ -215,13 +215,13 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
     chunk
 }
 
-fn json(body: &[u8]) -> Answer {
-    Answer {
+fn json(body: &[u8]) -> Response {
+    Response {
         body: body.to_vec(),
-        ..Answer::json(200, &())
+        ..Response::json(200, &())
     }
 }
 
-fn stand_in() -> Answer {
+fn stand_in() -> Response {
     json(b"{\"value\":\"stand-in\",\"secrets\":[],\"changes\":{}}")
 }

@@ -51,7 +51,7 @@ impl Emulator {
         self.service.plan().queued()
     }
 
-    /// Every answer comes so much later, after the service acted.
+    /// Every response comes so much later, after the service acted.
     pub fn latency(&self, latency: Duration) {
         *self.service.latency() = latency;
     }
@@ -61,7 +61,7 @@ impl Emulator {
         *self.service.connection_latency() = latency;
     }
 
-    /// While on, open connections are cut and new ones are reset without an answer, as when the service is gone.
+    /// While on, open connections are cut and new ones are reset without a response, as when the service is gone.
     pub fn outage(&self, on: bool) {
         self.service.outage.store(on, Ordering::Release);
         if on {

@@ -7,8 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::vault::{Value, Vault};
-use crate::{Builder, Emulator};
+use crate::vault::{SecretValue, Vault};
+use crate::{Emulator, EmulatorBuilder};
 use parse::parse;
 
 /// A TOML file of secrets that an [`Emulator`] serves.
@@ -42,7 +42,7 @@ pub struct SecretsFile {
 /// One secret as the file has it.
 #[derive(Clone, PartialEq)]
 struct Entry {
-    value: Value,
+    value: SecretValue,
     name: Option<String>,
     project: Option<String>,
     denied: bool,
@@ -161,7 +161,7 @@ impl SecretsFile {
     }
 }
 
-impl Builder {
+impl EmulatorBuilder {
     /// The secrets of a file, as they are now. [`SecretsFile::reload`] takes its edits.
     pub fn file(self, file: &SecretsFile) -> Self {
         let entries = file.entries.clone();

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::{Entry, FileError};
-use crate::vault::Value;
+use crate::vault::SecretValue;
 
 /// A mistake and where it is; it never quotes what stands there.
 struct Mistake(Range<usize>, String);
@@ -70,7 +70,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     let table = match value {
         DeValue::String(text) => {
             return Ok(Entry {
-                value: Value::single(text.to_string()),
+                value: SecretValue::single(text.to_string()),
                 name: None,
                 project: None,
                 denied: false,
@@ -89,13 +89,13 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     for (key, value) in table {
         let (span, value) = (value.span(), value.get_ref());
         match key.get_ref().as_ref() {
-            "value" => found.push(Value::single(string(span, "value", value)?)),
+            "value" => found.push(SecretValue::single(string(span, "value", value)?)),
             "json" => {
                 let text = string(span.clone(), "json", value)?;
                 // serde_json's own text may quote the value.
                 serde_json::from_str::<serde::de::IgnoredAny>(&text)
                     .map_err(|_| Mistake(span, "json is not valid JSON".into()))?;
-                found.push(Value::json(text));
+                found.push(SecretValue::json(text));
             }
             "fields" => {
                 let DeValue::Table(fields) = value else {
@@ -107,7 +107,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
                 let fields = fields
                     .iter()
                     .map(|(k, v)| Ok((k.get_ref().to_string(), json(v.span(), v.get_ref())?)));
-                found.push(Value::structured(
+                found.push(SecretValue::structured(
                     fields.collect::<Result<Vec<_>, Mistake>>()?,
                 ));
             }
@@ -125,7 +125,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
             }
         }
     }
-    match <[Value; 1]>::try_from(found) {
+    match <[SecretValue; 1]>::try_from(found) {
         Ok([value]) => Ok(Entry {
             value,
             name,

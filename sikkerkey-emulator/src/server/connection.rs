@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::wire::{self, Wire};
 use super::{Shared, Stop};
 use crate::fault::{Delivery, Fault, Step, play, whole};
-use crate::http::{Answer, ReadError, Reader, Request};
+use crate::http::{ReadError, Reader, Request, Response};
 
 /// Serves requests until either side has enough.
 pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, number: u64) {
@@ -29,8 +29,8 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, numbe
             Ok(None) => return wire.finish(),
             Err(ReadError::Io) => return,
             Err(ReadError::Refused(status, why)) => {
-                let answer = Answer::error(status, why);
-                let delivery = whole(&answer, &shared.service.server_headers(), false);
+                let response = Response::error(status, why);
+                let delivery = whole(&response, &shared.service.server_headers(), false);
                 let _ = perform(&mut wire, &shared.stop, delivery);
                 return wire.drain();
             }
@@ -65,8 +65,8 @@ fn exchange(
         }
         _ => false,
     };
-    let answer = acts.then(|| service.handle(request, from));
-    // That wait is over; what is left is the service's own answer.
+    let response = acts.then(|| service.handle(request, from));
+    // That wait is over; what is left is the service's own response.
     let fault = if matches!(fault, Fault::Delay(_) | Fault::Hold(_)) {
         Fault::Pass
     } else {
@@ -74,7 +74,7 @@ fn exchange(
     };
     let mut delivery = play(
         &fault,
-        answer,
+        response,
         &service.server_headers(),
         request.keep_alive,
     );
@@ -82,7 +82,7 @@ fn exchange(
     if !latency.is_zero() {
         delivery.steps.insert(0, Step::Wait(latency));
     }
-    // Before the bytes go out, so that a client that has its answer finds it here.
+    // Before the bytes go out, so that a client that has its response finds it here.
     service.log.answered(entry, delivery.status, acts);
     perform(wire, &shared.stop, delivery)
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::service::Service;
@@ -71,7 +71,7 @@ impl Server {
             let shared = Arc::clone(&server.shared);
             let name = format!("emulator-{port}");
             server.acceptors.push(
-                Builder::new()
+                thread::Builder::new()
                     .name(name)
                     .spawn(move || shared.accept(&listener))?,
             );
@@ -163,7 +163,7 @@ impl Shared {
         let weak = Arc::downgrade(&socket);
         let shared = Arc::clone(self);
         let run = move || connection::serve(&shared, socket, from, number);
-        let Ok(thread) = Builder::new()
+        let Ok(thread) = thread::Builder::new()
             .name(format!("emulator-conn-{number}"))
             .spawn(run)
         else {

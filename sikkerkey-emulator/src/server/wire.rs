@@ -49,7 +49,7 @@ impl Wire {
     }
 
     /// Reads away what the other side is still sending: closing on unread bytes would reset the
-    /// connection, and the answer could be lost with it.
+    /// connection, and the response could be lost with it.
     pub(super) fn drain(&mut self) {
         let mut socket = self.socket();
         let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));

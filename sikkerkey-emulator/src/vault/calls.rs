@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::machine::State;
 use super::{Secret, Vault};
 use crate::clock::millis;
-use crate::http::Answer;
+use crate::http::Response;
 
 /// What a list or an export is confined to.
 #[derive(Default, Deserialize)]
@@ -35,51 +35,51 @@ struct Watch {
 
 impl Vault {
     /// `GET /v1/secret/{id}`.
-    pub(crate) fn read(&mut self, machine: &str, id: &str) -> Answer {
+    pub(crate) fn read(&mut self, machine: &str, id: &str) -> Response {
         match self.state(machine, id) {
-            State::Deleted => Answer::error(404, "Secret not found"),
-            State::Denied if self.switches.hide_denied => Answer::error(404, "Secret not found"),
-            State::Denied => Answer::error(403, "Access denied"),
+            State::Deleted => Response::error(404, "Secret not found"),
+            State::Denied if self.switches.hide_denied => Response::error(404, "Secret not found"),
+            State::Denied => Response::error(403, "Access denied"),
             State::Present(revision) => {
                 if let Some(machine) = self.machines.get_mut(machine) {
                     machine.read(id, revision);
                 }
-                Answer::json(200, &json!({ "value": self.secrets[id].value.text }))
+                Response::json(200, &json!({ "value": self.secrets[id].value.text }))
             }
         }
     }
 
     /// `GET /v1/secrets`.
-    pub(crate) fn list_all(&self, machine: &str) -> Answer {
+    pub(crate) fn list_all(&self, machine: &str) -> Response {
         self.list(machine, &Scope::default())
     }
 
     /// `POST /v1/secrets/list`.
-    pub(crate) fn list_project(&self, machine: &str, body: &[u8]) -> Answer {
+    pub(crate) fn list_project(&self, machine: &str, body: &[u8]) -> Response {
         match serde_json::from_slice::<Scope>(body) {
             Ok(scope) if scope.project_id.is_some() => self.list(machine, &scope),
-            _ => Answer::error(400, "projectId is required"),
+            _ => Response::error(400, "projectId is required"),
         }
     }
 
-    fn list(&self, machine: &str, scope: &Scope) -> Answer {
+    fn list(&self, machine: &str, scope: &Scope) -> Response {
         let items: Vec<_> = self
             .visible(machine, scope)
             .into_iter()
             .map(|(id, s)| self.item(id, s, true))
             .collect();
-        Answer::json(200, &json!({ "secrets": items }))
+        Response::json(200, &json!({ "secrets": items }))
     }
 
     /// `POST /v1/secrets/export`: a read of everything in scope.
-    pub(crate) fn export(&mut self, machine: &str, body: &[u8]) -> Answer {
+    pub(crate) fn export(&mut self, machine: &str, body: &[u8]) -> Response {
         let scope = if body.is_empty() {
             Ok(Scope::default())
         } else {
             serde_json::from_slice(body)
         };
         let Ok(scope) = scope else {
-            return Answer::error(400, "the body is not a JSON object");
+            return Response::error(400, "the body is not a JSON object");
         };
         let mut read = Vec::new();
         let mut items = Vec::new();
@@ -93,26 +93,26 @@ impl Vault {
             read.iter()
                 .for_each(|(id, revision)| machine.read(id, *revision));
         }
-        Answer::json(200, &json!({ "secrets": items }))
+        Response::json(200, &json!({ "secrets": items }))
     }
 
     /// `POST /v1/secrets/poll`: which of these changed since this machine last read them.
-    pub(crate) fn poll(&mut self, machine: &str, body: &[u8], now: i64) -> Answer {
+    pub(crate) fn poll(&mut self, machine: &str, body: &[u8], now: i64) -> Response {
         let Ok(Watch { watch }) = serde_json::from_slice(body) else {
-            return Answer::error(400, "watch must be a list of secret ids");
+            return Response::error(400, "watch must be a list of secret ids");
         };
         let states: Vec<_> = watch
             .into_iter()
             .map(|id| (self.state(machine, &id), id))
             .collect();
         let Some(machine) = self.machines.get_mut(machine) else {
-            return Answer::error(401, "Unknown machine");
+            return Response::error(401, "Unknown machine");
         };
         if let (Some(minimum), Some(last)) = (self.switches.poll_minimum, machine.last_poll) {
             let wait = last.saturating_add(millis(minimum)).saturating_sub(now);
             if wait > 0 {
                 let seconds = wait.saturating_add(999) / 1000;
-                return Answer::error(429, "Polling too fast")
+                return Response::error(429, "Polling too fast")
                     .with("Retry-After", seconds.to_string());
             }
         }
@@ -124,7 +124,7 @@ impl Vault {
                 Some((id, json!({ "status": status })))
             })
             .collect();
-        Answer::json(200, &json!({ "changes": changes }))
+        Response::json(200, &json!({ "changes": changes }))
     }
 
     fn state(&self, machine: &str, id: &str) -> State {

@@ -56,7 +56,7 @@ impl Machine {
         self.only.as_ref().is_none_or(|only| only.contains(id))
     }
 
-    /// The machine has read this revision; whether the answer arrives is not the service's to know.
+    /// The machine has read this revision; whether the response arrives is not the service's to know.
     pub(crate) fn read(&mut self, id: &str, revision: u64) {
         *self.known.entry(id.to_owned()).or_default() = Known {
             read: Some(revision),

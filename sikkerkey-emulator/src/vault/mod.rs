@@ -2,13 +2,13 @@
 //! Only what must never show is written down, where a search was asked for.
 
 mod calls;
-mod enrol;
+mod enroll;
 mod machine;
 mod value;
 
-pub use enrol::Token;
+pub use enroll::Token;
 pub(crate) use machine::Machine;
-pub(crate) use value::Value;
+pub(crate) use value::SecretValue;
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(crate) struct Vault {
     pub(crate) switches: Switches,
     secrets: HashMap<String, Secret>,
     machines: HashMap<String, Machine>,
-    tokens: HashMap<String, enrol::Issued>,
+    tokens: HashMap<String, enroll::Issued>,
     /// Counts every change of every secret, so that no two values share a revision.
     revision: u64,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) project: Option<String>,
     pub(crate) applications: Vec<String>,
-    value: Value,
+    value: SecretValue,
     revision: u64,
     /// Its place in lists: the order in which secrets were first put.
     place: usize,
@@ -55,7 +55,7 @@ impl Vault {
     }
 
     /// A new value, of a new secret or an old one; also where it equals the one before.
-    pub(crate) fn put(&mut self, id: &str, value: Value) {
+    pub(crate) fn put(&mut self, id: &str, value: SecretValue) {
         canaries::note(&value.text);
         self.revision += 1;
         let revision = self.revision;
@@ -71,7 +71,7 @@ impl Vault {
     pub(crate) fn delete(&mut self, id: &str) {
         if let Some(secret) = self.secrets.get_mut(id) {
             secret.deleted = true;
-            secret.value = Value::single(String::new());
+            secret.value = SecretValue::single(String::new());
         }
     }
 
@@ -125,7 +125,7 @@ impl Vault {
             name: id.to_owned(),
             project: None,
             applications: Vec::new(),
-            value: Value::single(String::new()),
+            value: SecretValue::single(String::new()),
             revision: 0,
             place,
             denied: false,

@@ -4,12 +4,12 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 /// What a read hands out. Not `Debug`: it is what must not be printed.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Value {
+pub(crate) struct SecretValue {
     pub(crate) text: String,
     pub(crate) fields: Option<Vec<String>>,
 }
 
-impl Value {
+impl SecretValue {
     /// A single value.
     pub(crate) fn single(text: String) -> Self {
         Self { text, fields: None }
@@ -82,17 +82,17 @@ mod tests {
     #[test]
     fn fields_keep_their_order_and_kind() {
         let value =
-            Value::structured([("z", serde_json::json!(1)), ("a\"", serde_json::json!("x"))]);
+            SecretValue::structured([("z", serde_json::json!(1)), ("a\"", serde_json::json!("x"))]);
         assert_eq!(value.text, r#"{"z": 1, "a\"": "x"}"#);
         assert_eq!(value.fields, Some(vec!["z".into(), "a\"".into()]));
-        assert!(Value::json(value.text.clone()) == value);
+        assert!(SecretValue::json(value.text.clone()) == value);
     }
 
     #[test]
     fn only_an_object_has_fields() {
         for text in ["", "text", "[1]", "1", "null", "{\"a\":"] {
-            assert_eq!(Value::json(text.into()).fields, None, "{text}");
+            assert_eq!(SecretValue::json(text.into()).fields, None, "{text}");
         }
-        assert_eq!(Value::json("{}".into()).fields, Some(vec![]));
+        assert_eq!(SecretValue::json("{}".into()).fields, Some(vec![]));
     }
 }

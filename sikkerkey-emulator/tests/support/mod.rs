@@ -1,4 +1,5 @@
-//! A client of a few lines, on a bare socket: it shares no code with the emulator or with `sikkerkey`.
+//! A client of a few lines, on ureq: it shares no code with the emulator or with `sikkerkey`. Where a test is about
+//! the bytes or the connection, the same requests go over a bare socket.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::{Read as _, Write as _};
@@ -15,24 +16,30 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sikkerkey_emulator::Emulator;
 
-/// An answer as it came.
+/// A response as it came.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
-    pub(crate) head: String,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
+    /// Every header of that name.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers
+            .iter()
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (found, value) = line.split_once(": ")?;
-            found.eq_ignore_ascii_case(name).then_some(value)
-        })
+        self.all(name).first().copied()
     }
 
     #[track_caller]
@@ -45,6 +52,50 @@ impl Answer {
         );
         self.json()
     }
+}
+
+/// One request of an agent of its own, so on a connection of its own, which ends with it.
+pub(crate) fn call(
+    agent: &ureq::Agent,
+    url: &str,
+    method: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> Result<Response, ureq::Error> {
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let mut response = if body.is_empty() {
+        agent.run(request.body(()).unwrap())?
+    } else {
+        agent.run(request.body(body.to_owned()).unwrap())?
+    };
+    let text = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into();
+    Ok(Response {
+        status: response.status().as_u16(),
+        headers: response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+        body: response.body_mut().read_to_vec()?,
+    })
+}
+
+/// An agent that follows nothing, retries nothing and knows no proxy.
+pub(crate) fn agent(tls: Option<ureq::tls::TlsConfig>) -> ureq::Agent {
+    let mut config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        // No test waits for this: it turns a hang into a failure.
+        .timeout_global(Some(Duration::from_secs(60)));
+    if let Some(tls) = tls {
+        config = config.tls_config(tls);
+    }
+    config.build().new_agent()
 }
 
 /// A machine that signs.
@@ -69,6 +120,8 @@ pub(crate) struct Request<'a> {
     pub(crate) nonce: Option<String>,
     pub(crate) signature: Option<String>,
     pub(crate) content_type: Option<String>,
+    /// Headers that are not signed.
+    pub(crate) more: Vec<(String, String)>,
 }
 
 impl Client {
@@ -113,14 +166,15 @@ impl Client {
             nonce: Some(nonce()),
             signature: None,
             content_type: (!body.is_empty()).then(|| "application/json".into()),
+            more: Vec::new(),
         }
     }
 
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Response {
         self.request("GET", path, "").send()
     }
 
-    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Response {
         self.request("POST", path, body).send()
     }
 
@@ -136,8 +190,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn poll(&self, ids: &[&str]) -> String {
         let body = serde_json::json!({ "watch": ids }).to_string();
-        let answer = self.post("/v1/secrets/poll", &body).expect(200);
-        let changes = answer["changes"].as_object().unwrap();
+        let response = self.post("/v1/secrets/poll", &body).expect(200);
+        let changes = response["changes"].as_object().unwrap();
         let said: Vec<_> = changes
             .iter()
             .map(|(id, c)| format!("{id}={}", c["status"].as_str().unwrap()))
@@ -152,23 +206,18 @@ impl Request<'_> {
         self
     }
 
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: localhost\r\n",
-            self.method, self.path
-        );
-        let mut text = format!(
-            "{}:{}",
-            self.method,
-            self.signed_path.as_ref().unwrap_or(&self.path)
-        );
+    /// The headers of the request, without those of HTTP itself.
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let mut headers = Vec::new();
+        let path = self.signed_path.as_ref().unwrap_or(&self.path);
+        let mut text = format!("{}:{path}", self.method);
         for (name, value) in [
             ("X-Machine-Id", &self.machine),
             ("X-Timestamp", &self.timestamp),
             ("X-Nonce", &self.nonce),
         ] {
             let Some(value) = value else { continue };
-            head.push_str(&format!("{name}: {value}\r\n"));
+            headers.push((name.to_owned(), value.clone()));
             if name != "X-Machine-Id" {
                 text.push_str(&format!(":{value}"));
             }
@@ -179,12 +228,25 @@ impl Request<'_> {
             .iter()
             .for_each(|b| text.push_str(&format!("{b:02x}")));
         let signature = STANDARD.encode(self.client.key.sign(text.as_bytes()).to_bytes());
-        let signature = self.signature.as_ref().unwrap_or(&signature);
+        let signature = self.signature.clone().unwrap_or(signature);
         if !signature.is_empty() {
-            head.push_str(&format!("X-Signature: {signature}\r\n"));
+            headers.push(("X-Signature".into(), signature));
         }
         if let Some(kind) = &self.content_type {
-            head.push_str(&format!("Content-Type: {kind}\r\n"));
+            headers.push(("Content-Type".into(), kind.clone()));
+        }
+        headers.extend(self.more.iter().cloned());
+        headers
+    }
+
+    /// The request for a bare socket.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nHost: localhost\r\n",
+            self.method, self.path
+        );
+        for (name, value) in self.headers() {
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
         if !self.body.is_empty() {
             head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
@@ -192,10 +254,16 @@ impl Request<'_> {
         format!("{head}\r\n{}", self.body).into_bytes()
     }
 
-    pub(crate) fn send(&self) -> Answer {
-        let mut wire = connect(self.client.port);
-        wire.write_all(&self.bytes()).unwrap();
-        receive(&mut wire)
+    pub(crate) fn send(&self) -> Response {
+        let url = format!("http://127.0.0.1:{}{}", self.client.port, self.path);
+        call(
+            &agent(None),
+            &url,
+            &self.method,
+            &self.headers(),
+            &self.body,
+        )
+        .unwrap()
     }
 }
 
@@ -207,8 +275,8 @@ pub(crate) fn connect(port: u16) -> TcpStream {
     wire
 }
 
-/// One answer off a connection that stays open.
-pub(crate) fn receive(wire: &mut TcpStream) -> Answer {
+/// One response off a connection that stays open.
+pub(crate) fn receive(wire: &mut TcpStream) -> Response {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -220,16 +288,19 @@ pub(crate) fn receive(wire: &mut TcpStream) -> Answer {
         bytes.push(byte[0]);
     }
     let head = String::from_utf8(bytes).unwrap();
-    let status = head[9..12].parse().unwrap();
-    let mut answer = Answer {
-        status,
-        head,
+    let headers = head.lines().skip(1).filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    let mut response = Response {
+        status: head[9..12].parse().unwrap(),
+        headers: headers.collect(),
         body: Vec::new(),
     };
-    let length: usize = answer.header("Content-Length").unwrap().parse().unwrap();
-    answer.body = vec![0; length];
-    wire.read_exact(&mut answer.body).unwrap();
-    answer
+    let length: usize = response.header("Content-Length").unwrap().parse().unwrap();
+    response.body = vec![0; length];
+    wire.read_exact(&mut response.body).unwrap();
+    response
 }
 
 /// Everything that comes for these bytes, until the other side closes, and whether that was a reset.
@@ -242,8 +313,8 @@ pub(crate) fn exchange(port: u16, bytes: &[u8]) -> (Vec<u8>, bool) {
     (all, reset)
 }
 
-/// Enrols with this token; the key is new.
-pub(crate) fn enrol(vault: &Emulator, token: &str, more: Value) -> (Answer, SigningKey) {
+/// Enrolls with this token; the key is new.
+pub(crate) fn enroll(vault: &Emulator, token: &str, more: Value) -> (Response, SigningKey) {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).unwrap();
     let key = SigningKey::from_bytes(&seed);
@@ -265,13 +336,10 @@ pub(crate) fn enrol(vault: &Emulator, token: &str, more: Value) -> (Answer, Sign
     )
 }
 
-pub(crate) fn post_unsigned(vault: &Emulator, path: &str, body: &str) -> Answer {
-    let mut wire = connect(vault.port());
-    let head =
-        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
-    wire.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
-        .unwrap();
-    receive(&mut wire)
+pub(crate) fn post_unsigned(vault: &Emulator, path: &str, body: &str) -> Response {
+    let url = format!("http://127.0.0.1:{}{path}", vault.port());
+    let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
+    call(&agent(None), &url, "POST", &headers, body).unwrap()
 }
 
 pub(crate) fn now() -> i64 {

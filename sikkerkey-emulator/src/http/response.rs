@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-/// An answer that has not been put on the wire yet.
-pub(crate) struct Answer {
+/// A response that has not been put on the wire yet.
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// A success that carries JSON.
     pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Answer {
 
     /// The status line and the headers, without the one that frames the body and without the empty line.
     ///
-    /// `more` are headers of the server's own, left out where the answer already has one of that name.
+    /// `more` are headers of the server's own, left out where the response already has one of that name.
     pub(crate) fn head(&self, more: &[(String, String)]) -> String {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         let own = |name: &str| {

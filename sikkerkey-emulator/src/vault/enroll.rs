@@ -1,4 +1,4 @@
-//! Enrolment: a token becomes a machine.
+//! Enrollment: a token becomes a machine.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::{Machine, Vault};
 use crate::clock::millis;
-use crate::http::Answer;
+use crate::http::Response;
 use crate::switches::ApiUrl;
 use crate::{canaries, random, signature};
 
-/// What an enrolment token allows; [`Emulator::issue`](crate::Emulator::issue) makes one of it.
+/// What an enrollment token allows; [`Emulator::issue`](crate::Emulator::issue) makes one of it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::{canaries, random, signature};
 /// # Ok::<(), sikkerkey_emulator::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "a token exists once Emulator::issue made it"]
 pub struct Token {
     uses: u32,
     ttl: Duration,
@@ -32,7 +33,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token for so many enrolments, valid for so long of the service's time.
+    /// A token for so many enrollments, valid for so long of the service's time.
     pub fn new(uses: u32, ttl: Duration) -> Self {
         Self {
             uses,
@@ -90,29 +91,29 @@ impl Vault {
     }
 
     /// `POST /v1/{vault}/enroll/register`. A refusal spends no use of the token.
-    pub(crate) fn register(&mut self, body: &[u8], now: i64) -> Answer {
+    pub(crate) fn register(&mut self, body: &[u8], now: i64) -> Response {
         // Not serde's own text: it may quote the token.
         let Ok(register) = serde_json::from_slice::<Register>(body) else {
-            return Answer::error(400, "token, publicKey and hostname are required");
+            return Response::error(400, "token, publicKey and hostname are required");
         };
         if register.hostname.trim().is_empty() {
-            return Answer::error(400, "hostname is empty");
+            return Response::error(400, "hostname is empty");
         }
         let Some(key) = signature::public_key(&register.public_key) else {
-            return Answer::error(400, "publicKey is not 32 bytes of an Ed25519 key in base64");
+            return Response::error(400, "publicKey is not 32 bytes of an Ed25519 key in base64");
         };
         let refused = self.switches.token_refused_status;
         let Some(issued) = self.tokens.get_mut(&register.token) else {
-            return Answer::error(refused, "Unknown enrollment token");
+            return Response::error(refused, "Unknown enrollment token");
         };
         if issued.expires <= now {
-            return Answer::error(refused, "Enrollment token expired");
+            return Response::error(refused, "Enrollment token expired");
         }
         if issued.policy.uses == 0 {
-            return Answer::error(refused, "Enrollment token has no uses left");
+            return Response::error(refused, "Enrollment token has no uses left");
         }
         if self.machines.values().any(|m| m.key == key) {
-            return Answer::error(409, "This key is already enrolled");
+            return Response::error(409, "This key is already enrolled");
         }
         issued.policy.uses -= 1;
 
@@ -132,15 +133,15 @@ impl Vault {
         machine.only = policy.secrets.clone();
 
         let id = random::uuid();
-        let mut answer =
+        let mut response =
             json!({ "machineId": id, "machineName": machine.name, "vaultId": self.id });
         match &self.switches.enrolled_api_url {
-            ApiUrl::Own => answer["apiUrl"] = self.url.as_str().into(),
-            ApiUrl::Other(url) => answer["apiUrl"] = url.as_str().into(),
+            ApiUrl::Own => response["apiUrl"] = self.url.as_str().into(),
+            ApiUrl::Other(url) => response["apiUrl"] = url.as_str().into(),
             ApiUrl::LeftOut => {}
         }
         if let Some(at) = machine.expires {
-            answer["expiresAt"] = if self.switches.expiry_in_millis {
+            response["expiresAt"] = if self.switches.expiry_in_millis {
                 at
             } else {
                 at / 1000
@@ -148,6 +149,6 @@ impl Vault {
             .into();
         }
         self.enter(id, machine);
-        Answer::json(self.switches.enrolment_status, &answer)
+        Response::json(self.switches.enrollment_status, &response)
     }
 }
