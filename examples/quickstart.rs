@@ -12,7 +12,7 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
-use sikkerkey::{Live, SecretString, SikkerKey, SikkerKeyConfig, State};
+use sikkerkey::{Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
 use sikkerkey_figment::Secrets;
 
@@ -166,7 +166,7 @@ fn on_the_emulator() -> ReadOutcome {
     }
     println!("  {}", live.status());
     ensure(
-        live.status().state() == Freshness::Degraded,
+        live.status().freshness() == Freshness::Degraded,
         "status() says degraded",
     )?;
     ensure(live.load().db.port == 5433, "the last good config runs")?;
@@ -178,7 +178,7 @@ fn on_the_emulator() -> ReadOutcome {
     println!("  {}", live.status());
     ensure(live.load().db.port == 5434, "the repaired config runs")?;
     ensure(
-        live.status().state() == Freshness::Fresh,
+        live.status().freshness() == Freshness::Fresh,
         "status() says fresh",
     )?;
 

@@ -53,7 +53,7 @@ async fn sign(State(live): State<Live<Config>>) -> String {
 
 async fn health(State(live): State<Live<Config>>) -> (StatusCode, String) {
     let status = live.status();
-    let code = match status.state() {
+    let code = match status.freshness() {
         sikkerkey::Freshness::Stale => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     };

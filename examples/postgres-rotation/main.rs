@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use cluster::Cluster;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use sikkerkey::live::RecvError;
 use sikkerkey::{
     ExposeSecret, Freshness, Live, LiveResource, SecretString, SikkerKey, SikkerKeyConfig,
 };
-use sikkerkey::live::RecvError;
 use sikkerkey_emulator::Emulator;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -236,7 +236,7 @@ type Changes = sikkerkey::live::Subscription<Config>;
 /// Waits for a swap, past refusals; the password that a rotation is half-way through is one.
 async fn next_change(mut changes: Changes) -> Result<(Changes, Vec<String>), AnyError> {
     loop {
-        match tokio::time::timeout(PATIENCE, changes.recv()).await? {
+        match tokio::time::timeout(PATIENCE, changes.recv_async()).await? {
             Ok(change) => {
                 let paths = change.paths().to_vec();
                 return Ok((changes, paths));
@@ -248,7 +248,7 @@ async fn next_change(mut changes: Changes) -> Result<(Changes, Vec<String>), Any
 }
 
 async fn next_refusal(mut changes: Changes) -> Result<Changes, AnyError> {
-    match tokio::time::timeout(PATIENCE, changes.recv()).await? {
+    match tokio::time::timeout(PATIENCE, changes.recv_async()).await? {
         Err(RecvError::Refused(error)) => {
             println!("  {}", error.to_string().trim_end().replace('\n', "\n  "));
             Ok(changes)

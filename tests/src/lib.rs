@@ -4,7 +4,7 @@ pub mod canary;
 
 use std::process::Command;
 
-use sikkerkey_emulator::{Builder, Emulator};
+use sikkerkey_emulator::{Emulator, EmulatorBuilder};
 
 /// The compiler whose own words the `.stderr` files of the compile-fail tests hold.
 const COMPILER: &str = "rustc 1.95.";
@@ -19,7 +19,7 @@ pub fn compiler_speaks_our_words() -> bool {
 }
 
 /// An emulator to be set up; what is logged meanwhile is as `RUST_LOG` says.
-pub fn emulator() -> Builder {
+pub fn emulator() -> EmulatorBuilder {
     let _ = env_logger::builder().is_test(true).try_init();
     Emulator::builder()
 }

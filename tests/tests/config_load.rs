@@ -5,7 +5,7 @@
 use sikkerkey::{
     CheckStatus, Error, ErrorKind, ProblemKind, SecretString, SikkerKey, SikkerKeyConfig,
 };
-use sikkerkey_emulator::{Builder, Emulator, Fault};
+use sikkerkey_emulator::{Emulator, EmulatorBuilder, Fault};
 use sikkerkey_tests::emulator;
 
 fn client(vault: &Emulator) -> SikkerKey {
@@ -41,7 +41,7 @@ struct App {
     replica: Option<Database>,
 }
 
-fn vault() -> Builder {
+fn vault() -> EmulatorBuilder {
     emulator()
         .structured("sk_db", [("host", "db"), ("password", "p")])
         .secret("sk_key", "k")

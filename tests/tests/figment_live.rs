@@ -8,7 +8,8 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
-use sikkerkey::{ExposeSecret, RecvError, SecretString, SikkerKey, SikkerKeyConfig, State};
+use sikkerkey::live::RecvError;
+use sikkerkey::{ExposeSecret, Freshness, SecretString, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
 use sikkerkey_figment::{Exported, LiveFigment, Secrets};
 use sikkerkey_tests::emulator;
@@ -153,14 +154,14 @@ fn a_value_that_does_not_fit_keeps_the_last_good_config_and_says_where() {
     );
     assert!(text.contains("App.toml"), "{text}");
     assert!(!text.contains("54x3") && !text.contains("canary"), "{text}");
-    assert_eq!(status.state(), Freshness::Degraded);
+    assert_eq!(status.freshness(), Freshness::Degraded);
     assert_eq!(live.load().port, 5432);
     stage.put_db("70000", "canary-in-password");
     stage.put_db("5434", "p");
     let change = changes.recv_timeout(PATIENCE);
     let change = change.or_else(|_| changes.recv_timeout(PATIENCE)).unwrap();
     assert_eq!(change.after().port, 5434);
-    assert_eq!(live.status().state(), Freshness::Fresh);
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn a_broken_file_fails_the_refresh_and_changes_nothing() {
     stage.write(FILE);
     live.refresh().unwrap();
     assert_eq!(live.status().generation(), 1, "equal values swap nothing");
-    assert_eq!(live.status().state(), Freshness::Fresh);
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
 }
 
 #[test]
@@ -334,7 +335,10 @@ fn a_probe_and_a_panicking_closure_are_refusals() {
     let mut changes = live.subscribe();
     stage.put_db("1", "p");
     let refused = changes.recv_timeout(PATIENCE);
-    assert!(matches!(refused, Err(sikkerkey::RecvError::Refused(_))));
+    assert!(matches!(
+        refused,
+        Err(sikkerkey::live::RecvError::Refused(_))
+    ));
     assert!(
         live.status()
             .last_error()
@@ -345,7 +349,10 @@ fn a_probe_and_a_panicking_closure_are_refusals() {
     panics.store(true, std::sync::atomic::Ordering::SeqCst);
     stage.put_db("2", "p");
     let refused = changes.recv_timeout(PATIENCE);
-    assert!(matches!(refused, Err(sikkerkey::RecvError::Refused(_))));
+    assert!(matches!(
+        refused,
+        Err(sikkerkey::live::RecvError::Refused(_))
+    ));
     panics.store(false, std::sync::atomic::Ordering::SeqCst);
     let change = changes.recv_timeout(PATIENCE).unwrap();
     assert_eq!(change.after().port, 2);

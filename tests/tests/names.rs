@@ -284,17 +284,17 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(live.load().db.port, live.get().db.port);
     let (tell, told) = mpsc::channel();
     let _: Listener = live.on_change(move |c: &Change<AppConfig>| {
-        let _ = tell.send((c.old().db.port, c.new().db.port, c.paths().to_vec()));
+        let _ = tell.send((c.before().db.port, c.after().db.port, c.paths().to_vec()));
     });
     let (tell_part, told_part) = mpsc::channel();
     live.select(|c| &c.db).on_change(move |c| {
-        let _ = tell_part.send((c.old().port, c.new().port));
+        let _ = tell_part.send((c.before().port, c.after().port));
     });
     let pool: LiveResource<u16> = live.resource(|c| Ok::<_, Error>(c.db.port))?;
     let mut changes = live.subscribe();
     vault.put_structured("sk_db_prod", DB.into_iter().chain([("port", "1")]));
     let patience = Duration::from_secs(30);
-    assert_eq!(changes.recv_timeout(patience)?.new().db.port, 1);
+    assert_eq!(changes.recv_timeout(patience)?.after().db.port, 1);
     let paths = vec!["db.port".to_owned()];
     assert_eq!(told.recv_timeout(patience)?, (5432, 1, paths));
     assert_eq!(told_part.recv_timeout(patience)?, (5432, 1));
@@ -302,7 +302,10 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(live.previous().map(|c| c.db.port), Some(5432));
     assert_eq!((*pool.load(), *pool.get()), (1, 1));
     let status = live.status();
-    assert_eq!((status.generation(), status.state()), (2, Freshness::Fresh));
+    assert_eq!(
+        (status.generation(), status.freshness()),
+        (2, Freshness::Fresh)
+    );
     assert!(status.last_error().is_none() && status.age() < patience);
     assert_eq!(
         (status.consecutive_failures(), status.secrets().count()),

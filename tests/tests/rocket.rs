@@ -10,7 +10,7 @@ use std::time::Duration;
 use figment::Profile;
 use rocket::http::Status;
 use rocket::local::blocking::Client;
-use sikkerkey::{Live, SikkerKey, State};
+use sikkerkey::{Freshness, Live, SikkerKey};
 use sikkerkey_emulator::Emulator;
 use sikkerkey_tests::emulator;
 
@@ -67,8 +67,11 @@ fn requests_see_the_config_before_and_after_a_rotation() {
 
     vault.put("sk_db_prod", "no object");
     let refused = changes.recv_timeout(PATIENCE);
-    assert!(matches!(refused, Err(sikkerkey::RecvError::Refused(_))));
-    assert_eq!(live.status().state(), Freshness::Degraded);
+    assert!(matches!(
+        refused,
+        Err(sikkerkey::live::RecvError::Refused(_))
+    ));
+    assert_eq!(live.status().freshness(), Freshness::Degraded);
     assert_eq!(body(&client, "/database"), "app_2 with 16 connections");
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[track_caller]
-fn parsed(text: &str) -> (String, bool, Option<String>, Kind) {
+fn parsed(text: &str) -> (String, bool, Option<String>, ValueKind) {
     let Reference {
         secret,
         by_name,
@@ -13,39 +13,49 @@ fn parsed(text: &str) -> (String, bool, Option<String>, Kind) {
     (secret, by_name, field, kind)
 }
 
-fn by_id(secret: &str, field: Option<&str>, kind: Kind) -> (String, bool, Option<String>, Kind) {
+fn by_id(
+    secret: &str,
+    field: Option<&str>,
+    kind: ValueKind,
+) -> (String, bool, Option<String>, ValueKind) {
     (secret.to_owned(), false, field.map(str::to_owned), kind)
 }
 
 #[test]
 fn every_form_is_read() {
     for (text, expected) in [
-        ("sikkerkey://sk_a", by_id("sk_a", None, Kind::String)),
-        ("sikkerkey://sk_a/b", by_id("sk_a", Some("b"), Kind::String)),
-        ("sikkerkey://sk_a?as=json", by_id("sk_a", None, Kind::Json)),
+        ("sikkerkey://sk_a", by_id("sk_a", None, ValueKind::String)),
+        (
+            "sikkerkey://sk_a/b",
+            by_id("sk_a", Some("b"), ValueKind::String),
+        ),
+        (
+            "sikkerkey://sk_a?as=json",
+            by_id("sk_a", None, ValueKind::Json),
+        ),
         (
             "sikkerkey://sk_a/b?as=number",
-            by_id("sk_a", Some("b"), Kind::Number),
+            by_id("sk_a", Some("b"), ValueKind::Number),
         ),
         (
             "sikkerkey://sk_a/b?as=bool",
-            by_id("sk_a", Some("b"), Kind::Bool),
+            by_id("sk_a", Some("b"), ValueKind::Bool),
         ),
         (
             "sikkerkey://sk_a/b?as=string",
-            by_id("sk_a", Some("b"), Kind::String),
+            by_id("sk_a", Some("b"), ValueKind::String),
         ),
         (
             "sikkerkey://sk_a/b%2Fc",
-            by_id("sk_a", Some("b/c"), Kind::String),
+            by_id("sk_a", Some("b/c"), ValueKind::String),
         ),
         (
             "sikkerkey://sk_a/b c.d",
-            by_id("sk_a", Some("b c.d"), Kind::String),
+            by_id("sk_a", Some("b c.d"), ValueKind::String),
         ),
         (
             "sikkerkey://sk_a/%C3%A9é",
-            by_id("sk_a", Some("éé"), Kind::String),
+            by_id("sk_a", Some("éé"), ValueKind::String),
         ),
     ] {
         assert_eq!(parsed(text), expected, "{text}");

@@ -124,8 +124,8 @@ impl fmt::Display for Schema {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-    use super::requirement::{Necessity, ValueKind};
     use super::*;
+    use crate::config::requirement::{Necessity, ValueKind};
 
     #[test]
     fn a_schema_is_data() {

@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn names_fold_as_in_the_official_clients() {
         let vectors: Vec<Vector> =
-            serde_json::from_str(include_str!("../tests/vectors/env_names.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/vectors/env_names.json")).unwrap();
         assert!(!vectors.is_empty());
         for vector in vectors {
             assert_eq!(env_name(&vector.name), vector.env, "{:?}", vector.name);

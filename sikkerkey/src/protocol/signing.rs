@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn vectors() -> Vec<Vector> {
-        serde_json::from_str(include_str!("../tests/vectors/signing.json")).unwrap()
+        serde_json::from_str(include_str!("../../tests/vectors/signing.json")).unwrap()
     }
 
     #[test]

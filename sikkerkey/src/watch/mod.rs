@@ -15,7 +15,7 @@
 
 mod callbacks;
 mod event;
-mod follower;
+pub(crate) mod follower;
 mod handle;
 mod poller;
 pub(crate) mod schedule;

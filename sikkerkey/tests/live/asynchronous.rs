@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sikkerkey::{Live, RecvError, SikkerKeyConfig};
+use sikkerkey::live::RecvError;
+use sikkerkey::{Live, SikkerKeyConfig};
 
 use crate::{Config, PATIENCE, client, vault};
 
@@ -62,15 +63,15 @@ fn an_async_probe_refuses_and_accepts() {
         let live: Live<Config> = Config::loader(&sk).probe_async(probe).live().unwrap();
         let mut changes = live.subscribe();
         vault.put("sk_name", "bad");
-        let refused = tokio::time::timeout(PATIENCE, changes.recv())
+        let refused = tokio::time::timeout(PATIENCE, changes.recv_async())
             .await
             .unwrap();
         assert!(matches!(refused, Err(RecvError::Refused(_))));
         vault.put("sk_name", "two");
-        let change = tokio::time::timeout(PATIENCE, changes.recv())
+        let change = tokio::time::timeout(PATIENCE, changes.recv_async())
             .await
             .unwrap();
-        assert_eq!(change.unwrap().new().name, "two");
+        assert_eq!(change.unwrap().after().name, "two");
     });
 }
 

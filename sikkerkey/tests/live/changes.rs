@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use sikkerkey::{RecvError, SikkerKeyConfig};
+use sikkerkey::SikkerKeyConfig;
+use sikkerkey::live::RecvError;
 
 use crate::{Config, Db, PATIENCE, changed, client, db, polls, start, vault};
 
@@ -85,7 +86,7 @@ fn receiving_is_async_on_any_runtime() {
     let mut changes = live.subscribe();
     vault.put("sk_name", "two");
     // No runtime at all: a future that is polled by hand, woken by the worker's thread.
-    let change = block_on(changes.recv()).unwrap();
+    let change = block_on(changes.recv_async()).unwrap();
     assert_eq!(change.after().name, "two");
 }
 

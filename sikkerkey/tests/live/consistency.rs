@@ -74,7 +74,7 @@ fn no_reader_sees_half_of_a_rotation() {
         let mut changes = live.subscribe();
         for n in 2..=swaps + 1 {
             vault.put_all(stamp(n));
-            while changes.recv_timeout(PATIENCE).unwrap().new().a != n {}
+            while changes.recv_timeout(PATIENCE).unwrap().after().a != n {}
         }
         done.store(true, Ordering::Relaxed);
     });

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sikkerkey::{SecretState, SikkerKeyConfig, State};
+use sikkerkey::live::SecretState;
+use sikkerkey::{Freshness, SikkerKeyConfig};
 use sikkerkey_emulator::Fault;
 
 use crate::{Config, PATIENCE, changed, client, db, eventually, polls, refused, start, vault};
@@ -18,7 +19,7 @@ fn a_bad_value_keeps_the_last_good_config_until_it_is_repaired() {
     assert!(text.contains("db.port"), "{text}");
     assert!(!text.contains("54x3") && !text.contains("beta"), "{text}");
     assert_eq!(live.load().db.host, "alpha");
-    assert_eq!(live.status().state(), Freshness::Degraded);
+    assert_eq!(live.status().freshness(), Freshness::Degraded);
     assert!(live.status().last_error().is_some());
     eventually(&vault, "failures are counted", || {
         live.status().consecutive_failures() > 1
@@ -26,7 +27,7 @@ fn a_bad_value_keeps_the_last_good_config_until_it_is_repaired() {
 
     vault.put("sk_db", db("beta", "2"));
     assert_eq!(changed(&mut changes), ["db.host", "db.port"]);
-    assert_eq!(live.status().state(), Freshness::Fresh);
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
     assert!(live.status().last_error().is_none());
     assert_eq!(live.status().generation(), 2);
 }
@@ -39,7 +40,7 @@ fn the_old_good_value_again_clears_the_error_without_a_swap() {
     refused(&mut changes);
     vault.put("sk_db", db("alpha", "1"));
     eventually(&vault, "the state is fresh", || {
-        live.status().state() == Freshness::Fresh
+        live.status().freshness() == Freshness::Fresh
     });
     assert!(live.status().last_error().is_none());
     assert_eq!(live.status().generation(), 1);
@@ -129,12 +130,12 @@ fn deleted_and_denied_degrade_and_recover() {
     eventually(&vault, "deleted shows", || {
         state("sk_name") == SecretState::Deleted
     });
-    assert_eq!(live.status().state(), Freshness::Degraded);
+    assert_eq!(live.status().freshness(), Freshness::Degraded);
     assert_eq!(live.load().name, "one");
     vault.put("sk_name", "two");
     eventually(&vault, "it recovers", || live.load().name == "two");
     eventually(&vault, "and is fresh", || {
-        live.status().state() == Freshness::Fresh
+        live.status().freshness() == Freshness::Fresh
     });
 
     vault.deny("sk_db");
@@ -144,7 +145,7 @@ fn deleted_and_denied_degrade_and_recover() {
     assert_eq!(live.load().db.port, 1);
     vault.allow("sk_db");
     eventually(&vault, "it recovers", || {
-        live.status().state() == Freshness::Fresh
+        live.status().freshness() == Freshness::Fresh
     });
     assert_eq!(state("sk_db"), SecretState::Current);
 }
@@ -158,7 +159,7 @@ fn an_outage_goes_stale_and_back() {
         .unwrap();
     vault.fail_always(Fault::Status(503));
     eventually(&vault, "stale", || {
-        live.status().state() == Freshness::Stale
+        live.status().freshness() == Freshness::Stale
     });
     assert!(live.status().consecutive_failures() > 0);
     assert!(live.status().last_error().is_some());
@@ -169,7 +170,7 @@ fn an_outage_goes_stale_and_back() {
         live.load().name == "two"
     });
     eventually(&vault, "a poll within max_stale", || {
-        live.status().state() != Freshness::Stale
+        live.status().freshness() != Freshness::Stale
     });
 }
 

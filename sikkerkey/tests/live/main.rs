@@ -19,7 +19,8 @@ mod swaps;
 use std::time::Duration;
 
 use common::emulator;
-use sikkerkey::{Live, RecvError, SikkerKey, SikkerKeyConfig, Subscription};
+use sikkerkey::live::{RecvError, Subscription};
+use sikkerkey::{Live, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
 
 /// How long a test waits for what must come; longer than any machine needs.

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sikkerkey::{RecvError, SikkerKeyConfig};
+use sikkerkey::SikkerKeyConfig;
+use sikkerkey::live::RecvError;
 
 use crate::{Config, PATIENCE, changed, client, eventually, start, vault};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sikkerkey::{Live, SikkerKeyConfig, State};
+use sikkerkey::{Freshness, Live, SikkerKeyConfig};
 
 use crate::{Config, changed, client, db, polls, start, vault};
 
@@ -12,7 +12,10 @@ fn the_first_config_is_generation_one_and_fresh() {
     assert_eq!(live.load().name, "one");
     assert_eq!(live.load().db.port, 1);
     let status = live.status();
-    assert_eq!((status.generation(), status.state()), (1, Freshness::Fresh));
+    assert_eq!(
+        (status.generation(), status.freshness()),
+        (1, Freshness::Fresh)
+    );
     assert_eq!(status.consecutive_failures(), 0);
     assert!(status.last_error().is_none());
     assert!(live.previous().is_none());

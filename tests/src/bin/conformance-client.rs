@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use sikkerkey::__private::{Clock, SystemClock};
 use sikkerkey::{
-    CacheOptions, Error, ErrorKind, ExposeSecret as _, Fields, SikkerKey, WatchEvent, WatchKind,
+    CacheOptions, Error, ErrorKind, ExposeSecret as _, Fields, SikkerKey, SikkerKeyBuilder,
+    WatchEvent, WatchKind,
 };
 
 fn main() -> Result<(), Box<dyn StdError>> {

@@ -8,7 +8,7 @@ use crate::play::Side;
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    pub(crate) vault: fn() -> Builder,
+    pub(crate) vault: fn() -> EmulatorBuilder,
     /// Files and variables that the client finds when it starts.
     pub(crate) prepare: fn(&mut Side),
     pub(crate) steps: Vec<Step>,
@@ -27,7 +27,7 @@ pub(crate) enum Step {
 }
 
 impl Scenario {
-    pub(crate) fn new(name: &'static str, vault: fn() -> Builder) -> Self {
+    pub(crate) fn new(name: &'static str, vault: fn() -> EmulatorBuilder) -> Self {
         Scenario {
             name,
             vault,
@@ -91,7 +91,7 @@ impl Scenario {
 }
 
 /// Secrets of each form that the documentation has.
-pub(crate) fn usual() -> Builder {
+pub(crate) fn usual() -> EmulatorBuilder {
     emulator()
         .vault("vault_abc123")
         .machine_name("api-server-1")

@@ -100,13 +100,7 @@ impl Poller {
                 .polled(&mut round, answer, polled, &mut random);
             state.watches.reads(&round, polled, &mut random)
         };
-        let values = read_all(&reads, PARALLEL, |read| {
-            match self.current(generation).is_some() {
-                true => source.read(&read.id),
-                // This cycle is given up, and so is what it would have brought.
-                false => Err(given_up()),
-            }
-        });
+        let values = self.read(source, &reads, generation);
         let digests: Vec<Option<Digest>> = values.iter().map(|value| self.digest(value)).collect();
 
         let told = {
@@ -130,6 +124,21 @@ impl Poller {
             told
         };
         self.notify(told);
+    }
+
+    /// Reads the values of this cycle, unless the cycle is given up meanwhile.
+    pub(super) fn read(
+        &self,
+        source: &dyn Upstream,
+        reads: &[PendingRead],
+        generation: u64,
+    ) -> Vec<Result<SecretString, Error>> {
+        read_all(reads, PARALLEL, |read| {
+            match self.current(generation).is_some() {
+                true => source.read(&read.id),
+                false => Err(given_up()),
+            }
+        })
     }
 
     fn digest(&self, value: &Result<SecretString, Error>) -> Option<Digest> {
