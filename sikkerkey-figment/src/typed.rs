@@ -89,7 +89,6 @@ fn json(parsed: Json) -> Value {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test fails by panicking.
 mod tests {
     use super::*;
 

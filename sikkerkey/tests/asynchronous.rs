@@ -1,8 +1,6 @@
 //! The async client does what the blocking one does.
 
 #![cfg(feature = "tokio")]
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::time::Duration;

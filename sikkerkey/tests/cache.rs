@@ -1,8 +1,6 @@
 //! The fallback cache: when it is served, when it never is, and what it survives.
 
 #![cfg(feature = "cache")]
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! Machines in memory.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::collections::HashSet;

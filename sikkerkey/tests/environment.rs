@@ -1,8 +1,6 @@
 //! What the environment decides. A process cannot change its own safely, so each test runs this
 //! program again, with the variables that it is about, and only the matching `inside_*` test.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::io::{self, Read, Write};

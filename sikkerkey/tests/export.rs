@@ -1,7 +1,5 @@
 //! Secrets as an environment.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::process::Command;

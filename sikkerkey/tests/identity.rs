@@ -1,7 +1,5 @@
 //! Identities through the public door: files that an emulator wrote, and what becomes of them.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! What is written to the log, and what never is. One test, for a process has one logger.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::sync::Mutex;

@@ -1,7 +1,5 @@
 //! Reading and listing, and every way in which that can be refused.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,5 @@
 //! When calls are made again, with a clock that does not wait.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::collections::HashSet;

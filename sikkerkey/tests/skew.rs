@@ -1,7 +1,5 @@
 //! A clock that is off.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::time::{Duration, SystemTime};

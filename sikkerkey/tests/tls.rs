@@ -1,7 +1,5 @@
 //! Which servers are believed.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use common::{FakeClock, builder, emulator};

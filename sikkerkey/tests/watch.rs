@@ -1,7 +1,5 @@
 //! Watching, against the emulator: what is told, when, and what never gets lost.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

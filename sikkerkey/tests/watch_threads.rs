@@ -1,8 +1,6 @@
 //! Watching leaves nothing behind. Alone in its process, so that every thread in it is its own.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 mod common;
 
 use std::fs;

@@ -1,5 +1,4 @@
 //! Loading and checking against the service: how many requests, which secrets, what is reported.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(dead_code, reason = "some configs are never built")]
 
 use sikkerkey::{

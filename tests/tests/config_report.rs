@@ -1,5 +1,4 @@
 //! The report of a config that cannot be built: exact texts, and no value in any of them.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(dead_code, reason = "the configs are never built")]
 
 use std::error::Error;

@@ -1,6 +1,4 @@
 //! What a text becomes, and what is said of one that becomes nothing.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};

@@ -1,6 +1,6 @@
 //! Files, environment and secrets, followed together.
 // A test fails by panicking; the error is figment's own.
-#![allow(clippy::unwrap_used, clippy::result_large_err)]
+#![allow(clippy::result_large_err)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! References in files and other layers, resolved.
 // A test fails by panicking; the error is figment's own.
-#![allow(clippy::unwrap_used, clippy::result_large_err)]
+#![allow(clippy::result_large_err)]
 
 use figment::providers::{Env, Format, Json, Serialized, Toml};
 use figment::value::Dict;

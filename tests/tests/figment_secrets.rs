@@ -1,6 +1,6 @@
 //! A config struct's secrets as a layer of figment.
 // A test fails by panicking; the error is figment's own.
-#![allow(clippy::unwrap_used, clippy::result_large_err)]
+#![allow(clippy::result_large_err)]
 
 use figment::providers::{Format, Toml};
 use figment::value::Dict;

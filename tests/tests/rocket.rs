@@ -1,6 +1,6 @@
 //! The Rocket example, asked through Rocket's local client, through a rotation.
 // A test fails by panicking; the error is figment's own.
-#![allow(clippy::unwrap_used, clippy::result_large_err)]
+#![allow(clippy::result_large_err)]
 
 #[path = "../../examples/rocket-service/service.rs"]
 mod service;

@@ -1,7 +1,7 @@
 //! What Rocket prints when a secret does not fit its own configuration. Apart from the other tests
 //! of Rocket, for the log is one for a process.
 // A test fails by panicking; the error is figment's own.
-#![allow(clippy::unwrap_used, clippy::result_large_err)]
+#![allow(clippy::result_large_err)]
 
 use std::sync::{Mutex, OnceLock};
 

@@ -1,5 +1,4 @@
 //! A canary in every kind of error that figment has: it must show nowhere.
-#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 use super::*;
 

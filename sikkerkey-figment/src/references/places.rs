@@ -182,7 +182,6 @@ impl Provider for Layer {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test fails by panicking.
 mod tests {
     use figment::providers::{Format, Toml};
 

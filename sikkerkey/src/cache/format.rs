@@ -209,9 +209,6 @@ pub(crate) fn open(
 
 #[cfg(test)]
 mod tests {
-    // A test that cannot read its own vectors may as well panic.
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[derive(Deserialize)]

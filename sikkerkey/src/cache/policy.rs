@@ -193,9 +193,6 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    // A test that cannot make its own folder may as well panic.
-    #![allow(clippy::unwrap_used)]
-
     use std::sync::Arc;
 
     use secrecy::ExposeSecret as _;

@@ -103,9 +103,6 @@ fn usual_folder(identity: &Path, vault: &str, environment: &Environment) -> Resu
 
 #[cfg(test)]
 mod tests {
-    // A test that cannot say where it is may as well panic.
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -261,8 +261,6 @@ async fn off_thread<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use super::SikkerKey;
 use super::builder::SikkerKeyBuilder;
 use super::inner::ClientInner;
 use super::reenrollment::Reenrollment;
-use super::register::Registration;
+use super::register::MachineRegistration;
 use super::settings::Settings;
 use crate::error::Error;
 use crate::id::normal_vault_id;
@@ -118,7 +118,7 @@ impl Bootstrap {
                 "the enrollment token is empty: is the variable that should hold it set?",
             ));
         }
-        let registration = Registration {
+        let registration = MachineRegistration {
             vault: normal_vault_id(&machine.vault)?,
             token: machine.token,
             hostname: machine

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempts::Budget;
-use super::register::Registration;
+use super::register::MachineRegistration;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
 use crate::error::Error;
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// How a client gets its next machine.
 pub(crate) struct Reenrollment {
-    registration: Registration,
+    registration: MachineRegistration,
     /// Locked while a machine is enrolled, so that all calls that need one wait for the same.
     failure: Mutex<Option<FailedEnrollment>>,
 }
@@ -30,7 +30,7 @@ struct FailedEnrollment {
 }
 
 impl Reenrollment {
-    pub(crate) fn new(registration: Registration) -> Self {
+    pub(crate) fn new(registration: MachineRegistration) -> Self {
         Reenrollment {
             registration,
             failure: Mutex::default(),

@@ -24,7 +24,7 @@ use crate::transport::{Body, Request, Response, Transport};
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// Everything that enrolling a machine takes.
-pub(crate) struct Registration {
+pub(crate) struct MachineRegistration {
     pub(super) vault: String,
     pub(super) token: SecretString,
     pub(super) hostname: String,
@@ -35,7 +35,7 @@ pub(crate) struct Registration {
     pub(super) replaceable: bool,
 }
 
-impl Registration {
+impl MachineRegistration {
     pub(crate) fn enroll(&self, settings: &Settings, budget: Budget) -> Result<Session, Error> {
         let clock = &*settings.clock;
         let mut seed = Zeroizing::new([0; 32]);

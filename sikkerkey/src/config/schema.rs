@@ -122,8 +122,6 @@ impl fmt::Display for Schema {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
     use crate::config::requirement::{Necessity, ValueKind};
 

@@ -113,8 +113,6 @@ fn unreadable(folder: &Path, cause: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
     use crate::error::ErrorKind;
 

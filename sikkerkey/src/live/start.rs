@@ -2,14 +2,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
-use secrecy::SecretString;
-
 use super::builder::LiveOptions;
 use super::inbox::Inbox;
 use super::source::ConfigSource;
 use super::state::LiveState;
 use super::status::SecretState;
-use super::worker::{Worker, checked};
+use super::worker::{Worker, checked, known};
 use super::{Live, Owner};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::snapshot::{ReadOutcome, Snapshot};
@@ -84,14 +82,6 @@ pub(crate) fn start<T: Send + Sync + 'static>(
 
 fn refused(config: &'static str, text: &'static str) -> ConfigError {
     ConfigError::new(config, vec![Problem::probe(text)])
-}
-
-/// What a follower of this snapshot's secrets knows of them.
-pub(super) fn known(snapshot: &Snapshot) -> Vec<(String, Option<SecretString>)> {
-    snapshot
-        .iter()
-        .map(|(id, outcome)| (id.to_owned(), outcome.value().cloned()))
-        .collect()
 }
 
 /// The state of each secret of a first snapshot, which made a valid config.

@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use secrecy::SecretString;
+
 use super::builder::LiveOptions;
 use super::inbox::{Inbox, News, Scope};
 use super::source::ConfigSource;
-use super::start::known;
 use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
 use crate::clock::FAR_FUTURE;
@@ -227,6 +228,14 @@ fn contained<R>(
         let text = format!("{what} panicked");
         Err(ConfigError::new(config, vec![Problem::probe(text)]))
     })
+}
+
+/// What a follower of this snapshot's secrets knows of them.
+pub(super) fn known(snapshot: &Snapshot) -> Vec<(String, Option<SecretString>)> {
+    snapshot
+        .iter()
+        .map(|(id, outcome)| (id.to_owned(), outcome.value().cloned()))
+        .collect()
 }
 
 /// What is known after a cycle or a refresh.

@@ -194,8 +194,6 @@ fn env_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     #[derive(serde::Deserialize)]

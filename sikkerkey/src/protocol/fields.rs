@@ -124,8 +124,6 @@ impl<'de> Visitor<'de> for Object {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     fn parse(json: &str) -> Option<Vec<(String, String)>> {

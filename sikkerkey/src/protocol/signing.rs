@@ -116,8 +116,6 @@ fn describe_foreign(text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     #[derive(serde::Deserialize)]

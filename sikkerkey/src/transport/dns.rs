@@ -85,8 +85,6 @@ fn resolve(host: String, port: u16, deadline: Instant) -> io::Result<Vec<SocketA
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     fn soon() -> Instant {

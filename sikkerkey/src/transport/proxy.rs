@@ -161,8 +161,6 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-
     use super::*;
 
     fn proxy(url: &str, proxy: &str, no_proxy: &str) -> Result<Option<Proxy>, Error> {

@@ -1,6 +1,5 @@
 //! What several tests need: a clock of their own, and an emulator with a client on it.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(
     dead_code,
     unreachable_pub,

@@ -1,6 +1,3 @@
-// A test that cannot make its own files may as well panic.
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 
 fn fresh() -> (tempfile::TempDir, Folder) {

@@ -1,6 +1,3 @@
-// A test may panic where what it waits for does not come.
-#![allow(clippy::unwrap_used)]
-
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 

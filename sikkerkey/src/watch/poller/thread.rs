@@ -134,7 +134,9 @@ impl Poller {
         generation: u64,
     ) -> Vec<Result<SecretString, Error>> {
         read_all(reads, PARALLEL, |read| {
-            match self.current(generation).is_some() {
+            // The lock is not held while the value is read.
+            let goes_on = self.current(generation).is_some();
+            match goes_on {
                 true => source.read(&read.id),
                 false => Err(given_up()),
             }

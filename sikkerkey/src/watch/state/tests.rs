@@ -1,6 +1,3 @@
-// A test's own tables may be indexed and unwrapped.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::HashMap;
 
 use secrecy::ExposeSecret as _;
