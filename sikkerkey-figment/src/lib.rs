@@ -5,8 +5,8 @@
 //! # use sikkerkey_emulator::Emulator;
 //! use serde::Deserialize;
 //! use sikkerkey::{SecretString, SikkerKey, SikkerKeyConfig};
-//! use sikkerkey_figment::figment::providers::{Env, Format, Toml};
-//! use sikkerkey_figment::figment::{Figment, Jail};
+//! use sikkerkey_figment::figment::Figment;
+//! use sikkerkey_figment::figment::providers::{Format, Serialized, Toml};
 //! use sikkerkey_figment::{FigmentExt, References, Secrets};
 //!
 //! /// What is in SikkerKey.
@@ -36,23 +36,20 @@
 //! #     .structured("sk_db_prod", [("host", "db.example.com"), ("port", "5432")])
 //! #     .start()?;
 //! # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
-//! Jail::expect_with(|jail| {
-//!     jail.create_file("App.toml", r#"
-//!         workers = 4
-//!         [database]
-//!         host = "sikkerkey://sk_db_prod/host"
-//!         port = "sikkerkey://sk_db_prod/port?as=number"
-//!     "#)?;
-//!     let layers = Figment::new()
-//!         .merge(Toml::file("App.toml"))
-//!         .merge(Env::prefixed("APP_"))
-//!         .merge(Secrets::of::<InVault>(&sk));
-//!     let config: Config = References::new(&sk).resolve(layers)?.extract_secret()?;
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(&folder)?;
+//! std::fs::write("App.toml", r#"
+//!     [database]
+//!     host = "sikkerkey://sk_db_prod/host"
+//!     port = "sikkerkey://sk_db_prod/port?as=number"
+//! "#)?;
+//! let layers = Figment::from(Serialized::default("workers", 4))
+//!     .merge(Toml::file("App.toml"))
+//!     .merge(Secrets::of::<InVault>(&sk));
+//! let config: Config = References::new(&sk).resolve(layers)?.extract_secret()?;
 //!
-//!     assert_eq!((config.database.host.as_str(), config.database.port), ("db.example.com", 5432));
-//! #   let _ = (config.workers, config.stripe);
-//!     Ok(())
-//! });
+//! assert_eq!((config.database.host.as_str(), config.database.port), ("db.example.com", 5432));
+//! # let _ = (config.workers, config.stripe);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

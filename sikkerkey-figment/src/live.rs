@@ -44,8 +44,8 @@ use crate::source::{Exports, Reading, Scope};
 /// ```
 /// # use sikkerkey_figment::figment;
 /// # use sikkerkey_emulator::Emulator;
-/// use figment::{Figment, Jail};
-/// use figment::providers::{Env, Format, Toml};
+/// use figment::Figment;
+/// use figment::providers::{Format, Serialized, Toml};
 /// use serde::Deserialize;
 /// use sikkerkey::{Live, SecretString, SikkerKey};
 /// use sikkerkey_figment::LiveFigment;
@@ -60,19 +60,15 @@ use crate::source::{Exports, Reading, Scope};
 /// #     .structured("sk_db_prod", [("password", "hunter2")])
 /// #     .start()?;
 /// # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
-/// Jail::expect_with(|jail| {
-///     jail.create_file("App.toml", r#"
-///         workers = 4
-///         password = "sikkerkey://sk_db_prod/password"
-///     "#)?;
-///     let layers = || {
-///         Figment::new().merge(Toml::file("App.toml")).merge(Env::prefixed("APP_"))
-///     };
-///     let live: Live<Config> = LiveFigment::new(&sk, layers).live().map_err(|e| e.to_string())?;
-///     assert_eq!(live.load().workers, 4);
-/// #   let _ = &live.load().password;
-///     Ok(())
-/// });
+/// # let folder = tempfile::tempdir()?;
+/// # std::env::set_current_dir(&folder)?;
+/// std::fs::write("App.toml", "password = 'sikkerkey://sk_db_prod/password'")?;
+/// let layers = || {
+///     Figment::from(Serialized::default("workers", 4)).merge(Toml::file("App.toml"))
+/// };
+/// let live: Live<Config> = LiveFigment::new(&sk, layers).live()?;
+/// assert_eq!(live.load().workers, 4);
+/// # let _ = &live.load().password;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LiveFigment<F> {

@@ -2,7 +2,7 @@
 // A test fails by panicking; the error is figment's own.
 #![allow(clippy::result_large_err)]
 
-#[path = "../../examples/rocket-service/service.rs"]
+#[path = "../../examples/services/rocket-service/service.rs"]
 mod service;
 
 use std::time::Duration;
@@ -36,7 +36,11 @@ fn vault() -> (Emulator, SikkerKey) {
 }
 
 fn client(sk: &SikkerKey, profile: &str) -> Client {
-    let layers = service::layers(Profile::new(profile));
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/services/rocket-service/Rocket.toml"
+    );
+    let layers = service::layers(file, Profile::new(profile));
     let quiet = move || layers().merge(("log_level", "off"));
     let rocket = service::rocket(sk, quiet).unwrap();
     Client::tracked(rocket).unwrap()

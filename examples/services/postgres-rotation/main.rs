@@ -1,7 +1,7 @@
 //! A pool of PostgreSQL connections that follows its password: rotations under constant queries,
 //! and not one query fails.
 //!
-//! `cargo run --example postgres_rotation [-- ROTATIONS]` starts a PostgreSQL of its own in a
+//! `cargo run -p sikkerkey-service-examples --example postgres_rotation [-- ROTATIONS]` starts a PostgreSQL of its own in a
 //! temporary folder, and the emulator; both are gone afterwards.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 

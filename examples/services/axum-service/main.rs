@@ -1,6 +1,6 @@
 //! An axum service that answers from a live config while its secrets rotate under load.
 //!
-//! `cargo run --example axum_service` brings the emulator, starts the service, sends it requests
+//! `cargo run -p sikkerkey-service-examples --example axum_service` brings the emulator, starts the service, sends it requests
 //! from four clients, rotates two secrets together a hundred times meanwhile, and counts.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 

@@ -1,7 +1,7 @@
 //! A Rocket service whose database URL and `secret_key` are in SikkerKey, rotating while it
 //! answers.
 //!
-//! `cargo run --example rocket_service` starts the emulator and the service in this process, asks
+//! `cargo run -p sikkerkey-service-examples --example rocket_service` starts the emulator and the service in this process, asks
 //! the service over HTTP, rotates the database URL, and asks again. With `--serve` it goes on
 //! until Ctrl-C.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // It is read in a terminal.
@@ -51,7 +51,8 @@ fn run() -> ReadOutcome {
         .build()?;
 
     // Everything that waits for the vault happens before the runtime starts.
-    let layers = service::layers(Profile::new("release"));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/rocket-service/Rocket.toml");
+    let layers = service::layers(file, Profile::new("release"));
     let layers = move || layers().merge(("port", 0)).merge(("shutdown.grace", 0));
     let rocket = service::rocket(&sk, layers).map_err(|error| error.to_string())?;
     let live = rocket.state::<Live<AppConfig>>().cloned();

@@ -33,11 +33,10 @@ pub(crate) struct Database {
 
 /// The layers: Rocket's defaults, the file by profile, the environment. Put together anew for
 /// each rotation.
-pub(crate) fn layers(profile: Profile) -> impl Fn() -> Figment + Send + 'static {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../examples/rocket-service/Rocket.toml"
-    );
+pub(crate) fn layers(
+    file: &'static str,
+    profile: Profile,
+) -> impl Fn() -> Figment + Send + 'static {
     move || {
         Figment::from(rocket::Config::default())
             .merge(Toml::file(file).nested())

@@ -1,1 +1,0 @@
-//! Programs to read and run; each is a file of its own beside this one.
