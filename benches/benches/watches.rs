@@ -1,12 +1,7 @@
 //! What 10,000 watches cost: the requests of a poll cycle, and the memory of each watch. The emulator runs in
 //! a process of its own, so that only the client's memory is counted.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a program that measures"
-)]
+#![allow(clippy::print_stdout, missing_docs, reason = "a program that measures")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -3,7 +3,8 @@
 //! It is documented where it is used: at `sikkerkey::SikkerKeyConfig`. A struct goes through three
 //! steps: `parse` reads what the user wrote and collects every mistake, `model` is what a
 //! struct without mistakes means, `expand` turns that into one impl. `derive` is the three in a row.
-
+// What a server, a file or a user sent is never unwrapped.
+#![warn(clippy::unwrap_used)]
 #![forbid(unsafe_code)]
 
 mod case;

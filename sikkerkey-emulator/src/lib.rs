@@ -46,6 +46,8 @@
 //! RUST_LOG=trace cargo test -- --nocapture > output 2>&1
 //! jq -r . canaries | grep -E '.{8}' | grep -F -f - output && echo "a secret is in the output"
 //! ```
+// What a server, a file or a user sent is never unwrapped.
+#![warn(clippy::unwrap_used)]
 
 mod builder;
 mod canaries;

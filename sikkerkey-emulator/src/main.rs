@@ -1,4 +1,6 @@
 //! Serves a file of secrets as the SikkerKey service would, and takes its edits as rotations.
+// What a server, a file or a user sent is never unwrapped.
+#![warn(clippy::unwrap_used)]
 
 use std::error::Error;
 use std::fmt::Display;

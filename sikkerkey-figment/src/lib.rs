@@ -117,7 +117,8 @@
 //!
 //! The values are in a figment as plain strings, which are not wiped. Let the figment go once the
 //! config is extracted.
-
+// What a server, a file or a user sent is never unwrapped.
+#![warn(clippy::unwrap_used)]
 // The error is figment's own, and its users expect it as it is.
 #![allow(clippy::result_large_err)]
 

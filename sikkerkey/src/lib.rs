@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// What a server, a file or a user sent is never unwrapped.
+#![warn(clippy::unwrap_used)]
 // An example shows a struct that it need not use.
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 

@@ -1,11 +1,7 @@
 //! A thousand live configs come and go, and leave no thread and no file behind. A program of its
 //! own: other tests' threads would be counted too.
 #![cfg(target_os = "linux")] // Where /proc says what a process has.
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a test that cannot go on fails"
-)]
+#![allow(missing_docs, reason = "a test that cannot go on fails")]
 
 mod common;
 

@@ -1,6 +1,5 @@
 //! The public names as a program uses them: a change that breaks one breaks its users.
 #![allow(
-    clippy::unwrap_used,
     dead_code,
     missing_docs,
     reason = "a test that cannot go on fails; what is declared is compiled"

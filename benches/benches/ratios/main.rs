@@ -2,7 +2,6 @@
 //!
 //! `SIKKERKEY_OFFICIAL=PATH` names a Python with the official client; without it those lines are left out.
 #![allow(
-    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark that fails should end, and its figures are its output"
 )]

@@ -1,8 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a failed unwrap fails the test"
-)]
+#![allow(clippy::expect_used, reason = "a failed unwrap fails the test")]
 
 use super::*;
 use syn::parse_quote;

@@ -1,6 +1,5 @@
 //! A live config through everything that happens to secrets, on the emulator.
 #![allow(
-    clippy::unwrap_used,
     clippy::print_stdout,
     missing_docs,
     reason = "a test that cannot go on fails; figures are printed"

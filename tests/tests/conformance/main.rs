@@ -8,7 +8,6 @@
 //!   `SIKKERKEY_OFFICIAL_CACHE=0` says that it is a release without the cache (1.2).
 //! - `SIKKERKEY_ANSWERS=write` writes the answers of that client to the file.
 #![allow(
-    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a failed unwrap fails the test; the summary is what CI shows"
 )]

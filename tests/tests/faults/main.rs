@@ -4,7 +4,6 @@
 //! `cargo test` runs the short form. `SIKKERKEY_LONG=1` runs the figures that the README promises,
 //! `SIKKERKEY_LONG=10` ten times as many reads; `SIKKERKEY_SEED=N` repeats a run. See `tests/README.md`.
 #![allow(
-    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a failed unwrap fails the test; the figures are what the long form is run for"
 )]
