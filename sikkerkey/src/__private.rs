@@ -3,7 +3,7 @@
 
 pub use serde::de::DeserializeOwned;
 
-pub use crate::clock::{Clock, SystemClock};
+pub use crate::clock::{Clock, Signal, SystemClock};
 pub use crate::config::error::config_error;
 pub use crate::config::parser::{Parser, delimited, from_str, json, value, with};
 pub use crate::config::traits::{
@@ -20,6 +20,7 @@ pub use crate::live::source::{ConfigSource, changed_paths};
 pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
 pub use crate::loader::live::live_from;
+pub use crate::random::{Randomness, SystemRandomness};
 pub use crate::watch::schedule::{
     DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, SERVICE_FLOOR, baseline_delay,
     jittered, postponed_delay, resync_delay,

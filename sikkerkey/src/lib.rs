@@ -22,6 +22,7 @@ pub mod live;
 mod loader;
 mod parallel;
 mod protocol;
+mod random;
 mod read;
 mod sync;
 mod text;

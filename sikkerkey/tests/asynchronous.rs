@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{client, emulator};
+use common::{Fake as _, client, emulator};
 use sikkerkey::{AsyncSikkerKey, ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::Emulator;
 
@@ -123,7 +123,7 @@ async fn the_cache() {
     let vault = vault();
     let folder = vault.home().join("cache");
     let sk = common::builder(&vault)
-        .clock(common::FakeClock::new())
+        .fake(&common::FakeClock::new())
         .cache(CacheOptions::new().folder(folder))
         .build()
         .unwrap()

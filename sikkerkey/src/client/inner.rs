@@ -43,6 +43,7 @@ impl ClientInner {
     ) -> Self {
         let poller = Poller::new(
             settings.clock.clone(),
+            settings.random.clone(),
             settings.poll_interval,
             session.transport.url().is_loopback(),
             settings.resync,
@@ -176,7 +177,7 @@ impl ClientInner {
             session = self.replace(reenrollment, &session, budget)?;
         }
         let attempt = |session: &Session| {
-            Attempts::new(call, session, policy, budget, clock, &self.skew).run()
+            Attempts::new(call, session, policy, budget, &self.settings, &self.skew).run()
         };
         let error = match attempt(&session) {
             Err(error) if error.kind() == ErrorKind::Authentication => error,
@@ -217,7 +218,7 @@ impl Upstream for ClientInner {
                 PollStatus::Deleted => SecretChange::Deleted,
                 PollStatus::AccessDenied => SecretChange::Denied,
                 PollStatus::Unknown => {
-                    log::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
+                    tracing::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
                     return None;
                 }
             };

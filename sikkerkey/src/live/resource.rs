@@ -94,7 +94,7 @@ impl<R> Built<R> {
                 true
             }
             Err(_) => {
-                log::warn!("building a live resource failed; the old one stays");
+                tracing::warn!(target: "sikkerkey", "building a live resource failed; the old one stays");
                 false
             }
         }

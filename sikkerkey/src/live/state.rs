@@ -83,7 +83,7 @@ impl<T> Record<T> {
         if known.as_deref() == Some(text.as_str()) {
             return false;
         }
-        log::warn!("the live config keeps its last good values: {text}");
+        tracing::warn!(target: "sikkerkey", "the live config keeps its last good values: {text}");
         self.refused = Some(error);
         self.refusals += 1;
         true
@@ -214,7 +214,7 @@ impl<T> LiveState<T> {
                 continue;
             }
             if catch_unwind(AssertUnwindSafe(|| callback(event()))).is_err() {
-                log::error!("a listener of a live config panicked; it stays registered");
+                tracing::error!(target: "sikkerkey", "a listener of a live config panicked; it stays registered");
             }
         }
     }

@@ -153,15 +153,13 @@ impl Building {
             })
             .collect();
         for Collision { name, secrets } in &collisions {
-            log::warn!(
-                target: "sikkerkey",
+            tracing::warn!(target: "sikkerkey",
                 "{} fold into the one name {name:?} of the export; the last one counts",
                 secrets.join(", ")
             );
         }
         if self.places.contains_key("") {
-            log::warn!(
-                target: "sikkerkey",
+            tracing::warn!(target: "sikkerkey",
                 "a secret of the export has a name without a letter or digit from A to Z and 0 to \
                  9: no environment can hold it"
             );

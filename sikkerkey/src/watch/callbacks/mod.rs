@@ -51,7 +51,7 @@ impl Registration {
     fn call(&self, event: &WatchEvent) {
         let mut callback = lock(&self.callback);
         if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
-            log::error!(target: "sikkerkey", "the callback of a watch on {} panicked; the watch goes on",
+            tracing::error!(target: "sikkerkey", "the callback of a watch on {} panicked; the watch goes on",
                 self.id
             );
         }
@@ -122,7 +122,7 @@ impl Callbacks {
         drop(lanes);
         if !dropped.is_empty() {
             let count = dropped.len();
-            log::warn!(target: "sikkerkey", "a callback does not return: {count} old events that wait for it were dropped"
+            tracing::warn!(target: "sikkerkey", "a callback does not return: {count} old events that wait for it were dropped"
             );
         }
     }
@@ -178,7 +178,7 @@ impl Callbacks {
             }
             // The events stay queued, and the next cycle tries again.
             Err(error) => {
-                log::error!(target: "sikkerkey", "no thread for the callbacks of watches: {error}")
+                tracing::error!(target: "sikkerkey", "no thread for the callbacks of watches: {error}")
             }
         }
     }

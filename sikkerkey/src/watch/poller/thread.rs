@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{IS_POLLER, Poller, PollerState, Upstream, outcome};
 use crate::error::Error;
 use crate::parallel::{given_up, read_all};
-use crate::sync::{lock, wait_timeout};
+use crate::sync::lock;
 use crate::watch::callbacks::CallbackCall;
 use crate::watch::event::WatchEvent;
 use crate::watch::follower::Cycle;
@@ -29,9 +29,9 @@ impl Poller {
             };
             // A defect here must not end every watch in silence.
             if catch_unwind(AssertUnwindSafe(|| self.cycle(&*source, generation))).is_err() {
-                log::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
+                tracing::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
                 let now = self.clock.monotonic();
-                let random = self.clock.fraction();
+                let random = self.random.fraction();
                 let mut state = lock(&self.state);
                 state.schedule.polled(now, PollOutcome::Failed, random);
             }
@@ -41,34 +41,33 @@ impl Poller {
             state.running = false;
         }
         state.threads -= 1;
-        self.ended.notify_all();
+        self.ended.raise();
     }
 
     /// Waits for the next cycle; false when this thread is to end. A thread that ends has said so
     /// under the same lock under which it saw that there is nothing to do, so that a new watch
     /// either is seen or starts another thread.
     fn wait(&self, generation: u64) -> bool {
-        let mut state = lock(&self.state);
         loop {
-            if state.generation != generation {
-                return false;
-            }
-            if state.watches.is_empty() {
-                state.running = false;
-                state.generation += 1;
-                return false;
-            }
-            let now = self.clock.monotonic();
-            let Some(left) = state
-                .schedule
-                .due()
-                .checked_sub(now)
-                .filter(|left| !left.is_zero())
-            else {
-                state.hurry = false;
-                return true;
+            let seen = self.wake.count();
+            let due = {
+                let mut state = lock(&self.state);
+                if state.generation != generation {
+                    return false;
+                }
+                if state.watches.is_empty() {
+                    state.running = false;
+                    state.generation += 1;
+                    return false;
+                }
+                let due = state.schedule.due();
+                if due <= self.clock.monotonic() {
+                    state.hurry = false;
+                    return true;
+                }
+                due
             };
-            state = wait_timeout(&self.wake, state, left);
+            self.clock.wait(&self.wake, seen, due);
         }
     }
 
@@ -89,7 +88,7 @@ impl Poller {
         }
         log_poll(ids.len(), &answer);
 
-        let mut random = || self.clock.fraction();
+        let mut random = || self.random.fraction();
         let reads = {
             let Some(mut state) = self.current(generation) else {
                 return;
@@ -187,7 +186,7 @@ impl Poller {
             drop(follower);
         }));
         if told.is_err() {
-            log::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
+            tracing::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
         }
     }
 }
@@ -218,8 +217,10 @@ impl PollerState {
 fn log_poll(ids: usize, answer: &Result<Vec<(String, SecretChange)>, Error>) {
     match answer {
         Ok(changes) => {
-            log::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
+            tracing::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
         }
-        Err(error) => log::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}"),
+        Err(error) => {
+            tracing::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}")
+        }
     }
 }
