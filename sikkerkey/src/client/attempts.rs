@@ -9,7 +9,6 @@ use super::error_text::{Purpose, locked_out, no_response, out_of_time, refused};
 use super::lockout::Permit;
 use super::retry::RetryPolicy;
 use super::session::Session;
-use super::settings::Settings;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::messages::{self, Malformed};
@@ -144,7 +143,8 @@ impl<'a> Attempts<'a> {
         session: &'a Session,
         policy: &'a RetryPolicy,
         budget: Budget,
-        settings: &'a Settings,
+        clock: &'a dyn Clock,
+        random: &'a dyn Randomness,
         skew: &'a Skew,
     ) -> Self {
         Attempts {
@@ -152,8 +152,8 @@ impl<'a> Attempts<'a> {
             session,
             policy,
             budget,
-            clock: &*settings.clock,
-            random: &*settings.random,
+            clock,
+            random,
             skew,
             refusals: session.lockout.refusals(),
             counted: 0,

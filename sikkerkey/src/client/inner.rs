@@ -168,6 +168,7 @@ impl ClientInner {
     /// service no longer knows this one.
     pub(crate) fn call(&self, call: &Call<'_>, policy: &RetryPolicy) -> Result<Success, Error> {
         let clock = self.clock();
+        let random = &*self.settings.random;
         let budget = self.settings.budget();
         let mut session = self.session();
         if let Some(reenrollment) = &self.reenrollment
@@ -177,7 +178,7 @@ impl ClientInner {
             session = self.replace(reenrollment, &session, budget)?;
         }
         let attempt = |session: &Session| {
-            Attempts::new(call, session, policy, budget, &self.settings, &self.skew).run()
+            Attempts::new(call, session, policy, budget, clock, random, &self.skew).run()
         };
         let error = match attempt(&session) {
             Err(error) if error.kind() == ErrorKind::Authentication => error,
