@@ -470,7 +470,8 @@ fn a_callback_may_stop_its_own_watch_and_drop_the_last_handle() {
     let (sender, events) = channel();
     let kept = own.clone();
     let watch = sk.watch("sk_a", move |event| {
-        if let Some((sk, watch)) = kept.lock().unwrap().take() {
+        let taken = kept.lock().unwrap().take();
+        if let Some((sk, watch)) = taken {
             watch.stop();
             drop(sk);
         }

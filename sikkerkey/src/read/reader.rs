@@ -29,6 +29,7 @@ const CONCURRENCY: usize = 8;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "nothing is read until a snapshot is asked for"]
 pub struct Fetch {
     pub(crate) client: SikkerKey,
     project: Option<String>,
