@@ -5,6 +5,7 @@ pub use serde::de::DeserializeOwned;
 
 pub use crate::clock::{Clock, Signal, SystemClock};
 pub use crate::config::error::config_error;
+pub use crate::config::from_secret::form::{list_items, stray};
 pub use crate::config::parser::{Parser, delimited, from_str, json, value, with};
 pub use crate::config::traits::{
     Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,

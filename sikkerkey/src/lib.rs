@@ -50,6 +50,7 @@ pub use loader::{Loader, SikkerKeyConfig};
 pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
+pub use read::options::LoadOptions;
 pub use read::reader::Fetch;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
