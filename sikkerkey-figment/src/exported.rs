@@ -61,8 +61,8 @@ use crate::typed;
 /// assert_eq!(figment.extract_inner::<u16>("db.port")?, 5432);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a provider does nothing until a figment merges it"]
 #[derive(Clone)]
+#[must_use = "a provider does nothing until a figment merges it"]
 pub struct Exported {
     reading: Reading,
     project: Option<String>,

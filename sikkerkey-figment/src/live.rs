@@ -50,8 +50,7 @@ use crate::source::{Exports, Reading, Scope};
 /// use sikkerkey::{Live, SecretString, SikkerKey};
 /// use sikkerkey_figment::LiveFigment;
 ///
-/// #[must_use = "nothing is followed until live() is called"]
-#[derive(Deserialize)]
+/// #[derive(Deserialize)]
 /// struct Config {
 ///     workers: usize,
 ///     password: SecretString,
@@ -72,6 +71,7 @@ use crate::source::{Exports, Reading, Scope};
 /// # let _ = &live.load().password;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "nothing is followed until live() is called"]
 pub struct LiveFigment<F> {
     reading: Reading,
     layers: F,

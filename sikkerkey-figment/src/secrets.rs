@@ -70,8 +70,8 @@ use crate::typed;
 /// # let _ = database.password;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a provider does nothing until a figment merges it"]
 #[derive(Clone)]
+#[must_use = "a provider does nothing until a figment merges it"]
 pub struct Secrets {
     reading: Reading,
     schema: Arc<Schema>,
