@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::identity::Identity;
+use crate::canaries;
+use crate::identity::{self, Identity};
 use crate::recorded::Log;
-use crate::server::Server;
+use crate::server::{Limits, Server};
 use crate::service::Service;
 use crate::switches::Switches;
 use crate::tls::{Certificate, Tls};
@@ -27,6 +28,7 @@ pub struct EmulatorBuilder {
     certificate: Option<Certificate>,
     clock_offset: i64,
     record_limit: usize,
+    limits: Limits,
     headers: Vec<(String, String)>,
     changes: Vec<Change>,
 }
@@ -45,6 +47,7 @@ impl Default for EmulatorBuilder {
             certificate: None,
             clock_offset: 0,
             record_limit: RECORD_LIMIT,
+            limits: Limits::default(),
             headers: Vec::new(),
             changes: Vec::new(),
         }
@@ -193,24 +196,37 @@ impl EmulatorBuilder {
         self.record_limit(if on { RECORD_LIMIT } else { 0 })
     }
 
+    /// How many connections may be open at once: 1,000 unless this is called. One more than that takes the place of the one
+    /// that has been idle for longest; where none is idle, it is reset.
+    pub fn connection_limit(mut self, open: usize) -> Self {
+        self.limits.open = open;
+        self
+    }
+
+    /// How many connections may be idle at once: 250 unless this is called. One more closes the one that has been idle
+    /// for longest. A connection is idle until the whole of its next request has arrived.
+    pub fn idle_limit(mut self, idle: usize) -> Self {
+        self.limits.idle = idle;
+        self
+    }
+
     /// Starts it: writes the identity, listens, serves until the [`Emulator`] is dropped.
     ///
     /// # Errors
     ///
-    /// [`Error`] where the port is taken or the identity cannot be written.
+    /// [`Error`] where the port is taken, or the identity or the file that `SIKKERKEY_EMULATOR_CANARIES` names cannot
+    /// be written.
     pub fn start(self) -> Result<Emulator, Error> {
         let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.vault.is_empty() || !self.vault.chars().all(named) {
             return Err(Error::VaultId { id: self.vault });
         }
+        canaries::open()?;
         let tls = self.certificate.map(Tls::new).transpose()?;
         let (home, temporary) = match self.home {
             Some(home) => (std::path::absolute(&home).unwrap_or(home), None),
             None => {
-                let folder = tempfile::Builder::new()
-                    .prefix("sikkerkey-emulator-")
-                    .tempdir();
-                let folder = folder.map_err(|source| Error::Identity {
+                let folder = identity::temporary_home().map_err(|source| Error::Identity {
                     path: std::env::temp_dir(),
                     source,
                 })?;
@@ -226,18 +242,22 @@ impl EmulatorBuilder {
             .into_iter()
             .for_each(|change| change(&mut vault));
 
-        let service = Arc::new(Service::new(vault, Log::new(self.record_limit)));
+        let service = Arc::new(Service::new(
+            vault,
+            Log::new(self.record_limit),
+            self.certificate.and_then(Certificate::other_host),
+        ));
         service.clock.set_offset(self.clock_offset);
         *service.headers() = self.headers;
 
         let (config, ca_pem) = tls.map(|tls| (tls.config, tls.ca_pem)).unzip();
         let scheme = if config.is_some() { "https" } else { "http" };
-        let server = Server::start(Arc::clone(&service), config, self.port).map_err(|source| {
-            Error::Listen {
+        let server = Server::start(Arc::clone(&service), config, self.port, self.limits).map_err(
+            |source| Error::Listen {
                 port: self.port,
                 source,
-            }
-        })?;
+            },
+        )?;
         let url = format!("{scheme}://localhost:{}", server.port());
         service.vault().url.clone_from(&url);
         identity.write(&self.vault, &self.machine_name, &url)?;

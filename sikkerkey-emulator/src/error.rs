@@ -23,6 +23,15 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The file that `SIKKERKEY_EMULATOR_CANARIES` names cannot be used: it holds keys, so it must be a file of this
+    /// user's own that nobody else can read, and no link.
+    #[error("cannot write secrets to {}, which SIKKERKEY_EMULATOR_CANARIES names", path.display())]
+    Canaries {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// The home has an identity of this vault already, and it cannot be used again.
     #[error("{} holds an identity that cannot be used again: {reason}", path.display())]
     Unusable {

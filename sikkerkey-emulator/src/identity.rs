@@ -105,6 +105,15 @@ fn pem(key: &SigningKey) -> String {
     )
 }
 
+/// A new folder for temporary files, which nobody else can look into, and which goes when this is dropped.
+pub(crate) fn temporary_home() -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("sikkerkey-emulator-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir()
+}
+
 fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -57,6 +57,7 @@ mod file;
 mod gate;
 mod http;
 mod identity;
+mod origin;
 mod random;
 mod recorded;
 mod server;

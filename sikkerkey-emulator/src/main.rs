@@ -23,6 +23,9 @@ Options:
                   the next run. By default a new private folder for temporary files, which is
                   left behind on Ctrl-C
   --vault <ID>    The vault's id; vault_emulator by default
+  --print-identity
+                  Print the identity as values instead: SIKKERKEY_VAULT_ID, SIKKERKEY_MACHINE_ID,
+                  SIKKERKEY_PRIVATE_KEY (a private key, in the clear) and SIKKERKEY_API_URL
   --enroll        Print an enrollment token, good for 1,000 machines and a day
   --log           Print each request: method, path, status
   --help          This text
@@ -49,6 +52,7 @@ struct Options {
     port: u16,
     home: Option<String>,
     vault: Option<String>,
+    print_identity: bool,
     enroll: bool,
     log: bool,
 }
@@ -94,6 +98,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
             }
             "--home" => options.home = Some(value()?),
             "--vault" => options.vault = Some(value()?),
+            "--print-identity" => options.print_identity = true,
             "--enroll" => options.enroll = true,
             "--log" => options.log = true,
             unknown if unknown.starts_with('-') => return Err(format!("unknown option {unknown}")),
@@ -141,19 +146,8 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
         out,
         "# Edit the file to rotate; Ctrl-C ends. For a client, in another terminal:"
     )?;
-    writeln!(
-        out,
-        "export SIKKERKEY_IDENTITY={}",
-        quoted(&vault.identity_path().display())
-    )?;
-    if options.enroll {
-        writeln!(out, "export SIKKERKEY_API_URL={}", vault.url())?;
-        writeln!(out, "export SIKKERKEY_VAULT_ID={}", vault.vault_id())?;
-        writeln!(
-            out,
-            "export SIKKERKEY_ENROLLMENT_TOKEN={}",
-            vault.enrollment_token(1000, DAY)
-        )?;
+    for (name, value) in exports(&vault, options.print_identity, options.enroll)? {
+        writeln!(out, "export {name}={}", quoted(&value))?;
     }
     let (mut shown, mut looked) = (0, Instant::now());
     loop {
@@ -191,6 +185,32 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
             )?,
         }
     }
+}
+
+/// What a client needs to know, as variables of its environment.
+fn exports(
+    vault: &Emulator,
+    identity_as_values: bool,
+    enroll: bool,
+) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    let file = vault.identity_path();
+    let mut exports = Vec::new();
+    if identity_as_values || enroll {
+        exports.push(("SIKKERKEY_API_URL", vault.url().to_owned()));
+        exports.push(("SIKKERKEY_VAULT_ID", vault.vault_id().to_owned()));
+    }
+    if identity_as_values {
+        let key = std::fs::read_to_string(file.with_file_name("private.pem"))?;
+        exports.push(("SIKKERKEY_MACHINE_ID", vault.machine_id().to_owned()));
+        exports.push(("SIKKERKEY_PRIVATE_KEY", key));
+    } else {
+        exports.insert(0, ("SIKKERKEY_IDENTITY", file.display().to_string()));
+    }
+    if enroll {
+        let token = vault.enrollment_token(1000, DAY);
+        exports.push(("SIKKERKEY_ENROLLMENT_TOKEN", token));
+    }
+    Ok(exports)
 }
 
 fn report(out: &mut impl io::Write, edit: &Edit) -> io::Result<()> {

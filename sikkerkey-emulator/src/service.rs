@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::fault::Plan;
 use crate::gate::{Gate, LEEWAY};
 use crate::http::{Request, Response};
+use crate::origin;
 use crate::recorded::Log;
 use crate::signature::{signed_text, verifies};
 use crate::vault::Vault;
@@ -26,9 +27,14 @@ pub(crate) struct Service {
     latency: Mutex<Duration>,
     connection_latency: Mutex<Duration>,
     headers: Mutex<Vec<(String, String)>>,
+    /// The name that clients reach this emulator by, where it is none of this machine's.
+    host: Option<&'static str>,
     /// While true, connections are cut off without a response.
     pub(crate) outage: AtomicBool,
 }
+
+/// The headers of a signed request.
+const SIGNED: [&str; 4] = ["X-Machine-Id", "X-Timestamp", "X-Nonce", "X-Signature"];
 
 /// A call that needs a signature.
 enum Call<'a> {
@@ -40,8 +46,9 @@ enum Call<'a> {
 }
 
 impl Service {
-    pub(crate) fn new(vault: Vault, log: Log) -> Self {
+    pub(crate) fn new(vault: Vault, log: Log, host: Option<&'static str>) -> Self {
         Self {
+            host,
             clock: Clock::default(),
             log,
             vault: Mutex::new(vault),
@@ -93,6 +100,11 @@ impl Service {
             headers.push(("Date".into(), self.clock.date()));
         }
         headers
+    }
+
+    /// The refusal of a request that a web page may have made.
+    pub(crate) fn refuse_page(&self, request: &Request) -> Option<Response> {
+        origin::refuse(request, self.host)
     }
 
     /// Acts on a request and says what to answer.
@@ -156,8 +168,13 @@ impl Service {
     /// The machine that signed the request, or the refusal.
     fn authenticate<'r>(&self, request: &'r Request, from: IpAddr) -> Result<&'r str, Response> {
         self.admit(from)?;
-        self.check(request)
-            .map_err(|response| self.counted(response, from))
+        self.check(request).map_err(|refusal| {
+            // A link or an image in any web page makes such a request; it must not lock the address out.
+            if SIGNED.iter().all(|name| request.all(name).next().is_none()) {
+                return refusal;
+            }
+            self.counted(refusal, from)
+        })
     }
 
     fn check<'r>(&self, request: &'r Request) -> Result<&'r str, Response> {
@@ -166,10 +183,8 @@ impl Service {
                 Response::error(401, &format!("Header {name} is missing or repeated"))
             })
         };
-        let machine = header("X-Machine-Id")?;
-        let written = header("X-Timestamp")?;
-        let nonce = header("X-Nonce")?;
-        let signature = header("X-Signature")?;
+        let [machine, written, nonce, signature] = SIGNED.map(header);
+        let (machine, written, nonce, signature) = (machine?, written?, nonce?, signature?);
 
         let now = self.clock.now();
         let (key, enabled) = {

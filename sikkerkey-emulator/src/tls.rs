@@ -28,6 +28,13 @@ pub enum Certificate {
     SelfSigned,
 }
 
+impl Certificate {
+    /// The only name that it is for, where that is none of this machine's.
+    pub(crate) fn other_host(self) -> Option<&'static str> {
+        (self == Self::OtherHost).then_some("other.example")
+    }
+}
+
 /// A server's side of TLS, and the authority that clients are to trust.
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
@@ -53,9 +60,9 @@ impl Tls {
         let authority =
             CertifiedIssuer::self_signed(authority, authority_key).map_err(|e| failed(&e))?;
 
-        let names = match certificate {
-            Certificate::OtherHost => vec!["other.example".to_owned()],
-            _ => vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
+        let names = match certificate.other_host() {
+            Some(name) => vec![name.to_owned()],
+            None => vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
         };
         let mut params = CertificateParams::new(names).map_err(|e| failed(&e))?;
         params

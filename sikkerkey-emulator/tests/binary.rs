@@ -69,6 +69,12 @@ fn a_file_is_served_and_its_edits_are_rotations() {
         [out.next().unwrap(), out.next().unwrap()],
         ["rotated: sk_a", "added: sk_b"]
     );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&canaries).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
     let noted = fs::read_to_string(&canaries).unwrap();
     let noted: Vec<String> = noted
         .lines()
@@ -86,6 +92,47 @@ fn a_file_is_served_and_its_edits_are_rotations() {
     );
     assert_eq!(errors.next().unwrap(), "the last good content stays");
     assert_eq!(client.value("sk_a"), "second");
+}
+
+/// The first lines that the program prints, as far as `last`.
+fn printed(arguments: &[&str], last: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.toml");
+    fs::write(&file, "sk_a = 'a'\n").unwrap();
+    let mut command = program();
+    command.arg(&file).args(arguments).stdout(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut out = BufReader::new(running.0.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains(last) {
+        assert!(out.read_line(&mut text).unwrap() > 0, "{last} is missing");
+    }
+    text
+}
+
+#[test]
+fn a_private_key_is_printed_only_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let text = printed(&["--home", home, "--enroll"], "SIKKERKEY_ENROLLMENT_TOKEN");
+    let pem = fs::read_to_string(folder.path().join("vaults/vault_emulator/private.pem")).unwrap();
+    let key = pem.lines().nth(1).unwrap();
+    assert!(!text.contains(key) && !text.contains("PRIVATE"));
+
+    let text = printed(
+        &["--home", home, "--print-identity"],
+        "-----END PRIVATE KEY-----\n'\n",
+    );
+    assert!(!text.contains("SIKKERKEY_IDENTITY"));
+    let quoted = format!("export SIKKERKEY_PRIVATE_KEY='{pem}'\n");
+    assert!(text.contains(&quoted), "the key is not as it is on disk");
+    for name in [
+        "SIKKERKEY_API_URL='http://localhost:",
+        "SIKKERKEY_VAULT_ID='vault_emulator'\n",
+        "SIKKERKEY_MACHINE_ID='",
+    ] {
+        assert!(text.contains(&format!("\nexport {name}")), "{name}");
+    }
 }
 
 #[test]
@@ -130,6 +177,26 @@ fn what_is_wrong_is_told_in_one_line() {
         assert!(error.trim_end().ends_with(expected), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn canaries_are_not_written_through_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets.toml");
+    fs::write(&file, "sk_a = 'canary'\n").unwrap();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    let output = program()
+        .arg(&file)
+        .env("SIKKERKEY_EMULATOR_CANARIES", &link)
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("which SIKKERKEY_EMULATOR_CANARIES names"));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "");
 }
 
 #[test]

@@ -309,7 +309,7 @@ fn a_client_that_wants_the_connection_closed_has_it_closed() {
     let vault = vault();
     let (response, reset) = exchange(
         vault.port(),
-        b"GET /v1/secrets HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET /v1/secrets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     let response = String::from_utf8(response).unwrap();
     assert!(
@@ -329,4 +329,54 @@ fn both_loopback_addresses_answer() {
     wire.write_all(&client.request("GET", "/v1/secrets", "").bytes())
         .unwrap();
     receive(&mut wire).expect(200);
+}
+
+#[test]
+fn a_web_page_is_refused_and_locks_nobody_out() {
+    let vault = Emulator::builder().secret("sk_a", "a").start().unwrap();
+    let client = Client::of(&vault);
+    vault.fail_next(sikkerkey_emulator::Fault::Status(500));
+    let page = |name: &str, value: &str| {
+        client
+            .request("GET", "/v1/secret/sk_a", "")
+            .with(|r| {
+                r.more = vec![(name.into(), value.into())];
+                r.signature = Some("AAAA".into());
+            })
+            .send()
+    };
+    for _ in 0..5 {
+        for (name, value) in [
+            ("Host", "evil.example"),
+            ("Origin", "https://evil.example"),
+            ("Origin", "null"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ] {
+            let refused = page(name, value);
+            assert_eq!(refused.header("Content-Type"), Some("application/json"));
+            let error = refused.expect(403);
+            assert!(error["error"].is_string(), "{name}: {value}");
+        }
+    }
+    assert_eq!(vault.queued_faults(), 1, "a page spends no fault");
+    vault.clear_faults();
+    // An image of any page asks without the headers of a machine.
+    let plain = "GET /v1/secrets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for _ in 0..5 {
+        let (response, _) = exchange(vault.port(), plain.as_bytes());
+        assert!(response.starts_with(b"HTTP/1.1 401 "));
+    }
+    client.get("/v1/secrets").expect(200);
+    let own = format!("http://localhost:{}", vault.port());
+    let own = |r: &mut Request<'_>| r.more = vec![("Origin".into(), own.clone())];
+    client
+        .request("GET", "/v1/secrets", "")
+        .with(own)
+        .send()
+        .expect(200);
+    let (response, _) = exchange(
+        vault.port(),
+        b"GET /v1/secrets HTTP/1.1\r\nConnection: close\r\n\r\n",
+    );
+    assert!(response.starts_with(b"HTTP/1.1 400 "));
 }

@@ -97,3 +97,15 @@ fn an_emulator_goes_between_threads() {
     fn sent<T: Send>() {}
     sent::<sikkerkey_emulator::EmulatorBuilder>();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_temporary_home_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let vault = Emulator::builder().start().unwrap();
+    let mode = std::fs::metadata(vault.home())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+}

@@ -16,6 +16,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The values of the headers of that name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
     /// The only header of that name; none when it is absent or there are several.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self
@@ -57,13 +65,7 @@ pub(super) enum Framing {
 
 impl Framing {
     pub(super) fn of(request: &Request) -> Result<Self, ReadError> {
-        let named = |name: &str| {
-            request
-                .headers
-                .iter()
-                .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-                .count()
-        };
+        let named = |name| request.all(name).count();
         match (named("transfer-encoding"), named("content-length")) {
             (0, 0) => Ok(Self::Length(0)),
             (0, 1) => {

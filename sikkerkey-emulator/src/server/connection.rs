@@ -5,13 +5,20 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::open::Idle;
 use super::wire::{self, Wire};
 use super::{Shared, Stop};
 use crate::fault::{Delivery, Fault, Step, play, whole};
 use crate::http::{ReadError, Reader, Request, Response};
 
 /// Serves requests until either side has enough.
-pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, number: u64) {
+pub(super) fn serve(
+    shared: &Shared,
+    socket: Arc<TcpStream>,
+    from: IpAddr,
+    number: u64,
+    idle: &Idle,
+) {
     let Some(mut wire) = Wire::new(socket, shared.tls.as_ref()) else {
         return;
     };
@@ -21,9 +28,11 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, numbe
     }
     let mut reader = Reader::default();
     loop {
-        match reader.next(&mut wire) {
+        let next = reader.next(&mut wire);
+        shared.connections.work(idle);
+        match next {
             Ok(Some(request)) => match exchange(shared, &mut wire, &request, from, number) {
-                Ok(true) => {}
+                Ok(true) => shared.connections.rest(idle),
                 Ok(false) | Err(_) => return,
             },
             Ok(None) => return wire.finish(),
@@ -48,6 +57,11 @@ fn exchange(
 ) -> io::Result<bool> {
     let service = &shared.service;
     let entry = service.log.arrived(request, number);
+    if let Some(refusal) = service.refuse_page(request) {
+        service.log.answered(entry, refusal.status, false);
+        let delivery = whole(&refusal, &service.server_headers(), request.keep_alive);
+        return perform(wire, &shared.stop, delivery);
+    }
     let fault = service.plan().take(request.path());
     let acts = match &fault {
         Fault::Pass | Fault::After(_) | Fault::Drip(_) | Fault::DripAll(_) => true,

@@ -1,17 +1,20 @@
 //! The server: two listeners on the loopback interface, one thread for each connection, and an end to all of them.
 
 mod connection;
+mod open;
 mod stop;
 mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::service::Service;
+use open::Connections;
+pub(crate) use open::Limits;
 use stop::Stop;
 
 /// Ports to try before IPv6 is given up: another program may hold `[::1]` on the one that IPv4 got.
@@ -30,13 +33,7 @@ struct Shared {
     tls: Option<Arc<rustls::ServerConfig>>,
     stop: Stop,
     accepted: AtomicU64,
-    open: Mutex<Vec<Open>>,
-}
-
-/// A connection that was accepted. Its thread owns the socket, so that the socket closes when the thread ends.
-struct Open {
-    socket: Weak<TcpStream>,
-    thread: JoinHandle<()>,
+    connections: Connections,
 }
 
 impl Server {
@@ -45,6 +42,7 @@ impl Server {
         service: Arc<Service>,
         tls: Option<Arc<rustls::ServerConfig>>,
         port: u16,
+        limits: Limits,
     ) -> io::Result<Self> {
         let listeners = listen(port)?;
         let addresses = listeners
@@ -52,13 +50,12 @@ impl Server {
             .map(TcpListener::local_addr)
             .collect::<io::Result<Vec<_>>>()?;
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let (stop, accepted, open) = (Stop::default(), AtomicU64::new(0), Mutex::default());
         let shared = Arc::new(Shared {
             service,
             tls,
-            stop,
-            accepted,
-            open,
+            stop: Stop::default(),
+            accepted: AtomicU64::new(0),
+            connections: Connections::new(limits),
         });
         // Made before the threads: where one cannot be started, dropping this ends those that were.
         let mut server = Self {
@@ -90,20 +87,12 @@ impl Server {
 
     /// Connections whose thread still serves them.
     pub(crate) fn open_connections(&self) -> usize {
-        self.shared
-            .open()
-            .iter()
-            .filter(|open| !open.thread.is_finished())
-            .count()
+        self.shared.connections.count()
     }
 
     /// Cuts every open connection; new ones are still accepted.
     pub(crate) fn cut_connections(&self) {
-        self.shared
-            .open()
-            .iter()
-            .filter_map(|open| open.socket.upgrade())
-            .for_each(|socket| wire::cut(&socket));
+        self.shared.connections.cut();
     }
 }
 
@@ -119,24 +108,12 @@ impl Drop for Server {
             }
             let _ = acceptor.join();
         }
-        // No acceptor is left, so nothing is added from here on.
-        let open = std::mem::take(&mut *self.shared.open());
-        for connection in &open {
-            if let Some(socket) = connection.socket.upgrade() {
-                wire::cut(&socket);
-            }
-        }
-        for connection in open {
-            let _ = connection.thread.join();
-        }
+        // No acceptor is left, so nothing is entered from here on.
+        self.shared.connections.end();
     }
 }
 
 impl Shared {
-    fn open(&self) -> std::sync::MutexGuard<'_, Vec<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         loop {
             let accepted = listener.accept();
@@ -161,20 +138,13 @@ impl Shared {
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
         let weak = Arc::downgrade(&socket);
-        let shared = Arc::clone(self);
-        let run = move || connection::serve(&shared, socket, from, number);
-        let Ok(thread) = thread::Builder::new()
-            .name(format!("emulator-conn-{number}"))
-            .spawn(run)
-        else {
-            return;
-        };
-        let mut open = self.open();
-        open.retain(|open| !open.thread.is_finished());
-        open.push(Open {
-            socket: weak,
-            thread,
-        });
+        let idle = self.connections.idle();
+        let (shared, mark) = (Arc::clone(self), Arc::clone(&idle));
+        let run = move || connection::serve(&shared, socket, from, number, &mark);
+        let name = format!("emulator-conn-{number}");
+        if let Ok(thread) = thread::Builder::new().name(name).spawn(run) {
+            self.connections.enter(weak, thread, idle);
+        }
     }
 }
 
