@@ -7,9 +7,11 @@ mod verbs;
 
 pub use hold::Hold;
 pub(crate) use plan::Plan;
-pub(crate) use play::{Delivery, Step, play, whole};
+pub(crate) use play::{Delivery, Step, early, play, whole};
 
 use std::time::Duration;
+
+use crate::http::Response;
 
 /// One thing that goes wrong with one request.
 ///
@@ -37,7 +39,7 @@ use std::time::Duration;
 pub enum Fault {
     /// Nothing goes wrong: a place in the queue for a request that is to pass.
     Pass,
-    /// This status, with the service's own form of an error as body.
+    /// This status, with the service's own form of an error as body; 408 closes the connection.
     Status(u16),
     /// This status with these headers and this body.
     Reply(Reply),
@@ -80,6 +82,33 @@ pub enum Fault {
     Huge(u64),
     /// 302 to this URL.
     Redirect(String),
+    /// This status with a page of HTML, as a proxy in front of the service sends it.
+    Proxy(u16),
+    /// This reply as soon as the head of the request has arrived; its body is never read, and the connection closes on
+    /// what the client is still sending. The record has the request without its body. [`Emulator::fail_randomly`](crate::Emulator::fail_randomly)
+    /// and [`Fault::after`] wait for the body.
+    Early(Reply),
+    /// The service acts and answers as ever, and this reply follows in the same write, under TLS in the same
+    /// record if both fit one (16 KiB). The connection stays open.
+    Desync(Reply),
+    /// The service acts, and `count` informational responses of this status (100, 103 and so on), each of at least
+    /// `size` bytes, come before its answer.
+    Informational {
+        /// Their status.
+        status: u16,
+        /// How many there are.
+        count: u64,
+        /// The bytes of each one; less than its shortest form is its shortest form.
+        size: usize,
+    },
+    /// The service acts, and each byte of the body is a chunk of its own, with an extension of so many bytes.
+    ChunkExtensions(usize),
+    /// The service acts, and a header of its answer is folded over two lines, an obsolete form.
+    FoldedHeader,
+    /// These bytes instead of a response; then the connection closes.
+    Raw(Vec<u8>),
+    /// The fault inside, for a request on a connection that has served one before; made by [`Fault::on_reused`].
+    Reused(Box<Fault>),
     /// The fault inside, after the service acted; made by [`Fault::after`].
     After(Box<Fault>),
 }
@@ -88,6 +117,21 @@ impl Fault {
     /// The service acts on the request (a value counts as read, a token's use is spent), then `fault` spoils the response.
     pub fn after(fault: impl Into<Fault>) -> Self {
         Self::After(Box::new(fault.into()))
+    }
+
+    /// `fault` meets only a request on a connection that has served another one before; requests on a new connection
+    /// pass it by. `Fault::on_reused(Fault::Close)` is a server that closes an idle connection just as it is used again.
+    pub fn on_reused(fault: impl Into<Fault>) -> Self {
+        Self::Reused(Box::new(fault.into()))
+    }
+
+    /// What is left of it for a request, by whether its connection has served another one; none where it is not meant.
+    fn meets(&self, reused: bool) -> Option<&Self> {
+        match self {
+            Self::Reused(fault) if reused => fault.meets(reused),
+            Self::Reused(_) => None,
+            fault => Some(fault),
+        }
     }
 }
 
@@ -112,6 +156,11 @@ impl Reply {
         }
     }
 
+    /// An answer in the service's own form of an error: `{"error": message}`.
+    pub fn error(status: u16, message: impl AsRef<str>) -> Self {
+        Self::from(Response::error(status, message.as_ref()))
+    }
+
     /// Adds a header.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -122,6 +171,26 @@ impl Reply {
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self {
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+        }
+    }
+}
+
+impl From<Reply> for Response {
+    fn from(reply: Reply) -> Self {
+        Self {
+            status: reply.status,
+            headers: reply.headers,
+            body: reply.body,
+        }
     }
 }
 

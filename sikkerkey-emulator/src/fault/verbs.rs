@@ -73,4 +73,20 @@ impl Emulator {
     pub fn cut_connections(&self) {
         self.server.cut_connections();
     }
+
+    /// While on, connections are made by the operating system and nobody serves them, as when the service's accept loop
+    /// hangs. Those that are open go on; those in waiting are served once this is off.
+    pub fn pause_accepting(&self, on: bool) {
+        self.server.pause_accepting(on);
+    }
+
+    /// While on, the queue of connections in waiting is full, and a client that connects gets no answer at all, as from an
+    /// address that swallows packets. Only Linux is sure to behave so.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says where the queue cannot be filled.
+    pub fn fill_accept_queue(&self, on: bool) -> std::io::Result<()> {
+        self.server.fill_accept_queue(on)
+    }
 }

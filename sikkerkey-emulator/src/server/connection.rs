@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::open::Idle;
 use super::wire::{self, Wire};
 use super::{Shared, Stop};
-use crate::fault::{Delivery, Fault, Step, play, whole};
+use crate::fault::{Delivery, Fault, Step, early, play, whole};
 use crate::http::{ReadError, Reader, Request, Response};
 
 /// Serves requests until either side has enough.
@@ -27,15 +27,20 @@ pub(super) fn serve(
         return;
     }
     let mut reader = Reader::default();
+    let mut reused = false;
     loop {
-        let next = reader.next(&mut wire);
+        let next = receive(shared, &mut wire, &mut reader, number, reused);
         shared.connections.work(idle);
         match next {
-            Ok(Some(request)) => match exchange(shared, &mut wire, &request, from, number) {
-                Ok(true) => shared.connections.rest(idle),
-                Ok(false) | Err(_) => return,
-            },
-            Ok(None) => return wire.finish(),
+            Ok(Arrived::Request(request)) => {
+                match exchange(shared, &mut wire, &request, from, number, reused) {
+                    Ok(true) => shared.connections.rest(idle),
+                    Ok(false) | Err(_) => return,
+                }
+                reused = true;
+            }
+            Ok(Arrived::Answered) => return,
+            Ok(Arrived::End) => return wire.finish(),
             Err(ReadError::Io) => return,
             Err(ReadError::Refused(status, why)) => {
                 let response = Response::error(status, why);
@@ -47,6 +52,39 @@ pub(super) fn serve(
     }
 }
 
+/// What came over a connection.
+enum Arrived {
+    Request(Request),
+    /// The head of a request that is answered already; the connection is to close.
+    Answered,
+    End,
+}
+
+/// Waits for the next request.
+fn receive(
+    shared: &Shared,
+    wire: &mut Wire,
+    reader: &mut Reader,
+    number: u64,
+    reused: bool,
+) -> Result<Arrived, ReadError> {
+    let Some(mut request) = reader.head(wire)? else {
+        return Ok(Arrived::End);
+    };
+    let service = &shared.service;
+    let page = service.refuse_page(&request).is_some();
+    let reply = (!page).then(|| service.plan().take_early(request.path(), reused));
+    if let Some(reply) = reply.flatten() {
+        let entry = service.log.arrived(&request, number);
+        let delivery = early(reply, &service.server_headers());
+        service.log.answered(entry, delivery.status, false);
+        perform(wire, &shared.stop, delivery)?;
+        return Ok(Arrived::Answered);
+    }
+    reader.body(wire, &mut request)?;
+    Ok(Arrived::Request(request))
+}
+
 /// Answers one request, well or badly; true when the connection can bring another.
 fn exchange(
     shared: &Shared,
@@ -54,6 +92,7 @@ fn exchange(
     request: &Request,
     from: IpAddr,
     number: u64,
+    reused: bool,
 ) -> io::Result<bool> {
     let service = &shared.service;
     let entry = service.log.arrived(request, number);
@@ -62,9 +101,16 @@ fn exchange(
         let delivery = whole(&refusal, &service.server_headers(), request.keep_alive);
         return perform(wire, &shared.stop, delivery);
     }
-    let fault = service.plan().take(request.path());
+    let fault = service.plan().take(request.path(), reused);
     let acts = match &fault {
-        Fault::Pass | Fault::After(_) | Fault::Drip(_) | Fault::DripAll(_) => true,
+        Fault::Pass
+        | Fault::After(_)
+        | Fault::Drip(_)
+        | Fault::DripAll(_)
+        | Fault::Desync(_)
+        | Fault::Informational { .. }
+        | Fault::ChunkExtensions(_)
+        | Fault::FoldedHeader => true,
         Fault::Delay(time) => {
             if shared.stop.wait(*time) {
                 return Ok(false);

@@ -1,6 +1,7 @@
 //! The server: two listeners on the loopback interface, one thread for each connection, and an end to all of them.
 
 mod connection;
+mod intake;
 mod open;
 mod stop;
 mod wire;
@@ -13,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::service::Service;
+use intake::Intake;
 use open::Connections;
 pub(crate) use open::Limits;
 use stop::Stop;
@@ -23,9 +25,15 @@ const TRIES: usize = 16;
 /// A running server; dropping it stops every thread and closes every socket.
 pub(crate) struct Server {
     port: u16,
-    addresses: Vec<SocketAddr>,
-    acceptors: Vec<JoinHandle<()>>,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
+}
+
+/// A listening socket and the thread that accepts from it.
+struct Listener {
+    address: SocketAddr,
+    intake: Arc<Intake>,
+    acceptor: JoinHandle<()>,
 }
 
 struct Shared {
@@ -45,11 +53,8 @@ impl Server {
         limits: Limits,
     ) -> io::Result<Self> {
         let listeners = listen(port)?;
-        let addresses = listeners
-            .iter()
-            .map(TcpListener::local_addr)
-            .collect::<io::Result<Vec<_>>>()?;
-        let port = addresses.first().map_or(port, SocketAddr::port);
+        let address = listeners.first().map(TcpListener::local_addr).transpose()?;
+        let port = address.map_or(port, |address| address.port());
         let shared = Arc::new(Shared {
             service,
             tls,
@@ -60,18 +65,21 @@ impl Server {
         // Made before the threads: where one cannot be started, dropping this ends those that were.
         let mut server = Self {
             port,
-            addresses,
-            acceptors: Vec::new(),
+            listeners: Vec::new(),
             shared,
         };
         for listener in listeners {
-            let shared = Arc::clone(&server.shared);
-            let name = format!("emulator-{port}");
-            server.acceptors.push(
-                thread::Builder::new()
-                    .name(name)
-                    .spawn(move || shared.accept(&listener))?,
-            );
+            let address = listener.local_addr()?;
+            let intake = Arc::new(Intake::new(listener));
+            let (shared, accepting) = (Arc::clone(&server.shared), Arc::clone(&intake));
+            let acceptor = thread::Builder::new()
+                .name(format!("emulator-{port}"))
+                .spawn(move || shared.accept(&accepting))?;
+            server.listeners.push(Listener {
+                address,
+                intake,
+                acceptor,
+            });
         }
         Ok(server)
     }
@@ -94,19 +102,39 @@ impl Server {
     pub(crate) fn cut_connections(&self) {
         self.shared.connections.cut();
     }
+
+    /// Leaves new connections unserved, or goes on with them.
+    pub(crate) fn pause_accepting(&self, on: bool) {
+        for listener in &self.listeners {
+            listener.intake.pause(on);
+        }
+    }
+
+    /// Fills the queues of connections in waiting, or empties them and goes on.
+    pub(crate) fn fill_accept_queue(&self, on: bool) -> io::Result<()> {
+        for listener in &self.listeners {
+            if on {
+                listener.intake.fill(listener.address)?;
+            } else {
+                listener.intake.empty()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.set();
-        for (acceptor, address) in self.acceptors.drain(..).zip(&self.addresses) {
-            // accept() has no time limit; a connection wakes it.
-            while !acceptor.is_finished()
-                && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_err()
+        for listener in self.listeners.drain(..) {
+            // accept() has no time limit; a connection wakes it. Where the queue is full, one does already.
+            while !listener.acceptor.is_finished()
+                && TcpStream::connect_timeout(&listener.address, Duration::from_millis(100))
+                    .is_err()
             {
-                std::thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(10));
             }
-            let _ = acceptor.join();
+            let _ = listener.acceptor.join();
         }
         // No acceptor is left, so nothing is entered from here on.
         self.shared.connections.end();
@@ -114,14 +142,15 @@ impl Drop for Server {
 }
 
 impl Shared {
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+    fn accept(self: &Arc<Self>, intake: &Intake) {
         loop {
-            let accepted = listener.accept();
+            let accepted = intake.accept(|| self.stop.is_set());
             if self.stop.is_set() {
                 return;
             }
             match accepted {
-                Ok((socket, from)) => self.connect(socket, from.ip()),
+                Ok(Some((socket, from))) => self.connect(socket, from.ip()),
+                Ok(None) => {}
                 // Out of file descriptors, say: give others a moment to end.
                 Err(_) => {
                     self.stop.wait(Duration::from_millis(10));
