@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::canaries;
+use crate::emulator::Emulator;
+use crate::error::Error;
 use crate::identity::{self, Identity};
 use crate::recorded::Log;
 use crate::server::{Limits, Server};
 use crate::service::Service;
 use crate::switches::Switches;
 use crate::tls::{Certificate, Tls};
-use crate::vault::{Machine, SecretValue, Vault};
-use crate::{Emulator, Error};
+use crate::vault::{Machine, Vault};
 
 /// Requests kept for [`Emulator::requests`], unless told otherwise.
 const RECORD_LIMIT: usize = 10_000;
@@ -54,76 +55,7 @@ impl Default for EmulatorBuilder {
     }
 }
 
-/// # What is in the vault
 impl EmulatorBuilder {
-    /// A secret with one value.
-    pub fn secret(self, id: impl Into<String>, value: impl Into<String>) -> Self {
-        self.put(id, SecretValue::single(value.into()))
-    }
-
-    /// A secret with fields, in this order; a field's value is text or anything that JSON has.
-    ///
-    /// ``
-    /// use serde_json::json;
-    /// use sikkerkey_emulator::Emulator;
-    ///
-    /// let vault = Emulator::builder()
-    ///     .structured("sk_db_prod", [("host", "db.example"), ("password", "hunter2")])
-    ///     .structured("sk_limits", [("port", json!(5432)), ("tls", json!(true))])
-    ///     .start()?;
-    /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ``
-    pub fn structured<K, V>(
-        self,
-        id: impl Into<String>,
-        fields: impl IntoIterator<Item = (K, V)>,
-    ) -> Self
-    where
-        K: Into<String>,
-        V: Into<serde_json::Value>,
-    {
-        self.put(id, SecretValue::structured(fields))
-    }
-
-    /// A secret whose value is this text, byte for byte; structured when it is a JSON object.
-    pub fn json(self, id: impl Into<String>, text: impl Into<String>) -> Self {
-        self.put(id, SecretValue::json(text.into()))
-    }
-
-    /// The display name of a secret; its id unless this is called.
-    pub fn name(self, id: impl Into<String>, name: impl Into<String>) -> Self {
-        let (id, name) = (id.into(), name.into());
-        self.change(move |vault| vault.describe(&id, |secret| secret.name = name))
-    }
-
-    /// The project that a secret is in; none unless this is called.
-    pub fn project(self, id: impl Into<String>, project: impl Into<String>) -> Self {
-        let (id, project) = (id.into(), project.into());
-        self.change(move |vault| vault.describe(&id, |secret| secret.project = Some(project)))
-    }
-
-    /// An application that a secret belongs to, which an export can ask for.
-    pub fn application(self, id: impl Into<String>, application: impl Into<String>) -> Self {
-        let (id, application) = (id.into(), application.into());
-        self.change(move |vault| {
-            vault.describe(&id, |secret| secret.applications.push(application))
-        })
-    }
-
-    /// A secret that exists and that no machine may read.
-    pub fn denied(self, id: impl Into<String>, value: impl Into<String>) -> Self {
-        let (id, value) = (id.into(), value.into());
-        self.change(move |vault| {
-            vault.put(&id, SecretValue::single(value));
-            vault.deny(&id);
-        })
-    }
-
-    pub(crate) fn put(self, id: impl Into<String>, value: SecretValue) -> Self {
-        let id = id.into();
-        self.change(move |vault| vault.put(&id, value))
-    }
-
     pub(crate) fn change(mut self, change: impl FnOnce(&mut Vault) + Send + 'static) -> Self {
         self.changes.push(Box::new(change));
         self

@@ -10,7 +10,8 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use serde_json::json;
 
-use crate::{Error, canaries, random};
+use crate::error::Error;
+use crate::{canaries, random};
 
 /// The start of a PKCS#8 v1 structure around an Ed25519 seed (RFC 8410): what `openssl genpkey` writes.
 const PKCS8: [u8; 16] = [

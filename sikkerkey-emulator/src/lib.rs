@@ -31,6 +31,7 @@
 //!   a switch with both answers.
 //! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
 //! - [`Recorded`]: what was asked, to look at and to wait for.
+//! - [`Policy`], [`Lease`] and [`Kind`]: what keeps a secret from being read, what a read sets off, what a secret is.
 //! - [`Token`]: what an enrollment token allows.
 //! - [`Certificate`]: TLS, right or wrong.
 //! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
@@ -47,9 +48,12 @@
 //! jq -r . canaries | grep -E '.{8}' | grep -F -f - output && echo "a secret is in the output"
 //! ```
 
+mod audit;
 mod builder;
 mod canaries;
+mod changes;
 mod clock;
+mod contents;
 mod emulator;
 mod error;
 mod fault;
@@ -73,5 +77,6 @@ pub use error::Error;
 pub use fault::{Fault, Hold, Reply};
 pub use file::{Edit, FileError, SecretsFile};
 pub use recorded::Recorded;
+pub use switches::TypeField;
 pub use tls::Certificate;
-pub use vault::Token;
+pub use vault::{Kind, Lease, Policy, Token, UnknownKind, Window, WindowError};

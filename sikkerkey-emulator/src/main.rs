@@ -27,6 +27,7 @@ Options:
                   Print the identity as values instead: SIKKERKEY_VAULT_ID, SIKKERKEY_MACHINE_ID,
                   SIKKERKEY_PRIVATE_KEY (a private key, in the clear) and SIKKERKEY_API_URL
   --enroll        Print an enrollment token, good for 1,000 machines and a day
+  --older-service Be a service without the calls /v1/cli/secrets and /v1/cli/projects
   --log           Print each request: method, path, status
   --help          This text
   --version       The version
@@ -36,10 +37,21 @@ The file:
 
   [sk_db_prod]
   name = \"DB creds\"                       # the display name; optional
-  project = \"proj_x\"                      # optional
+  project = \"proj_x\"                      # optional; so are project_name, application and
+                                          # application_name
   fields = { host = \"db.example\", port = 5432, password = \"hunter2\" }
                                           # or value = \"…\", or json = '…'
   denied = false                          # true: it exists, and no machine may read it
+  kind = \"managed\"                        # secret, structured, managed, leased-secret, certificate
+                                          # or canary; by what it holds without this
+  policy = { window = \"mon-fri 08:00-18:00 Europe/Oslo\", reads_per_minute = 10 }
+  lease = { ttl = \"1h\" }                  # a read adds a username and a password for this machine
+
+  A policy has window (one text, or a list), reads_per_minute, reads_per_day, ttl_max_reads,
+  ttl_expires_at (2027-01-01T00:00:00Z) and rotate_after_reads; and, where the service's answer is
+  not published: count_per_machine, cap_status (429), spent_status (403) and in_polls.
+  A lease has ttl, renew_on_read, mint_on_every_read, max_life, revoke_on_disable and in_polls.
+  Policies and leases begin anew when an edit changes them.
 ";
 
 /// How often the file is looked at.
@@ -54,6 +66,7 @@ struct Options {
     vault: Option<String>,
     print_identity: bool,
     enroll: bool,
+    older_service: bool,
     log: bool,
 }
 
@@ -100,6 +113,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
             "--vault" => options.vault = Some(value()?),
             "--print-identity" => options.print_identity = true,
             "--enroll" => options.enroll = true,
+            "--older-service" => options.older_service = true,
             "--log" => options.log = true,
             unknown if unknown.starts_with('-') => return Err(format!("unknown option {unknown}")),
             _ if options.file.is_some() => {
@@ -124,6 +138,7 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let mut builder = Emulator::builder()
         .file(&file)
         .port(options.port)
+        .cli_calls(!options.older_service)
         .record(options.log);
     if let Some(home) = options.home {
         builder = builder.home(home);

@@ -41,6 +41,8 @@ enum Call<'a> {
     Read(&'a str),
     List,
     ListProject,
+    ListRich,
+    ListProjects,
     Export,
     Poll,
 }
@@ -117,7 +119,10 @@ impl Service {
                 wrong_method("POST")
             };
         }
+        let offers_cli = self.vault().switches.cli_calls;
         let (method, call) = match path {
+            "/v1/cli/secrets" if offers_cli => ("GET", Call::ListRich),
+            "/v1/cli/projects" if offers_cli => ("GET", Call::ListProjects),
             "/v1/secrets" => ("GET", Call::List),
             "/v1/secrets/list" => ("POST", Call::ListProject),
             "/v1/secrets/export" => ("POST", Call::Export),
@@ -134,16 +139,21 @@ impl Service {
             Ok(machine) => machine,
             Err(response) => return response,
         };
+        if request.target.contains('?') {
+            return Response::error(400, "A signed request has no query");
+        }
         if !request.body.is_empty() && !is_json(request) {
             return Response::error(415, "Content-Type must be application/json");
         }
         let now = self.clock.now();
         let mut vault = self.vault();
         match call {
-            Call::Read(id) => vault.read(machine, id),
+            Call::Read(id) => vault.read(machine, id, now),
             Call::List => vault.list_all(machine),
             Call::ListProject => vault.list_project(machine, &request.body),
-            Call::Export => vault.export(machine, &request.body),
+            Call::ListRich => vault.list_rich(machine),
+            Call::ListProjects => vault.list_projects(machine),
+            Call::Export => vault.export(machine, &request.body, now),
             Call::Poll => vault.poll(machine, &request.body, now),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::EmulatorBuilder;
+use crate::builder::EmulatorBuilder;
 
 /// The answers to the open questions; see the methods of [`EmulatorBuilder`] of the same names.
 #[derive(Debug, Clone)]
@@ -21,6 +21,21 @@ pub(crate) struct Switches {
     pub(crate) enrollment_status: u16,
     pub(crate) token_refused_status: u16,
     pub(crate) machine_lifetime: Option<Duration>,
+    pub(crate) cli_calls: bool,
+    pub(crate) type_field: TypeField,
+}
+
+/// What the rich list says of a secret's [`Kind`](crate::Kind).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TypeField {
+    /// `type` names the kind.
+    #[default]
+    Shown,
+    /// `type` is an empty text, as from some older services.
+    Empty,
+    /// There is no `type`, as from other older services.
+    LeftOut,
 }
 
 /// What the response to an enrollment says about where to read from.
@@ -48,6 +63,8 @@ impl Default for Switches {
             enrollment_status: 201,
             token_refused_status: 401,
             machine_lifetime: Some(Duration::from_secs(3600)),
+            cli_calls: true,
+            type_field: TypeField::Shown,
         }
     }
 }
@@ -157,6 +174,19 @@ impl EmulatorBuilder {
     /// How long an enrolled machine lives: an hour by default; `None` is for ever, and no `expiresAt` in the response.
     pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.switches.machine_lifetime = lifetime.into();
+        self
+    }
+
+    /// Whether the calls `/v1/cli/secrets` and `/v1/cli/projects` are offered (`true`, the default); `false` answers
+    /// them with 404, as an older service may.
+    pub fn cli_calls(mut self, offered: bool) -> Self {
+        self.switches.cli_calls = offered;
+        self
+    }
+
+    /// What the rich list says of a secret's kind: its name by default, or what an older service says.
+    pub fn type_field(mut self, shown: TypeField) -> Self {
+        self.switches.type_field = shown;
         self
     }
 }

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The certificate that an emulator shows; only [`Certificate::Valid`] is one that a client should accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -126,7 +126,10 @@ fn the_signature_is_over_what_arrived() {
 fn the_query_is_part_of_what_is_signed() {
     let vault = vault();
     let client = Client::of(&vault);
-    client.get("/v1/secret/sk_a?x=1").expect(200);
+    assert_eq!(
+        client.get("/v1/secret/sk_a?x=1").expect(400)["error"],
+        "A signed request has no query"
+    );
     let spoil = |r: &mut Request<'_>| r.signed_path = Some("/v1/secret/sk_a".into());
     client
         .request("GET", "/v1/secret/sk_a?x=1", "")

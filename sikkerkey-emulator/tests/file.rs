@@ -139,3 +139,38 @@ fn debug_shows_no_value() {
         Err(FileError::Read { .. })
     ));
 }
+
+#[test]
+fn policies_leases_and_kinds_come_from_the_file() {
+    let file = |value: &str, most: u32| {
+        format!(
+            "[sk_a]\nvalue = '{value}'\nkind = 'managed'\nproject = 'proj_x'\nproject_name = 'X'\n\
+             application = 'app_y'\napplication_name = 'Y'\npolicy = {{ ttl_max_reads = {most} }}\n\
+             [sk_pg]\nfields = {{ host = 'db' }}\nlease = {{ ttl = '1h' }}\n"
+        )
+    };
+    let mut served = serve(&file("1", 2));
+    let login = served.client.value("sk_pg");
+    assert!(login.starts_with(r#"{"host": "db", "username": "lease_"#));
+    let list = served.client.get("/v1/cli/secrets").expect(200);
+    let item = &list["secrets"][0];
+    let names = ["projectName", "applicationId", "applicationName", "type"];
+    assert_eq!(
+        names.map(|name| item[name].as_str().unwrap()),
+        ["X", "app_y", "Y", "managed"]
+    );
+
+    assert_eq!(served.client.value("sk_a"), "1");
+    // Another value is no other policy: what was counted stays, and so does the lease.
+    served.edit(&file("2", 2)).unwrap().unwrap();
+    assert_eq!(served.client.value("sk_a"), "2");
+    assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
+    assert_eq!(served.client.value("sk_pg"), login);
+    let edit = served.edit(&file("2", 1)).unwrap().unwrap();
+    assert_eq!(
+        (edit.described, edit.rotated),
+        (vec!["sk_a".to_owned()], vec![])
+    );
+    assert_eq!(served.client.value("sk_a"), "2");
+    assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
+}

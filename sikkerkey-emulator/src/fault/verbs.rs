@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Fault;
-use crate::Emulator;
+use crate::emulator::Emulator;
 
 /// # Faults
 ///

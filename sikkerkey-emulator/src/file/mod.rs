@@ -1,14 +1,16 @@
 //! A file of secrets, and its edits as rotations.
 
 mod parse;
+mod tables;
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::vault::{SecretValue, Vault};
-use crate::{Emulator, EmulatorBuilder};
+use crate::builder::EmulatorBuilder;
+use crate::emulator::Emulator;
+use crate::vault::{Kind, Lease, Policy, SecretValue, Vault};
 use parse::parse;
 
 /// A TOML file of secrets that an [`Emulator`] serves.
@@ -29,7 +31,21 @@ use parse::parse;
 /// json = '{"beta": [1, 2]}'                 # this text, byte for byte
 /// ```
 ///
-/// A key is `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`.
+/// A secret has `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`. Besides, a secret may
+/// have `name`, `denied`, `project`, `project_name`, `application`, `application_name`, `kind` (the name of a
+/// [`Kind`]), a [`Policy`] and a [`Lease`]. Their keys are the names of those types' methods, durations are texts like
+/// `"90s"`, `"1h 30m"` or `"24h"`, and a policy's `window` is one text or a list of them:
+///
+/// ```toml
+/// [sk_billing]
+/// value = "hunter2"
+/// kind = "managed"
+/// policy = { window = "mon-fri 08:00-18:00 Europe/Oslo", reads_per_minute = 10, ttl_expires_at = 2027-01-01T00:00:00Z }
+///
+/// [sk_pg]                                   # a read adds username and password, good for an hour
+/// fields = { host = "db.example", database = "app" }
+/// lease = { ttl = "1h", renew_on_read = true, max_life = "24h" }
+/// ```
 pub struct SecretsFile {
     path: PathBuf,
     entries: Vec<(String, Entry)>,
@@ -45,6 +61,12 @@ struct Entry {
     value: SecretValue,
     name: Option<String>,
     project: Option<String>,
+    project_name: Option<String>,
+    application: Option<String>,
+    application_name: Option<String>,
+    kind: Option<Kind>,
+    policy: Option<Policy>,
+    lease: Option<Lease>,
     denied: bool,
 }
 
@@ -56,7 +78,7 @@ pub struct Edit {
     pub added: Vec<String>,
     /// Secrets with another value.
     pub rotated: Vec<String>,
-    /// Secrets with another name, project or grant alone.
+    /// Secrets with another name, project, kind, policy or grant, and with the same value.
     pub described: Vec<String>,
     /// Secrets that are gone from the file, in order of their ids.
     pub deleted: Vec<String>,
@@ -190,7 +212,22 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
         vault.describe(id, |secret| {
             secret.name = entry.name.as_ref().unwrap_or(id).clone();
             secret.project.clone_from(&entry.project);
+            secret.applications = entry.application.iter().cloned().collect();
+            secret.kind = entry.kind;
         });
+        if let (Some(project), Some(name)) = (&entry.project, &entry.project_name) {
+            vault.project(project).name = Some(name.clone());
+        }
+        if let (Some(application), Some(name)) = (&entry.application, &entry.application_name) {
+            vault.name_application(application.clone(), name.clone());
+        }
+        // Each begins anew where it is set: the reads that a policy counted, the logins that a lease minted.
+        if before.is_none_or(|before| before.policy != entry.policy) {
+            vault.set_policy(id, entry.policy.clone());
+        }
+        if before.is_none_or(|before| before.lease != entry.lease) {
+            vault.set_lease(id, entry.lease.clone());
+        }
         if entry.denied {
             vault.deny(id)
         } else {

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Entry, FileError};
-use crate::vault::SecretValue;
+use super::{Entry, FileError, tables};
+use crate::vault::{SecretValue, UnknownKind};
 
 /// A mistake and where it is; it never quotes what stands there.
-struct Mistake(Range<usize>, String);
+pub(super) struct Mistake(pub(super) Span, pub(super) String);
 
-type Span = Range<usize>;
+pub(super) type Span = Range<usize>;
 
 /// The secrets of a file, in order.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, FileError> {
@@ -68,14 +68,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, F
 
 fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     let table = match value {
-        DeValue::String(text) => {
-            return Ok(Entry {
-                value: SecretValue::single(text.to_string()),
-                name: None,
-                project: None,
-                denied: false,
-            });
-        }
+        DeValue::String(text) => return Ok(Entry::of(SecretValue::single(text.to_string()))),
         DeValue::Table(table) => table,
         _ => {
             return Err(Mistake(
@@ -85,7 +78,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
         }
     };
     let mut found = Vec::new();
-    let (mut name, mut project, mut denied) = (None, None, false);
+    let mut entry = Entry::of(SecretValue::structured([("", ""); 0]));
     for (key, value) in table {
         let (span, value) = (value.span(), value.get_ref());
         match key.get_ref().as_ref() {
@@ -111,27 +104,31 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
                     fields.collect::<Result<Vec<_>, Mistake>>()?,
                 ));
             }
-            "name" => name = Some(string(span, "name", value)?),
-            "project" => project = Some(string(span, "project", value)?),
-            "denied" => match value {
-                DeValue::Boolean(is) => denied = *is,
-                _ => return Err(Mistake(span, "denied must be true or false".into())),
-            },
+            "name" => entry.name = Some(string(span, "name", value)?),
+            "project" => entry.project = Some(string(span, "project", value)?),
+            "project_name" => entry.project_name = Some(string(span, "project_name", value)?),
+            "application" => entry.application = Some(string(span, "application", value)?),
+            "application_name" => {
+                entry.application_name = Some(string(span, "application_name", value)?);
+            }
+            "kind" => {
+                let kind = string(span.clone(), "kind", value)?.parse();
+                entry.kind = Some(kind.map_err(|e: UnknownKind| Mistake(span, e.to_string()))?);
+            }
+            "policy" => entry.policy = Some(tables::policy(span, value)?),
+            "lease" => entry.lease = Some(tables::lease(span, value)?),
+            "denied" => entry.denied = boolean(span, "denied", value)?,
             _ => {
-                let reason =
-                    "unknown key; a secret has value, fields or json, and name, project, denied"
-                        .into();
-                return Err(Mistake(key.span(), reason));
+                let reason = "unknown key; a secret has value, fields or json, and name, project, \
+                              project_name, application, application_name, kind, policy, lease, denied";
+                return Err(Mistake(key.span(), reason.into()));
             }
         }
     }
     match <[SecretValue; 1]>::try_from(found) {
-        Ok([value]) => Ok(Entry {
-            value,
-            name,
-            project,
-            denied,
-        }),
+        Ok([value]) => Ok(Entry { value, ..entry }),
+        // Its reads have a login at least.
+        Err(found) if found.is_empty() && entry.lease.is_some() => Ok(entry),
         Err(found) if found.is_empty() => Err(Mistake(
             id,
             "one of value, fields and json is missing".into(),
@@ -140,7 +137,31 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     }
 }
 
-fn string(at: Span, key: &str, value: &DeValue<'_>) -> Result<String, Mistake> {
+impl Entry {
+    fn of(value: SecretValue) -> Self {
+        Self {
+            value,
+            name: None,
+            project: None,
+            project_name: None,
+            application: None,
+            application_name: None,
+            kind: None,
+            policy: None,
+            lease: None,
+            denied: false,
+        }
+    }
+}
+
+pub(super) fn boolean(at: Span, key: &str, value: &DeValue<'_>) -> Result<bool, Mistake> {
+    match value {
+        DeValue::Boolean(is) => Ok(*is),
+        _ => Err(Mistake(at, format!("{key} must be true or false"))),
+    }
+}
+
+pub(super) fn string(at: Span, key: &str, value: &DeValue<'_>) -> Result<String, Mistake> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
         _ => Err(Mistake(
@@ -181,7 +202,10 @@ fn json(at: Span, value: &DeValue<'_>) -> Result<serde_json::Value, Mistake> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::vault::{Kind, Lease, Policy};
 
     fn read(text: &str) -> Result<Vec<(String, Entry)>, String> {
         parse(Path::new("s.toml"), text.as_bytes()).map_err(|e| e.to_string())
@@ -223,6 +247,41 @@ mod tests {
         );
         assert!(entries[2].1.denied && !entries[1].1.denied);
         assert!(read("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_a_secret_is_stands_beside_its_value() {
+        let text = r#"
+            [sk_a]
+            value = "1"
+            kind = "canary"
+            project = "proj_x"
+            project_name = "X"
+            application = "app_y"
+            application_name = "Y"
+            policy = { reads_per_day = 7 }
+            [sk_pg]
+            lease = { ttl = "1h" }
+        "#;
+        let entries = read(text).unwrap();
+        let first = &entries[0].1;
+        assert_eq!(first.kind, Some(Kind::Canary));
+        assert_eq!(first.policy, Some(Policy::new().reads_per_day(7)));
+        let names = [
+            &first.project,
+            &first.project_name,
+            &first.application,
+            &first.application_name,
+        ];
+        assert_eq!(
+            names.map(|name| name.as_deref().unwrap()),
+            ["proj_x", "X", "app_y", "Y"]
+        );
+        let second = &entries[1].1;
+        assert_eq!(second.lease, Some(Lease::new(Duration::from_secs(3600))));
+        assert_eq!(second.value.text, "{}");
+        let found = read("[sk_a]\nvalue = ''\nkind = 'trap'").err().unwrap();
+        assert!(found.starts_with("s.toml:3:8: sk_a: not a kind of secret: secret, "));
     }
 
     #[test]
@@ -286,7 +345,8 @@ mod tests {
             ),
             (
                 "[sk_a]\nvalue = ''\nnames = 'canary'",
-                "s.toml:3:1: sk_a: unknown key; a secret has value, fields or json, and name, project, denied",
+                "s.toml:3:1: sk_a: unknown key; a secret has value, fields or json, and name, project, \
+                 project_name, application, application_name, kind, policy, lease, denied",
             ),
         ];
         for (text, expected) in table {

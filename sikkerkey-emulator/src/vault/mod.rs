@@ -3,17 +3,31 @@
 
 mod calls;
 mod enroll;
+mod kind;
+mod lease;
+mod lists;
 mod machine;
+mod policy;
+mod reads;
 mod value;
+mod window;
 
 pub use enroll::Token;
+pub use kind::{Kind, UnknownKind};
+pub use lease::Lease;
+pub use policy::Policy;
+pub use window::{Window, WindowError};
+
 pub(crate) use machine::Machine;
+pub(crate) use reads::Reads;
 pub(crate) use value::SecretValue;
 
 use std::collections::HashMap;
 
 use crate::canaries;
 use crate::switches::Switches;
+use lease::Leased;
+use policy::Usage;
 
 /// Everything one vault holds.
 pub(crate) struct Vault {
@@ -23,6 +37,9 @@ pub(crate) struct Vault {
     secrets: HashMap<String, Secret>,
     machines: HashMap<String, Machine>,
     tokens: HashMap<String, enroll::Issued>,
+    projects: HashMap<String, Project>,
+    application_names: HashMap<String, String>,
+    pub(crate) reads: Reads,
     /// Counts every change of every secret, so that no two values share a revision.
     revision: u64,
 }
@@ -33,12 +50,25 @@ pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) project: Option<String>,
     pub(crate) applications: Vec<String>,
+    /// What it is said to be, where that is not what it holds.
+    pub(crate) kind: Option<Kind>,
+    policy: Option<Policy>,
+    /// The reads that its policy counted.
+    usage: Usage,
+    leased: Option<Leased>,
     value: SecretValue,
     revision: u64,
     /// Its place in lists: the order in which secrets were first put.
     place: usize,
     denied: bool,
     deleted: bool,
+}
+
+/// What is known of a project besides its id.
+#[derive(Default)]
+pub(crate) struct Project {
+    pub(crate) name: Option<String>,
+    pub(crate) application: Option<String>,
 }
 
 impl Vault {
@@ -50,6 +80,9 @@ impl Vault {
             secrets: HashMap::new(),
             machines: HashMap::new(),
             tokens: HashMap::new(),
+            projects: HashMap::new(),
+            application_names: HashMap::new(),
+            reads: Reads::default(),
             revision: 0,
         }
     }
@@ -62,6 +95,7 @@ impl Vault {
         let secret = self.entry(id);
         let returned = std::mem::take(&mut secret.deleted) && secret.revision > 0;
         secret.value = value;
+        secret.usage.rotated();
         secret.revision = revision;
         if returned {
             self.returned(id);
@@ -72,6 +106,7 @@ impl Vault {
         if let Some(secret) = self.secrets.get_mut(id) {
             secret.deleted = true;
             secret.value = SecretValue::single(String::new());
+            secret.leased.iter_mut().for_each(Leased::end);
         }
     }
 
@@ -94,6 +129,52 @@ impl Vault {
     /// Changes what is known about a secret besides its value.
     pub(crate) fn describe(&mut self, id: &str, change: impl FnOnce(&mut Secret)) {
         change(self.entry(id));
+    }
+
+    /// Gives a secret this policy, or none; its reads are counted from now on.
+    pub(crate) fn set_policy(&mut self, id: &str, policy: Option<Policy>) {
+        let secret = self.entry(id);
+        secret.policy = policy;
+        secret.usage = Usage::default();
+    }
+
+    /// Makes a secret a leased one, or ends that.
+    pub(crate) fn set_lease(&mut self, id: &str, lease: Option<Lease>) {
+        self.entry(id).leased = lease.map(Leased::new);
+    }
+
+    /// Ends every login of a leased secret.
+    pub(crate) fn end_leases(&mut self, id: &str) {
+        self.entry(id).leased.iter_mut().for_each(Leased::end);
+    }
+
+    /// Whether this login of a leased secret was minted and lasts.
+    pub(crate) fn accepts_login(&self, id: &str, username: &str, password: &str, now: i64) -> bool {
+        let leased = self.secrets.get(id).and_then(|s| s.leased.as_ref());
+        leased.is_some_and(|leased| leased.accepts(username, password, now))
+    }
+
+    /// How many logins a leased secret has minted.
+    pub(crate) fn minted(&self, id: &str) -> u64 {
+        let leased = self.secrets.get(id).and_then(|s| s.leased.as_ref());
+        leased.map_or(0, Leased::minted)
+    }
+
+    pub(crate) fn project(&mut self, id: &str) -> &mut Project {
+        self.projects.entry(id.to_owned()).or_default()
+    }
+
+    pub(crate) fn name_application(&mut self, id: String, name: String) {
+        self.application_names.insert(id, name);
+    }
+
+    /// Disables every machine, and ends the logins that end with that.
+    pub(crate) fn disable_machines(&mut self) {
+        self.each_machine(|machine| machine.enabled = false);
+        let leased = self.secrets.values_mut().filter_map(|s| s.leased.as_mut());
+        leased
+            .filter(|leased| leased.revoked_on_disable())
+            .for_each(Leased::end);
     }
 
     pub(crate) fn secret_count(&self) -> usize {
@@ -125,6 +206,10 @@ impl Vault {
             name: id.to_owned(),
             project: None,
             applications: Vec::new(),
+            kind: None,
+            policy: None,
+            usage: Usage::default(),
+            leased: None,
             value: SecretValue::single(String::new()),
             revision: 0,
             place,
