@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::canaries;
 use crate::emulator::Emulator;
@@ -14,6 +14,7 @@ use crate::service::Service;
 use crate::switches::Switches;
 use crate::tls::{Certificate, Tls};
 use crate::vault::{Machine, Vault};
+use crate::webhook::Webhook;
 
 /// Requests kept for [`Emulator::requests`], unless told otherwise.
 const RECORD_LIMIT: usize = 10_000;
@@ -31,6 +32,7 @@ pub struct EmulatorBuilder {
     record_limit: usize,
     limits: Limits,
     headers: Vec<(String, String)>,
+    pub(crate) webhooks: Vec<Webhook>,
     changes: Vec<Change>,
 }
 
@@ -50,6 +52,7 @@ impl Default for EmulatorBuilder {
             record_limit: RECORD_LIMIT,
             limits: Limits::default(),
             headers: Vec::new(),
+            webhooks: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -196,8 +199,9 @@ impl EmulatorBuilder {
 
         let identity_path = identity.path();
         let machine_id = identity.machine_id;
-        Ok(Emulator {
+        let emulator = Emulator {
             server,
+            webhooks: Mutex::default(),
             service,
             id: self.vault,
             machine_id,
@@ -206,7 +210,11 @@ impl EmulatorBuilder {
             identity_path,
             ca_pem,
             _temporary: temporary,
-        })
+        };
+        emulator
+            .change_webhooks(&[], &self.webhooks)
+            .map_err(|source| Error::Webhooks { source })?;
+        Ok(emulator)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is in the vault when it opens.
 
 use crate::builder::EmulatorBuilder;
-use crate::vault::{Kind, Lease, Policy, SecretValue};
+use crate::vault::{CertificateProfile, Kind, Lease, Policy, SecretValue};
 
 /// # What is in the vault
 impl EmulatorBuilder {
@@ -110,6 +110,13 @@ impl EmulatorBuilder {
     pub fn policy(self, id: impl Into<String>, policy: Policy) -> Self {
         let id = id.into();
         self.change(move |vault| vault.set_policy(&id, Some(policy)))
+    }
+
+    /// A secret that issues certificates, by an authority of its own.
+    pub fn certificate(self, id: impl Into<String>, profile: CertificateProfile) -> Self {
+        let id = id.into();
+        self.json(id.clone(), "{}")
+            .change(move |vault| vault.set_certificate(&id, Some(profile)))
     }
 
     /// Makes a secret a leased one: a read adds a `username` and a `password` of the machine's own to its fields.

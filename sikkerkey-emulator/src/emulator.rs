@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::builder::EmulatorBuilder;
@@ -10,6 +10,7 @@ use crate::recorded::Recorded;
 use crate::server::Server;
 use crate::service::Service;
 use crate::vault::{Token, Vault};
+use crate::webhook::Sender;
 
 /// A vault that is served on this machine, until this is dropped.
 ///
@@ -17,6 +18,8 @@ use crate::vault::{Token, Vault};
 pub struct Emulator {
     // First: it stops before the folder with its identity goes.
     pub(crate) server: Server,
+    /// The thread that delivers them starts with the first receiver.
+    pub(crate) webhooks: Mutex<Option<Arc<Sender>>>,
     pub(crate) service: Arc<Service>,
     pub(crate) id: String,
     pub(crate) machine_id: String,
@@ -77,7 +80,12 @@ impl Emulator {
             .map(|machine| machine.name.clone())
     }
 
-    /// The certificate authority to trust, in PEM; none without TLS.
+    /// The authority of a secret that issues certificates, in PEM; none where it issues none.
+    pub fn authority_pem(&self, id: impl AsRef<str>) -> Option<String> {
+        self.service.vault().authority_pem(id.as_ref())
+    }
+
+    /// The authority of the emulator's own TLS certificate, in PEM, to trust; none without TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }

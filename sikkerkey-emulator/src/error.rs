@@ -46,6 +46,12 @@ pub enum Error {
         /// What was asked for.
         id: String,
     },
+    /// The thread that delivers webhooks cannot be started.
+    #[error("cannot deliver webhooks")]
+    Webhooks {
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The certificates for TLS cannot be made.
     #[error("cannot set TLS up: {reason}")]
     Tls {

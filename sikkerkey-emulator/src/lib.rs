@@ -32,7 +32,9 @@
 //! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
 //! - [`Recorded`]: what was asked, to look at and to wait for.
 //! - [`Policy`], [`Lease`] and [`Kind`]: what keeps a secret from being read, what a read sets off, what a secret is.
+//! - [`Webhook`]: a receiver that is told of rotations and deletions.
 //! - [`Token`]: what an enrollment token allows.
+//! - [`CertificateProfile`]: what the certificates say that a secret issues.
 //! - [`Certificate`]: TLS, right or wrong.
 //! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
 //!
@@ -70,6 +72,7 @@ mod signature;
 mod switches;
 mod tls;
 mod vault;
+mod webhook;
 
 pub use builder::EmulatorBuilder;
 pub use emulator::Emulator;
@@ -79,4 +82,5 @@ pub use file::{Edit, FileError, SecretsFile};
 pub use recorded::Recorded;
 pub use switches::TypeField;
 pub use tls::Certificate;
-pub use vault::{Kind, Lease, Policy, Token, UnknownKind, Window, WindowError};
+pub use vault::{CertificateProfile, Kind, Lease, Policy, Token, UnknownKind, Window, WindowError};
+pub use webhook::{Webhook, WebhookDelivery, WebhookError};

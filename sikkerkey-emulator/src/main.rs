@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use sikkerkey_emulator::{Edit, Emulator, SecretsFile};
+use sikkerkey_emulator::{Edit, Emulator, SecretsFile, Webhook};
 
 const HELP: &str = "\
 The SikkerKey service on this machine, for trying and developing: not for production.
@@ -27,6 +27,8 @@ Options:
                   Print the identity as values instead: SIKKERKEY_VAULT_ID, SIKKERKEY_MACHINE_ID,
                   SIKKERKEY_PRIVATE_KEY (a private key, in the clear) and SIKKERKEY_API_URL
   --enroll        Print an enrollment token, good for 1,000 machines and a day
+  --webhook <URL> Tell this receiver, http on localhost, of every rotation and deletion. The signing
+                  secret is SIKKERKEY_WEBHOOK_SECRET; without it, a new one that is printed
   --older-service Be a service without the calls /v1/cli/secrets and /v1/cli/projects
   --log           Print each request: method, path, status
   --help          This text
@@ -47,11 +49,20 @@ The file:
   policy = { window = \"mon-fri 08:00-18:00 Europe/Oslo\", reads_per_minute = 10 }
   lease = { ttl = \"1h\" }                  # a read adds a username and a password for this machine
 
+  certificate = { common_name = \"api\" }    # a read sends a key and gets a certificate for it
+
   A policy has window (one text, or a list), reads_per_minute, reads_per_day, ttl_max_reads,
   ttl_expires_at (2027-01-01T00:00:00Z) and rotate_after_reads; and, where the service's answer is
   not published: count_per_machine, cap_status (429), spent_status (403) and in_polls.
   A lease has ttl, renew_on_read, mint_on_every_read, max_life, revoke_on_disable and in_polls.
-  Policies and leases begin anew when an edit changes them.
+  A certificate has common_name, names, max_validity, chain, ssh and for_other_key; its authority is
+  the chain of each answer.
+  Policies, leases and authorities begin anew when an edit changes them.
+
+  [[webhook]]                             # as --webhook; there may be several
+  url = \"http://localhost:8080/hook\"
+  secret = \"whsec_1\"
+  signature_prefix = false                # true: sha256= in front of the signature
 ";
 
 /// How often the file is looked at.
@@ -67,6 +78,7 @@ struct Options {
     print_identity: bool,
     enroll: bool,
     older_service: bool,
+    webhook: Option<String>,
     log: bool,
 }
 
@@ -113,6 +125,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
             "--vault" => options.vault = Some(value()?),
             "--print-identity" => options.print_identity = true,
             "--enroll" => options.enroll = true,
+            "--webhook" => options.webhook = Some(value()?),
             "--older-service" => options.older_service = true,
             "--log" => options.log = true,
             unknown if unknown.starts_with('-') => return Err(format!("unknown option {unknown}")),
@@ -146,6 +159,15 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
     if let Some(vault) = options.vault {
         builder = builder.vault(vault);
     }
+    let mut new_secret = None;
+    if let Some(url) = options.webhook {
+        let secret = std::env::var("SIKKERKEY_WEBHOOK_SECRET").unwrap_or_else(|_| {
+            let secret = Webhook::new_secret();
+            new_secret = Some(secret.clone());
+            secret
+        });
+        builder = builder.webhook(Webhook::new(url, secret)?);
+    }
     let vault = builder.start()?;
 
     let mut out = io::stdout();
@@ -161,6 +183,9 @@ fn run(options: Options) -> Result<(), Box<dyn Error>> {
         out,
         "# Edit the file to rotate; Ctrl-C ends. For a client, in another terminal:"
     )?;
+    if let Some(secret) = new_secret {
+        writeln!(out, "export SIKKERKEY_WEBHOOK_SECRET={}", quoted(&secret))?;
+    }
     for (name, value) in exports(&vault, options.print_identity, options.enroll)? {
         writeln!(out, "export {name}={}", quoted(&value))?;
     }

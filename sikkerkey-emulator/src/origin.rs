@@ -39,6 +39,11 @@ pub(crate) fn refuse(request: &Request, also: Option<&str>) -> Option<Response> 
     None
 }
 
+/// Whether `host` or `host:port` is this machine's.
+pub(crate) fn is_loopback_authority(authority: &str) -> bool {
+    host(authority).is_some_and(is_loopback)
+}
+
 /// The host of `host` or `host:port`; none where that is malformed.
 fn host(authority: &str) -> Option<&str> {
     let (host, rest) = match authority.find(']') {

@@ -15,7 +15,7 @@ use crate::http::{Request, Response};
 use crate::origin;
 use crate::recorded::Log;
 use crate::signature::{signed_text, verifies};
-use crate::vault::Vault;
+use crate::vault::{Subject, Vault};
 
 /// What all connections of one emulator share.
 pub(crate) struct Service {
@@ -148,7 +148,14 @@ impl Service {
         let now = self.clock.now();
         let mut vault = self.vault();
         match call {
-            Call::Read(id) => vault.read(machine, id, now),
+            Call::Read(id) => {
+                let subject = Subject {
+                    ssh: request.header("X-SikkerKey-Subject-Key"),
+                    x509: request.header("X-SikkerKey-Subject-Key-X509"),
+                    validity: request.header("X-SikkerKey-Validity"),
+                };
+                vault.read(machine, id, subject, now)
+            }
             Call::List => vault.list_all(machine),
             Call::ListProject => vault.list_project(machine, &request.body),
             Call::ListRich => vault.list_rich(machine),

@@ -23,6 +23,7 @@ pub(crate) struct Switches {
     pub(crate) machine_lifetime: Option<Duration>,
     pub(crate) cli_calls: bool,
     pub(crate) type_field: TypeField,
+    pub(crate) certificates: bool,
 }
 
 /// What the rich list says of a secret's [`Kind`](crate::Kind).
@@ -65,6 +66,7 @@ impl Default for Switches {
             machine_lifetime: Some(Duration::from_secs(3600)),
             cli_calls: true,
             type_field: TypeField::Shown,
+            certificates: true,
         }
     }
 }
@@ -181,6 +183,13 @@ impl EmulatorBuilder {
     /// them with 404, as an older service may.
     pub fn cli_calls(mut self, offered: bool) -> Self {
         self.switches.cli_calls = offered;
+        self
+    }
+
+    /// Whether certificates are issued (`true`, the default); `false` answers `{"value":"{}"}`, as a service that is older
+    /// than certificates.
+    pub fn certificates(mut self, issued: bool) -> Self {
+        self.switches.certificates = issued;
         self
     }
 

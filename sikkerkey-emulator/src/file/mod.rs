@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::builder::EmulatorBuilder;
 use crate::emulator::Emulator;
-use crate::vault::{Kind, Lease, Policy, SecretValue, Vault};
+use crate::vault::{CertificateProfile, Kind, Lease, Policy, SecretValue, Vault};
+use crate::webhook::Webhook;
 use parse::parse;
 
 /// A TOML file of secrets that an [`Emulator`] serves.
@@ -33,7 +34,7 @@ use parse::parse;
 ///
 /// A secret has `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`. Besides, a secret may
 /// have `name`, `denied`, `project`, `project_name`, `application`, `application_name`, `kind` (the name of a
-/// [`Kind`]), a [`Policy`] and a [`Lease`]. Their keys are the names of those types' methods, durations are texts like
+/// [`Kind`]), a [`Policy`], a [`Lease`] and, as `certificate`, a [`CertificateProfile`]. Their keys are the names of those types' methods, durations are texts like
 /// `"90s"`, `"1h 30m"` or `"24h"`, and a policy's `window` is one text or a list of them:
 ///
 /// ```toml
@@ -45,14 +46,28 @@ use parse::parse;
 /// [sk_pg]                                   # a read adds username and password, good for an hour
 /// fields = { host = "db.example", database = "app" }
 /// lease = { ttl = "1h", renew_on_read = true, max_life = "24h" }
+///
+/// [sk_tls]                                  # a read sends a key and gets a certificate for it
+/// certificate = { common_name = "api", names = ["localhost"], max_validity = "1h" }
+///
+/// [[webhook]]                               # told of every rotation; see Webhook
+/// url = "http://localhost:8080/hooks/sikkerkey"
+/// secret = "whsec_1"
 /// ```
 pub struct SecretsFile {
     path: PathBuf,
     entries: Vec<(String, Entry)>,
+    webhooks: Vec<Webhook>,
     /// The content that was looked at last, right or wrong.
     seen: Result<Vec<u8>, io::ErrorKind>,
     /// Other content, seen once: an editor may still be writing.
     unsettled: Option<Result<Vec<u8>, io::ErrorKind>>,
+}
+
+/// What is in a file.
+struct Content {
+    entries: Vec<(String, Entry)>,
+    webhooks: Vec<Webhook>,
 }
 
 /// One secret as the file has it.
@@ -67,6 +82,7 @@ struct Entry {
     kind: Option<Kind>,
     policy: Option<Policy>,
     lease: Option<Lease>,
+    certificate: Option<CertificateProfile>,
     denied: bool,
 }
 
@@ -85,7 +101,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Whether the edit changed nothing that is served: a comment, a blank line.
+    /// Whether the edit changed no secret: a comment, a blank line, a webhook.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -115,6 +131,12 @@ pub enum FileError {
         /// What is wrong there.
         reason: String,
     },
+    /// The thread that delivers webhooks cannot be started.
+    #[error("cannot deliver webhooks")]
+    Webhooks {
+        /// What the operating system said.
+        source: io::Error,
+    },
 }
 
 impl SecretsFile {
@@ -129,10 +151,11 @@ impl SecretsFile {
             path: path.clone(),
             source,
         })?;
-        let entries = parse(&path, &bytes)?;
+        let Content { entries, webhooks } = parse(&path, &bytes)?;
         Ok(Self {
             path,
             entries,
+            webhooks,
             seen: Ok(bytes),
             unsettled: None,
         })
@@ -176,7 +199,13 @@ impl SecretsFile {
             path: self.path.clone(),
             source,
         })?;
-        let entries = parse(&self.path, &bytes)?;
+        let Content { entries, webhooks } = parse(&self.path, &bytes)?;
+        if webhooks != self.webhooks {
+            emulator
+                .change_webhooks(&self.webhooks, &webhooks)
+                .map_err(|source| FileError::Webhooks { source })?;
+            self.webhooks = webhooks;
+        }
         let edit = emulator.vault(|vault| apply(vault, &self.entries, &entries));
         self.entries = entries;
         Ok((!edit.is_empty()).then_some(edit))
@@ -185,7 +214,8 @@ impl SecretsFile {
 
 impl EmulatorBuilder {
     /// The secrets of a file, as they are now. [`SecretsFile::reload`] takes its edits.
-    pub fn file(self, file: &SecretsFile) -> Self {
+    pub fn file(mut self, file: &SecretsFile) -> Self {
+        self.webhooks.extend_from_slice(&file.webhooks);
         let entries = file.entries.clone();
         self.change(move |vault| {
             apply(vault, &[], &entries);
@@ -221,12 +251,16 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
         if let (Some(application), Some(name)) = (&entry.application, &entry.application_name) {
             vault.name_application(application.clone(), name.clone());
         }
-        // Each begins anew where it is set: the reads that a policy counted, the logins that a lease minted.
+        // Each begins anew where it is set: the reads that a policy counted, the logins that a lease minted, the
+        // authority of certificates.
         if before.is_none_or(|before| before.policy != entry.policy) {
             vault.set_policy(id, entry.policy.clone());
         }
         if before.is_none_or(|before| before.lease != entry.lease) {
             vault.set_lease(id, entry.lease.clone());
+        }
+        if before.is_none_or(|before| before.certificate != entry.certificate) {
+            vault.set_certificate(id, entry.certificate.clone());
         }
         if entry.denied {
             vault.deny(id)

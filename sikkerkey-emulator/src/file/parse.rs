@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Entry, FileError, tables};
+use super::{Content, Entry, FileError, tables};
 use crate::vault::{SecretValue, UnknownKind};
 
 /// A mistake and where it is; it never quotes what stands there.
@@ -14,7 +14,7 @@ pub(super) struct Mistake(pub(super) Span, pub(super) String);
 pub(super) type Span = Range<usize>;
 
 /// The secrets of a file, in order.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, FileError> {
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
     let at = |text: &str, span: &Span, reason: String| {
         let before = text.get(..span.start.min(text.len())).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
@@ -48,8 +48,19 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, F
             format!("this is no TOML: {}", e.message()),
         )
     })?;
-    let mut entries = Vec::new();
+    let (mut entries, mut webhooks) = (Vec::new(), Vec::new());
     for (id, value) in table.get_ref() {
+        // No secret is a list of tables.
+        if let ("webhook", DeValue::Array(items)) = (id.get_ref().as_ref(), value.get_ref()) {
+            for item in items {
+                let webhook = tables::webhook(item.span(), item.get_ref());
+                let webhook = webhook.map_err(|Mistake(span, reason)| {
+                    at(text, &span, format!("webhook: {reason}"))
+                })?;
+                webhooks.push(webhook);
+            }
+            continue;
+        }
         let named = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let id_text = id.get_ref().as_ref();
         if id_text.is_empty() || !id_text.bytes().all(named) {
@@ -63,7 +74,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, F
             }
         }
     }
-    Ok(entries)
+    Ok(Content { entries, webhooks })
 }
 
 fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
@@ -116,19 +127,27 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
                 entry.kind = Some(kind.map_err(|e: UnknownKind| Mistake(span, e.to_string()))?);
             }
             "policy" => entry.policy = Some(tables::policy(span, value)?),
+            "certificate" => {
+                entry.certificate = Some(tables::certificate(span, value)?);
+            }
             "lease" => entry.lease = Some(tables::lease(span, value)?),
             "denied" => entry.denied = boolean(span, "denied", value)?,
             _ => {
                 let reason = "unknown key; a secret has value, fields or json, and name, project, \
-                              project_name, application, application_name, kind, policy, lease, denied";
+                              project_name, application, application_name, kind, policy, lease, \
+                              certificate, denied";
                 return Err(Mistake(key.span(), reason.into()));
             }
         }
     }
     match <[SecretValue; 1]>::try_from(found) {
         Ok([value]) => Ok(Entry { value, ..entry }),
-        // Its reads have a login at least.
-        Err(found) if found.is_empty() && entry.lease.is_some() => Ok(entry),
+        // Its reads have a login or a certificate.
+        Err(found)
+            if found.is_empty() && (entry.lease.is_some() || entry.certificate.is_some()) =>
+        {
+            Ok(entry)
+        }
         Err(found) if found.is_empty() => Err(Mistake(
             id,
             "one of value, fields and json is missing".into(),
@@ -149,6 +168,7 @@ impl Entry {
             kind: None,
             policy: None,
             lease: None,
+            certificate: None,
             denied: false,
         }
     }
@@ -208,7 +228,9 @@ mod tests {
     use crate::vault::{Kind, Lease, Policy};
 
     fn read(text: &str) -> Result<Vec<(String, Entry)>, String> {
-        parse(Path::new("s.toml"), text.as_bytes()).map_err(|e| e.to_string())
+        parse(Path::new("s.toml"), text.as_bytes())
+            .map(|content| content.entries)
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -346,7 +368,8 @@ mod tests {
             (
                 "[sk_a]\nvalue = ''\nnames = 'canary'",
                 "s.toml:3:1: sk_a: unknown key; a secret has value, fields or json, and name, project, \
-                 project_name, application, application_name, kind, policy, lease, denied",
+                 project_name, application, application_name, kind, policy, lease, \
+                 certificate, denied",
             ),
         ];
         for (text, expected) in table {

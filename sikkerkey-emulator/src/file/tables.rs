@@ -1,4 +1,4 @@
-//! The tables of a secret in the file: its policy and its lease.
+//! The tables in the file: a secret's policy, lease and certificates, and webhooks.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use toml::de::{DeTable, DeValue};
 
 use super::parse::{Mistake, Span, boolean, string};
-use crate::vault::{Lease, Policy, Window, WindowError};
+use crate::vault::{CertificateProfile, Lease, Policy, Window, WindowError};
+use crate::webhook::Webhook;
 
 /// `policy = { … }`.
 pub(super) fn policy(at: Span, value: &DeValue<'_>) -> Result<Policy, Mistake> {
@@ -70,6 +71,72 @@ pub(super) fn lease(at: Span, value: &DeValue<'_>) -> Result<Lease, Mistake> {
         };
     }
     Ok(lease)
+}
+
+/// `certificate = { … }`.
+pub(super) fn certificate(at: Span, value: &DeValue<'_>) -> Result<CertificateProfile, Mistake> {
+    let table = table(at.clone(), "certificate", value)?;
+    let Some(name) = table.get("common_name") else {
+        return Err(Mistake(
+            at,
+            "common_name of the certificate is missing".into(),
+        ));
+    };
+    let name = string(name.span(), "common_name", name.get_ref())?;
+    let mut profile = CertificateProfile::new(name);
+    for (key, value) in table {
+        let (at, value) = (value.span(), value.get_ref());
+        let name = key.get_ref().as_ref();
+        profile = match name {
+            "common_name" => profile,
+            "names" => profile.names(strings(at, name, value)?),
+            "max_validity" => profile.max_validity(duration(at, name, value)?),
+            "chain" => profile.chain(boolean(at, name, value)?),
+            "ssh" => profile.ssh(boolean(at, name, value)?),
+            "for_other_key" => profile.for_other_key(boolean(at, name, value)?),
+            _ => {
+                let reason = "unknown key; a certificate has common_name, names, max_validity, \
+                              chain, ssh, for_other_key";
+                return Err(Mistake(key.span(), reason.into()));
+            }
+        };
+    }
+    Ok(profile)
+}
+
+/// `[[webhook]]`.
+pub(super) fn webhook(at: Span, value: &DeValue<'_>) -> Result<Webhook, Mistake> {
+    let table = table(at.clone(), "webhook", value)?;
+    let (mut url, mut secret, mut prefix) = (None, None, false);
+    for (key, value) in table {
+        let (at, value) = (value.span(), value.get_ref());
+        match key.get_ref().as_ref() {
+            "url" => url = Some((string(at.clone(), "url", value)?, at)),
+            "secret" => secret = Some(string(at, "secret", value)?),
+            "signature_prefix" => prefix = boolean(at, "signature_prefix", value)?,
+            _ => {
+                let reason = "unknown key; a webhook has url, secret, signature_prefix";
+                return Err(Mistake(key.span(), reason.into()));
+            }
+        }
+    }
+    let (Some((url, url_at)), Some(secret)) = (url, secret) else {
+        return Err(Mistake(at, "a webhook needs url and secret".into()));
+    };
+    match Webhook::new(url, secret) {
+        Ok(webhook) => Ok(webhook.signature_prefix(prefix)),
+        Err(e) => Err(Mistake(url_at, e.to_string())),
+    }
+}
+
+fn strings(at: Span, key: &str, value: &DeValue<'_>) -> Result<Vec<String>, Mistake> {
+    match value {
+        DeValue::Array(items) => items
+            .iter()
+            .map(|item| string(item.span(), key, item.get_ref()))
+            .collect(),
+        _ => Err(Mistake(at, format!("{key} must be a list of strings"))),
+    }
 }
 
 fn table<'t, 'i>(at: Span, key: &str, value: &'t DeValue<'i>) -> Result<&'t DeTable<'i>, Mistake> {
@@ -179,6 +246,40 @@ mod tests {
             .revoke_on_disable(true)
             .in_polls(true);
         assert_eq!(read(text, lease), Ok(expected));
+
+        let text = r#"x = { common_name = "api", names = ["localhost", "127.0.0.1"], max_validity = "1h",
+            chain = false, ssh = true, for_other_key = true }"#;
+        let expected = CertificateProfile::new("api")
+            .names(["localhost", "127.0.0.1"])
+            .max_validity(Duration::from_secs(3600))
+            .chain(false)
+            .ssh(true)
+            .for_other_key(true);
+        assert_eq!(read(text, certificate), Ok(expected));
+    }
+
+    #[test]
+    fn a_webhook_is_read() {
+        let hook = Webhook::new("http://localhost:1/", "s").unwrap();
+        let text = "x = { url = 'http://localhost:1/', secret = 's' }";
+        assert_eq!(read(text, webhook), Ok(hook.clone()));
+        let text = "x = { url = 'http://localhost:1/', secret = 's', signature_prefix = true }";
+        assert_eq!(read(text, webhook), Ok(hook.signature_prefix(true)));
+        for (text, expected) in [
+            (
+                "x = { url = 'http://localhost:1/' }",
+                "4: a webhook needs url and secret",
+            ),
+            (
+                "x = { url = 'http://a/', secret = 's' }",
+                "12: a webhook goes to this machine",
+            ),
+            ("x = { url = 1 }", "12: url must be a string"),
+            ("x = { uri = '' }", "6: unknown key; a webhook has url"),
+        ] {
+            let found = read(text, webhook).unwrap_err();
+            assert!(found.starts_with(expected), "{found}");
+        }
     }
 
     #[test]
@@ -211,6 +312,24 @@ mod tests {
             ),
         ] {
             let found = read(text, policy).unwrap_err();
+            assert!(found.starts_with(expected), "{found}");
+        }
+        for (text, expected) in [
+            ("x = {}", "4: common_name of the certificate is missing"),
+            (
+                "x = { common_name = 1 }",
+                "20: common_name must be a string",
+            ),
+            (
+                "x = { common_name = 'a', names = 'b' }",
+                "33: names must be a list of strings",
+            ),
+            (
+                "x = { common_name = 'a', name = 'b' }",
+                "25: unknown key; a certificate has ",
+            ),
+        ] {
+            let found = read(text, certificate).unwrap_err();
             assert!(found.starts_with(expected), "{found}");
         }
         for (text, expected) in [

@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::lists::Scope;
 use super::machine::State;
 use super::policy::Polled;
-use super::{Kind, SecretValue, Vault};
+use super::{Kind, SecretValue, Subject, Vault};
 use crate::clock::millis;
 use crate::http::Response;
 
@@ -17,12 +17,38 @@ struct Watch {
 
 impl Vault {
     /// `GET /v1/secret/{id}`.
-    pub(crate) fn read(&mut self, machine: &str, id: &str, now: i64) -> Response {
+    pub(crate) fn read(
+        &mut self,
+        machine: &str,
+        id: &str,
+        subject: Subject<'_>,
+        now: i64,
+    ) -> Response {
         self.reads.asked(id);
-        match self.hand_out(machine, id, now) {
-            Ok(value) => Response::json(200, &json!({ "value": value.text })),
-            Err(refusal) => refusal,
+        self.hand_out_or_issue(machine, id, subject, now)
+            .unwrap_or_else(|refusal| refusal)
+    }
+
+    fn hand_out_or_issue(
+        &mut self,
+        machine: &str,
+        id: &str,
+        subject: Subject<'_>,
+        now: i64,
+    ) -> Result<Response, Response> {
+        let granted = matches!(self.state(machine, id), State::Present(_));
+        let issuing = self
+            .secrets
+            .get(id)
+            .and_then(|secret| secret.issuing.clone());
+        if let Some(issuing) = issuing.filter(|_| granted && self.switches.certificates) {
+            // What cannot be signed counts as no read.
+            let order = issuing.order(subject)?;
+            self.hand_out(machine, id, now)?;
+            return Ok(issuing.issue(order, now));
         }
+        let value = self.hand_out(machine, id, now)?;
+        Ok(Response::json(200, &json!({ "value": value.text })))
     }
 
     /// `POST /v1/secrets/export`: a read of everything in scope.

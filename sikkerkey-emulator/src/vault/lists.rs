@@ -143,6 +143,7 @@ impl Vault {
 impl Secret {
     pub(super) fn kind(&self) -> Kind {
         self.kind.unwrap_or(match &self.leased {
+            _ if self.issuing.is_some() => Kind::Certificate,
             Some(_) => Kind::Leased,
             None if self.value.fields.is_some() => Kind::Structured,
             None => Kind::Secret,

@@ -2,6 +2,7 @@
 //! Only what must never show is written down, where a search was asked for.
 
 mod calls;
+mod certificate;
 mod enroll;
 mod kind;
 mod lease;
@@ -12,20 +13,25 @@ mod reads;
 mod value;
 mod window;
 
+pub use certificate::CertificateProfile;
 pub use enroll::Token;
 pub use kind::{Kind, UnknownKind};
 pub use lease::Lease;
 pub use policy::Policy;
 pub use window::{Window, WindowError};
 
+pub(crate) use certificate::Subject;
 pub(crate) use machine::Machine;
 pub(crate) use reads::Reads;
 pub(crate) use value::SecretValue;
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 
 use crate::canaries;
 use crate::switches::Switches;
+use crate::webhook::News;
+use certificate::Issuing;
 use lease::Leased;
 use policy::Usage;
 
@@ -40,6 +46,8 @@ pub(crate) struct Vault {
     projects: HashMap<String, Project>,
     application_names: HashMap<String, String>,
     pub(crate) reads: Reads,
+    /// Where webhooks get their events; none while nobody wants them.
+    pub(crate) news: Option<mpsc::Sender<News>>,
     /// Counts every change of every secret, so that no two values share a revision.
     revision: u64,
 }
@@ -56,6 +64,7 @@ pub(crate) struct Secret {
     /// The reads that its policy counted.
     usage: Usage,
     leased: Option<Leased>,
+    issuing: Option<Issuing>,
     value: SecretValue,
     revision: u64,
     /// Its place in lists: the order in which secrets were first put.
@@ -83,6 +92,7 @@ impl Vault {
             projects: HashMap::new(),
             application_names: HashMap::new(),
             reads: Reads::default(),
+            news: None,
             revision: 0,
         }
     }
@@ -93,20 +103,26 @@ impl Vault {
         self.revision += 1;
         let revision = self.revision;
         let secret = self.entry(id);
-        let returned = std::mem::take(&mut secret.deleted) && secret.revision > 0;
+        let existed = secret.revision > 0;
+        let returned = std::mem::take(&mut secret.deleted) && existed;
         secret.value = value;
         secret.usage.rotated();
         secret.revision = revision;
         if returned {
             self.returned(id);
+        } else if existed {
+            self.tell("secret_rotate", id);
         }
     }
 
     pub(crate) fn delete(&mut self, id: &str) {
         if let Some(secret) = self.secrets.get_mut(id) {
-            secret.deleted = true;
+            let existed = !std::mem::replace(&mut secret.deleted, true);
             secret.value = SecretValue::single(String::new());
             secret.leased.iter_mut().for_each(Leased::end);
+            if existed {
+                self.tell("secret_delete", id);
+            }
         }
     }
 
@@ -141,6 +157,20 @@ impl Vault {
     /// Makes a secret a leased one, or ends that.
     pub(crate) fn set_lease(&mut self, id: &str, lease: Option<Lease>) {
         self.entry(id).leased = lease.map(Leased::new);
+    }
+
+    /// Makes a secret one that issues certificates, by an authority of its own, or ends that.
+    pub(crate) fn set_certificate(&mut self, id: &str, profile: Option<CertificateProfile>) {
+        // Without randomness there is no authority, as there is no machine.
+        self.entry(id).issuing = profile.map(|profile| {
+            Issuing::new(profile).expect("the operating system gives randomness for a key")
+        });
+    }
+
+    /// The certificate of a secret's authority.
+    pub(crate) fn authority_pem(&self, id: &str) -> Option<String> {
+        let issuing = self.secrets.get(id)?.issuing.as_ref()?;
+        Some(issuing.authority_pem())
     }
 
     /// Ends every login of a leased secret.
@@ -210,12 +240,19 @@ impl Vault {
             policy: None,
             usage: Usage::default(),
             leased: None,
+            issuing: None,
             value: SecretValue::single(String::new()),
             revision: 0,
             place,
             denied: false,
             deleted: true,
         })
+    }
+
+    fn tell(&self, event: &str, id: &str) {
+        if let Some(news) = &self.news {
+            let _ = news.send(News::Event(event.to_owned(), id.to_owned()));
+        }
     }
 
     fn returned(&mut self, id: &str) {
