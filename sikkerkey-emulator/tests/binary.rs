@@ -136,6 +136,43 @@ fn a_private_key_is_printed_only_on_request() {
 }
 
 #[test]
+fn a_receiver_of_webhooks_is_told_with_a_secret_of_its_own() {
+    let url = "http://localhost:9/hook";
+    let text = printed(&["--webhook", url], "SIKKERKEY_IDENTITY");
+    assert!(text.contains("\nexport SIKKERKEY_WEBHOOK_SECRET='whsec_"));
+    let output = program()
+        .args(["--webhook", "http://example.com/"])
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/values.toml"
+        ))
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("a webhook goes to this machine"), "{error}");
+}
+
+#[test]
+fn an_older_service_has_no_rich_list() {
+    for (arguments, status) in [(&["--older-service"][..], 404), (&[], 200)] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secrets.toml");
+        fs::write(&file, "sk_a = 'a'\n").unwrap();
+        let mut command = program();
+        command.arg(&file).arg("--home").arg(folder.path());
+        command.args(arguments).stdout(Stdio::piped());
+        let mut running = Running(command.spawn().unwrap());
+        let mut out = BufReader::new(running.0.stdout.take().unwrap());
+        let mut text = String::new();
+        while !text.contains("SIKKERKEY_IDENTITY") {
+            assert!(out.read_line(&mut text).unwrap() > 0);
+        }
+        let identity = folder.path().join("vaults/vault_emulator/identity.json");
+        assert_eq!(Client::at(&identity).get("/v1/cli/secrets").status, status);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("broken.toml");

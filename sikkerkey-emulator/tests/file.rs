@@ -174,3 +174,68 @@ fn policies_leases_and_kinds_come_from_the_file() {
     assert_eq!(served.client.value("sk_a"), "2");
     assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
 }
+
+/// The files beside this test with that ending.
+fn fixtures(ending: &str) -> Vec<PathBuf> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .collect()
+}
+
+#[test]
+fn the_right_fixtures_are_served() {
+    let fixtures = fixtures("json");
+    assert!(fixtures.len() >= 3);
+    for expected in fixtures {
+        let file = SecretsFile::open(expected.with_extension("toml")).unwrap();
+        let expected: serde_json::Value =
+            serde_json::from_slice(&fs::read(&expected).unwrap()).unwrap();
+        let expected = expected.as_array().unwrap();
+        assert_eq!(file.len(), expected.len());
+        let vault = Emulator::builder()
+            .lock_out(false)
+            .file(&file)
+            .start()
+            .unwrap();
+        let client = Client::of(&vault);
+        let list = client.get("/v1/secrets").expect(200);
+        for secret in expected {
+            let id = secret["id"].as_str().unwrap();
+            let response = client.get(&format!("/v1/secret/{id}"));
+            if secret["denied"] == true {
+                assert_eq!(response.status, 403, "{id}");
+                continue;
+            }
+            let mut listed = list["secrets"].as_array().unwrap().iter();
+            let listed = listed.find(|item| item["id"] == id).unwrap();
+            assert_eq!(listed["name"], *secret.get("name").unwrap_or(&secret["id"]));
+            // A policy, a lease or a certificate makes another answer of it.
+            if file.path().ends_with("values.toml") {
+                assert_eq!(response.expect(200)["value"], secret["value"], "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_wrong_fixtures_are_refused_at_their_line() {
+    let fixtures = fixtures("mistake");
+    assert!(fixtures.len() >= 8);
+    for expected in fixtures {
+        let line: usize = fs::read_to_string(&expected)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let error = SecretsFile::open(expected.with_extension("toml")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        match error {
+            FileError::Content { line: found, .. } => assert_eq!(found, line, "{expected:?}"),
+            other => panic!("{other}"),
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod parse;
 mod tables;
+mod values;
 
 use std::collections::HashMap;
 use std::fs;

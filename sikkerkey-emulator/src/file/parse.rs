@@ -1,17 +1,12 @@
 //! The file's text to its secrets, with the place of every mistake.
 
-use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::values::{Mistake, Span, boolean, json, string};
 use super::{Content, Entry, FileError, tables};
 use crate::vault::{SecretValue, UnknownKind};
-
-/// A mistake and where it is; it never quotes what stands there.
-pub(super) struct Mistake(pub(super) Span, pub(super) String);
-
-pub(super) type Span = Range<usize>;
 
 /// The secrets of a file, in order.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
@@ -172,51 +167,6 @@ impl Entry {
             denied: false,
         }
     }
-}
-
-pub(super) fn boolean(at: Span, key: &str, value: &DeValue<'_>) -> Result<bool, Mistake> {
-    match value {
-        DeValue::Boolean(is) => Ok(*is),
-        _ => Err(Mistake(at, format!("{key} must be true or false"))),
-    }
-}
-
-pub(super) fn string(at: Span, key: &str, value: &DeValue<'_>) -> Result<String, Mistake> {
-    match value {
-        DeValue::String(text) => Ok(text.to_string()),
-        _ => Err(Mistake(
-            at,
-            format!("{key} must be a string; put it in quotes"),
-        )),
-    }
-}
-
-/// A field's value as the JSON of the same kind.
-fn json(at: Span, value: &DeValue<'_>) -> Result<serde_json::Value, Mistake> {
-    Ok(match value {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Boolean(is) => (*is).into(),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => number.into(),
-            Err(_) => return Err(Mistake(at, "this number does not fit 64 bits".into())),
-        },
-        DeValue::Float(number) => match number.as_str().parse::<f64>() {
-            Ok(number) if number.is_finite() => number.into(),
-            _ => return Err(Mistake(at, "JSON has no such number".into())),
-        },
-        DeValue::Datetime(moment) => moment.to_string().into(),
-        DeValue::Array(items) => items
-            .iter()
-            .map(|v| json(v.span(), v.get_ref()))
-            .collect::<Result<Vec<_>, _>>()?
-            .into(),
-        DeValue::Table(table) => {
-            let fields = table
-                .iter()
-                .map(|(k, v)| Ok((k.get_ref().to_string(), json(v.span(), v.get_ref())?)));
-            serde_json::Value::Object(fields.collect::<Result<_, Mistake>>()?)
-        }
-    })
 }
 
 #[cfg(test)]

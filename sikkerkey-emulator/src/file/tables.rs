@@ -1,11 +1,10 @@
 //! The tables in the file: a secret's policy, lease and certificates, and webhooks.
 
-use std::time::{Duration, SystemTime};
+use toml::de::DeValue;
 
-use jiff::{SignedDuration, Timestamp};
-use toml::de::{DeTable, DeValue};
-
-use super::parse::{Mistake, Span, boolean, string};
+use super::values::{
+    Mistake, Span, boolean, duration, number, status, string, strings, table, time,
+};
 use crate::vault::{CertificateProfile, Lease, Policy, Window, WindowError};
 use crate::webhook::Webhook;
 
@@ -129,73 +128,20 @@ pub(super) fn webhook(at: Span, value: &DeValue<'_>) -> Result<Webhook, Mistake>
     }
 }
 
-fn strings(at: Span, key: &str, value: &DeValue<'_>) -> Result<Vec<String>, Mistake> {
-    match value {
-        DeValue::Array(items) => items
-            .iter()
-            .map(|item| string(item.span(), key, item.get_ref()))
-            .collect(),
-        _ => Err(Mistake(at, format!("{key} must be a list of strings"))),
-    }
-}
-
-fn table<'t, 'i>(at: Span, key: &str, value: &'t DeValue<'i>) -> Result<&'t DeTable<'i>, Mistake> {
-    match value {
-        DeValue::Table(table) => Ok(table),
-        _ => Err(Mistake(at, format!("{key} must be a table: {{ … }}"))),
-    }
-}
-
-fn number(at: Span, key: &str, value: &DeValue<'_>) -> Result<u64, Mistake> {
-    let found = match value {
-        DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
-        _ => None,
-    };
-    found.ok_or_else(|| Mistake(at, format!("{key} must be a whole number, 0 or more")))
-}
-
-/// Other statuses are mistakes of typing.
-fn status(at: Span, key: &str, value: &DeValue<'_>) -> Result<u16, Mistake> {
-    match number(at.clone(), key, value) {
-        Ok(status @ (403 | 404 | 410 | 429)) => Ok(status as u16),
-        _ => Err(Mistake(at, format!("{key} must be 403, 404, 410 or 429"))),
-    }
-}
-
 fn window(at: Span, value: &DeValue<'_>) -> Result<Window, Mistake> {
     let text = string(at.clone(), "window", value)?;
     text.parse()
         .map_err(|e: WindowError| Mistake(at, e.to_string()))
 }
 
-fn time(at: Span, value: &DeValue<'_>) -> Result<SystemTime, Mistake> {
-    let found = match value {
-        DeValue::Datetime(time) => time.to_string().parse::<Timestamp>().ok(),
-        _ => None,
-    };
-    let wrong = "ttl_expires_at must be a time with its offset: 2027-01-01T00:00:00Z";
-    found
-        .map(SystemTime::from)
-        .ok_or_else(|| Mistake(at, wrong.into()))
-}
-
-fn duration(at: Span, key: &str, value: &DeValue<'_>) -> Result<Duration, Mistake> {
-    let found = match value {
-        DeValue::String(text) => text.parse::<SignedDuration>().ok(),
-        _ => None,
-    };
-    let found = found.and_then(|duration| Duration::try_from(duration).ok());
-    found.filter(|duration| !duration.is_zero()).ok_or_else(|| {
-        Mistake(
-            at,
-            format!("{key} must be a duration like \"90s\" or \"1h 30m\""),
-        )
-    })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use toml::de::DeTable;
+
     use super::*;
 
     /// What `read` makes of the only value of this text.
