@@ -1,35 +1,35 @@
-//! What was read, as the service's audit log has it.
+//! The record of reads, as in the service's audit log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::emulator::Emulator;
 
-/// # What was read
+/// # Recorded reads
 ///
-/// A read is a value that went out, alone or in an export. Lists and polls are none. These counts do not depend on how
-/// many requests are recorded.
+/// A read is a value handed out, alone or in an export, or an issued certificate. Lists and polls are not reads. These
+/// counts are kept even if no requests are recorded.
 impl Emulator {
-    /// How many times the value of this secret went out.
+    /// The number of reads of this secret.
     pub fn reads(&self, id: impl AsRef<str>) -> u64 {
         self.vault(|vault| vault.reads.of(id.as_ref()))
     }
 
-    /// The same for every secret that was read, by id.
+    /// The number of reads of every secret that was read, by id.
     pub fn read_counts(&self) -> BTreeMap<String, u64> {
         self.vault(|vault| vault.reads.counts())
     }
 
-    /// The ids of the canaries that were read, once for each read, oldest first.
+    /// The ids of the canaries that were read, one entry for each read, oldest first.
     pub fn alarms(&self) -> Vec<String> {
         self.vault(|vault| vault.reads.alarms())
     }
 
-    /// Forgets the reads and alarms so far. What policies count goes on.
+    /// Forgets the recorded reads and alarms. The counts of policies are kept.
     pub fn clear_reads(&self) {
         self.vault(|vault| vault.reads.clear());
     }
 
-    /// Panics where a machine asked for the value of any secret but these, also where it was refused.
+    /// Asserts that machines asked for no other secrets than these, including refused reads.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -40,14 +40,14 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// With the ids of the others; never with a value.
+    /// If another secret was asked for, with the ids; never with a value.
     #[track_caller]
     pub fn assert_reads_only(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) {
         let allowed: BTreeSet<_> = ids.into_iter().map(|id| id.as_ref().to_owned()).collect();
         let outside = self.vault(|vault| vault.reads.outside(&allowed));
         assert!(
             outside.is_empty(),
-            "secrets were read that should not be: {}",
+            "secrets outside the given set were read: {}",
             outside.join(", ").escape_debug()
         );
     }

@@ -1,4 +1,4 @@
-//! What an emulator is to be, before it starts.
+//! The settings of an emulator, before it starts.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::webhook::Webhook;
 /// Requests kept for [`Emulator::requests`], unless told otherwise.
 const RECORD_LIMIT: usize = 10_000;
 
-/// Settings of an [`Emulator`]; [`Emulator::builder`] begins, [`EmulatorBuilder::start`] ends.
+/// Settings of an [`Emulator`], from [`Emulator::builder`] to [`EmulatorBuilder::start`].
 #[must_use = "nothing runs before start()"]
 pub struct EmulatorBuilder {
     pub(crate) switches: Switches,
@@ -67,38 +67,37 @@ impl EmulatorBuilder {
 
 /// # Where it is
 impl EmulatorBuilder {
-    /// The vault's id: `vault_emulator` unless this is called.
+    /// The vault's id. Defaults to `vault_emulator`.
     pub fn vault(mut self, id: impl Into<String>) -> Self {
         self.vault = id.into();
         self
     }
 
-    /// The name of the machine whose identity is on disk.
+    /// The name of the machine whose identity is on disk. Defaults to `emulated-machine`.
     pub fn machine_name(mut self, name: impl Into<String>) -> Self {
         self.machine_name = name.into();
         self
     }
 
-    /// The folder for the identity, as `SIKKERKEY_HOME` would name it. It is made where it is missing and stays; an
-    /// identity of this vault that it holds is used again. Without it, a private temporary folder that goes with the
-    /// emulator.
+    /// The folder for the identity, as in `SIKKERKEY_HOME`. It is created if it is missing, and stays; an identity of this
+    /// vault in it is reused. Defaults to a private temporary folder that is removed with the emulator.
     pub fn home(mut self, folder: impl Into<PathBuf>) -> Self {
         self.home = Some(folder.into());
         self
     }
 
-    /// The port to listen on; any free one unless this is called, which is what tests want.
+    /// The port to listen on. Defaults to any free one, which is right for tests.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Serves https, with a certificate by an authority of its own: [`Emulator::ca_pem`].
+    /// Serves https, with a certificate by the emulator's own authority: [`Emulator::ca_pem`].
     pub fn tls(self) -> Self {
         self.tls_with(Certificate::Valid)
     }
 
-    /// Serves https with this certificate, so that a client's refusal can be tested.
+    /// Serves https with this certificate, to test that a client refuses a wrong one.
     pub fn tls_with(mut self, certificate: Certificate) -> Self {
         self.certificate = Some(certificate);
         self
@@ -107,50 +106,49 @@ impl EmulatorBuilder {
 
 /// # How it behaves
 impl EmulatorBuilder {
-    /// Seconds that the service's clock is ahead of this machine's; behind it, when negative.
+    /// The seconds by which the service's clock is ahead of this machine's; negative for behind. Defaults to 0.
     pub fn clock_offset(mut self, seconds: i64) -> Self {
         self.clock_offset = seconds;
         self
     }
 
-    /// A header on every response; one named `Date` takes the place of the service's own.
+    /// Adds a header to every response; one named `Date` replaces the service's own.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// How many requests, the newest, [`Emulator::requests`] keeps: 10,000 unless this is called; 0 keeps none, for long
-    /// runs.
+    /// How many requests [`Emulator::requests`] keeps, the newest. Defaults to 10,000; 0 keeps none, for long runs.
     pub fn record_limit(mut self, newest: usize) -> Self {
         self.record_limit = newest;
         self
     }
 
-    /// `false` keeps no requests, as `record_limit(0)`.
+    /// `false` keeps no requests, like `record_limit(0)`.
     pub fn record(self, on: bool) -> Self {
         self.record_limit(if on { RECORD_LIMIT } else { 0 })
     }
 
-    /// How many connections may be open at once: 1,000 unless this is called. One more than that takes the place of the one
-    /// that has been idle for longest; where none is idle, it is reset.
+    /// How many connections may be open at once. Defaults to 1,000. A further one replaces the longest idle one; if none is
+    /// idle, the new one is closed.
     pub fn connection_limit(mut self, open: usize) -> Self {
         self.limits.open = open;
         self
     }
 
-    /// How many connections may be idle at once: 250 unless this is called. One more closes the one that has been idle
-    /// for longest. A connection is idle until the whole of its next request has arrived.
+    /// How many connections may be idle at once. Defaults to 250. A further one closes the longest idle one. A connection
+    /// is idle until its next request has arrived completely.
     pub fn idle_limit(mut self, idle: usize) -> Self {
         self.limits.idle = idle;
         self
     }
 
-    /// Starts it: writes the identity, listens, serves until the [`Emulator`] is dropped.
+    /// Starts the emulator: writes the identity, listens, and serves until the [`Emulator`] is dropped.
     ///
     /// # Errors
     ///
-    /// [`Error`] where the port is taken, or the identity or the file that `SIKKERKEY_EMULATOR_CANARIES` names cannot
-    /// be written.
+    /// [`Error`] if the port is taken, or if the identity or the file named by `SIKKERKEY_EMULATOR_CANARIES` cannot be
+    /// written.
     pub fn start(self) -> Result<Emulator, Error> {
         let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.vault.is_empty() || !self.vault.chars().all(named) {

@@ -1,8 +1,7 @@
-//! What no output may show: each value, token and key of this process's emulators, written down for a
-//! search through what a test suite printed.
+//! The file of secrets that no output may show: each value, token and key of this process's emulators, for a search
+//! through the output of a test suite.
 //!
-//! The file holds keys. It is made for its owner alone, it is never reached through a link, and several processes may
-//! append to it at once.
+//! The file is private to its owner and never opened through a link. Several processes may append to it at once.
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -65,7 +64,7 @@ fn private_append(path: &Path) -> io::Result<File> {
         .create(true)
         .append(true)
         .mode(0o600)
-        // A pipe without a reader would block, and is no place for keys.
+        // A pipe without a reader would block; and keys belong into a file.
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
         .open(path)?;
     let found = file.metadata()?;
@@ -97,7 +96,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
-    fn the_file_is_for_its_owner_alone() {
+    fn the_file_is_private_to_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("canaries");
         for text in ["one", "two"] {

@@ -5,13 +5,13 @@ use crate::vault::{Policy, SecretValue};
 
 /// # Changing what is in the vault
 impl Emulator {
-    /// Gives a secret this one value: a new secret, a rotation, or the return of a deleted one. Every put is a change,
-    /// also where the value is the same.
+    /// Sets a single value: creates the secret, rotates it, or brings a deleted one back. Every put is a change, even
+    /// with the same value.
     pub fn put(&self, id: impl AsRef<str>, value: impl Into<String>) {
         self.vault(|vault| vault.put(id.as_ref(), SecretValue::single(value.into())));
     }
 
-    /// Gives a secret these fields, in this order.
+    /// Sets the fields of a secret, in this order.
     pub fn put_structured<K, V>(
         &self,
         id: impl AsRef<str>,
@@ -24,14 +24,14 @@ impl Emulator {
         self.vault(|vault| vault.put(id.as_ref(), value));
     }
 
-    /// Gives a secret this text, byte for byte; structured when it is a JSON object.
+    /// Sets the value to this text, byte for byte; structured if it is a JSON object.
     pub fn put_json(&self, id: impl AsRef<str>, text: impl Into<String>) {
         let value = SecretValue::json(text.into());
         self.vault(|vault| vault.put(id.as_ref(), value));
     }
 
-    /// Changes several secrets in one instant: no request sees some of them only. A value that is a JSON object makes a
-    /// structured secret.
+    /// Changes several secrets atomically: no request sees only some of the changes. A value that is a JSON object
+    /// makes a structured secret.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -60,45 +60,45 @@ impl Emulator {
         self.vault(|vault| vault.delete(id.as_ref()));
     }
 
-    /// Takes the grant of a secret from every machine, also those that will enroll.
+    /// Withdraws the grant of a secret from every machine, including those that enroll later.
     pub fn deny(&self, id: impl AsRef<str>) {
         self.vault(|vault| vault.deny(id.as_ref()));
     }
 
-    /// Gives the grant back.
+    /// Restores the grant.
     pub fn allow(&self, id: impl AsRef<str>) {
         self.vault(|vault| vault.allow(id.as_ref()));
     }
 
-    /// Counts as a read of this secret by every machine: as when a second process with the same identity reads
-    /// it first, and so swallows the change.
+    /// Marks a secret as read by every machine, as if a second process with the same identity had read it first and so
+    /// swallowed the change. Neither policies nor [`Emulator::reads`] count it.
     pub fn read_elsewhere(&self, id: impl AsRef<str>) {
         self.vault(|vault| vault.read_elsewhere(id.as_ref()));
     }
 
-    /// Changes a secret's display name, which is no change of its value.
+    /// Changes a secret's display name; its value is unchanged.
     pub fn rename(&self, id: impl AsRef<str>, name: impl Into<String>) {
         self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.name = name.into()));
     }
 
-    /// Moves a secret to a project, or out of any.
+    /// Moves a secret to a project; `None` removes it from its project.
     pub fn move_to(&self, id: impl AsRef<str>, project: Option<&str>) {
         let project = project.map(Into::into);
         self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.project = project));
     }
 
-    /// Gives a secret this policy, or none; its reads are counted from now on.
+    /// Sets or removes the policy of a secret; its counts start at zero.
     pub fn set_policy(&self, id: impl AsRef<str>, policy: impl Into<Option<Policy>>) {
         let policy = policy.into();
         self.vault(|vault| vault.set_policy(id.as_ref(), policy));
     }
 
-    /// Ends every login that a leased secret has minted.
+    /// Ends every login of a leased secret.
     pub fn end_leases(&self, id: impl AsRef<str>) {
         self.vault(|vault| vault.end_leases(id.as_ref()));
     }
 
-    /// Whether a login of a leased secret is good: the database's side of it.
+    /// Whether a login of a leased secret is valid now, as the database would decide.
     pub fn accepts_login(
         &self,
         id: impl AsRef<str>,
@@ -111,7 +111,7 @@ impl Emulator {
         })
     }
 
-    /// How many logins a leased secret has minted.
+    /// The number of logins that a leased secret has minted.
     pub fn minted(&self, id: impl AsRef<str>) -> u64 {
         self.vault(|vault| vault.minted(id.as_ref()))
     }

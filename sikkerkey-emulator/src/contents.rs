@@ -5,12 +5,12 @@ use crate::vault::{CertificateProfile, Kind, Lease, Policy, SecretValue};
 
 /// # What is in the vault
 impl EmulatorBuilder {
-    /// A secret with one value.
+    /// Adds a secret with one value.
     pub fn secret(self, id: impl Into<String>, value: impl Into<String>) -> Self {
         self.put(id, SecretValue::single(value.into()))
     }
 
-    /// A secret with fields, in this order; a field's value is text or anything that JSON has.
+    /// Adds a secret with fields, in this order; a field's value is text or any JSON value.
     ///
     /// ```
     /// use serde_json::json;
@@ -34,24 +34,24 @@ impl EmulatorBuilder {
         self.put(id, SecretValue::structured(fields))
     }
 
-    /// A secret whose value is this text, byte for byte; structured when it is a JSON object.
+    /// Adds a secret whose value is this text, byte for byte; structured if it is a JSON object.
     pub fn json(self, id: impl Into<String>, text: impl Into<String>) -> Self {
         self.put(id, SecretValue::json(text.into()))
     }
 
-    /// The display name of a secret; its id unless this is called.
+    /// The display name of a secret. Defaults to its id.
     pub fn name(self, id: impl Into<String>, name: impl Into<String>) -> Self {
         let (id, name) = (id.into(), name.into());
         self.change(move |vault| vault.describe(&id, |secret| secret.name = name))
     }
 
-    /// The project that a secret is in; none unless this is called.
+    /// The project of a secret. Defaults to none.
     pub fn project(self, id: impl Into<String>, project: impl Into<String>) -> Self {
         let (id, project) = (id.into(), project.into());
         self.change(move |vault| vault.describe(&id, |secret| secret.project = Some(project)))
     }
 
-    /// An application that a secret belongs to, which an export can ask for.
+    /// Adds an application that the secret belongs to.
     pub fn application(self, id: impl Into<String>, application: impl Into<String>) -> Self {
         let (id, application) = (id.into(), application.into());
         self.change(move |vault| {
@@ -59,13 +59,13 @@ impl EmulatorBuilder {
         })
     }
 
-    /// The display name of a project; its id unless this is called.
+    /// The display name of a project. Defaults to its id.
     pub fn project_name(self, project: impl Into<String>, name: impl Into<String>) -> Self {
         let (project, name) = (project.into(), name.into());
         self.change(move |vault| vault.project(&project).name = Some(name))
     }
 
-    /// The application that a project belongs to, and its secrets with it.
+    /// The application of a project and its secrets. Defaults to none.
     pub fn project_application(
         self,
         project: impl Into<String>,
@@ -75,13 +75,13 @@ impl EmulatorBuilder {
         self.change(move |vault| vault.project(&project).application = Some(application))
     }
 
-    /// The display name of an application; its id unless this is called.
+    /// The display name of an application. Defaults to its id.
     pub fn application_name(self, application: impl Into<String>, name: impl Into<String>) -> Self {
         let (application, name) = (application.into(), name.into());
         self.change(move |vault| vault.name_application(application, name))
     }
 
-    /// A secret that exists and that no machine may read.
+    /// Adds a secret that no machine may read.
     pub fn denied(self, id: impl Into<String>, value: impl Into<String>) -> Self {
         let (id, value) = (id.into(), value.into());
         self.change(move |vault| {
@@ -90,7 +90,7 @@ impl EmulatorBuilder {
         })
     }
 
-    /// What a secret is said to be: what it holds unless this is called.
+    /// The kind of a secret. Defaults to what it holds.
     ///
     /// ```
     /// use sikkerkey_emulator::{Emulator, Kind};
@@ -106,20 +106,20 @@ impl EmulatorBuilder {
         self.change(move |vault| vault.describe(&id, |secret| secret.kind = Some(kind)))
     }
 
-    /// The access policy of a secret.
+    /// The access policy of a secret. Defaults to none.
     pub fn policy(self, id: impl Into<String>, policy: Policy) -> Self {
         let id = id.into();
         self.change(move |vault| vault.set_policy(&id, Some(policy)))
     }
 
-    /// A secret that issues certificates, by an authority of its own.
+    /// Adds a secret that issues certificates, by an authority of its own.
     pub fn certificate(self, id: impl Into<String>, profile: CertificateProfile) -> Self {
         let id = id.into();
         self.json(id.clone(), "{}")
             .change(move |vault| vault.set_certificate(&id, Some(profile)))
     }
 
-    /// Makes a secret a leased one: a read adds a `username` and a `password` of the machine's own to its fields.
+    /// Makes a secret leased: a read adds a `username` and a `password` for the reading machine to its fields.
     pub fn lease(self, id: impl Into<String>, lease: Lease) -> Self {
         let id = id.into();
         self.change(move |vault| vault.set_lease(&id, Some(lease)))

@@ -1,4 +1,4 @@
-//! The running service, and what a test does to it.
+//! The running service.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::service::Service;
 use crate::vault::{Token, Vault};
 use crate::webhook::Sender;
 
-/// A vault that is served on this machine, until this is dropped.
+/// A vault served on this machine until this value is dropped.
 ///
 /// Every method takes `&self` and can be called from any thread, at any time.
 pub struct Emulator {
@@ -32,7 +32,7 @@ pub struct Emulator {
 
 /// # Where it is
 impl Emulator {
-    /// Settings, with what most tests want.
+    /// Default settings, right for most tests.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
     }
@@ -67,12 +67,12 @@ impl Emulator {
         &self.machine_id
     }
 
-    /// The ids of all machines, those that enrolled among them, in order of their text.
+    /// The ids of all machines, including enrolled ones, sorted.
     pub fn machine_ids(&self) -> Vec<String> {
         self.service.vault().machine_ids()
     }
 
-    /// The name of a machine.
+    /// The name of a machine; `None` for an unknown id.
     pub fn machine_name(&self, id: &str) -> Option<String> {
         self.service
             .vault()
@@ -100,70 +100,70 @@ impl Emulator {
 
 /// # Machines, tokens and time
 impl Emulator {
-    /// A token for so many enrollments, valid for `ttl` of the service's time.
+    /// Issues a token for this many enrollments, valid for `ttl` of the service's time.
     pub fn enrollment_token(&self, uses: u32, ttl: Duration) -> String {
         self.issue(Token::new(uses, ttl))
     }
 
-    /// A token with a policy: names, lifetime, secrets.
+    /// Issues a token with a policy: names, lifetime, secrets.
     pub fn issue(&self, policy: Token) -> String {
         let now = self.service.clock.now();
         self.vault(|vault| vault.issue(policy, now))
     }
 
-    /// Lets every machine there is expire, the one on disk among them: 401 from now on. Machines that enroll
-    /// later live.
+    /// Expires every present machine, including the one on disk: 401 from now on. Machines that enroll later are not
+    /// affected.
     pub fn expire_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.expires = Some(i64::MIN)));
     }
 
-    /// Disables every machine there is: 403 until [`Emulator::enable_machines`].
+    /// Disables every present machine: 403 until [`Emulator::enable_machines`].
     pub fn disable_machines(&self) {
         self.vault(Vault::disable_machines);
     }
 
-    /// Approves every machine there is.
+    /// Approves every present machine.
     pub fn enable_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.enabled = true));
     }
 
-    /// Ends every lock-out and forgets failed authentications.
+    /// Ends every lock-out and forgets the failed authentications.
     pub fn unlock(&self) {
         self.service.gate().unlock();
     }
 
-    /// Lets this much of the service's time pass at once.
+    /// Moves the service's clock forward.
     pub fn advance(&self, by: Duration) {
         self.service.clock.advance(by);
     }
 
-    /// Puts the service's clock so many seconds ahead of this machine's; behind it, when negative.
+    /// Sets the service's clock this many seconds ahead of this machine's; negative for behind.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.service.clock.set_offset(seconds);
     }
 }
 
-/// # What was asked
+/// # Recorded requests
 impl Emulator {
-    /// The requests so far, oldest first; the newest 10,000 unless [`EmulatorBuilder::record_limit`] says otherwise.
+    /// The recorded requests, oldest first; the newest 10,000 unless [`EmulatorBuilder::record_limit`] says otherwise.
     pub fn requests(&self) -> Vec<Recorded> {
         self.service.log.requests()
     }
 
-    /// How many requests there were in all, recorded or not.
+    /// The number of requests so far, recorded or not.
     pub fn request_count(&self) -> u64 {
         self.service.log.count()
     }
 
-    /// Forgets the requests so far; their count goes on.
+    /// Forgets the recorded requests; [`Emulator::request_count`] goes on.
     pub fn clear_requests(&self) {
         self.service.log.clear();
     }
 
-    /// Waits until this is true of the requests; false when it is not within `timeout`.
+    /// Waits until `holds` is true for the recorded requests; returns false after `timeout`.
     ///
-    /// It is asked when a request arrives and when its response is about to go out. The record is held meanwhile:
-    /// look at the slice alone, and call nothing of this emulator.
+    /// `holds` runs when a request arrives and just before its response is sent. The record is locked meanwhile: use only
+    /// the slice, and call no method of this emulator.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -179,12 +179,12 @@ impl Emulator {
         self.service.log.wait_for(timeout, holds)
     }
 
-    /// How many connections were accepted so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.server.connections()
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open_connections(&self) -> usize {
         self.server.open_connections()
     }

@@ -1,5 +1,5 @@
-//! The SikkerKey service on one machine: a client that works here works there, because every request
-//! is checked here as it is checked there.
+//! The SikkerKey service on one machine, for tests: every request is checked as the real service checks it, so a client
+//! that works here works there.
 //!
 //! ```
 //! use sikkerkey_emulator::{Emulator, Fault};
@@ -27,22 +27,22 @@
 //!
 //! - [`Emulator`]: the running service. One for each test; dropping it stops it, closes every connection and joins
 //!   every thread.
-//! - [`EmulatorBuilder`]: what is in the vault, where it is, how it behaves. Where the service's behaviour is not published, it has
-//!   a switch with both answers.
+//! - [`EmulatorBuilder`]: the content of the vault, its place, its behavior. Where the service's behavior is not published, a
+//!   switch chooses.
 //! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
-//! - [`Recorded`]: what was asked, to look at and to wait for.
-//! - [`Policy`], [`Lease`] and [`Kind`]: what keeps a secret from being read, what a read sets off, what a secret is.
-//! - [`Webhook`]: a receiver that is told of rotations and deletions.
-//! - [`Token`]: what an enrollment token allows.
-//! - [`CertificateProfile`]: what the certificates say that a secret issues.
-//! - [`Certificate`]: TLS, right or wrong.
+//! - [`Recorded`]: a request, to look at or to wait for.
+//! - [`Policy`], [`Lease`] and [`Kind`]: limits on reads and their effects, logins that end, the type of a secret.
+//! - [`Webhook`]: a receiver of rotation and deletion events.
+//! - [`Token`]: the policy of an enrollment token.
+//! - [`CertificateProfile`]: the certificates that a secret issues.
+//! - [`Certificate`]: the TLS certificate, right or wrong.
 //! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
 //!
-//! # For reviewers: nothing shows a secret
+//! # For reviewers: searching output for secrets
 //!
-//! Where `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
-//! enrollment token and each machine's key, as a JSON string on a line. Run a test suite with its log at the most
-//! talkative level, and search what it printed for them:
+//! If `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
+//! enrollment token, each minted login, each webhook secret and each machine's key, as a JSON string on a line. The file is
+//! readable by its owner only. Run a test suite at its most verbose log level and search its output for them:
 //!
 //! ```sh
 //! export SIKKERKEY_EMULATOR_CANARIES=$PWD/canaries

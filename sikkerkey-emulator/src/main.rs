@@ -96,7 +96,7 @@ fn main() -> ExitCode {
             }
             Err(e) => e,
         },
-        Err(why) => format!("{why}; --help shows what there is").into(),
+        Err(why) => format!("{why}; see --help").into(),
     };
     let _ = writeln!(io::stderr(), "error: {}", chain(&*failed));
     ExitCode::FAILURE
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--help" | "-h" => return print(HELP),
             "--version" => {
@@ -119,7 +119,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
             "--port" => {
                 options.port = value()?
                     .parse()
-                    .map_err(|_| "--port wants a number up to 65535")?
+                    .map_err(|_| "--port needs a number up to 65535")?
             }
             "--home" => options.home = Some(value()?),
             "--vault" => options.vault = Some(value()?),
@@ -257,7 +257,7 @@ fn report(out: &mut impl io::Write, edit: &Edit) -> io::Result<()> {
     let did = [
         ("rotated", &edit.rotated),
         ("added", &edit.added),
-        ("described anew", &edit.described),
+        ("changed otherwise", &edit.described),
         ("deleted", &edit.deleted),
     ];
     for (what, ids) in did {

@@ -1,16 +1,16 @@
-//! Where a request comes from, as a browser tells it: a web page must not reach an emulator.
+//! The origin of a request: a web page must not reach an emulator.
 //!
-//! A page of any site can make its visitor's browser send requests to localhost, under a name of its own that leads
-//! there or under `localhost` itself. Such a request is refused before anything else is looked at, so that it spends
-//! no fault and counts as no failed authentication.
+//! A page of any site can make its visitor's browser send requests to localhost, under its own name (DNS rebinding)
+//! or under `localhost` itself. Such a request is refused first, so that it uses up no fault and does not count as a
+//! failed authentication.
 
 use std::net::Ipv4Addr;
 
 use crate::http::{Request, Response};
 
-/// The refusal of a request that a web page made or could have made; none for any other.
+/// The refusal of a request that a web page made or may have made; `None` if it may pass.
 ///
-/// `also` is the name in the emulator's own certificate, where it is not one of this machine's.
+/// `also` is a further accepted host: the name in the emulator's certificate, if it is not a loopback name.
 pub(crate) fn refuse(request: &Request, also: Option<&str>) -> Option<Response> {
     let named = |name: &'static str| request.all(name).collect::<Vec<_>>();
     let accepted = |authority: &str| {

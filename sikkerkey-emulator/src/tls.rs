@@ -11,7 +11,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::error::Error;
 
-/// The certificate that an emulator shows; only [`Certificate::Valid`] is one that a client should accept.
+/// The certificate of an emulator; a client should accept only [`Certificate::Valid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Certificate {
@@ -22,9 +22,9 @@ pub enum Certificate {
     Expired,
     /// Like [`Certificate::Valid`], but it begins in 2999.
     NotYetValid,
-    /// By the emulator's authority, for `other.example` alone.
+    /// By the emulator's authority, for `other.example` only. Requests may name that host.
     OtherHost,
-    /// For this host, signed by itself: the authority knows nothing of it.
+    /// For this host, self-signed instead of issued by the authority.
     SelfSigned,
 }
 

@@ -136,7 +136,7 @@ fn a_private_key_is_printed_only_on_request() {
 }
 
 #[test]
-fn a_receiver_of_webhooks_is_told_with_a_secret_of_its_own() {
+fn a_webhook_secret_is_printed_and_a_foreign_url_refused() {
     let url = "http://localhost:9/hook";
     let text = printed(&["--webhook", url], "SIKKERKEY_IDENTITY");
     assert!(text.contains("\nexport SIKKERKEY_WEBHOOK_SECRET='whsec_"));
@@ -173,30 +173,24 @@ fn an_older_service_has_no_rich_list() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn errors_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("broken.toml");
     fs::write(&broken, "sk_a = canary").unwrap();
     let table: [(&[&str], &str); 7] = [
-        (
-            &[],
-            "error: a file of secrets is missing; --help shows what there is",
-        ),
+        (&[], "error: a file of secrets is missing; see --help"),
         (
             &["a.toml", "b.toml"],
-            "error: only one file of secrets can be served; --help shows what there is",
+            "error: only one file of secrets can be served; see --help",
         ),
         (
             &["--nonsense"],
-            "error: unknown option --nonsense; --help shows what there is",
+            "error: unknown option --nonsense; see --help",
         ),
-        (
-            &["--port"],
-            "error: --port wants a value; --help shows what there is",
-        ),
+        (&["--port"], "error: --port needs a value; see --help"),
         (
             &["--port", "99999"],
-            "error: --port wants a number up to 65535; --help shows what there is",
+            "error: --port needs a number up to 65535; see --help",
         ),
         (
             &["/nowhere/s.toml"],
@@ -204,7 +198,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             &[broken.to_str().unwrap()],
-            "broken.toml:1:8: this is no TOML: string values must be quoted, expected literal string",
+            "broken.toml:1:8: not TOML: string values must be quoted, expected literal string",
         ),
     ];
     for (arguments, expected) in table {
@@ -237,7 +231,7 @@ fn canaries_are_not_written_through_a_link() {
 }
 
 #[test]
-fn help_and_version_are_answers() {
+fn help_and_version_are_printed() {
     for (argument, start) in [
         ("--help", "The SikkerKey service on this machine"),
         ("--version", "sikkerkey-emulator "),

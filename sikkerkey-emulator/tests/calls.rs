@@ -39,7 +39,7 @@ fn a_read_gives_the_value() {
 }
 
 #[test]
-fn what_cannot_be_read_says_why() {
+fn an_unreadable_secret_says_why() {
     let vault = vault();
     let client = Client::of(&vault);
     assert_eq!(

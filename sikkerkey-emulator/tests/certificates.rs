@@ -142,7 +142,7 @@ fn a_certificate_begins_by_the_clock_of_the_service() {
 }
 
 #[test]
-fn what_cannot_be_signed_is_refused_and_no_read() {
+fn an_unusable_key_is_refused_and_not_counted() {
     let (vault, client) = start(|b| b.certificate("sk_cert", profile()));
     let spki = |key: &KeyPair| STANDARD.encode(key.subject_public_key_info());
     let p384 = spki(&KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap());

@@ -145,7 +145,7 @@ fn the_query_is_part_of_what_is_signed() {
 }
 
 #[test]
-fn a_signature_that_is_none_is_refused() {
+fn a_malformed_signature_is_refused() {
     let vault = vault();
     let client = Client::of(&vault);
     for signature in ["x", "AAAA", "====", &"A".repeat(88)] {
@@ -270,7 +270,7 @@ fn refused_tokens_count_as_failures() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_without_harm() {
+fn a_malformed_request_does_not_disturb_others() {
     let vault = vault();
     let client = Client::of(&vault);
     let (response, _) = exchange(vault.port(), b"nonsense\r\n\r\n");
@@ -308,7 +308,7 @@ fn a_connection_serves_many_requests() {
 }
 
 #[test]
-fn a_client_that_wants_the_connection_closed_has_it_closed() {
+fn connection_close_is_honored() {
     let vault = vault();
     let (response, reset) = exchange(
         vault.port(),
@@ -335,7 +335,7 @@ fn both_loopback_addresses_answer() {
 }
 
 #[test]
-fn a_web_page_is_refused_and_locks_nobody_out() {
+fn a_web_page_is_refused_and_locks_out_no_address() {
     let vault = Emulator::builder().secret("sk_a", "a").start().unwrap();
     let client = Client::of(&vault);
     vault.fail_next(sikkerkey_emulator::Fault::Status(500));

@@ -157,7 +157,7 @@ fn informational_responses_come_before_the_answer() {
 }
 
 #[test]
-fn forms_of_http_that_are_rare() {
+fn rare_forms_of_http() {
     let (vault, client) = start();
     vault.fail_next(Fault::FoldedHeader);
     let (bytes, _) = exchange(vault.port(), &closing(&client));
@@ -203,7 +203,7 @@ fn a_proxy_answers_in_the_place_of_the_service() {
 }
 
 #[test]
-fn a_connection_ends_as_it_is_used_again() {
+fn a_connection_closes_as_it_is_reused() {
     let (vault, client) = start();
     for fault in [Fault::Close, Fault::Reset] {
         vault.fail_next(Fault::on_reused(fault));
@@ -218,7 +218,7 @@ fn a_connection_ends_as_it_is_used_again() {
 }
 
 #[test]
-fn a_connection_that_is_used_again_came_too_late() {
+fn a_reused_connection_gets_408_and_closes() {
     let (vault, client) = start();
     vault.fail_next(Fault::on_reused(Fault::Status(408)));
     let mut wire = connect(vault.port());

@@ -91,7 +91,7 @@ fn a_grant_can_be_withdrawn_and_given_back() {
 }
 
 #[test]
-fn a_broken_edit_is_told_once_and_changes_nothing() {
+fn a_broken_edit_is_reported_once_and_changes_nothing() {
     let mut served = serve("sk_a = '1'");
     let error = served
         .edit("sk_a = '2'\nsk_b = canary")
@@ -114,7 +114,7 @@ fn a_broken_edit_is_told_once_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_still_being_written_is_not_served() {
+fn a_half_written_file_is_not_served() {
     let mut served = serve("sk_a = '1'\nsk_b = '1'");
     fs::write(&served.path, "sk_a = '2'\n").unwrap();
     assert!(served.file.reload(&served.vault).unwrap().is_none());
@@ -123,7 +123,7 @@ fn what_is_still_being_written_is_not_served() {
 }
 
 #[test]
-fn a_comment_is_no_edit() {
+fn a_comment_is_not_an_edit() {
     let mut served = serve("sk_a = '1'");
     assert!(served.edit("# why\nsk_a = '1'").unwrap().is_none());
     assert_eq!(served.client.poll(&["sk_a"]), "");

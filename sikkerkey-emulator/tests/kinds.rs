@@ -200,6 +200,6 @@ fn a_read_outside_the_set_is_named_without_its_value() {
     let text = panic.downcast_ref::<String>().unwrap();
     assert_eq!(
         text,
-        "secrets were read that should not be: sk_b, sk_none, sk_trap"
+        "secrets outside the given set were read: sk_b, sk_none, sk_trap"
     );
 }

@@ -113,7 +113,7 @@ fn start(setting: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> (Emulator,
 }
 
 #[test]
-fn a_rotation_is_told_and_signed() {
+fn a_rotation_is_delivered_and_signed() {
     let receiver = Receiver::new();
     let (vault, client) = start(|b| b.webhook(receiver.hook()));
     vault.put("sk_a", "2");
@@ -148,7 +148,7 @@ fn a_rotation_is_told_and_signed() {
 }
 
 #[test]
-fn every_change_of_a_value_is_told_in_order() {
+fn every_change_of_a_value_is_delivered_in_order() {
     let receiver = Receiver::new();
     let (vault, client) = start(|b| b.policy("sk_a", Policy::new().rotate_after_reads(1)));
     vault.put("sk_a", "before anybody listens");
@@ -196,7 +196,7 @@ fn a_test_makes_deliveries_early_and_repeated() {
 }
 
 #[test]
-fn a_receiver_that_fails_holds_nobody_up() {
+fn a_failing_receiver_does_not_block_others() {
     let receiver = Receiver::new();
     let gone = Receiver::new().url();
     let (vault, _) = start(|b| {

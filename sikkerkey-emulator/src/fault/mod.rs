@@ -37,59 +37,59 @@ use crate::http::Response;
 #[must_use = "a fault happens once an emulator has it"]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing goes wrong: a place in the queue for a request that is to pass.
+    /// Nothing goes wrong: lets one request pass the queue.
     Pass,
-    /// This status, with the service's own form of an error as body; 408 closes the connection.
+    /// This status, with an error body in the service's form; 408 closes the connection.
     Status(u16),
     /// This status with these headers and this body.
     Reply(Reply),
-    /// The connection is closed without a response.
+    /// Closes the connection without a response.
     Close,
-    /// The connection is reset (TCP RST) without a response.
+    /// Resets the connection (TCP RST) without a response.
     Reset,
-    /// No response, ever: until the client gives up or the emulator stops.
+    /// No response until the client gives up or the emulator stops.
     Hang,
-    /// The service acts after this time and then answers as ever. After [`Fault::after`] it acts at once, and the
+    /// The service acts after this time and then answers normally. With [`Fault::after`] it acts at once, and the
     /// response comes after this time.
     Delay(Duration),
-    /// The service acts when the [`Hold`] is released. After [`Fault::after`] it acts at once, and the response waits for
+    /// The service acts when the [`Hold`] is released. With [`Fault::after`] it acts at once, and the response waits for
     /// the release.
     Hold(Hold),
     /// The response stops in the middle of its body, and the connection closes.
     Truncated,
-    /// `Content-Length` is off by so many bytes: too high promises what never comes, too low cuts the body
+    /// `Content-Length` is wrong by this many bytes: too high promises bytes that never come, too low cuts the body
     /// off. The connection closes after the body.
     WrongLength(i64),
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     Garbage,
-    /// A success whose body is JSON but for a value that is not UTF-8.
+    /// A success whose body is JSON except for a value that is not UTF-8.
     InvalidUtf8,
-    /// A success whose body is no JSON.
+    /// A success whose body is not JSON.
     InvalidJson,
-    /// A success without what the call promises: `{}`.
+    /// A success without the fields of the call: `{}`.
     EmptyObject,
-    /// The service acts, the head of its response comes at once, and the body a byte at a time.
+    /// The service acts. The head of its response comes at once, the body one byte at a time.
     Drip(Duration),
-    /// The service acts, and every byte of the response, head and body, comes on its own.
+    /// The service acts. Its response, head and body, comes one byte at a time.
     DripAll(Duration),
-    /// A success whose body never ends, a space at a time.
+    /// A success whose body never ends: one space at a time.
     DripForever(Duration),
-    /// A success whose body never ends, as fast as the client takes it.
+    /// A success whose body never ends, as fast as the client reads it.
     Endless,
     /// A success whose headers never end.
     EndlessHead,
-    /// A success whose value has so many bytes, in chunks, and which is complete and right in form.
+    /// A complete, well-formed success in chunks, whose value has this many bytes.
     Huge(u64),
     /// 302 to this URL.
     Redirect(String),
-    /// This status with a page of HTML, as a proxy in front of the service sends it.
+    /// This status with an HTML page, as sent by a proxy in front of the service.
     Proxy(u16),
     /// This reply as soon as the head of the request has arrived; its body is never read, and the connection closes on
     /// what the client is still sending. The record has the request without its body. [`Emulator::fail_randomly`](crate::Emulator::fail_randomly)
     /// and [`Fault::after`] wait for the body.
     Early(Reply),
-    /// The service acts and answers as ever, and this reply follows in the same write, under TLS in the same
-    /// record if both fit one (16 KiB). The connection stays open.
+    /// The service acts and answers normally. This reply follows in the same write; over TLS in the same
+    /// record, if both fit into one (16 KiB). The connection stays open.
     Desync(Reply),
     /// The service acts, and `count` informational responses of this status (100, 103 and so on), each of at least
     /// `size` bytes, come before its answer.
@@ -98,18 +98,18 @@ pub enum Fault {
         status: u16,
         /// How many there are.
         count: u64,
-        /// The bytes of each one; less than its shortest form is its shortest form.
+        /// The bytes of each one; raised to its shortest form where that is longer.
         size: usize,
     },
-    /// The service acts, and each byte of the body is a chunk of its own, with an extension of so many bytes.
+    /// The service acts. Each byte of the body is a chunk of its own, with an extension of this many bytes.
     ChunkExtensions(usize),
-    /// The service acts, and a header of its answer is folded over two lines, an obsolete form.
+    /// The service acts. One header of its response is folded over two lines, an obsolete form.
     FoldedHeader,
     /// These bytes instead of a response; then the connection closes.
     Raw(Vec<u8>),
-    /// The fault inside, for a request on a connection that has served one before; made by [`Fault::on_reused`].
+    /// The inner fault, for a request on a reused connection; made by [`Fault::on_reused`].
     Reused(Box<Fault>),
-    /// The fault inside, after the service acted; made by [`Fault::after`].
+    /// The inner fault, after the service acted; made by [`Fault::after`].
     After(Box<Fault>),
 }
 
@@ -156,7 +156,7 @@ impl Reply {
         }
     }
 
-    /// An answer in the service's own form of an error: `{"error": message}`.
+    /// An error in the service's form: `{"error": message}`.
     pub fn error(status: u16, message: impl AsRef<str>) -> Self {
         Self::from(Response::error(status, message.as_ref()))
     }

@@ -91,13 +91,13 @@ struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edit {
-    /// Secrets that were not there before, or came back.
+    /// New secrets, and deleted ones that came back.
     pub added: Vec<String>,
     /// Secrets with another value.
     pub rotated: Vec<String>,
     /// Secrets with another name, project, kind, policy or grant, and with the same value.
     pub described: Vec<String>,
-    /// Secrets that are gone from the file, in order of their ids.
+    /// Secrets removed from the file, ordered by id.
     pub deleted: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl Edit {
     }
 }
 
-/// What is wrong with a file of secrets. It names places and ids, never a value.
+/// An error in a file of secrets. It names places and ids, never a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -117,10 +117,10 @@ pub enum FileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is not TOML, or not as [`SecretsFile`] says.
+    /// The file is not TOML, or does not follow the format of [`SecretsFile`].
     #[error("{}:{line}:{column}: {reason}", path.display())]
     Content {
         /// The file.
@@ -129,13 +129,13 @@ pub enum FileError {
         line: usize,
         /// The column, from 1, in characters.
         column: usize,
-        /// What is wrong there.
+        /// The mistake.
         reason: String,
     },
     /// The thread that delivers webhooks cannot be started.
     #[error("cannot deliver webhooks")]
     Webhooks {
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -145,7 +145,7 @@ impl SecretsFile {
     ///
     /// # Errors
     ///
-    /// [`FileError`] where it cannot be read or is malformed.
+    /// [`FileError`] if the file cannot be read or is malformed.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, FileError> {
         let path = path.into();
         let bytes = fs::read(&path).map_err(|source| FileError::Read {
@@ -167,22 +167,23 @@ impl SecretsFile {
         &self.path
     }
 
-    /// How many secrets it has.
+    /// The number of secrets.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it has no secrets.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Takes an edit of the file into the vault, all of it in one instant. To be called every few hundred milliseconds: an
-    /// edit counts when two calls in a row see the same content, so that half of a file is not served.
+    /// Applies an edit of the file to the vault, atomically. Call it every few hundred milliseconds: an edit is applied
+    /// once two calls in a row see the same content, so that a half-written file is never served. `None` means that
+    /// nothing changed.
     ///
     /// # Errors
     ///
-    /// [`FileError`] where the edit is broken: once, and the last good content stays.
+    /// [`FileError`] if the edit is broken: reported once, and the last good content stays.
     pub fn reload(&mut self, emulator: &Emulator) -> Result<Option<Edit>, FileError> {
         let read = fs::read(&self.path);
         let found = read.as_ref().map(Vec::clone).map_err(io::Error::kind);
@@ -214,7 +215,7 @@ impl SecretsFile {
 }
 
 impl EmulatorBuilder {
-    /// The secrets of a file, as they are now. [`SecretsFile::reload`] takes its edits.
+    /// Adds the secrets and webhooks of a file. [`SecretsFile::reload`] applies later edits.
     pub fn file(mut self, file: &SecretsFile) -> Self {
         self.webhooks.extend_from_slice(&file.webhooks);
         let entries = file.entries.clone();

@@ -40,7 +40,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
         at(
             text,
             &e.span().unwrap_or_default(),
-            format!("this is no TOML: {}", e.message()),
+            format!("not TOML: {}", e.message()),
         )
     })?;
     let (mut entries, mut webhooks) = (Vec::new(), Vec::new());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_secret_is_stands_beside_its_value() {
+    fn kind_project_policy_and_lease_are_parsed() {
         let text = r#"
             [sk_a]
             value = "1"
@@ -261,15 +261,15 @@ mod tests {
         let table = [
             (
                 "sk_a = canary",
-                "s.toml:1:8: this is no TOML: string values must be quoted, expected literal string",
+                "s.toml:1:8: not TOML: string values must be quoted, expected literal string",
             ),
             (
                 "sk_a = \"canary",
-                "s.toml:1:15: this is no TOML: invalid basic string, expected `\"`",
+                "s.toml:1:15: not TOML: invalid basic string, expected `\"`",
             ),
             (
                 "sk_a = \"canary\"\nsk_a = \"canary\"",
-                "s.toml:2:1: this is no TOML: duplicate key",
+                "s.toml:2:1: not TOML: duplicate key",
             ),
             (
                 "sk_b = \"x\"\n\nsk_a = 123456",
@@ -309,7 +309,7 @@ mod tests {
             ),
             (
                 "[sk_a]\nfields = { a = 99999999999999999999 }",
-                "s.toml:2:16: sk_a: this number does not fit 64 bits",
+                "s.toml:2:16: sk_a: this number does not fit into 64 bits",
             ),
             (
                 "[sk_a]\nvalue = ''\ndenied = 'canary'",

@@ -97,7 +97,7 @@ pub(super) fn json(at: Span, value: &DeValue<'_>) -> Result<serde_json::Value, M
         DeValue::Boolean(is) => (*is).into(),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => number.into(),
-            Err(_) => return Err(Mistake(at, "this number does not fit 64 bits".into())),
+            Err(_) => return Err(Mistake(at, "this number does not fit into 64 bits".into())),
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => number.into(),

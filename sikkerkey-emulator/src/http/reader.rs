@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_to_send_its_body_is_told_to_go_on() {
+    fn expect_continue_is_answered_with_100() {
         let bytes = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nx";
         let mut wire = Slow(bytes, 4096, Vec::new());
         assert_eq!(
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_connection_is_no_request() {
+    fn the_end_of_a_connection_is_not_a_request() {
         assert!(read("").unwrap().is_none());
         assert!(matches!(read("GET / HT"), Err(ReadError::Io)));
         assert!(matches!(
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn old_or_unwilling_clients_get_one_answer() {
+    fn http_1_0_and_connection_close_end_the_connection() {
         assert!(!read("GET / HTTP/1.0\r\n\r\n").unwrap().unwrap().keep_alive);
         assert!(
             !read("GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_or_too_large_is_refused() {
+    fn malformed_and_oversized_requests_are_refused() {
         refused("nonsense\r\n\r\n", 400);
         refused("GET http://localhost/ HTTP/1.1\r\n\r\n", 400);
         refused("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_given_twice_is_none() {
+    fn a_repeated_header_counts_as_missing() {
         let request = read("GET / HTTP/1.1\r\nX-Nonce: a\r\nx-nonce: b\r\nHost: x\r\n\r\n")
             .unwrap()
             .unwrap();

@@ -47,7 +47,7 @@ impl Request {
 pub(crate) enum ReadError {
     /// The connection broke, or ended inside a request.
     Io,
-    /// What arrived is no acceptable request: the status to refuse it with, and why.
+    /// The request is refused, with this status and reason.
     Refused(u16, &'static str),
 }
 
@@ -73,7 +73,7 @@ impl Framing {
                 let digits = !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit());
                 match length.parse() {
                     Ok(length) if digits => Ok(Self::Length(length)),
-                    _ => Err(ReadError::Refused(400, "Content-Length is no number")),
+                    _ => Err(ReadError::Refused(400, "Content-Length is not a number")),
                 }
             }
             (1, 0)
@@ -102,7 +102,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, ReadError>
         Err(httparse::Error::TooManyHeaders) => {
             return Err(ReadError::Refused(431, "too many headers"));
         }
-        Err(_) => return Err(ReadError::Refused(400, "this is no HTTP/1.1 request")),
+        Err(_) => return Err(ReadError::Refused(400, "not an HTTP/1.1 request")),
     };
     let mut request = Request {
         method: head.method.unwrap_or_default().into(),

@@ -1,4 +1,4 @@
-//! Secrets that are certificates: an authority that signs the key of whoever reads.
+//! Secrets of the kind certificate: an authority that signs the reader's key.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::random;
 /// No certificate of the service lasts longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a certificate says and how long it lasts; [`EmulatorBuilder::certificate`](crate::EmulatorBuilder::certificate)
+/// The content and validity of issued certificates; [`EmulatorBuilder::certificate`](crate::EmulatorBuilder::certificate)
 /// makes a secret issue such certificates.
 ///
 /// A read sends the public half of a P-256 key and gets a certificate for it, by an authority of the secret's own:
-/// [`Emulator::authority_pem`](crate::Emulator::authority_pem). The authority itself is valid for ever; its certificates begin
-/// and end by the service's clock.
+/// [`Emulator::authority_pem`](crate::Emulator::authority_pem). The authority itself does not expire; the validity of its
+/// certificates follows the service's clock.
 ///
 /// ```
 /// use sikkerkey_emulator::{CertificateProfile, Emulator};
@@ -58,31 +58,32 @@ impl CertificateProfile {
         }
     }
 
-    /// The alternative names: hosts and addresses. None unless this is called.
+    /// The alternative names: hosts and addresses. Defaults to none.
     pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How long a certificate lasts at most and where none is asked for: a day unless this is called, and never longer.
+    /// The longest validity, and the validity if the request names none. Defaults to a day, the maximum.
     pub fn max_validity(mut self, longest: Duration) -> Self {
         self.longest = longest.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
-    /// Whether the answer has the certificate of the authority (`true`, the default), or an empty `chain`.
+    /// Whether the response has the authority's certificate in `chain` (`true`, the default), or an empty `chain`.
     pub fn chain(mut self, on: bool) -> Self {
         self.chain = on;
         self
     }
 
-    /// Whether the authority is one for SSH. Its certificate is a stand-in: right in form, and signed by nobody.
+    /// Whether this is an SSH authority. Its certificates are placeholders that no SSH server accepts. Defaults to `false`.
     pub fn ssh(mut self, on: bool) -> Self {
         self.ssh = on;
         self
     }
 
-    /// Whether certificates are for a key that nobody has, instead of the one that was sent: a mistake to refuse.
+    /// Whether certificates are for another key than the one that was sent, which a client must refuse. Defaults to
+    /// `false`.
     pub fn for_other_key(mut self, on: bool) -> Self {
         self.for_other_key = on;
         self

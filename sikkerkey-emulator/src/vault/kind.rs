@@ -1,4 +1,4 @@
-//! What a secret is, as the rich list tells it.
+//! The kinds of secrets, as in the rich list.
 
 use std::str::FromStr;
 
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// A text that is the name of no [`Kind`].
+/// An unknown name of a [`Kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a kind of secret: secret, structured, managed, leased-secret, certificate or canary")]
 pub struct UnknownKind;

@@ -1,4 +1,4 @@
-//! Leased secrets: a login for each machine, which is made when it is read and ends by itself.
+//! Leased secrets: a read mints a login for the reading machine, which expires.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::SecretValue;
 use crate::clock::millis;
 use crate::{canaries, random};
 
-/// How a leased secret makes logins; [`EmulatorBuilder::lease`](crate::EmulatorBuilder::lease) makes a secret leased.
+/// The terms of a leased secret; [`EmulatorBuilder::lease`](crate::EmulatorBuilder::lease) makes a secret leased.
 ///
 /// The first read mints a login for the machine: the secret's own fields (`host`, `port`, `database`) with a `username`
 /// and a `password`. While that lease lasts, the machine gets the same login; after its end, the next read mints another.
 /// All times are the service's: [`Emulator::advance`](crate::Emulator::advance) moves them.
-/// [`Emulator::accepts_login`](crate::Emulator::accepts_login) is the database's side.
+/// [`Emulator::accepts_login`](crate::Emulator::accepts_login) decides as the database would.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -36,7 +36,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Logins that last so long.
+    /// Terms for logins that last this long.
     pub fn new(ttl: Duration) -> Self {
         Self {
             ttl,
@@ -48,25 +48,25 @@ impl Lease {
         }
     }
 
-    /// Whether a read of a lease that lasts lets it last for the whole time again. Off by default.
+    /// Whether reading an active lease extends it to the full time again. Defaults to `false`.
     pub fn renew_on_read(mut self, on: bool) -> Self {
         self.renew_on_read = on;
         self
     }
 
-    /// Whether every read mints another login; those before it last until their own end. Off by default.
+    /// Whether every read mints another login; earlier ones last until their own end. Defaults to `false`.
     pub fn mint_on_every_read(mut self, on: bool) -> Self {
         self.mint_on_every_read = on;
         self
     }
 
-    /// The longest that a login lasts, however often it is renewed; no limit by default.
+    /// The longest life of a login, however often it is renewed. Defaults to no limit.
     pub fn max_life(mut self, longest: impl Into<Option<Duration>>) -> Self {
         self.max_life = longest.into();
         self
     }
 
-    /// Whether [`Emulator::disable_machines`](crate::Emulator::disable_machines) ends the logins. Off by default.
+    /// Whether [`Emulator::disable_machines`](crate::Emulator::disable_machines) ends the logins. Defaults to `false`.
     pub fn revoke_on_disable(mut self, on: bool) -> Self {
         self.revoke_on_disable = on;
         self

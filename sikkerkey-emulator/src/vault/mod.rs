@@ -147,7 +147,7 @@ impl Vault {
         change(self.entry(id));
     }
 
-    /// Gives a secret this policy, or none; its reads are counted from now on.
+    /// Sets or removes the policy of a secret; its counts start at zero.
     pub(crate) fn set_policy(&mut self, id: &str, policy: Option<Policy>) {
         let secret = self.entry(id);
         secret.policy = policy;
@@ -161,7 +161,7 @@ impl Vault {
 
     /// Makes a secret one that issues certificates, by an authority of its own, or ends that.
     pub(crate) fn set_certificate(&mut self, id: &str, profile: Option<CertificateProfile>) {
-        // Without randomness there is no authority, as there is no machine.
+        // Making a key fails only without randomness, as `random::bytes` does.
         self.entry(id).issuing = profile.map(|profile| {
             Issuing::new(profile).expect("the operating system gives randomness for a key")
         });
@@ -184,7 +184,7 @@ impl Vault {
         leased.is_some_and(|leased| leased.accepts(username, password, now))
     }
 
-    /// How many logins a leased secret has minted.
+    /// The number of logins that a leased secret has minted.
     pub(crate) fn minted(&self, id: &str) -> u64 {
         let leased = self.secrets.get(id).and_then(|s| s.leased.as_ref());
         leased.map_or(0, Leased::minted)

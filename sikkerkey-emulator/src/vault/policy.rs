@@ -1,4 +1,4 @@
-//! A policy: what may keep a granted secret from being read, and what reading it sets off.
+//! Access policies: limits on the reads of a granted secret, and the rotation that reads trigger.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,11 +13,11 @@ const DAY: i64 = 24 * 60 * MINUTE;
 /// An access policy of one secret; [`EmulatorBuilder::policy`](crate::EmulatorBuilder::policy) and
 /// [`Emulator::set_policy`](crate::Emulator::set_policy) give it one.
 ///
-/// Every limit is off until it is set, and all times are the service's: [`Emulator::advance`](crate::Emulator::advance)
-/// moves them. Only a read that hands a value out counts; an export reads each of its secrets, and leaves out those that
-/// their policies refuse. Lists and polls count nothing.
+/// Every limit is off until it is set. All times are the service's: [`Emulator::advance`](crate::Emulator::advance) moves
+/// them. Only successful reads count. An export reads each of its secrets and leaves out those that their policies
+/// refuse. Lists and polls are not reads.
 ///
-/// What the service's documentation leaves open is a setting: [`Policy::count_per_machine`], [`Policy::cap_status`],
+/// The service's documentation leaves some behavior open; these settings choose it: [`Policy::count_per_machine`], [`Policy::cap_status`],
 /// [`Policy::spent_status`], [`Policy::in_polls`].
 ///
 /// ```
@@ -110,7 +110,7 @@ impl Policy {
     }
 }
 
-/// # Where the service's behaviour is not published
+/// # Where the service's behavior is not published
 impl Policy {
     /// Whether each machine has its own count of reads, or all machines together have one (`false`, the default).
     pub fn count_per_machine(mut self, on: bool) -> Self {

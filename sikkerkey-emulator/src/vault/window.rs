@@ -32,7 +32,7 @@ pub struct Window {
     zone: TimeZone,
 }
 
-/// A text that is no [`Window`].
+/// An error in the text of a [`Window`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a window like \"mon-fri 08:00-18:00 Europe/Oslo\": {reason}")]
 pub struct WindowError {

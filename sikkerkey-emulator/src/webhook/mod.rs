@@ -1,4 +1,4 @@
-//! Webhooks: the service tells a receiver that a secret changed.
+//! Webhooks: signed notifications of changed secrets.
 
 mod post;
 mod sender;
@@ -16,8 +16,8 @@ pub(crate) use sender::{News, Sender};
 /// A receiver of webhooks on this machine.
 ///
 /// Each rotation of a secret (`secret_rotate`) and each deletion (`secret_delete`) is delivered to it once, in order, signed
-/// with its signing secret. Deliveries that are early, late or repeated are a test's to make:
-/// [`Emulator::send_webhook`](crate::Emulator::send_webhook), [`Emulator::repeat_webhook`](crate::Emulator::repeat_webhook).
+/// with its signing secret. A test can send early, late and repeated
+/// deliveries: [`Emulator::send_webhook`](crate::Emulator::send_webhook), [`Emulator::repeat_webhook`](crate::Emulator::repeat_webhook).
 ///
 /// ```
 /// use sikkerkey_emulator::{Emulator, Webhook};
@@ -37,7 +37,7 @@ pub struct Webhook {
     prefix: bool,
 }
 
-/// A URL that webhooks are not sent to.
+/// An error: the URL is not plain http to this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook goes to this machine, by plain http: http://localhost:PORT/PATH")]
 #[non_exhaustive]
@@ -74,7 +74,7 @@ impl Webhook {
         format!("whsec_{}", random::hex::<20>())
     }
 
-    /// Whether the signature has `sha256=` in front, as some services write it. Off by default.
+    /// Whether the signature has `sha256=` in front, as some services write it. Defaults to `false`.
     pub fn signature_prefix(mut self, on: bool) -> Self {
         self.prefix = on;
         self
@@ -108,7 +108,7 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// One delivery of a webhook, and what the receiver said.
+/// One delivery of a webhook, and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookDelivery {
@@ -122,7 +122,7 @@ pub struct WebhookDelivery {
     pub url: String,
     /// The body that was signed.
     pub body: String,
-    /// The status of the receiver's answer; 0 where there was none.
+    /// The status of the receiver's response; 0 if there was none.
     pub status: u16,
 }
 
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_receivers_on_this_machine_are_told() {
+    fn only_receivers_on_this_machine_are_accepted() {
         for url in [
             "http://localhost:1",
             "http://127.0.0.1:80/a?b=c",

@@ -1,4 +1,4 @@
-//! What a test says to webhooks.
+//! The methods for webhooks.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::emulator::Emulator;
 
 /// # Webhooks
 impl EmulatorBuilder {
-    /// A receiver that is told of every rotation and deletion from the start on. It may be called several times.
+    /// Adds a receiver of every rotation and deletion, from the start on.
     pub fn webhook(mut self, receiver: Webhook) -> Self {
         self.webhooks.push(receiver);
         self
@@ -18,38 +18,38 @@ impl EmulatorBuilder {
 
 /// # Webhooks
 ///
-/// Deliveries go out in a thread of their own, so that a change is in the vault before its receiver is told.
+/// A thread delivers webhooks after the change is in the vault.
 impl Emulator {
-    /// Adds a receiver that is told of every rotation and deletion from now on.
+    /// Adds a receiver of every rotation and deletion from now on.
     ///
     /// # Errors
     ///
-    /// Where the thread that delivers cannot be started.
+    /// The error of the operating system if the delivering thread cannot be started.
     pub fn add_webhook(&self, receiver: Webhook) -> std::io::Result<()> {
         self.change_webhooks(&[], &[receiver])
     }
 
-    /// Tells the receivers of an event that did not happen, or did not happen yet.
+    /// Sends an event to all receivers, without changing the vault.
     pub fn send_webhook(&self, event: impl Into<String>, secret_id: impl Into<String>) {
         if let Some(sender) = self.sender() {
             sender.tell(News::Event(event.into(), secret_id.into()));
         }
     }
 
-    /// Delivers the newest webhook once more, the same in every byte.
+    /// Delivers the newest webhook once more, byte for byte.
     pub fn repeat_webhook(&self) {
         if let Some(sender) = self.sender() {
             sender.tell(News::Repeat);
         }
     }
 
-    /// What was delivered so far, with and without success, oldest first.
+    /// All deliveries so far, successful or not, oldest first; the newest 10,000.
     pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
         self.sender().map_or_else(Vec::new, |sender| sender.sent())
     }
 
-    /// Waits until this is true of the deliveries; false when it is not within `timeout`. Look at the slice alone
-    /// meanwhile, and call nothing of this emulator.
+    /// Waits until `holds` is true for the deliveries; returns false after `timeout`. The record is locked meanwhile: use
+    /// only the slice, and call no method of this emulator.
     pub fn wait_for_webhooks(
         &self,
         timeout: Duration,
