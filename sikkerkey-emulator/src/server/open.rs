@@ -1,7 +1,7 @@
 //! The connections that are open, how many there may be, and which one goes when there are too many.
 
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -28,7 +28,7 @@ impl Default for Limits {
 pub(super) struct Connections {
     limits: Limits,
     open: Mutex<Vec<Open>>,
-    /// Counts the times that a connection became idle.
+    /// Counts connections and requests, in the order in which they arrive.
     turn: AtomicU64,
 }
 
@@ -40,8 +40,13 @@ struct Open {
     cut: bool,
 }
 
-/// Since which turn a connection waits for a request; 0 while it serves one.
-pub(super) struct Idle(AtomicU64);
+/// Whether a connection is idle, and when its newest request arrived.
+///
+/// The arrival decides the order: a client that has its response cannot know how soon its connection counts as idle.
+pub(super) struct Idle {
+    is: AtomicBool,
+    arrived: AtomicU64,
+}
 
 impl Connections {
     pub(super) fn new(limits: Limits) -> Self {
@@ -54,7 +59,10 @@ impl Connections {
 
     /// The mark of a new connection, which is idle until its first request has arrived.
     pub(super) fn idle(&self) -> Arc<Idle> {
-        Arc::new(Idle(AtomicU64::new(self.next_turn())))
+        Arc::new(Idle {
+            is: AtomicBool::new(true),
+            arrived: AtomicU64::new(self.next_turn()),
+        })
     }
 
     /// Enters a connection whose thread has begun.
@@ -72,7 +80,7 @@ impl Connections {
 
     /// The connection waits for a request from now on.
     pub(super) fn rest(&self, idle: &Idle) {
-        idle.0.store(self.next_turn(), Ordering::Release);
+        idle.is.store(true, Ordering::Release);
         let mut open = self.lock();
         if open.len() > self.limits.idle {
             self.trim(&mut open);
@@ -81,7 +89,8 @@ impl Connections {
 
     /// The connection has a request to serve.
     pub(super) fn work(&self, idle: &Idle) {
-        idle.0.store(0, Ordering::Release);
+        idle.arrived.store(self.next_turn(), Ordering::Release);
+        idle.is.store(false, Ordering::Release);
     }
 
     /// How many connections are being served, idle ones among them.
@@ -113,10 +122,10 @@ impl Connections {
             .filter(|open| !open.cut && !open.thread.is_finished())
             .collect();
         let count = alive.len();
-        alive.retain(|open| open.idle.since() > 0);
+        alive.retain(|open| open.idle.is.load(Ordering::Acquire));
         let surplus = (count.saturating_sub(self.limits.open))
             .max(alive.len().saturating_sub(self.limits.idle));
-        alive.sort_by_key(|open| open.idle.since());
+        alive.sort_by_key(|open| open.idle.arrived.load(Ordering::Acquire));
         alive.into_iter().take(surplus).for_each(Open::cut);
     }
 
@@ -135,11 +144,5 @@ impl Open {
         if let Some(socket) = self.socket.upgrade() {
             wire::cut(&socket);
         }
-    }
-}
-
-impl Idle {
-    fn since(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
     }
 }
