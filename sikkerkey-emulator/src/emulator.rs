@@ -10,7 +10,7 @@ use crate::recorded::Recorded;
 use crate::server::Server;
 use crate::service::Service;
 use crate::vault::{Token, Vault};
-use crate::webhook::Sender;
+use crate::webhook::Dispatcher;
 
 /// A vault served on this machine until this value is dropped.
 ///
@@ -19,7 +19,7 @@ pub struct Emulator {
     // First: it stops before the folder with its identity goes.
     pub(crate) server: Server,
     /// The thread that delivers them starts with the first receiver.
-    pub(crate) webhooks: Mutex<Option<Arc<Sender>>>,
+    pub(crate) webhooks: Mutex<Option<Arc<Dispatcher>>>,
     pub(crate) service: Arc<Service>,
     pub(crate) id: String,
     pub(crate) machine_id: String,

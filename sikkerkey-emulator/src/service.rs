@@ -119,10 +119,9 @@ impl Service {
                 wrong_method("POST")
             };
         }
-        let offers_cli = self.vault().switches.cli_calls;
         let (method, call) = match path {
-            "/v1/cli/secrets" if offers_cli => ("GET", Call::ListRich),
-            "/v1/cli/projects" if offers_cli => ("GET", Call::ListProjects),
+            "/v1/cli/secrets" if self.offers_cli() => ("GET", Call::ListRich),
+            "/v1/cli/projects" if self.offers_cli() => ("GET", Call::ListProjects),
             "/v1/secrets" => ("GET", Call::List),
             "/v1/secrets/list" => ("POST", Call::ListProject),
             "/v1/secrets/export" => ("POST", Call::Export),
@@ -251,6 +250,10 @@ impl Service {
             return Err(Response::error(403, "Machine is not approved or disabled"));
         }
         Ok(machine)
+    }
+
+    fn offers_cli(&self) -> bool {
+        self.vault().switches.cli_calls
     }
 
     fn admit(&self, from: IpAddr) -> Result<(), Response> {

@@ -231,6 +231,36 @@ fn canaries_are_not_written_through_a_link() {
 }
 
 #[test]
+fn help_names_every_option_and_every_key_of_the_file() {
+    let output = program().arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.lines().all(|line| line.len() <= 110));
+    let everything = include_str!("fixtures/everything.toml");
+    let keys = everything.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    let used: Vec<_> = keys
+        .filter(|word| word.contains('_') && !word.starts_with("sk_"))
+        .collect();
+    assert!(used.len() > 20);
+    let values = ["proj_x", "app_y", "whsec_"];
+    for key in used.into_iter().filter(|key| !values.contains(key)) {
+        assert!(help.contains(key), "{key}");
+    }
+    for option in [
+        "--port",
+        "--home",
+        "--vault",
+        "--print-identity",
+        "--enroll",
+        "--webhook",
+        "--older-service",
+        "--log",
+        "[[webhook]]",
+    ] {
+        assert!(help.contains(option), "{option}");
+    }
+}
+
+#[test]
 fn help_and_version_are_printed() {
     for (argument, start) in [
         ("--help", "The SikkerKey service on this machine"),

@@ -32,6 +32,12 @@ pub(super) fn serve(
         let next = receive(shared, &mut wire, &mut reader, number, reused);
         shared.connections.work(idle);
         match next {
+            Ok(Arrived::Page(request, refusal)) => {
+                match refuse(shared, &mut wire, &request, &refusal, number) {
+                    Ok(true) => shared.connections.rest(idle),
+                    Ok(false) | Err(_) => return,
+                }
+            }
             Ok(Arrived::Request(request)) => {
                 match exchange(shared, &mut wire, &request, from, number, reused) {
                     Ok(true) => shared.connections.rest(idle),
@@ -55,6 +61,8 @@ pub(super) fn serve(
 /// What came over a connection.
 enum Arrived {
     Request(Request),
+    /// A request of a web page, and its refusal.
+    Page(Request, Response),
     /// The head of a request that is answered already; the connection is to close.
     Answered,
     End,
@@ -72,9 +80,12 @@ fn receive(
         return Ok(Arrived::End);
     };
     let service = &shared.service;
-    let page = service.refuse_page(&request).is_some();
-    let reply = (!page).then(|| service.plan().take_early(request.path(), reused));
-    if let Some(reply) = reply.flatten() {
+    if let Some(refusal) = service.refuse_page(&request) {
+        reader.body(wire, &mut request)?;
+        return Ok(Arrived::Page(request, refusal));
+    }
+    let reply = service.plan().take_early(request.path(), reused);
+    if let Some(reply) = reply {
         let entry = service.log.arrived(&request, number);
         let delivery = early(reply, &service.server_headers());
         service.log.answered(entry, delivery.status, false);
@@ -83,6 +94,21 @@ fn receive(
     }
     reader.body(wire, &mut request)?;
     Ok(Arrived::Request(request))
+}
+
+/// Refuses a request before anything else looks at it.
+fn refuse(
+    shared: &Shared,
+    wire: &mut Wire,
+    request: &Request,
+    refusal: &Response,
+    number: u64,
+) -> io::Result<bool> {
+    let service = &shared.service;
+    let entry = service.log.arrived(request, number);
+    service.log.answered(entry, refusal.status, false);
+    let delivery = whole(refusal, &service.server_headers(), request.keep_alive);
+    perform(wire, &shared.stop, delivery)
 }
 
 /// Answers one request, well or badly; true when the connection can bring another.
@@ -96,11 +122,6 @@ fn exchange(
 ) -> io::Result<bool> {
     let service = &shared.service;
     let entry = service.log.arrived(request, number);
-    if let Some(refusal) = service.refuse_page(request) {
-        service.log.answered(entry, refusal.status, false);
-        let delivery = whole(&refusal, &service.server_headers(), request.keep_alive);
-        return perform(wire, &shared.stop, delivery);
-    }
     let fault = service.plan().take(request.path(), reused);
     let acts = match &fault {
         Fault::Pass

@@ -49,6 +49,7 @@ impl Kind {
 /// An unknown name of a [`Kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a kind of secret: secret, structured, managed, leased-secret, certificate or canary")]
+#[non_exhaustive]
 pub struct UnknownKind;
 
 impl FromStr for Kind {

@@ -1,7 +1,7 @@
 //! Webhooks: signed notifications of changed secrets.
 
+mod dispatcher;
 mod post;
-mod sender;
 mod verbs;
 
 use std::fmt;
@@ -11,7 +11,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use crate::{canaries, origin, random};
-pub(crate) use sender::{News, Sender};
+pub(crate) use dispatcher::{Dispatcher, News};
 
 /// A receiver of webhooks on this machine.
 ///

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::{News, Sender, Webhook, WebhookDelivery};
+use super::{Dispatcher, News, Webhook, WebhookDelivery};
 use crate::builder::EmulatorBuilder;
 use crate::emulator::Emulator;
 
@@ -31,21 +31,22 @@ impl Emulator {
 
     /// Sends an event to all receivers, without changing the vault.
     pub fn send_webhook(&self, event: impl Into<String>, secret_id: impl Into<String>) {
-        if let Some(sender) = self.sender() {
-            sender.tell(News::Event(event.into(), secret_id.into()));
+        if let Some(dispatcher) = self.dispatcher() {
+            dispatcher.tell(News::Event(event.into(), secret_id.into()));
         }
     }
 
     /// Delivers the newest webhook once more, byte for byte.
     pub fn repeat_webhook(&self) {
-        if let Some(sender) = self.sender() {
-            sender.tell(News::Repeat);
+        if let Some(dispatcher) = self.dispatcher() {
+            dispatcher.tell(News::Repeat);
         }
     }
 
     /// All deliveries so far, successful or not, oldest first; the newest 10,000.
     pub fn webhook_deliveries(&self) -> Vec<WebhookDelivery> {
-        self.sender().map_or_else(Vec::new, |sender| sender.sent())
+        self.dispatcher()
+            .map_or_else(Vec::new, |dispatcher| dispatcher.sent())
     }
 
     /// Waits until `holds` is true for the deliveries; returns false after `timeout`. The record is locked meanwhile: use
@@ -55,8 +56,8 @@ impl Emulator {
         timeout: Duration,
         mut holds: impl FnMut(&[WebhookDelivery]) -> bool,
     ) -> bool {
-        match self.sender() {
-            Some(sender) => sender.wait_for(timeout, holds),
+        match self.dispatcher() {
+            Some(dispatcher) => dispatcher.wait_for(timeout, holds),
             None => holds(&[]),
         }
     }
@@ -64,21 +65,21 @@ impl Emulator {
     /// Takes these receivers out, and others in; the thread that tells them starts with the first one.
     pub(crate) fn change_webhooks(&self, old: &[Webhook], new: &[Webhook]) -> std::io::Result<()> {
         let mut slot = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match &*slot {
-            Some(sender) => Arc::clone(sender),
+        let dispatcher = match &*slot {
+            Some(dispatcher) => Arc::clone(dispatcher),
             None if new.is_empty() => return Ok(()),
             None => {
-                let sender = Arc::new(Sender::start(Arc::clone(&self.service))?);
-                self.vault(|vault| vault.news = Some(sender.news()));
-                *slot = Some(Arc::clone(&sender));
-                sender
+                let dispatcher = Arc::new(Dispatcher::start(Arc::clone(&self.service))?);
+                self.vault(|vault| vault.news = Some(dispatcher.news()));
+                *slot = Some(Arc::clone(&dispatcher));
+                dispatcher
             }
         };
-        sender.replace(old, new);
+        dispatcher.replace(old, new);
         Ok(())
     }
 
-    fn sender(&self) -> Option<Arc<Sender>> {
+    fn dispatcher(&self) -> Option<Arc<Dispatcher>> {
         let slot = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner);
         slot.clone()
     }

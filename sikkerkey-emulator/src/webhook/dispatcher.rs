@@ -23,20 +23,20 @@ pub(crate) enum News {
 }
 
 /// The receivers and the thread that tells them; dropping it ends the thread.
-pub(crate) struct Sender {
+pub(crate) struct Dispatcher {
     news: mpsc::Sender<News>,
-    shared: Arc<Shared>,
+    deliveries: Arc<Deliveries>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
-    inner: Mutex<Inner>,
+struct Deliveries {
+    progress: Mutex<Progress>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Inner {
+struct Progress {
     receivers: Vec<Webhook>,
     sent: Vec<WebhookDelivery>,
     /// What the thread may be waiting for; closing it ends the wait.
@@ -44,17 +44,17 @@ struct Inner {
     stopped: bool,
 }
 
-impl Sender {
+impl Dispatcher {
     pub(crate) fn start(service: Arc<Service>) -> io::Result<Self> {
         let (news, incoming) = mpsc::channel();
-        let shared = Arc::new(Shared::default());
-        let run = Arc::clone(&shared);
+        let deliveries = Arc::new(Deliveries::default());
+        let run = Arc::clone(&deliveries);
         let thread = thread::Builder::new()
             .name("emulator-webhooks".into())
             .spawn(move || run.deliver_all(&service, &incoming))?;
         Ok(Self {
             news,
-            shared,
+            deliveries,
             thread: Some(thread),
         })
     }
@@ -70,14 +70,14 @@ impl Sender {
 
     /// Takes these receivers out, and others in.
     pub(crate) fn replace(&self, old: &[Webhook], new: &[Webhook]) {
-        let receivers = &mut self.shared.lock().receivers;
+        let receivers = &mut self.deliveries.lock().receivers;
         receivers.retain(|receiver| !old.contains(receiver));
         new.iter().for_each(Webhook::note);
         receivers.extend_from_slice(new);
     }
 
     pub(crate) fn sent(&self) -> Vec<WebhookDelivery> {
-        self.shared.lock().sent.clone()
+        self.deliveries.lock().sent.clone()
     }
 
     /// Waits until this is true of the deliveries; false when it is not within `timeout`.
@@ -87,27 +87,27 @@ impl Sender {
         mut holds: impl FnMut(&[WebhookDelivery]) -> bool,
     ) -> bool {
         let until = Instant::now() + timeout;
-        let mut inner = self.shared.lock();
+        let mut progress = self.deliveries.lock();
         loop {
-            if holds(&inner.sent) {
+            if holds(&progress.sent) {
                 return true;
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            let waited = self.shared.changed.wait_timeout(inner, left);
-            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.deliveries.changed.wait_timeout(progress, left);
+            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
-impl Drop for Sender {
+impl Drop for Dispatcher {
     fn drop(&mut self) {
         let socket = {
-            let mut inner = self.shared.lock();
-            inner.stopped = true;
-            inner.socket.take()
+            let mut progress = self.deliveries.lock();
+            progress.stopped = true;
+            progress.socket.take()
         };
         if let Some(socket) = socket {
             let _ = socket.shutdown(Shutdown::Both);
@@ -119,7 +119,7 @@ impl Drop for Sender {
     }
 }
 
-impl Shared {
+impl Deliveries {
     fn deliver_all(&self, service: &Service, incoming: &mpsc::Receiver<News>) {
         let mut last = None;
         for news in incoming {
@@ -138,16 +138,16 @@ impl Shared {
                 let mut delivery = delivery.clone();
                 delivery.url.clone_from(&receiver.url);
                 delivery.status = self.deliver(receiver, &delivery).unwrap_or(0);
-                let mut inner = self.lock();
-                if inner.stopped {
+                let mut progress = self.lock();
+                if progress.stopped {
                     return;
                 }
-                inner.socket = None;
-                if inner.sent.len() == REMEMBERED {
-                    inner.sent.remove(0);
+                progress.socket = None;
+                if progress.sent.len() == REMEMBERED {
+                    progress.sent.remove(0);
                 }
-                inner.sent.push(delivery);
-                drop(inner);
+                progress.sent.push(delivery);
+                drop(progress);
                 self.changed.notify_all();
             }
             last = Some(delivery);
@@ -157,11 +157,11 @@ impl Shared {
     fn deliver(&self, receiver: &Webhook, delivery: &WebhookDelivery) -> io::Result<u16> {
         let socket = Arc::new(connect(&receiver.authority)?);
         {
-            let mut inner = self.lock();
-            if inner.stopped {
+            let mut progress = self.lock();
+            if progress.stopped {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            inner.socket = Some(Arc::clone(&socket));
+            progress.socket = Some(Arc::clone(&socket));
         }
         let signature = receiver.signature(delivery.body.as_bytes());
         let headers = [
@@ -179,7 +179,7 @@ impl Shared {
         )
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
