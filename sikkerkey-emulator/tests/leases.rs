@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sikkerkey_emulator::{Emulator, Lease};
+use sikkerkey_emulator::{Emulator, Lease, Policy};
 use support::{Client, enroll};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -95,6 +95,19 @@ fn every_read_may_make_a_login() {
     pass(&vault, &mut client, 5 * MINUTE);
     assert!(!good(&vault, &first) && good(&vault, &second));
     assert_eq!(vault.minted("sk_pg"), 2);
+}
+
+#[test]
+fn a_policy_limits_a_lease_and_does_not_rotate_it() {
+    let (vault, client) = start(Lease::new(10 * MINUTE));
+    vault.set_policy(
+        "sk_pg",
+        Policy::new().rotate_after_reads(1).ttl_max_reads(2),
+    );
+    let first = login(&client);
+    assert_eq!(login(&client), first);
+    assert_eq!(client.get("/v1/secret/sk_pg").status, 403);
+    assert!(good(&vault, &first), "the login itself lasts");
 }
 
 #[test]

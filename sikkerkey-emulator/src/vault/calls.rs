@@ -103,7 +103,9 @@ impl Vault {
         if secret.kind() == Kind::Canary {
             self.reads.alarm(id);
         }
-        let rotated = rotate.then(|| secret.value.rotated());
+        // A lease or an authority has nothing to rotate: each read makes what it hands out.
+        let stored = secret.leased.is_none() && secret.issuing.is_none();
+        let rotated = (rotate && stored).then(|| secret.value.rotated());
         self.reads.served(id);
         if let Some(machine) = self.machines.get_mut(machine) {
             machine.read(id, revision);

@@ -102,7 +102,7 @@ impl Policy {
     }
 
     /// The reads after which the service rotates the secret, `rotateAfterReads`: the last of them still gets the old
-    /// value. The new one is random text; of a structured secret, the field `password` has it, or every field of text
+    /// value. Leased secrets and certificates do not rotate. The new value is random text; of a structured secret, the field `password` has it, or every field of text
     /// where there is none of that name.
     pub fn rotate_after_reads(mut self, reads: u64) -> Self {
         self.rotate_after = Some(reads);
