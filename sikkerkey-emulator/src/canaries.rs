@@ -89,7 +89,6 @@ fn private_append(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(all(test, unix))]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use std::fs;

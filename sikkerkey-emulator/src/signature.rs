@@ -42,7 +42,6 @@ pub(crate) fn public_key(text: &str) -> Option<VerifyingKey> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

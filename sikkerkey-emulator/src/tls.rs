@@ -7,7 +7,9 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+
+use pem_rfc7468::LineEnding;
 
 use crate::error::Error;
 
@@ -95,7 +97,13 @@ impl Tls {
             .map_err(|e| failed(&e))?;
         Ok(Self {
             config: Arc::new(config),
-            ca_pem: authority.pem(),
+            ca_pem: certificate_pem(authority.der()),
         })
     }
+}
+
+/// A certificate in PEM. rcgen could write it too, with one more crate.
+pub(crate) fn certificate_pem(der: &CertificateDer<'_>) -> String {
+    // Fails for a label or a length that no certificate has.
+    pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).expect("a certificate fits PEM")
 }

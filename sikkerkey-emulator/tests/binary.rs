@@ -1,5 +1,4 @@
 //! The program: what it prints, what it serves, and how it fails.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! The six calls, and what changes in the vault does to their answers.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Secrets that issue certificates to the key of their reader.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

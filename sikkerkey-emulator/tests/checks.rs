@@ -1,5 +1,4 @@
 //! Every check of a signed request.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

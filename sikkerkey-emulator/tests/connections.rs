@@ -1,5 +1,4 @@
 //! Faults of connections and of HTTP itself: what a client must survive between two responses, and before the first.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Each fault as it shows on the wire, before and after the service acts.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

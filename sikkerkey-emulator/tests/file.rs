@@ -1,5 +1,4 @@
 //! A file of secrets whose edits are rotations.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

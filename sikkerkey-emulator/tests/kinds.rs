@@ -1,5 +1,4 @@
 //! The rich list, projects and applications, and the record of what was read.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

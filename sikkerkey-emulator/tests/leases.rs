@@ -1,5 +1,4 @@
 //! Leased secrets: logins that are made by a read and end by themselves.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -2,7 +2,6 @@
 //!
 //! One test alone in its process: it counts what the process has.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

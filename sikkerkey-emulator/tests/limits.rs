@@ -1,5 +1,4 @@
 //! How many connections there may be: the one that has been idle for longest gives way.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Policies: when a secret may be read, how often, and what reading it sets off. The service's clock makes the time.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

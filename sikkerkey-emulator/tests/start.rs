@@ -1,5 +1,4 @@
 //! What is there once an emulator has started, and why one does not.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Each open question of the service's behaviour, under both answers.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

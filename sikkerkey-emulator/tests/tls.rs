@@ -1,5 +1,4 @@
 //! TLS with each certificate, seen by a client that trusts the emulator's authority alone.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Webhooks to a receiver on this machine.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

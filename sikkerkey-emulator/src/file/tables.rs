@@ -135,7 +135,6 @@ fn window(at: Span, value: &DeValue<'_>) -> Result<Window, Mistake> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::time::Duration;
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SubjectPublicKeyInfo,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm,
     date_time_ymd,
 };
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::millis;
 use crate::http::Response;
 use crate::random;
+use crate::tls::certificate_pem;
 
 /// No certificate of the service lasts longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -112,7 +113,7 @@ pub(super) struct Order {
 }
 
 enum Subjected {
-    X509(SubjectPublicKeyInfo),
+    X509(P256),
     Ssh,
 }
 
@@ -132,7 +133,7 @@ impl Issuing {
     }
 
     pub(super) fn authority_pem(&self) -> String {
-        self.authority.pem()
+        certificate_pem(self.authority.der())
     }
 
     /// What a read asks for, or why it asks for nothing that can be signed.
@@ -149,7 +150,7 @@ impl Issuing {
                 _ => return wrong("X-SikkerKey-Subject-Key is not an SSH public key"),
             }
         } else {
-            match subject.x509.and_then(p256) {
+            match subject.x509.and_then(P256::parse) {
                 Some(key) => Subjected::X509(key),
                 None => return wrong("X-SikkerKey-Subject-Key-X509 is not a P-256 key"),
             }
@@ -200,12 +201,7 @@ impl Issuing {
         )
     }
 
-    fn sign(
-        &self,
-        key: &SubjectPublicKeyInfo,
-        begins: i64,
-        ends: i64,
-    ) -> Result<String, rcgen::Error> {
+    fn sign(&self, key: &P256, begins: i64, ends: i64) -> Result<String, rcgen::Error> {
         let mut params = CertificateParams::new(self.profile.names.clone())?;
         params
             .distinguished_name
@@ -227,16 +223,36 @@ impl Issuing {
         } else {
             params.signed_by(key, &self.authority)?
         };
-        Ok(certificate.pem())
+        Ok(certificate_pem(certificate.der()))
     }
 }
 
-/// A P-256 key from its SubjectPublicKeyInfo, DER in base64.
-fn p256(text: &str) -> Option<SubjectPublicKeyInfo> {
-    let der = STANDARD.decode(text).ok()?;
-    let key = SubjectPublicKeyInfo::from_der(&der).ok()?;
-    // An uncompressed point: its two coordinates after a byte that says so.
-    let point = key.der_bytes();
-    let right = *key.algorithm() == PKCS_ECDSA_P256_SHA256 && point.len() == 65 && point[0] == 4;
-    right.then_some(key)
+/// A P-256 public key: an uncompressed point.
+struct P256(Vec<u8>);
+
+/// All that comes before the point in the SubjectPublicKeyInfo of such a key (RFC 5480): the two
+/// sequences, the identifiers of the algorithm and the curve, and the head of the bit string.
+const P256_PREFIX: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+impl P256 {
+    /// Reads a SubjectPublicKeyInfo, DER in base64.
+    fn parse(text: &str) -> Option<Self> {
+        let der = STANDARD.decode(text).ok()?;
+        let point = der.strip_prefix(&P256_PREFIX)?;
+        // Two coordinates after a byte that says so.
+        (point.len() == 65 && point[0] == 4).then(|| P256(point.to_vec()))
+    }
+}
+
+impl PublicKeyData for P256 {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
 }

@@ -138,7 +138,6 @@ fn zone(text: &str) -> Option<TimeZone> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
