@@ -11,6 +11,7 @@ mod cache;
 mod client;
 mod clock;
 mod config;
+mod contain;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
