@@ -7,6 +7,8 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success, VALUE_LIMIT};
+#[cfg(feature = "tokio")]
+use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::reenrollment::Reenrollment;
 use super::retry::RetryPolicy;
@@ -30,6 +32,8 @@ pub(crate) struct ClientInner {
     skew: Skew,
     reenrollment: Option<Reenrollment>,
     poller: Arc<Poller>,
+    #[cfg(feature = "tokio")]
+    call_threads: Arc<CallThreads>,
     #[cfg(feature = "cache")]
     cache: Option<Cache>,
 }
@@ -50,6 +54,8 @@ impl ClientInner {
         );
         ClientInner {
             poller,
+            #[cfg(feature = "tokio")]
+            call_threads: CallThreads::new(settings.clock.clone()),
             #[cfg(feature = "cache")]
             cache,
             vault_id: session.identity.vault_id.clone(),
@@ -75,6 +81,12 @@ impl ClientInner {
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
         self.session.get()
+    }
+
+    /// Where blocking calls of async callers run.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
+        &self.call_threads
     }
 
     pub(crate) fn poller(&self) -> &Arc<Poller> {
@@ -263,6 +275,8 @@ impl Deref for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.poller.end();
+        #[cfg(feature = "tokio")]
+        self.0.call_threads.close();
     }
 }
 

@@ -5,6 +5,8 @@ pub(crate) mod asynchronous;
 mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
+#[cfg(feature = "tokio")]
+mod call_threads;
 mod error_text;
 pub(crate) mod inner;
 mod lockout;
