@@ -72,9 +72,9 @@ impl Bootstrap {
     /// enrolled, and each of the calls is made once more with it. A token that is spent or refused
     /// ends in one error, with which every later call fails at once.
     ///
-    /// Such a client has at most two requests on their way at once: the service locks an address
-    /// out after three failed authentications, and a machine that expires makes every request
-    /// fail that is on its way.
+    /// In the last minute of the machine's known life such a client has at most two requests on their way at
+    /// once: the service locks an address out after three failed authentications, and a machine that expires
+    /// makes every request fail that is on its way.
     pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
         self.identity.reenroll = reenroll;
         self
