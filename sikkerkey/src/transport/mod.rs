@@ -13,7 +13,8 @@ mod http1;
 mod no_proxy;
 mod pool;
 mod proxy;
-mod stream;
+pub(crate) mod seam;
+pub(crate) mod stream;
 mod tls;
 mod wiped_buffer;
 
@@ -198,3 +199,6 @@ pub(crate) fn deadline_after(timeout: Duration) -> Instant {
 pub(crate) fn fuzz_read(mut bytes: &[u8]) -> Option<Response> {
     Some(http1::read(&mut bytes, 64 * 1024).ok()?.response)
 }
+
+#[cfg(test)]
+mod tests;
