@@ -89,8 +89,8 @@ impl Bootstrap {
 
     /// Makes a key, enrolls a machine with it, and returns its client. The key never leaves memory.
     ///
-    /// Only a request that certainly reached nobody, or that was answered with 429, is repeated:
-    /// an answer that is lost may have taken one of the token's uses.
+    /// The request is repeated only after 429, or where it certainly did not reach the service: a response that is lost may
+    /// have taken one of the token's uses.
     ///
     /// # Errors
     ///

@@ -1,10 +1,36 @@
-//! One request out, one answer in: HTTP/1.1 over TCP and rustls, through a proxy where the
-//! environment says so.
+//! One request out, one response in: HTTP/1.1 over TCP and rustls, through a proxy where the
+//! environment names one. It knows nothing of signatures, retries or what a status means.
 //!
-//! It is written here, and small, because of what it must not do: never follow a redirect, never
-//! read past a limit or a deadline, never write a body to the log (ureq's protocol layer dumps
-//! every body at trace level), and wipe what it read. It knows nothing of signatures, retries or
-//! what a status means.
+//! # What it promises
+//!
+//! - A response belongs to its request. A connection is used again only where the server has sent nothing beyond the last
+//!   response, neither into the socket nor into TLS ([`stream`]).
+//! - Everything ends with the deadline: the lookup of a name, each address, the proxy, the handshake, each read and write.
+//! - Memory has a limit, whatever a server sends: heads, informational responses, chunk overhead and bodies each have
+//!   theirs ([`http1`]).
+//! - A redirect is not followed, a body is not decoded, and nothing that was sent or received is logged.
+//!
+//! # What is wiped, and what is not
+//!
+//! | wiped when dropped | not wiped |
+//! | --- | --- |
+//! | the request: signature, and an enrollment's token | rustls's buffers, which hold what it decrypted until they are used again |
+//! | each buffer that a response was read into, and the memory that a buffer outgrew | the operating system's socket buffers |
+//! | the body, which its receiver gets in memory that is wiped | a response's status and the headers that are kept |
+//! | the value of `Proxy-Authorization` | the environment, with a proxy's password in it |
+//!
+//! # Why it is not a library
+//!
+//! ureq logs the head of every request and the body of every response at trace level, by design and without a switch;
+//! it goes out directly where a proxy's variable cannot be read; and it looks a name up in a new thread for each request.
+//! hyper is clean, but it would replace 250 of 1,500 lines, and needs a blocking adapter that is as subtle as what it
+//! replaces. The time of a signed read on a connection that is open, as a multiple of one signature over a raw socket:
+//!
+//! | raw socket | this | hyper 1 | ureq 3, names cached | ureq 3 |
+//! | --- | --- | --- | --- | --- |
+//! | 1.0 | 1.21 | 1.27 | 1.49 | 4.07 |
+//!
+//! The price is proof: the tests compare this reader with hyper's, stream by stream, and so does a fuzz target.
 
 mod connect;
 mod dns;

@@ -64,7 +64,9 @@ impl Wire {
         let tls = tls.map(|config| {
             let mut config = ServerConfig::clone(config);
             config.send_tls13_tickets = stream.tickets;
-            ServerConnection::new(Arc::new(config)).unwrap()
+            let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+            tls.set_buffer_limit(None);
+            tls
         });
         Wire {
             script: Script::new(stream),
