@@ -22,6 +22,8 @@ pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
 pub use crate::loader::live::live_from;
 pub use crate::random::{Randomness, SystemRandomness};
+pub use crate::transport::seam::{TestConnection, TestExchange};
+pub use crate::transport::stream::Socket;
 pub use crate::watch::schedule::{
     DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, SERVICE_FLOOR, baseline_delay,
     jittered, postponed_delay, resync_delay,

@@ -5,48 +5,14 @@ mod common;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use std::{env, fs};
 
-use common::emulator;
+use common::{INSIDE, emulator, run_inside};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Certificate, Emulator};
-
-/// Set in the inner process, to what that test needs to know.
-const INSIDE: &str = "SIKKERKEY_TEST_INSIDE";
-
-#[track_caller]
-fn run_inside(test: &str, inside: &str, variables: &[(&str, &str)]) {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]);
-    for name in [
-        "SIKKERKEY_HOME",
-        "SIKKERKEY_IDENTITY",
-        "SIKKERKEY_API_URL",
-        "HOSTNAME",
-        "HTTPS_PROXY",
-        "https_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-        "NO_PROXY",
-        "no_proxy",
-    ] {
-        command.env_remove(name);
-    }
-    let output = command
-        .env(INSIDE, inside)
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{test}: {text}"
-    );
-}
 
 fn vault() -> Emulator {
     emulator()
@@ -219,7 +185,7 @@ fn a_proxy_opens_the_tunnel_to_a_name_that_only_it_knows() {
     run_inside(
         "inside_proxy",
         inside,
-        &[("HTTPS_PROXY", &proxy), ("NO_PROXY", "example.com")],
+        &[("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "example.com")],
     );
     let asked = asked.recv().unwrap();
     let target = format!("CONNECT other.example:{} HTTP/1.1\r\n", vault.port());

@@ -46,10 +46,10 @@ pub(crate) fn out_of_time(purpose: Purpose<'_>) -> Error {
 pub(crate) fn no_response(purpose: Purpose<'_>, url: &ApiUrl, failure: TransportError) -> Error {
     let error = Error::new(
         ErrorKind::Network,
-        format!("no answer from {url} while {purpose}: {failure}"),
+        format!("no response from {url} while {purpose}: {failure}"),
     );
-    let error = if failure.is_untrusted() {
-        error.untrusted()
+    let error = if failure.is_refusal() {
+        error.refused()
     } else {
         error
     };
@@ -85,8 +85,12 @@ pub(crate) fn refused_with(
         text.push_str("; ");
         text.push_str(&skew::describe(ahead));
     }
-    match &reply.body {
-        Body::Whole(bytes) | Body::UntilClose(bytes) if !bytes.is_empty() => {
+    match (&reply.body, &reply.coding) {
+        (_, Some(coding)) => {
+            text.push_str("; its body has the content coding ");
+            text.push_str(coding);
+        }
+        (Body::Whole(bytes) | Body::UntilClose(bytes), None) if !bytes.is_empty() => {
             match messages::error_message(bytes) {
                 Some(message) => {
                     text.push_str("; the service says: ");

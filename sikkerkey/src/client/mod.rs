@@ -7,7 +7,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod builder;
 #[cfg(feature = "tokio")]
 mod call_threads;
-mod error_text;
+pub(crate) mod error_text;
 pub(crate) mod inner;
 mod lockout;
 mod reenrollment;

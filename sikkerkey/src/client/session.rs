@@ -9,6 +9,9 @@ use crate::identity::{Identity, Origin};
 use crate::sync;
 use crate::transport::Transport;
 
+/// How long before its known end an identity may already be refused.
+const NEAR_END: Duration = Duration::from_secs(60);
+
 pub(crate) struct Session {
     pub(crate) identity: Identity,
     pub(crate) transport: Transport,
@@ -27,11 +30,22 @@ impl Session {
 
     /// Whether the lifetime that the service gave is over, by a clock that no wrong date confuses.
     pub(crate) fn has_expired(&self, monotonic: Duration) -> bool {
+        self.end().is_some_and(|end| end <= monotonic)
+    }
+
+    /// Whether that lifetime is over or nearly so: the service's clock and this one do not run exactly alike, and a
+    /// request takes time.
+    pub(crate) fn is_ending(&self, monotonic: Duration) -> bool {
+        self.end()
+            .is_some_and(|end| end.saturating_sub(NEAR_END) <= monotonic)
+    }
+
+    fn end(&self) -> Option<Duration> {
         match &self.identity.origin {
             Origin::Memory {
                 expires_monotonic, ..
-            } => expires_monotonic.is_some_and(|end| end <= monotonic),
-            Origin::Disk(_) => false,
+            } => *expires_monotonic,
+            Origin::Disk(_) => None,
         }
     }
 }
@@ -87,5 +101,7 @@ mod tests {
         let session = Session::new(identity, transport.unwrap(), true);
         assert!(!session.has_expired(Duration::from_secs(99)));
         assert!(session.has_expired(Duration::from_secs(100)));
+        assert!(!session.is_ending(Duration::from_secs(39)));
+        assert!(session.is_ending(Duration::from_secs(40)));
     }
 }

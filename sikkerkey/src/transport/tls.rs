@@ -49,11 +49,13 @@ impl Roots {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         // Fails only for a provider without a cipher for these versions, which ring is not.
         #[allow(clippy::expect_used, reason = "ring supports the default versions")]
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring supports TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
+        // Says which protocol is spoken, to a server that speaks others too.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Arc::new(config)
     }
 }
