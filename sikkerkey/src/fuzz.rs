@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::cache::fuzz_open;
 use crate::client::error_text::{Purpose, refused};
 use crate::client::retry::RetryPolicy;
-use crate::id::check_id;
+use crate::id::{SecretId, is_id as is_checked};
 use crate::protocol::api_url::ApiUrl;
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
@@ -90,13 +90,13 @@ pub fn cache_file(bytes: &[u8]) {
 
 /// Whether the client takes this for an id.
 pub fn is_id(text: &str) -> bool {
-    check_id(text).is_ok()
+    is_checked(text)
 }
 
 /// An id, an address, and a value with fields.
 pub fn text(text: &str) {
-    match check_id(text) {
-        Ok(()) => assert!(
+    match SecretId::new(text) {
+        Ok(_) => assert!(
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         ),

@@ -362,7 +362,7 @@ fn the_services_own_words_are_one_clean_line() {
     assert!(
         error
             .to_string()
-            .ends_with("; the service says: no [31mgrant"),
+            .ends_with("; the service says: no \\u{1b}[31mgrant"),
         "{error}"
     );
     let (error, _) = failure(Reply::new(500).body("<html>a page of a proxy</html>"));

@@ -10,8 +10,8 @@ use super::format::CacheKey;
 use super::options::CacheOptions;
 use super::policy::Cache;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind};
-use crate::id::normal_vault_id;
+use crate::error::Error;
+use crate::id::{SecretId, normal_vault_id};
 use crate::identity::{Environment, Identity, Origin};
 
 /// A value that a user's read gives, and where it comes from.
@@ -50,7 +50,7 @@ impl Cache {
     /// A user's read, served from the cache if the service was unreachable.
     pub(crate) fn read(
         &self,
-        id: &str,
+        id: &SecretId,
         clock: &dyn Clock,
         ask: impl FnOnce() -> Result<SecretString, Error>,
     ) -> Result<CachedRead, Error> {
@@ -71,7 +71,7 @@ impl Cache {
     /// from it.
     pub(crate) fn read_live(
         &self,
-        id: &str,
+        id: &SecretId,
         clock: &dyn Clock,
         ask: impl FnOnce() -> Result<SecretString, Error>,
     ) -> Result<SecretString, Error> {
@@ -79,9 +79,7 @@ impl Cache {
         let response = ask();
         match &response {
             Ok(value) => self.store(id, value, ticket, clock.unix_now()),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AccessDenied) => {
-                self.forget(id);
-            }
+            Err(error) if error.verdict().is_some() => self.forget(id),
             Err(_) => {}
         }
         response
@@ -104,6 +102,7 @@ fn usual_folder(identity: &Path, vault: &str, environment: &Environment) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_cache_lies_beside_the_identity_or_where_the_environment_says() {

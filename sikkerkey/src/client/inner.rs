@@ -16,10 +16,11 @@ use super::settings::Settings;
 use crate::cache::{Cache, CachedRead};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::id::check_id;
+use crate::id::SecretId;
 use crate::protocol::messages;
 use crate::protocol::messages::{PollRequest, PollResponse, PollStatus, ReadResponse};
 use crate::protocol::skew::Skew;
+use crate::text;
 use crate::watch::{Poller, SecretChange, Upstream};
 
 pub(crate) struct ClientInner {
@@ -89,6 +90,7 @@ impl ClientInner {
     /// The one place where a user's read of a secret passes: retries, then what depends on how it
     /// ended.
     pub(crate) fn read_secret(&self, id: &str) -> Result<SecretString, Error> {
+        let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &self.settings.retry);
         #[cfg(feature = "cache")]
         let read = match &self.cache {
@@ -119,6 +121,7 @@ impl ClientInner {
     /// Reads a secret in one attempt: for the poller, whose next cycle is its repetition. Tells
     /// nobody, and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
+        let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &RetryPolicy::none());
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.cache {
@@ -147,8 +150,7 @@ impl ClientInner {
         self.poller.note(id, value);
     }
 
-    fn read_with(&self, id: &str, policy: &RetryPolicy) -> Result<SecretString, Error> {
-        check_id(id)?;
+    fn read_with(&self, id: &SecretId, policy: &RetryPolicy) -> Result<SecretString, Error> {
         let call = Call {
             purpose: Purpose::Read(id),
             method: "GET",
@@ -219,7 +221,7 @@ impl Upstream for ClientInner {
                 PollStatus::Deleted => SecretChange::Deleted,
                 PollStatus::AccessDenied => SecretChange::Denied,
                 PollStatus::Unknown => {
-                    tracing::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
+                    tracing::warn!(target: "sikkerkey", "a poll says of {} what this version does not know", text::quoted(&id));
                     return None;
                 }
             };
@@ -234,8 +236,10 @@ impl Upstream for ClientInner {
 
     fn lost(&self, id: &str) {
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
-            cache.forget(id);
+        if let Some(cache) = &self.cache
+            && let Ok(id) = SecretId::new(id)
+        {
+            cache.forget(&id);
         }
         #[cfg(not(feature = "cache"))]
         let _ = id;

@@ -37,6 +37,7 @@ use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
 use crate::protocol::messages::{self, ExportResponse, ListResponse, ProjectRequest};
+use crate::text;
 
 #[cfg(feature = "live")]
 use crate::watch::{Follow, Follower};
@@ -235,16 +236,17 @@ impl SikkerKey {
     pub fn get_field(&self, id: &str, field: &str) -> Result<SecretString, Error> {
         let fields = self.get_fields(id)?;
         fields.get(field).cloned().ok_or_else(|| {
-            let names: Vec<String> = fields.names().map(str::to_owned).collect();
-            let known = match names.as_slice() {
-                [] => "it has none".to_owned(),
-                names => format!("it has {}", names.join(", ")),
+            let known = match fields.is_empty() {
+                true => "none".to_owned(),
+                false => text::field_names(fields.names(), text::name),
             };
+            let field = text::quoted(field);
+            let shown = fields.names().filter(|name| text::is_field_name(name));
             Error::new(
                 ErrorKind::FieldNotFound,
-                format!("secret {id} has no field {field:?}: {known}"),
+                format!("secret {id} has no field {field}: it has {known}"),
             )
-            .with_fields(names)
+            .with_fields(shown.map(str::to_owned).collect())
         })
     }
 

@@ -16,7 +16,7 @@ use crate::protocol::api_url::ApiUrl;
 use crate::protocol::messages;
 use crate::protocol::messages::{EnrollRequest, EnrollResponse};
 use crate::protocol::signing::Signer;
-use crate::text::clean_server_text;
+use crate::text;
 use crate::transport;
 use crate::transport::{Body, Request, Response, Transport};
 
@@ -156,7 +156,7 @@ impl MachineRegistration {
 
     /// A server's text without the token, should the server repeat it.
     fn scrub(&self, text: &str) -> String {
-        clean_server_text(&text.replace(self.token.expose_secret(), "[token]"))
+        text::message(&text.replace(self.token.expose_secret(), "[token]"))
     }
 }
 

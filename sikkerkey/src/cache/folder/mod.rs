@@ -12,6 +12,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::id::SecretId;
 use crate::random::{Randomness as _, SystemRandomness};
 
 const EXTENSION: &str = ".skc";
@@ -35,8 +36,8 @@ impl Folder {
         &self.path
     }
 
-    /// The bytes of an entry's file, or `None` where there is none. `id` must be a checked id.
-    pub(crate) fn read(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
+    /// The bytes of an entry's file, or `None` where there is none.
+    pub(crate) fn read(&self, id: &SecretId) -> io::Result<Option<Vec<u8>>> {
         if !self.exists()? {
             return Ok(None);
         }
@@ -52,8 +53,8 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// Replaces an entry's file in one step. `id` must be a checked id.
-    pub(crate) fn write(&self, id: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Replaces an entry's file in one step.
+    pub(crate) fn write(&self, id: &SecretId, bytes: &[u8]) -> io::Result<()> {
         self.prepare()?;
         let temporary = self.temporary()?;
         let written = create_private(&temporary)
@@ -67,7 +68,7 @@ impl Folder {
     }
 
     /// Removes an entry; one that is not there is as good as removed.
-    pub(crate) fn remove(&self, id: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, id: &SecretId) -> io::Result<()> {
         if !self.exists()? {
             return Ok(());
         }
@@ -122,7 +123,7 @@ impl Folder {
         }
     }
 
-    fn file(&self, id: &str) -> PathBuf {
+    fn file(&self, id: &SecretId) -> PathBuf {
         self.path.join(format!("{id}{EXTENSION}"))
     }
 
