@@ -36,6 +36,7 @@ pub use client::SikkerKey;
 pub use client::asynchronous::AsyncSikkerKey;
 pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;
+pub use client::machine::Machine;
 pub use client::retry::RetryPolicy;
 pub use config::check::{Check, CheckReport, CheckStatus};
 pub use config::error::{ConfigError, Problem, ProblemKind};
@@ -50,6 +51,7 @@ pub use loader::{Loader, SikkerKeyConfig};
 pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
+pub use protocol::signing::{RequestSigner, SignError};
 pub use read::reader::Fetch;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]

@@ -83,13 +83,17 @@ fn a_value_survives_an_outage_and_a_restart() {
 #[test]
 fn only_where_nobody_answered() {
     let vault = vault();
-    let sk = cached(&vault);
+    let clock = FakeClock::new();
+    let builder = builder(&vault).fake(&clock).cache(options(&vault));
+    let sk = builder.build().unwrap();
     read(&sk, "sk_a");
     for status in (400..=599).filter(|status| !matches!(status, 403 | 404)) {
         vault.fail_always(Fault::Status(status));
         let served = matches!(status, 502..=504 | 520..=527 | 530);
         assert_eq!(sk.get_secret("sk_a").is_ok(), served, "{status}");
         vault.clear_faults();
+        // After a 401 nothing is sent for a while.
+        clock.pass(Duration::from_secs(10));
     }
     for fault in [Fault::Close, Fault::Reset, Fault::Truncated] {
         vault.fail_always(fault);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use secrecy::SecretString;
@@ -14,8 +14,10 @@ use super::format::{Binding, CacheEntry, CacheKey, NONCE_LEN, open, seal};
 use super::options::OnFallback;
 use crate::error::{Error, ErrorKind};
 use crate::id::SecretId;
+use crate::identity::Identity;
 use crate::protocol::fields::Fields;
 use crate::random::{Randomness as _, SystemRandomness};
+use crate::sync;
 use crate::sync::lock;
 
 /// A clock may be off by this much against the one that wrote the entry; a later entry is a miss,
@@ -23,14 +25,29 @@ use crate::sync::lock;
 const FUTURE_LIMIT: i64 = 60;
 
 pub(crate) struct Cache {
-    pub(super) key: CacheKey,
+    pub(super) owner: RwLock<Arc<Owner>>,
     pub(super) vault_id: String,
-    pub(super) machine_id: String,
     pub(super) folder: Folder,
     pub(super) max_age: Duration,
     pub(super) on_fallback: Option<OnFallback>,
     pub(super) reads: AtomicU64,
     pub(super) revoked: Mutex<HashMap<SecretId, u64>>,
+}
+
+/// The machine that seals entries and opens them.
+pub(super) struct Owner {
+    pub(super) key: CacheKey,
+    pub(super) machine_id: String,
+}
+
+impl Owner {
+    /// `None` for a machine whose key is not in this process.
+    pub(super) fn of(identity: &Identity) -> Option<Self> {
+        Some(Owner {
+            key: CacheKey::derive(identity.signer.seed()?, &identity.vault_id),
+            machine_id: identity.machine_id.clone(),
+        })
+    }
 }
 
 /// A read of a secret that has begun: an answer that is older than a revocation is not stored.
@@ -71,7 +88,9 @@ impl Cache {
         SystemRandomness
             .fill(&mut nonce)
             .map_err(io::Error::other)?;
-        let sealed = seal(&self.key, self.binding(id), &entry, nonce).map_err(io::Error::other)?;
+        let owner = self.owner();
+        let sealed =
+            seal(&owner.key, self.binding(&owner, id), &entry, nonce).map_err(io::Error::other)?;
         self.folder.write(id, sealed.as_bytes())
     }
 
@@ -80,7 +99,8 @@ impl Cache {
         let Ok(Some(file)) = self.folder.read(id) else {
             return Default::default();
         };
-        match open(&self.key, self.binding(id), &file) {
+        let owner = self.owner();
+        match open(&owner.key, self.binding(&owner, id), &file) {
             Ok(Some(old)) => {
                 let fields = old.field_names.and(Fields::parse(value));
                 let names = fields.map(|fields| fields.names().collect::<Vec<_>>().join(","));
@@ -139,7 +159,8 @@ impl Cache {
         let Some(file) = self.folder.read(id).map_err(|error| error.to_string())? else {
             return Ok(None);
         };
-        open(&self.key, self.binding(id), &file).map_err(|problem| problem.to_string())
+        let owner = self.owner();
+        open(&owner.key, self.binding(&owner, id), &file).map_err(|problem| problem.to_string())
     }
 
     fn notify(&self, id: &SecretId, cached_at: i64) {
@@ -175,10 +196,14 @@ impl Cache {
         Error::new(ErrorKind::Configuration, message).with_source(cause)
     }
 
-    fn binding<'a>(&'a self, id: &'a SecretId) -> Binding<'a> {
+    fn owner(&self) -> Arc<Owner> {
+        sync::read(&self.owner).clone()
+    }
+
+    fn binding<'a>(&'a self, owner: &'a Owner, id: &'a SecretId) -> Binding<'a> {
         Binding {
             vault_id: &self.vault_id,
-            machine_id: &self.machine_id,
+            machine_id: &owner.machine_id,
             secret_id: id,
         }
     }
@@ -192,8 +217,6 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -205,9 +228,11 @@ mod tests {
     fn cache() -> (tempfile::TempDir, Cache) {
         let home = tempfile::tempdir().unwrap();
         let cache = Cache {
-            key: CacheKey::derive(&[7; 32], "vault_a"),
+            owner: RwLock::new(Arc::new(Owner {
+                key: CacheKey::derive(&[7; 32], "vault_a"),
+                machine_id: "machine".into(),
+            })),
             vault_id: "vault_a".into(),
-            machine_id: "machine".into(),
             folder: Folder::new(home.path().join("cache")),
             max_age: Duration::from_secs(100),
             on_fallback: None,
@@ -268,8 +293,14 @@ mod tests {
             field_names: Some("host".into()),
             cached_at: 5,
         };
-        let db = id("sk_db");
-        let sealed = seal(&cache.key, cache.binding(&db), &theirs, [1; NONCE_LEN]).unwrap();
+        let (owner, db) = (cache.owner(), id("sk_db"));
+        let sealed = seal(
+            &owner.key,
+            cache.binding(&owner, &db),
+            &theirs,
+            [1; NONCE_LEN],
+        )
+        .unwrap();
         cache.folder.write(&db, sealed.as_bytes()).unwrap();
         let name = "The database".to_owned();
         let fields = store(r#"{"host": "db", "port": "1"}"#);

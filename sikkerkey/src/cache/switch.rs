@@ -1,18 +1,18 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
 use secrecy::SecretString;
 
 use super::folder::Folder;
-use super::format::CacheKey;
 use super::options::CacheOptions;
-use super::policy::Cache;
+use super::policy::{Cache, Owner};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::{SecretId, normal_vault_id};
 use crate::identity::{Environment, Identity, Origin};
+use crate::sync;
 
 /// A value that a user's read gives, and where it comes from.
 pub(crate) enum CachedRead {
@@ -29,22 +29,38 @@ impl Cache {
                  alone, so nothing that it seals could be opened after a restart",
             ));
         };
-        let folder = match options.folder {
-            Some(folder) => folder,
-            None => usual_folder(file, &identity.vault_id, &Environment::of_process())?,
+        let Some(owner) = Owner::of(identity) else {
+            return Err(Error::configuration(
+                "the fallback cache needs the machine's private key, which a signer keeps to itself",
+            ));
         };
-        let folder = Folder::new(folder);
+        let folder = match options.folder {
+            Some(folder) => Folder::within(folder),
+            None => Folder::new(usual_folder(
+                file,
+                &identity.vault_id,
+                &Environment::of_process()?,
+            )?),
+        };
+        folder.check()?;
         folder.sweep(SystemTime::now());
         Ok(Cache {
-            key: CacheKey::derive(identity.signer.seed(), &identity.vault_id),
+            owner: RwLock::new(Arc::new(owner)),
             vault_id: identity.vault_id.clone(),
-            machine_id: identity.machine_id.clone(),
             folder,
             max_age: options.max_age,
             on_fallback: options.on_fallback,
             reads: 0.into(),
             revoked: Mutex::new(HashMap::new()),
         })
+    }
+
+    /// Goes on with another identity of the same vault. What the last one sealed is no longer
+    /// opened.
+    pub(crate) fn adopt(&self, identity: &Identity) {
+        if let Some(owner) = Owner::of(identity) {
+            *sync::write(&self.owner) = Arc::new(owner);
+        }
     }
 
     /// A user's read, served from the cache if the service was unreachable.

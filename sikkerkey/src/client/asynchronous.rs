@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
@@ -60,6 +61,35 @@ impl Bootstrap {
 }
 
 impl AsyncSikkerKey {
+    /// See [`SikkerKey::new`]. It reads two small files and sends nothing, so it is not async.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn new(vault_or_path: impl AsRef<OsStr>) -> Result<Self, Error> {
+        SikkerKey::new(vault_or_path).map(SikkerKey::into_async)
+    }
+
+    /// See [`SikkerKey::auto`]. It reads two small files and sends nothing, so it is not async.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn auto() -> Result<Self, Error> {
+        SikkerKey::auto().map(SikkerKey::into_async)
+    }
+
+    /// See [`SikkerKey::from_env`]. It is async because it may enroll a machine.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn from_env() -> Result<Self, Error> {
+        off_thread(SikkerKey::from_env)
+            .await
+            .map(SikkerKey::into_async)
+    }
+
     /// The blocking client that this one uses.
     pub fn blocking(&self) -> &SikkerKey {
         &self.blocking
@@ -237,6 +267,13 @@ impl AsyncSikkerKey {
     ) -> Result<T, Error> {
         let sk = self.blocking.clone();
         off_thread(move || call(&sk)).await
+    }
+}
+
+/// The blocking client that this one uses.
+impl AsRef<SikkerKey> for AsyncSikkerKey {
+    fn as_ref(&self) -> &SikkerKey {
+        &self.blocking
     }
 }
 

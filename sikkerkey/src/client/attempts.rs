@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::error_text::{Purpose, locked_out, no_response, out_of_time, refused};
+use super::error_text::{Purpose, is_from_service, locked_out, no_response, out_of_time, refused};
 use super::lockout::Permit;
 use super::retry::RetryPolicy;
 use super::session::Session;
@@ -272,6 +272,7 @@ impl<'a> Attempts<'a> {
             &nonce,
             body.unwrap_or_default(),
         );
+        let signed = signed.map_err(Unsent::Local)?;
         let request = Request {
             method: call.method,
             path: &call.path,
@@ -291,7 +292,7 @@ impl<'a> Attempts<'a> {
     /// Judges a 401: a clock that is off deserves one more attempt, which the policy does not
     /// count, since the service is not at fault.
     fn unauthorized(&mut self, signed_at: i64, own: i64, response: &Response) -> Failure {
-        let ahead = match skew::judge(signed_at, own, response.date) {
+        let ahead = match self.skew.judge(signed_at, own, response.date) {
             ClockJudgment::Retry { correction } if self.trial.is_none() => {
                 self.trial = Some(correction);
                 self.counted -= 1;
@@ -310,8 +311,13 @@ impl<'a> Attempts<'a> {
 
     /// Notes what a response other than 401 tells about the machine and the clock.
     fn note_acceptance(&self, response: &Response, own: i64) {
-        // Only the service itself answers so; a proxy's 5xx knows nothing of the signature.
-        if !matches!(response.status, 200..=299 | 403 | 404 | 409) {
+        // Only the service itself answers so; a proxy's page knows nothing of the signature.
+        let by_service = match response.status {
+            200..=299 | 409 => true,
+            403 | 404 => is_from_service(response),
+            _ => false,
+        };
+        if !by_service {
             return;
         }
         match self.trial {

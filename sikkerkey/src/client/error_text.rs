@@ -85,10 +85,7 @@ pub(crate) fn refused_with(
         text.push_str("; ");
         text.push_str(&skew::describe(ahead));
     }
-    let body: &[u8] = match &reply.body {
-        Body::Whole(bytes) | Body::UntilClose(bytes) => bytes,
-        Body::TooLarge | Body::CutOff(_) => &[],
-    };
+    let body = body(reply);
     let message = messages::error_message(body);
     match &message {
         Some(message) if message.trim().is_empty() => {}
@@ -106,6 +103,18 @@ pub(crate) fn refused_with(
     match message {
         Some(_) => error,
         None => error.unconfirmed(),
+    }
+}
+
+/// Whether an error response is the service's own.
+pub(crate) fn is_from_service(reply: &Response) -> bool {
+    messages::error_message(body(reply)).is_some()
+}
+
+fn body(reply: &Response) -> &[u8] {
+    match &reply.body {
+        Body::Whole(bytes) | Body::UntilClose(bytes) => bytes,
+        Body::TooLarge | Body::CutOff(_) => &[],
     }
 }
 

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success, VALUE_LIMIT};
 use super::error_text::Purpose;
 use super::reenrollment::Reenrollment;
+use super::reload::Reload;
 use super::retry::RetryPolicy;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
@@ -23,13 +24,22 @@ use crate::protocol::skew::Skew;
 use crate::text;
 use crate::watch::{Poller, SecretChange, Upstream};
 
+/// What follows when the service no longer takes an identity.
+pub(crate) enum Renewal {
+    None,
+    /// Its files are read again.
+    Disk(Reload),
+    /// Another machine is enrolled.
+    Enrollment(Reenrollment),
+}
+
 pub(crate) struct ClientInner {
     /// Of the first identity; a later one is of the same vault.
     vault_id: String,
     session: CurrentSession,
     settings: Settings,
     skew: Skew,
-    reenrollment: Option<Reenrollment>,
+    renewal: Renewal,
     poller: Arc<Poller>,
     #[cfg(feature = "cache")]
     cache: Option<Cache>,
@@ -39,7 +49,7 @@ impl ClientInner {
     pub(crate) fn new(
         session: Session,
         settings: Settings,
-        reenrollment: Option<Reenrollment>,
+        renewal: Renewal,
         #[cfg(feature = "cache")] cache: Option<Cache>,
     ) -> Self {
         let poller = Poller::new(
@@ -49,6 +59,7 @@ impl ClientInner {
             session.transport.url().is_loopback(),
             settings.resync,
         );
+        let skew = Skew::new(settings.clock_correction);
         ClientInner {
             poller,
             #[cfg(feature = "cache")]
@@ -56,8 +67,8 @@ impl ClientInner {
             vault_id: session.identity.vault_id.clone(),
             session: CurrentSession::new(session),
             settings,
-            skew: Skew::default(),
-            reenrollment,
+            skew,
+            renewal,
         }
     }
 
@@ -173,30 +184,55 @@ impl ClientInner {
         let random = &*self.settings.random;
         let budget = self.settings.budget();
         let mut session = self.session();
-        if let Some(reenrollment) = &self.reenrollment
+        if let Renewal::Enrollment(reenrollment) = &self.renewal
             && session.lockout.was_accepted()
             && session.has_expired(clock.monotonic())
         {
             session = self.replace(reenrollment, &session, budget)?;
         }
         let attempt = |session: &Session| {
-            Attempts::new(call, session, policy, budget, clock, random, &self.skew).run()
+            // The poller has growing gaps of its own; those of an emulator's are short ones.
+            let paced =
+                matches!(call.purpose, Purpose::Poll) && session.transport.url().is_loopback();
+            let turn = session.refusals.turn(clock.monotonic(), paced)?;
+            let attempts = Attempts::new(call, session, policy, budget, clock, random, &self.skew);
+            let result = attempts.run();
+            turn.ended(result.as_ref().err(), clock.monotonic());
+            result
         };
         let error = match attempt(&session) {
             Err(error) if error.kind() == ErrorKind::Authentication => error,
             result => return result,
         };
         let expired = session.has_expired(clock.monotonic());
-        match &self.reenrollment {
-            Some(reenrollment) if expired || session.lockout.was_accepted() => {
+        match &self.renewal {
+            Renewal::Enrollment(reenrollment) if expired || session.lockout.was_accepted() => {
                 attempt(&*self.replace(reenrollment, &session, budget)?)
             }
-            None if expired => Err(error.prefixed(
+            Renewal::Disk(reload) => match reload.renew(&session, &self.session, &self.settings) {
+                Some(renewed) => {
+                    self.adopt(&renewed);
+                    attempt(&renewed)
+                }
+                None => Err(error),
+            },
+            Renewal::None if expired => Err(error.prefixed(
                 "the lifetime of this enrolled machine is over (reenroll_when_expired would \
                  enroll another)",
             )),
             _ => Err(error),
         }
+    }
+
+    /// Goes on with another identity from disk. The service may count changes anew for it.
+    fn adopt(&self, session: &Session) {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            cache.adopt(&session.identity);
+        }
+        #[cfg(not(feature = "cache"))]
+        let _ = session;
+        self.poller.suspect_all();
     }
 
     /// The session of the next machine, for which the service counts changes anew.

@@ -6,10 +6,15 @@ mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
 mod error_text;
+mod from_env;
 pub(crate) mod inner;
+mod key_source;
 mod lockout;
+pub(crate) mod machine;
 mod reenrollment;
+mod refusals;
 mod register;
+mod reload;
 pub(crate) mod retry;
 mod session;
 mod settings;
@@ -132,6 +137,30 @@ impl SikkerKey {
         Self::builder().build()
     }
 
+    /// A client from whatever the environment offers: the same program starts on a laptop, in a
+    /// container, in CI and as a function.
+    ///
+    /// The first of these that is there is taken:
+    ///
+    /// 1. `SIKKERKEY_IDENTITY`: the path of an `identity.json`.
+    /// 2. `SIKKERKEY_VAULT_ID`, `SIKKERKEY_MACHINE_ID` and `SIKKERKEY_PRIVATE_KEY` (PEM, with `\n`
+    ///    or spaces for line ends if need be), and `SIKKERKEY_API_URL` if it is set.
+    /// 3. `$CREDENTIALS_DIRECTORY/identity.json`: a credential of systemd.
+    /// 4. The only vault on disk; of several, the one that `SIKKERKEY_VAULT_ID` names.
+    /// 5. `SIKKERKEY_VAULT_ID` and `SIKKERKEY_ENROLLMENT_TOKEN`: a machine is enrolled in memory. It
+    ///    takes one of the token's uses.
+    ///
+    /// A variable that is set to nothing counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a part of a set, naming what is missing, for a variable that
+    /// is not UTF-8, and as [`new`](Self::new); where a machine is enrolled, as
+    /// [`enroll`](Bootstrap::enroll).
+    pub fn from_env() -> Result<Self, Error> {
+        from_env::client()
+    }
+
     /// A client with settings of your own.
     pub fn builder() -> SikkerKeyBuilder {
         SikkerKeyBuilder::new()
@@ -166,7 +195,7 @@ impl SikkerKey {
     ///
     /// [`ErrorKind::Configuration`] where the folder of vaults exists and cannot be read.
     pub fn list_vaults() -> Result<Vec<String>, Error> {
-        identity::list_vaults(&Environment::of_process())
+        identity::list_vaults(&Environment::of_process()?)
     }
 
     /// The vault's id.
@@ -180,7 +209,8 @@ impl SikkerKey {
         self.inner.session().identity.machine_id.clone()
     }
 
-    /// The machine's name.
+    /// The machine's name, fit to be shown: control, bidirectional and invisible characters are
+    /// escaped, and 64 characters are kept. Empty for a machine without one.
     pub fn machine_name(&self) -> String {
         self.inner.session().identity.machine_name.clone()
     }
@@ -494,6 +524,13 @@ impl SikkerKey {
     /// [`ErrorKind::Configuration`] where the folder cannot be read, or the cache was refused.
     pub fn cached_count(&self) -> Result<usize, Error> {
         self.inner.cache().map_or(Ok(0), Cache::count)
+    }
+}
+
+/// Itself, so that a function takes this client and the async one alike.
+impl AsRef<SikkerKey> for SikkerKey {
+    fn as_ref(&self) -> &SikkerKey {
+        self
     }
 }
 

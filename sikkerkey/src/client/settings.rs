@@ -10,6 +10,7 @@ use super::attempts::Budget;
 use super::retry::RetryPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::protocol::api_url::ApiUrl;
 use crate::random::{Randomness, SystemRandomness};
 use crate::transport::{ConnectionSettings, Roots};
 use crate::watch::schedule;
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) resync: Option<Duration>,
     pub(crate) user_agent: String,
+    pub(crate) expected_api_url: Option<String>,
+    pub(crate) clock_correction: bool,
     pub(crate) root_pems: Vec<Pem>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
@@ -46,6 +49,8 @@ impl Default for Settings {
             poll_interval: schedule::DEFAULT_INTERVAL,
             resync: Some(schedule::DEFAULT_RESYNC),
             user_agent: concat!("sikkerkey-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
+            expected_api_url: None,
+            clock_correction: true,
             root_pems: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandomness),
@@ -74,6 +79,23 @@ impl Settings {
             user_agent: self.user_agent.clone(),
             roots,
         })
+    }
+
+    /// Refuses an address other than the one that is expected.
+    pub(crate) fn check_api_url(&self, url: &ApiUrl) -> Result<(), Error> {
+        let Some(expected) = &self.expected_api_url else {
+            return Ok(());
+        };
+        let expected = ApiUrl::parse(expected).map_err(|problem| {
+            Error::configuration(format!("the URL given to expect_api_url {problem}"))
+        })?;
+        if expected == *url {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "the identity sends requests to {url}, and expect_api_url says {expected}: nothing was \
+             sent there"
+        )))
     }
 
     /// The time of a call that begins now.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// An answer that is not what the protocol says, as the end of a sentence about it.
@@ -84,12 +85,15 @@ pub(crate) enum PollStatus {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EnrollResponse {
     pub(crate) machine_id: String,
-    pub(crate) machine_name: String,
     pub(crate) vault_id: String,
     #[serde(default)]
     pub(crate) api_url: Option<String>,
+    /// Only shown: whatever it is, a spent token is not thrown away for it.
     #[serde(default)]
-    pub(crate) expires_at: Option<f64>,
+    pub(crate) machine_name: Value,
+    /// The same.
+    #[serde(default)]
+    pub(crate) expires_at: Value,
 }
 
 #[derive(Deserialize)]

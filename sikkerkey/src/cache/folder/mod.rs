@@ -7,12 +7,14 @@
 //! (Links above the folder are the owner's own matter: whoever can place one there already has
 //! the private key's folder.)
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::error::Error;
 use crate::id::SecretId;
+use crate::identity::is_ours;
 use crate::random::{Randomness as _, SystemRandomness};
 
 const EXTENSION: &str = ".skc";
@@ -30,6 +32,28 @@ pub(crate) struct Folder {
 impl Folder {
     pub(crate) fn new(path: PathBuf) -> Self {
         Folder { path }
+    }
+
+    /// The folder that the user chose, or one below it where it is not for this user alone: what it
+    /// is for besides is not known, so it keeps its mode.
+    pub(crate) fn within(path: PathBuf) -> Self {
+        match fs::metadata(&path) {
+            Ok(found) if !is_private(&found) => Folder::new(path.join("sikkerkey-cache")),
+            _ => Folder::new(path),
+        }
+    }
+
+    /// Refuses a folder that another user could change.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if found.is_dir() && !is_ours(&found) => Err(Error::configuration(format!(
+                "the fallback cache cannot be in {}, a folder that another user owns or can write \
+                 to: choose another one, or chmod 700",
+                self.path.display()
+            ))),
+            // A read never fails because of the cache: anything else is logged then.
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -142,7 +166,10 @@ impl Folder {
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
-            Ok(metadata) if metadata.is_dir() => Ok(true),
+            Ok(found) if found.is_dir() && is_ours(&found) => Ok(true),
+            Ok(found) if found.is_dir() => Err(refusal(
+                "is a folder that another user owns or can write to",
+            )),
             Ok(_) => Err(refusal(
                 "is in the place of the cache folder and is no folder",
             )),
@@ -177,7 +204,18 @@ fn create_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A folder that another tool made with looser rights is made 0700.
+/// Whether a folder is for this user alone.
+fn is_private(folder: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        is_ours(folder) && folder.permissions().mode() & 0o077 == 0
+    }
+    #[cfg(not(unix))]
+    is_ours(folder)
+}
+
+/// A cache folder that another tool made with looser rights is made 0700.
 fn tighten(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {

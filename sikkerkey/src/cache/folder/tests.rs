@@ -137,6 +137,55 @@ mod unix {
     }
 
     #[test]
+    fn a_folder_that_others_can_enter_keeps_its_mode_and_gets_one_below() {
+        let home = tempfile::tempdir().unwrap();
+        for mode in [0o1777, 0o755, 0o750] {
+            let shared = home.path().join(format!("shared-{mode:o}"));
+            fs::create_dir(&shared).unwrap();
+            fs::set_permissions(&shared, fs::Permissions::from_mode(mode)).unwrap();
+            let folder = Folder::within(shared.clone());
+            folder.check().unwrap();
+            folder.write(&id("sk_a"), b"one").unwrap();
+            let found = fs::metadata(&shared).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, mode, "it is not the cache's");
+            assert_eq!(folder.path, shared.join("sikkerkey-cache"));
+            assert_eq!(self::mode(&folder.path), 0o700);
+        }
+        let own = Folder::within(home.path().join("own"));
+        own.write(&id("sk_a"), b"one").unwrap();
+        assert!(home.path().join("own/sk_a.skc").exists());
+        let again = Folder::within(home.path().join("own"));
+        assert_eq!(again.read(&id("sk_a")).unwrap().unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_cache_folder_that_others_can_write_to_is_refused() {
+        let (_home, folder) = fresh();
+        folder.write(&id("sk_a"), b"one").unwrap();
+        fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o777)).unwrap();
+        folder.read(&id("sk_a")).unwrap_err();
+        folder.write(&id("sk_a"), b"two").unwrap_err();
+        let error = folder.check().unwrap_err().to_string();
+        assert!(error.contains("another user owns or can write"), "{error}");
+    }
+
+    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
+    #[test]
+    fn a_folder_of_another_user_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("theirs");
+        fs::create_dir(&path).unwrap();
+        if std::os::unix::fs::chown(&path, Some(12345), None).is_err() {
+            eprintln!("SKIPPED: only root gives a folder to another user");
+            return;
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        Folder::new(path.clone()).check().unwrap_err();
+        let below = path.join("sikkerkey-cache");
+        assert_eq!(Folder::within(path).path, below);
+    }
+
+    #[test]
     fn a_new_file_is_private_before_it_has_a_byte() {
         let (_home, folder) = fresh();
         folder.prepare().unwrap();
