@@ -53,6 +53,8 @@ pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
 pub use protocol::signing::{RequestSigner, SignError};
 pub use read::reader::Fetch;
+#[cfg(feature = "rustls")]
+pub use rustls;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
 #[doc = include_str!("config/derive.md")]

@@ -107,6 +107,9 @@ const TABLE: &[(Change, bool, Verdict, Verdict)] = &[
     (Set(VAULT,    Other, 0o755),          false, OWNER,    OWNER),
     (Set(VAULT,    Other, 0o755),          true,  OK,       OK),
     (Set(VAULT,    Other, 0o1777),         true,  WRITABLE, WRITABLE),
+    // Rights are no reason to enroll again.
+    (Set(VAULT,    Other, 0o700),          false, OWNER,    Err("may not look")),
+    (Set(VAULTS,   Other, 0o700),          false, OWNER,    Err("may not look")),
     (Set(VAULT,    Root,  0o755),          false, OK,       OK),
     (Set(VAULT,    Own,   0o777),          false, WRITABLE, WRITABLE),
     (Set(VAULT,    Own,   0o770),          false, WRITABLE, WRITABLE),

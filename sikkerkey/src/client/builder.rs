@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::reload::Reload;
 use super::retry::RetryPolicy;
 use super::session::Session;
-use super::settings::{Pem, Settings};
+use super::settings::Settings;
 #[cfg(feature = "cache")]
 use crate::cache::{Cache, CacheOptions};
 use crate::clock::Clock;
@@ -126,11 +126,64 @@ impl<I> SikkerKeyBuilder<I> {
     /// of* the bundled ones; a second call adds to the first.
     ///
     /// Without it, Mozilla's authorities count, as they were when this crate was built: they
-    /// are part of the program, so that it works in an image without any files. A company's
-    /// own authority, or a proxy that inspects TLS, needs this setting.
+    /// are part of the program, so that it works in an image without any files.
     pub fn root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        let pem = Pem(pem.as_ref().to_vec());
-        self.settings.root_pems.push(pem);
+        self.settings.trust.own.push(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Trusts this certificate authority, given as PEM with one certificate or more, *beside* the
+    /// bundled ones, or beside those of [`root_certificate_pem`](Self::root_certificate_pem) or
+    /// `platform_roots`: a company's own authority, or that of a proxy that inspects TLS.
+    pub fn add_root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.settings.trust.added.push(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Trusts what the operating system trusts, *instead of* the bundled authorities, and checks
+    /// certificates as it does.
+    ///
+    /// On Linux these are the certificates of the usual files, or of `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR`, as they are when the client is built; an image without them makes the last
+    /// method of the builder fail. Needs the feature `platform-roots`.
+    #[cfg(feature = "platform-roots")]
+    pub fn platform_roots(mut self) -> Self {
+        self.settings.trust.platform = true;
+        self
+    }
+
+    /// Secures connections with a TLS configuration of your own: another cryptographic provider
+    /// (FIPS, for one), TLS 1.3 alone, a client certificate, revocation lists. It says itself which
+    /// roots are trusted. ALPN is set to `http/1.1`, the only protocol of this client.
+    ///
+    /// Needs the feature `rustls`, which re-exports the crate as `sikkerkey::rustls`.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().tls().secret("sk_stripe_key", "x").start()?;
+    /// # let (path, ca) = (vault.identity_path(), vault.ca_pem().unwrap());
+    /// use std::sync::Arc;
+    /// use sikkerkey::SikkerKey;
+    /// use sikkerkey::rustls::pki_types::CertificateDer;
+    /// use sikkerkey::rustls::pki_types::pem::PemObject;
+    /// use sikkerkey::rustls::{ClientConfig, RootCertStore, crypto::ring, version::TLS13};
+    ///
+    /// let mut roots = RootCertStore::empty();
+    /// roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
+    /// let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ///     .with_protocol_versions(&[&TLS13])?
+    ///     .with_root_certificates(roots)
+    ///     .with_no_client_auth(); // or with_client_auth_cert(chain, key)
+    /// let sk = SikkerKey::builder()
+    ///     .identity_file(path)
+    ///     .tls_config(Arc::new(config))
+    ///     .build()?;
+    /// sk.get_secret("sk_stripe_key")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "rustls")]
+    pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.settings.trust.config = Some(config);
         self
     }
 

@@ -81,7 +81,8 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// # The network
 ///
 /// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities, bundled into the
-/// program, vouch for the service, or else your own:
+/// program, vouch for the service. Your own are added by
+/// [`add_root_certificate_pem`](SikkerKeyBuilder::add_root_certificate_pem), or take their place by
 /// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem). Plain http is for this
 /// machine alone. A certificate that is refused is an error that says why, is not tried again, and
 /// is never taken for an outage. `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as

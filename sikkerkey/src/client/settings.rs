@@ -1,6 +1,5 @@
 //! What can be set about a client, however its identity comes about.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::protocol::api_url::ApiUrl;
 use crate::random::{Randomness, SystemRandomness};
-use crate::transport::{ConnectionSettings, Roots};
+use crate::transport::{ConnectionSettings, TrustSettings};
 use crate::watch::schedule;
 
 #[derive(Clone, Debug)]
@@ -25,19 +24,9 @@ pub(crate) struct Settings {
     pub(crate) user_agent: String,
     pub(crate) expected_api_url: Option<String>,
     pub(crate) clock_correction: bool,
-    pub(crate) root_pems: Vec<Pem>,
+    pub(crate) trust: TrustSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
-}
-
-/// Certificates as the user gave them.
-#[derive(Clone)]
-pub(crate) struct Pem(pub(crate) Vec<u8>);
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pem({} bytes)", self.0.len())
-    }
 }
 
 impl Default for Settings {
@@ -51,7 +40,7 @@ impl Default for Settings {
             user_agent: concat!("sikkerkey-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             expected_api_url: None,
             clock_correction: true,
-            root_pems: Vec::new(),
+            trust: TrustSettings::default(),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandomness),
         }
@@ -71,13 +60,9 @@ impl Settings {
                 "the user agent is empty or has characters that no header can hold",
             ));
         }
-        let mut roots = Roots::bundled();
-        for pem in &self.root_pems {
-            roots.add_pem(&pem.0)?;
-        }
         Ok(ConnectionSettings {
             user_agent: self.user_agent.clone(),
-            roots,
+            roots: self.trust.check()?,
         })
     }
 

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 pub(crate) use error::TransportError;
 use pool::Pool;
 use proxy::Proxy;
-pub(crate) use tls::Roots;
+pub(crate) use tls::{Roots, TrustSettings};
 
 use crate::clock::FAR_FUTURE;
 use crate::error::Error;
