@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::error_text::{Purpose, is_from_service, locked_out, no_response, out_of_time, refused};
@@ -11,14 +10,11 @@ use super::retry::RetryPolicy;
 use super::session::Session;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::messages::{self, Malformed};
+use crate::protocol::messages::{Malformed, VALUE_LIMIT};
 use crate::protocol::signing::NONCE_BYTES;
 use crate::protocol::skew::{self, ClockJudgment, Skew};
 use crate::random::Randomness;
 use crate::transport::{self, Body, Connection, Request, Response, TransportError};
-
-/// The longest value of a secret.
-pub(crate) const VALUE_LIMIT: usize = 1024 * 1024;
 
 /// The longest body of a read. JSON writes any character of text in at most three times its own
 /// bytes (`\u00fc` for the two of `ü`); control characters other than line breaks and tabs, which
@@ -72,8 +68,12 @@ pub(crate) struct Success {
 }
 
 impl Success {
-    pub(crate) fn decode<T: DeserializeOwned>(&self, purpose: Purpose<'_>) -> Result<T, Error> {
-        messages::decode(&self.bytes).map_err(|malformed| match malformed {
+    pub(crate) fn decode<T>(
+        &self,
+        purpose: Purpose<'_>,
+        parse: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        parse(&self.bytes).map_err(|malformed| match malformed {
             // Only the end of the connection said that this was all.
             Malformed::Short if !self.framed => Error::new(
                 ErrorKind::Network,
@@ -83,10 +83,12 @@ impl Success {
             Malformed::Shape => {
                 self.wrong(purpose, "lacks what it must have or has it in another form")
             }
+            Malformed::LongValue => self.wrong(purpose, "has a value of more than 1 MiB"),
+            Malformed::OutOfTime => out_of_time(purpose),
         })
     }
 
-    pub(crate) fn wrong(&self, purpose: Purpose<'_>, problem: &str) -> Error {
+    fn wrong(&self, purpose: Purpose<'_>, problem: &str) -> Error {
         Error::new(
             ErrorKind::Decode,
             format!("the response {problem} while {purpose}: is this the API URL of the service?"),

@@ -1,12 +1,13 @@
 //! What all handles on one client share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
-use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success, VALUE_LIMIT};
+use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
 use super::error_text::Purpose;
 use super::reenrollment::Reenrollment;
 use super::reload::Reload;
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::id::SecretId;
 use crate::protocol::messages;
-use crate::protocol::messages::{PollRequest, PollResponse, PollStatus, ReadResponse};
+use crate::protocol::messages::{PollRequest, PollStatus};
 use crate::protocol::skew::Skew;
 use crate::text;
 use crate::watch::{Poller, SecretChange, Upstream};
@@ -142,7 +143,10 @@ impl ClientInner {
     }
 
     /// Asks in one attempt which of these secrets changed.
-    pub(crate) fn poll_once(&self, ids: &[Arc<str>]) -> Result<PollResponse, Error> {
+    pub(crate) fn poll_once(
+        &self,
+        ids: &[Arc<str>],
+    ) -> Result<BTreeMap<String, PollStatus>, Error> {
         let call = Call {
             purpose: Purpose::Poll,
             method: "POST",
@@ -152,7 +156,8 @@ impl ClientInner {
             })),
             limit: LIST_LIMIT,
         };
-        self.call(&call, &RetryPolicy::none())?.decode(call.purpose)
+        self.call(&call, &RetryPolicy::none())?
+            .decode(call.purpose, messages::changes)
     }
 
     /// Told of every value that a user's call read, so that a watch does not report as new what
@@ -169,12 +174,8 @@ impl ClientInner {
             body: None,
             limit: READ_LIMIT,
         };
-        let answer = self.call(&call, policy)?;
-        let ReadResponse { value } = answer.decode(call.purpose)?;
-        if value.expose_secret().len() > VALUE_LIMIT {
-            return Err(answer.wrong(call.purpose, "has a value of more than 1 MiB"));
-        }
-        Ok(value)
+        let response = self.call(&call, policy)?;
+        response.decode(call.purpose, messages::value)
     }
 
     /// Makes a call with the identity in use; enrolls again where that was asked for and the
@@ -250,9 +251,9 @@ impl ClientInner {
 
 impl Upstream for ClientInner {
     fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, SecretChange)>, Error> {
-        let answer = self.poll_once(ids)?;
-        let changes = answer.changes.into_iter().filter_map(|(id, change)| {
-            let status = match change.status {
+        let changes = self.poll_once(ids)?;
+        let changes = changes.into_iter().filter_map(|(id, status)| {
+            let status = match status {
                 PollStatus::Changed => SecretChange::Changed,
                 PollStatus::Deleted => SecretChange::Deleted,
                 PollStatus::AccessDenied => SecretChange::Denied,

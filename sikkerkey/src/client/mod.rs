@@ -41,7 +41,7 @@ use crate::identity::{self, Environment, Origin};
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
-use crate::protocol::messages::{self, ExportResponse, ListResponse, ProjectRequest};
+use crate::protocol::messages::{self, ProjectRequest};
 use crate::text;
 
 #[cfg(feature = "live")]
@@ -369,11 +369,13 @@ impl SikkerKey {
 
     fn list(&self, call: Call<'_>) -> Result<Vec<SecretListItem>, Error> {
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
-        let ListResponse { secrets } = answer.decode(call.purpose)?;
+        let secrets = answer.decode(call.purpose, messages::list)?;
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
     }
 
     fn export_with(&self, purpose: Purpose<'_>, project: Option<&str>) -> Result<Export, Error> {
+        // Reading what came counts too.
+        let budget = self.inner.settings().budget();
         let call = Call {
             purpose,
             method: "POST",
@@ -382,11 +384,12 @@ impl SikkerKey {
             limit: LIST_LIMIT,
         };
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
-        let ExportResponse { secrets } = answer.decode(purpose)?;
+        let in_time = || budget.attempt(self.inner.clock()).is_some();
+        let secrets = answer.decode(purpose, |body| messages::export(body, &in_time))?;
         for entry in &secrets {
             self.inner.note_read(&entry.id, &entry.value);
         }
-        Ok(Export::from_entries(secrets))
+        answer.decode(purpose, |_| Export::from_entries(secrets, &in_time))
     }
 }
 

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Claims, Expected, Identity, Origin};
 use crate::protocol::messages;
-use crate::protocol::messages::{EnrollRequest, EnrollResponse};
+use crate::protocol::messages::EnrollRequest;
 use crate::protocol::signing::Signer;
 use crate::text;
 use crate::transport;
@@ -51,8 +51,8 @@ impl MachineRegistration {
             )
             .with_status(reply.status)
         };
-        let answer: EnrollResponse = match &reply.body {
-            Body::Whole(bytes) | Body::UntilClose(bytes) => messages::decode(bytes)
+        let answer = match &reply.body {
+            Body::Whole(bytes) | Body::UntilClose(bytes) => messages::enrollment(bytes)
                 .map_err(|_| malformed("lacks what it must have or is not JSON"))?,
             Body::TooLarge => return Err(malformed("is larger than this client takes")),
             Body::CutOff(_) => {
