@@ -13,6 +13,7 @@ pub(crate) mod inner;
 mod key_source;
 mod lockout;
 pub(crate) mod machine;
+mod process;
 mod reenrollment;
 mod refusals;
 mod register;
@@ -92,6 +93,14 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// through one. Redirects are errors. A value may have 1 MiB (and its JSON 3 MiB), a list or an
 /// export 64 MiB. Up to 16 idle connections are kept for 45 s, and a name that was looked up for
 /// 60 s, or until a connection fails.
+///
+/// # Forks
+///
+/// A child process that was forked uses the client with connections and threads of its own: no
+/// request of one process gets a response of the other. A [`Live`](crate::Live) follows its secrets
+/// in the process that started it; its copy in a child keeps what it had, and its status says so.
+/// Watches and a `Live` of the child's own work. This is promised for a fork while no other thread
+/// uses the client, and best effort otherwise.
 ///
 /// # Events
 ///
