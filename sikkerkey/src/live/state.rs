@@ -135,6 +135,7 @@ pub(super) enum Adoption<T> {
 }
 
 impl<T> LiveState<T> {
+    #[allow(clippy::too_many_arguments, reason = "one place makes it")]
     pub(super) fn new(
         name: &'static str,
         first: Arc<T>,

@@ -58,5 +58,5 @@ fn a_child_watches_and_its_copy_of_a_live_config_says_that_it_does_not_run() {
     vault.put("sk_a", "2");
     child.join();
     watch.stop();
-    assert_eq!(live.subscribe().try_recv().is_err(), true);
+    assert!(live.subscribe().try_recv().is_err());
 }
