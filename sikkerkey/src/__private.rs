@@ -3,8 +3,9 @@
 
 pub use serde::de::DeserializeOwned;
 
-pub use crate::clock::{Clock, SystemClock};
+pub use crate::clock::{Clock, Signal, SystemClock};
 pub use crate::config::error::config_error;
+pub use crate::config::from_secret::form::{list_items, stray};
 pub use crate::config::parser::{Parser, delimited, from_str, json, value, with};
 pub use crate::config::traits::{
     Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
@@ -20,6 +21,7 @@ pub use crate::live::source::{ConfigSource, changed_paths};
 pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
 pub use crate::loader::live::live_from;
+pub use crate::random::{Randomness, SystemRandomness};
 pub use crate::transport::seam::{TestConnection, TestExchange};
 pub use crate::transport::stream::Socket;
 pub use crate::watch::schedule::{

@@ -1,17 +1,18 @@
-//! Everything that differs from one run to the next: the time, sleep, and randomness.
+//! The time, and waiting for it.
 //!
-//! It comes in through one seam, so that schedules, clock skew and nonces are tested exactly.
+//! All time comes in through one seam, so that schedules and clock skew are tested exactly, and a
+//! day of polls takes a moment. Only the deadlines of sockets are the operating system's own.
 
 use std::fmt::Debug;
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, ErrorKind};
+use crate::sync::{lock, wait_timeout};
 
 /// A year: a longer time cannot be told from never, and arithmetic with this one stays in range.
 pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Where the client takes time and randomness from.
+/// Where the client takes the time from.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Seconds since 1970 by this machine's own clock, however wrong it is.
     fn unix_now(&self) -> i64;
@@ -19,17 +20,21 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Time since some fixed moment; never goes back.
     fn monotonic(&self) -> Duration;
 
-    /// Returns after this time.
-    fn sleep(&self, time: Duration);
+    /// Blocks until the signal was raised more often than `seen`, or until
+    /// [`monotonic`](Self::monotonic) reaches `until`.
+    fn wait(&self, signal: &Signal, seen: u64, until: Duration) {
+        signal.wait_while(seen, || until.saturating_sub(self.monotonic()));
+    }
 
-    /// A random number from 0 up to, and without, 1; it spreads delays.
-    fn fraction(&self) -> f64;
-
-    /// Bytes that nobody can foretell and that never repeat: nonces and keys.
-    fn random(&self, bytes: &mut [u8]) -> Result<(), Error>;
+    /// Blocks for this time.
+    fn sleep(&self, time: Duration) {
+        let until = self.monotonic().saturating_add(time);
+        let signal = Signal::default();
+        self.wait(&signal, signal.count(), until);
+    }
 }
 
-/// The operating system's clock and randomness.
+/// The operating system's clock.
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
@@ -61,23 +66,80 @@ impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
         self.origin.elapsed()
     }
+}
 
-    fn sleep(&self, time: Duration) {
-        thread::sleep(time);
+/// Wakes threads that wait on a [`Clock`]. A clone is the same signal.
+///
+/// It counts, so that nothing is missed: read the [`count`](Self::count), look at the state that
+/// the signal is about, then wait for a higher count.
+#[derive(Clone, Debug, Default)]
+pub struct Signal(Arc<Raised>);
+
+#[derive(Debug, Default)]
+struct Raised {
+    count: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Signal {
+    /// How often it was raised.
+    pub fn count(&self) -> u64 {
+        *lock(&self.0.count)
     }
 
-    fn fraction(&self) -> f64 {
-        // 53 bits are what a double holds exactly; without randomness, delays are not spread.
-        getrandom::u64().map_or(0.5, |bits| (bits >> 11) as f64 / (1_u64 << 53) as f64)
+    /// Wakes every thread that waits for it.
+    pub fn raise(&self) {
+        *lock(&self.0.count) += 1;
+        self.0.changed.notify_all();
     }
 
-    fn random(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        getrandom::fill(bytes).map_err(|cause| {
-            Error::new(
-                ErrorKind::Configuration,
-                "the operating system gives no random bytes, without which no request is signed",
-            )
-            .with_source(cause)
-        })
+    /// Has waiting threads look at the time again; for clocks whose time jumps.
+    pub fn look_again(&self) {
+        drop(lock(&self.0.count));
+        self.0.changed.notify_all();
+    }
+
+    /// Blocks while the count is `seen` and `left` is not zero. `left` is asked again after at most
+    /// the time that it returned.
+    pub fn wait_while(&self, seen: u64, left: impl Fn() -> Duration) {
+        let mut count = lock(&self.0.count);
+        while *count == seen {
+            let left = left();
+            if left.is_zero() {
+                return;
+            }
+            count = wait_timeout(&self.0.changed, count, left.min(FAR_FUTURE));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    unreachable_pub,
+    reason = "the file is one of the integration tests' too"
+)]
+#[path = "../tests/common/virtual_clock.rs"]
+pub(crate) mod virtual_clock;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_with_the_signal_or_with_its_time() {
+        let clock = SystemClock::new();
+        let signal = Signal::default();
+        let seen = signal.count();
+        clock.wait(&signal, seen, clock.monotonic());
+        clock.sleep(Duration::from_millis(1));
+        assert!(clock.monotonic() >= Duration::from_millis(1));
+
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| clock.wait(&signal, seen, FAR_FUTURE));
+            signal.raise();
+            waiting.join().unwrap();
+        });
+        // It was raised before: nothing to wait for.
+        clock.wait(&signal, seen, FAR_FUTURE);
     }
 }

@@ -11,6 +11,7 @@ mod cache;
 mod client;
 mod clock;
 mod config;
+mod contain;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -22,6 +23,7 @@ pub mod live;
 mod loader;
 mod parallel;
 mod protocol;
+mod random;
 mod read;
 mod sync;
 mod text;
@@ -49,6 +51,7 @@ pub use loader::{Loader, SikkerKeyConfig};
 pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
+pub use read::options::LoadOptions;
 pub use read::reader::Fetch;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]

@@ -23,13 +23,6 @@ pub(crate) fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a signal.
-pub(crate) fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condition
-        .wait(guard)
-        .unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Waits for a signal; `None`, with the lock released, once the deadline has passed.
 pub(crate) fn wait_deadline<'a, T>(
     condition: &Condvar,

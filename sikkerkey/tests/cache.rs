@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
-use common::{FakeClock, builder, client, emulator};
+use common::{Fake as _, FakeClock, builder, client, emulator};
 use sikkerkey::{CacheOptions, ErrorKind, ExposeSecret, SikkerKey, WatchKind};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -35,7 +35,7 @@ fn cached(vault: &Emulator) -> SikkerKey {
 }
 
 fn with_cache(vault: &Emulator, options: CacheOptions) -> SikkerKey {
-    let builder = builder(vault).clock(FakeClock::new());
+    let builder = builder(vault).fake(&FakeClock::new());
     builder.cache(options).build().unwrap()
 }
 
@@ -223,14 +223,14 @@ fn values_grow_old_and_never_come_from_the_future() {
     for (off, served) in [(DAY - 5, true), (DAY + 5, false), (-50, true), (-70, false)] {
         let clock = FakeClock::new();
         clock.set_off(off);
-        let sk = builder(&vault).clock(clock).cache(options(&vault));
+        let sk = builder(&vault).fake(&clock).cache(options(&vault));
         let sk = sk.build().unwrap();
         assert_eq!(sk.get_secret("sk_a").is_ok(), served, "{off}");
     }
     let clock = FakeClock::new();
     clock.set_off(65);
     let short = options(&vault).max_age(Duration::from_secs(60));
-    let sk = builder(&vault).clock(clock).cache(short).build().unwrap();
+    let sk = builder(&vault).fake(&clock).cache(short).build().unwrap();
     let error = sk.get_secret("sk_a").unwrap_err();
     assert_eq!(
         error.kind(),
@@ -311,7 +311,7 @@ fn without_it_nothing_is_written() {
 fn a_refused_certificate_is_no_outage() {
     let vault = emulator().secret("sk_a", "1").tls().start().unwrap();
     let trusting = |pem: Option<&str>| {
-        let builder = builder(&vault).clock(FakeClock::new());
+        let builder = builder(&vault).fake(&FakeClock::new());
         let builder = match pem {
             Some(pem) => builder.root_certificate_pem(pem),
             None => builder,
@@ -424,6 +424,6 @@ fn offline(vault: &Emulator) -> SikkerKey {
         .unwrap();
     }
     let sk = SikkerKey::builder().identity_file(other.join("identity.json"));
-    let sk = sk.clock(FakeClock::new()).cache(options(vault));
+    let sk = sk.fake(&FakeClock::new()).cache(options(vault));
     sk.build().unwrap()
 }

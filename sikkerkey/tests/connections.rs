@@ -125,7 +125,7 @@ fn certificate() -> (Arc<ServerConfig>, String) {
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (Arc::new(config), cert.pem())
+    (Arc::new(config), pem(cert.der()))
 }
 
 /// The head of the next request, which has no body; `None` at the end.
@@ -485,4 +485,11 @@ fn a_cut_by_tls_is_not_the_end_of_a_body() {
     let source = std::error::Error::source(&error).unwrap();
     let source = source.downcast_ref::<io::Error>().unwrap();
     assert_eq!(source.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+/// A certificate in PEM.
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{FakeClock, chain, emulator};
+use common::{Fake as _, FakeClock, chain, emulator};
 use sikkerkey::{Bootstrap, ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -26,7 +26,7 @@ fn bootstrap(vault: &Emulator, token: &str) -> (Bootstrap, Arc<FakeClock>) {
         .hostname("worker-1")
         .name("batch")
         .api_url(vault.url())
-        .clock(clock.clone());
+        .fake(&clock);
     (bootstrap, clock)
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use common::{FakeClock, builder};
+use common::{Fake as _, FakeClock, builder};
 use log::{LevelFilter, Log, Metadata, Record};
 use sikkerkey::SikkerKey;
 use sikkerkey_emulator::{Emulator, Fault};
@@ -45,7 +45,7 @@ fn events_name_the_call_and_never_a_value() {
     let clock = FakeClock::new();
     clock.set_off(7200);
     let sk = builder(&vault)
-        .clock(clock)
+        .fake(&clock)
         .root_certificate_pem(pem)
         .build()
         .unwrap();

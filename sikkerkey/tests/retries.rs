@@ -5,7 +5,7 @@ mod common;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use common::{FakeClock, builder, emulator};
+use common::{Fake as _, FakeClock, builder, emulator};
 use sikkerkey::{ErrorKind, ExposeSecret, RetryPolicy};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -18,11 +18,7 @@ fn vault() -> Emulator {
 fn read(faults: &[Fault], fraction: f64, policy: RetryPolicy) -> (Vec<u128>, u64, bool) {
     let vault = vault();
     let clock = FakeClock::with_fraction(fraction);
-    let sk = builder(&vault)
-        .clock(clock.clone())
-        .retry(policy)
-        .build()
-        .unwrap();
+    let sk = builder(&vault).fake(&clock).retry(policy).build().unwrap();
     for fault in faults {
         vault.fail_next(fault.clone());
     }
@@ -103,7 +99,7 @@ fn a_cap_keeps_a_long_wish_within_the_deadline() {
     let clock = FakeClock::new();
     let deadline = Duration::from_secs(300);
     let sk = builder(&vault)
-        .clock(clock.clone())
+        .fake(&clock)
         .deadline(deadline)
         .build()
         .unwrap();
@@ -118,7 +114,7 @@ fn a_delay_that_would_pass_the_deadline_ends_the_call_with_the_last_error() {
     let clock = FakeClock::new();
     let deadline = Duration::from_millis(3500);
     let sk = builder(&vault)
-        .clock(clock.clone())
+        .fake(&clock)
         .deadline(deadline)
         .build()
         .unwrap();
@@ -132,7 +128,7 @@ fn a_delay_that_would_pass_the_deadline_ends_the_call_with_the_last_error() {
 #[test]
 fn every_attempt_is_signed_anew() {
     let vault = vault();
-    let sk = builder(&vault).clock(FakeClock::new()).build().unwrap();
+    let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
     // The service acts, so a nonce that came back would be refused.
     for _ in 0..3 {
         vault.fail_next(Fault::after(Fault::Close));
@@ -152,7 +148,7 @@ fn every_attempt_is_signed_anew() {
 #[test]
 fn nobody_there_is_no_answer_and_a_service_that_comes_back_is_found() {
     let vault = vault();
-    let sk = builder(&vault).clock(FakeClock::new()).build().unwrap();
+    let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
     sk.get_secret("sk_key").unwrap();
     drop(vault);
     let error = sk.get_secret("sk_key").unwrap_err();
@@ -197,14 +193,14 @@ fn an_answer_that_is_too_large_is_refused_and_not_asked_for_again() {
     ] {
         let vault = vault();
         vault.fail_always(fault.clone());
-        let sk = builder(&vault).clock(FakeClock::new()).build().unwrap();
+        let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
         let error = sk.get_secret("sk_key").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{fault:?}");
         assert_eq!(vault.request_count(), 1, "{fault:?}");
     }
     let vault = vault();
     vault.fail_next(Fault::Huge(1024 * 1024));
-    let sk = builder(&vault).clock(FakeClock::new()).build().unwrap();
+    let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
     assert_eq!(
         sk.get_secret("sk_key").unwrap().expose_secret().len(),
         1024 * 1024

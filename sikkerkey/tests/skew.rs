@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{FakeClock, builder, emulator};
+use common::{Fake as _, FakeClock, builder, emulator};
 use sikkerkey::{ErrorKind, RetryPolicy};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -20,7 +20,7 @@ fn a_clock_that_is_off_is_corrected_once_and_for_all_calls() {
         clock.set_off(off);
         // Not even a policy without retries stands in the way, and nothing is waited for.
         let sk = builder(&vault)
-            .clock(clock.clone())
+            .fake(&clock)
             .retry(RetryPolicy::none())
             .build()
             .unwrap();
@@ -47,7 +47,7 @@ fn a_small_correction_is_dropped_by_a_good_answer() {
     let vault = vault();
     let clock = FakeClock::new();
     clock.set_off(400);
-    let sk = builder(&vault).clock(clock.clone()).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     sk.get_secret("sk_key").unwrap();
     clock.set_off(200);
     sk.get_secret("sk_key").unwrap();
@@ -64,7 +64,7 @@ fn a_401_with_a_good_clock_is_final() {
     vault.fail_always(Fault::Status(401));
     let clock = FakeClock::new();
     clock.set_off(30);
-    let sk = builder(&vault).clock(clock).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     let error = sk.get_secret("sk_key").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert_eq!(vault.request_count(), 1);
@@ -77,7 +77,7 @@ fn a_correction_that_does_not_help_is_not_kept_and_the_error_names_it() {
     vault.fail_always(Fault::Status(401));
     let clock = FakeClock::new();
     clock.set_off(-500);
-    let sk = builder(&vault).clock(clock).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     let error = sk.get_secret("sk_key").unwrap_err();
     assert_eq!(vault.request_count(), 2);
     let text = error.to_string();
@@ -108,7 +108,7 @@ fn dates_that_say_nothing_are_ignored() {
     for refusal in refusals {
         let vault = vault();
         vault.fail_next(refusal.clone());
-        let sk = builder(&vault).clock(FakeClock::new()).build().unwrap();
+        let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
         let error = sk.get_secret("sk_key").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Authentication);
         assert_eq!(vault.request_count(), 1, "{refusal:?}");
@@ -119,7 +119,7 @@ fn dates_that_say_nothing_are_ignored() {
 fn a_lying_date_costs_one_attempt_and_is_not_kept() {
     let vault = vault();
     let hour_off = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
-    let sk = builder(&vault).clock(FakeClock::new()).build().unwrap();
+    let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
     vault.fail_next(Reply::new(401).header("Date", hour_off));
     // The attempt an hour ahead is refused by the real service.
     assert_eq!(
@@ -136,7 +136,7 @@ fn a_refusal_that_has_another_reason_leaves_the_correction() {
     let vault = vault();
     let clock = FakeClock::new();
     clock.set_off(7200);
-    let sk = builder(&vault).clock(clock).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     sk.get_secret("sk_key").unwrap();
     vault.fail_next(Fault::Status(401));
     sk.get_secret("sk_key").unwrap_err();
@@ -150,7 +150,7 @@ fn a_correction_goes_with_the_retries_of_its_call() {
     let vault = vault();
     let clock = FakeClock::new();
     clock.set_off(7200);
-    let sk = builder(&vault).clock(clock.clone()).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     vault.fail_next(Fault::Pass);
     vault.fail_next(Fault::Status(503));
     sk.get_secret("sk_key").unwrap();
@@ -163,7 +163,7 @@ fn many_first_reads_at_once_are_not_locked_out_by_a_clock_that_is_off() {
     let vault = vault();
     let clock = FakeClock::new();
     clock.set_off(7200);
-    let sk = builder(&vault).clock(clock).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| sk.get_secret("sk_key").unwrap());

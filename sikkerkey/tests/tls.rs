@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{FakeClock, builder, emulator};
+use common::{Fake as _, FakeClock, builder, emulator};
 use sikkerkey::{Error, ErrorKind, ExposeSecret};
 use sikkerkey_emulator::{Certificate, Emulator};
 
@@ -36,7 +36,7 @@ fn a_service_with_ones_own_authority() {
 fn refused(certificate: Certificate, trusted: bool) -> Error {
     let vault = vault(certificate);
     let clock = FakeClock::new();
-    let mut builder = builder(&vault).clock(clock.clone());
+    let mut builder = builder(&vault).fake(&clock);
     if trusted {
         builder = builder.root_certificate_pem(vault.ca_pem().unwrap());
     }
@@ -94,7 +94,7 @@ fn a_server_without_tls_is_no_service() {
     let identity = identity.replace(&tls.port().to_string(), &plain.port().to_string());
     std::fs::write(tls.identity_path(), identity).unwrap();
     let sk = builder(&tls)
-        .clock(FakeClock::new())
+        .fake(&FakeClock::new())
         .root_certificate_pem(tls.ca_pem().unwrap())
         .build()
         .unwrap();

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{FakeClock, builder, emulator};
+use common::{Fake as _, FakeClock, builder, emulator};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey, Watch, WatchEvent, WatchKind};
 use sikkerkey_emulator::{Emulator, Fault, Recorded, Reply};
 
@@ -340,7 +340,7 @@ fn a_new_interval_acts_at_once() {
 fn the_schedule_follows_the_clock_of_the_client() {
     let vault = vault();
     let clock = FakeClock::new();
-    let sk = builder(&vault).clock(clock.clone()).build().unwrap();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     sk.watch("sk_a", |_| ()).unwrap();
     for n in 1..10 {
         // The poll may have been answered and its end not yet noted: then more time must pass.
@@ -473,7 +473,8 @@ fn a_callback_may_stop_its_own_watch_and_drop_the_last_handle() {
     let (sender, events) = channel();
     let kept = own.clone();
     let watch = sk.watch("sk_a", move |event| {
-        if let Some((sk, watch)) = kept.lock().unwrap().take() {
+        let taken = kept.lock().unwrap().take();
+        if let Some((sk, watch)) = taken {
             watch.stop();
             drop(sk);
         }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,8 +11,10 @@ use secrecy::SecretString;
 use super::folder::Folder;
 use super::format::{Binding, CacheEntry, CacheKey, NONCE_LEN, open, seal};
 use super::options::OnFallback;
+use crate::contain::contain;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::fields::Fields;
+use crate::random::{Randomness as _, SystemRandomness};
 use crate::sync::lock;
 
 /// A clock may be off by this much against the one that wrote the entry; a later entry is a miss,
@@ -51,8 +52,7 @@ impl Cache {
         match written {
             // From here on the file is a current one again.
             Ok(()) => drop(revoked.remove(id)),
-            Err(error) => log::warn!(
-                target: "sikkerkey",
+            Err(error) => tracing::warn!(target: "sikkerkey",
                 "secret {id} was read and could not be written to the fallback cache: {error}"
             ),
         }
@@ -67,7 +67,9 @@ impl Cache {
             cached_at: now,
         };
         let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        SystemRandomness
+            .fill(&mut nonce)
+            .map_err(io::Error::other)?;
         let sealed = seal(&self.key, self.binding(id), &entry, nonce).map_err(io::Error::other)?;
         self.folder.write(id, sealed.as_bytes())
     }
@@ -93,8 +95,7 @@ impl Cache {
         let mut revoked = self.revoked();
         revoked.insert(id.to_owned(), self.reads.fetch_add(1, Ordering::SeqCst));
         if let Err(error) = self.folder.remove(id) {
-            log::error!(
-                target: "sikkerkey",
+            tracing::error!(target: "sikkerkey",
                 "secret {id} is deleted or denied and could not be removed from the fallback cache: {error}"
             );
         }
@@ -108,8 +109,7 @@ impl Cache {
         let entry = match self.load(id) {
             Ok(entry) => entry?,
             Err(problem) => {
-                log::error!(
-                    target: "sikkerkey",
+                tracing::error!(target: "sikkerkey",
                     "the fallback cache has no usable entry for secret {id}: {problem}"
                 );
                 return None;
@@ -117,21 +117,19 @@ impl Cache {
         };
         let age = now.saturating_sub(entry.cached_at);
         if age < -FUTURE_LIMIT {
-            log::warn!(
-                target: "sikkerkey",
+            tracing::warn!(target: "sikkerkey",
                 "the cached entry of secret {id} is from the future by {} s and is not served", -age
             );
             return None;
         }
         let age = u64::try_from(age).unwrap_or(0);
         if Duration::from_secs(age) > self.max_age {
-            log::warn!(
-                target: "sikkerkey",
+            tracing::warn!(target: "sikkerkey",
                 "the cached entry of secret {id} is {age} s old and is not served"
             );
             return None;
         }
-        log::warn!(target: "sikkerkey", "secret {id} is served from the cache, {age} s old: {why}");
+        tracing::warn!(target: "sikkerkey", "secret {id} is served from the cache, {age} s old: {why}");
         self.notify(id, entry.cached_at);
         Some(entry.value)
     }
@@ -153,8 +151,8 @@ impl Cache {
             _ => UNIX_EPOCH.checked_sub(since),
         };
         let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
-        if catch_unwind(AssertUnwindSafe(|| on_fallback(id, time))).is_err() {
-            log::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
+        if contain(|| on_fallback(id, time)).is_err() {
+            tracing::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
         }
     }
 

@@ -2,11 +2,11 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use tokio::task;
 
 use super::SikkerKey;
 use super::bootstrap::Bootstrap;
-use crate::error::{Error, ErrorKind};
+use super::call_threads::CallThreads;
+use crate::error::Error;
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
@@ -14,9 +14,11 @@ use crate::watch::{Watch, WatchEvent};
 
 /// [`SikkerKey`] for async programs on tokio: the same verbs as `async fn`.
 ///
-/// The work is that of the blocking client on tokio's threads for blocking work, so both behave
-/// alike to the last detail. A call whose future is dropped goes on until it ends and is then
-/// forgotten. Cheap to clone; all clones, and the client it was made from, are one client.
+/// The work is that of the blocking client, on threads of the client: at most 16, which end when
+/// they are idle. So both behave alike to the last detail, a runtime with one thread is not blocked,
+/// and no call holds the end of a runtime. A future that is dropped before its call began sends
+/// nothing; one that is dropped later leaves the call to end by itself. Cheap to clone; all clones,
+/// and the client it was made from, are one client.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -33,7 +35,7 @@ use crate::watch::{Watch, WatchEvent};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Every call needs a running tokio runtime and panics without one, as tokio's own functions do.
+/// The futures need no particular runtime.
 #[derive(Clone, Debug)]
 pub struct AsyncSikkerKey {
     blocking: SikkerKey,
@@ -53,9 +55,11 @@ impl Bootstrap {
     ///
     /// As [`enroll`](Self::enroll).
     pub async fn enroll_async(self) -> Result<AsyncSikkerKey, Error> {
-        off_thread(|| self.enroll())
-            .await
-            .map(SikkerKey::into_async)
+        // There is no client yet, so the thread is this call's own, and ends with it.
+        let threads = CallThreads::new(self.settings.clock.clone());
+        threads.close();
+        let enrolled = threads.run(|| self.enroll()).await;
+        enrolled.map(SikkerKey::into_async)
     }
 }
 
@@ -202,7 +206,7 @@ impl AsyncSikkerKey {
     ///
     /// # Errors
     ///
-    /// Only where the runtime is shutting down.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the operating system gives no thread.
     pub async fn close(&self) -> Result<(), Error> {
         self.run(|sk| {
             sk.close();
@@ -236,38 +240,16 @@ impl AsyncSikkerKey {
         call: impl FnOnce(&SikkerKey) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let sk = self.blocking.clone();
-        off_thread(move || call(&sk)).await
+        self.blocking
+            .inner()
+            .call_threads()
+            .run(move || call(&sk))
+            .await
     }
 }
 
 impl From<SikkerKey> for AsyncSikkerKey {
     fn from(blocking: SikkerKey) -> Self {
         blocking.into_async()
-    }
-}
-
-async fn off_thread<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    task::spawn_blocking(call).await.unwrap_or_else(|failure| {
-        // A panic's text may quote anything, so it stays with the panic hook.
-        let what = match failure.is_panic() {
-            true => "the call panicked on tokio's blocking thread",
-            false => "the call was cancelled because tokio's runtime is shutting down",
-        };
-        Err(Error::new(ErrorKind::Api, what))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_an_error_that_does_not_quote_it() {
-        let error = off_thread::<()>(|| panic!("hunter2")).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Api);
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert!(!error.is_retryable() && !error.is_unavailable());
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::messages::{self, Malformed};
 use crate::protocol::signing::NONCE_BYTES;
 use crate::protocol::skew::{self, ClockJudgment, Skew};
+use crate::random::Randomness;
 use crate::transport::{self, Body, Connection, Request, Response, TransportError};
 
 /// The longest value of a secret.
@@ -106,6 +107,7 @@ pub(crate) struct Attempts<'a> {
     policy: &'a RetryPolicy,
     budget: Budget,
     clock: &'a dyn Clock,
+    random: &'a dyn Randomness,
     skew: &'a Skew,
     /// The refusals of the identity when the call began.
     refusals: u32,
@@ -151,6 +153,7 @@ impl<'a> Attempts<'a> {
         policy: &'a RetryPolicy,
         budget: Budget,
         clock: &'a dyn Clock,
+        random: &'a dyn Randomness,
         skew: &'a Skew,
     ) -> Self {
         Attempts {
@@ -159,6 +162,7 @@ impl<'a> Attempts<'a> {
             policy,
             budget,
             clock,
+            random,
             skew,
             refusals: session.lockout.refusals(),
             counted: 0,
@@ -192,7 +196,7 @@ impl<'a> Attempts<'a> {
     /// Waits for the next attempt and gives the error back, or fails with it where no attempt
     /// follows.
     fn pause(&self, error: Error, retry_after: Option<Duration>) -> Result<Error, Error> {
-        let fraction = self.clock.fraction();
+        let fraction = self.random.fraction();
         match self.policy.delay(self.counted, retry_after, fraction) {
             Some(delay) if self.budget.allows(delay, self.clock) => {
                 self.clock.sleep(delay);
@@ -307,7 +311,7 @@ impl<'a> Attempts<'a> {
         let identity = &self.session.identity;
         let body = call.body.as_ref().map(|body| body.as_slice());
         let mut nonce = [0; NONCE_BYTES];
-        self.clock.random(&mut nonce).map_err(Unsent::Local)?;
+        self.random.fill(&mut nonce).map_err(Unsent::Local)?;
         let signed = identity.signer.sign(
             call.method,
             &call.path,
@@ -360,8 +364,7 @@ impl<'a> Attempts<'a> {
         match self.trial {
             Some(correction) => {
                 if self.skew.keep(correction) && correction != 0 {
-                    log::warn!(
-                        target: "sikkerkey",
+                    tracing::warn!(target: "sikkerkey",
                         "{}; requests are signed with the corrected time: set this machine's clock",
                         skew::describe(-correction)
                     );
@@ -431,16 +434,13 @@ pub(crate) fn log_attempt(
             status,
             body: Body::CutOff(error),
             ..
-        }) => log::debug!(
-            target: "sikkerkey",
+        }) => tracing::debug!(target: "sikkerkey",
             "{method} {path}: attempt {number}: {status}, cut off ({error}) in {ms} ms"
         ),
-        Ok(response) => log::debug!(
-            target: "sikkerkey",
+        Ok(response) => tracing::debug!(target: "sikkerkey",
             "{method} {path}: attempt {number}: {} in {ms} ms", response.status
         ),
-        Err(error) => log::debug!(
-            target: "sikkerkey",
+        Err(error) => tracing::debug!(target: "sikkerkey",
             "{method} {path}: attempt {number}: no response ({error}) in {ms} ms"
         ),
     }

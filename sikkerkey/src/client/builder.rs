@@ -13,6 +13,7 @@ use crate::cache::{Cache, CacheOptions};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::identity::{self, Choice, Environment};
+use crate::random::Randomness;
 use crate::transport::Transport;
 
 /// Settings of a client whose identity is on disk; made by [`SikkerKey::builder`].
@@ -108,7 +109,14 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// Takes time and randomness from here. For tests.
+    /// Takes randomness from here. For tests.
+    #[doc(hidden)]
+    pub fn randomness(mut self, random: Arc<dyn Randomness>) -> Self {
+        self.settings.random = random;
+        self
+    }
+
+    /// Takes the time from here. For tests.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.settings.clock = clock;

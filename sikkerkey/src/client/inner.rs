@@ -7,6 +7,8 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success, VALUE_LIMIT};
+#[cfg(feature = "tokio")]
+use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::reenrollment::Reenrollment;
 use super::retry::RetryPolicy;
@@ -30,6 +32,8 @@ pub(crate) struct ClientInner {
     skew: Skew,
     reenrollment: Option<Reenrollment>,
     poller: Arc<Poller>,
+    #[cfg(feature = "tokio")]
+    call_threads: Arc<CallThreads>,
     #[cfg(feature = "cache")]
     cache: Option<Cache>,
 }
@@ -43,12 +47,15 @@ impl ClientInner {
     ) -> Self {
         let poller = Poller::new(
             settings.clock.clone(),
+            settings.random.clone(),
             settings.poll_interval,
             session.transport.url().is_loopback(),
             settings.resync,
         );
         ClientInner {
             poller,
+            #[cfg(feature = "tokio")]
+            call_threads: CallThreads::new(settings.clock.clone()),
             #[cfg(feature = "cache")]
             cache,
             vault_id: session.identity.vault_id.clone(),
@@ -74,6 +81,12 @@ impl ClientInner {
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
         self.session.get()
+    }
+
+    /// Where blocking calls of async callers run.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
+        &self.call_threads
     }
 
     pub(crate) fn poller(&self) -> &Arc<Poller> {
@@ -167,6 +180,7 @@ impl ClientInner {
     /// service no longer knows this one.
     pub(crate) fn call(&self, call: &Call<'_>, policy: &RetryPolicy) -> Result<Success, Error> {
         let clock = self.clock();
+        let random = &*self.settings.random;
         let budget = self.settings.budget();
         let mut session = self.session();
         if let Some(reenrollment) = &self.reenrollment
@@ -176,7 +190,7 @@ impl ClientInner {
             session = self.replace(reenrollment, &session, budget)?;
         }
         let attempt = |session: &Session| {
-            Attempts::new(call, session, policy, budget, clock, &self.skew).run()
+            Attempts::new(call, session, policy, budget, clock, random, &self.skew).run()
         };
         let error = match attempt(&session) {
             Err(error) if error.kind() == ErrorKind::Authentication => error,
@@ -217,7 +231,7 @@ impl Upstream for ClientInner {
                 PollStatus::Deleted => SecretChange::Deleted,
                 PollStatus::AccessDenied => SecretChange::Denied,
                 PollStatus::Unknown => {
-                    log::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
+                    tracing::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
                     return None;
                 }
             };
@@ -261,6 +275,8 @@ impl Deref for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.poller.end();
+        #[cfg(feature = "tokio")]
+        self.0.call_threads.close();
     }
 }
 

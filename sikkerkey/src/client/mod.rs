@@ -5,6 +5,8 @@ pub(crate) mod asynchronous;
 mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
+#[cfg(feature = "tokio")]
+mod call_threads;
 pub(crate) mod error_text;
 pub(crate) mod inner;
 mod lockout;
@@ -84,21 +86,28 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// export 64 MiB. Up to 16 idle connections are kept for 45 s, and a name that was looked up for
 /// 60 s, or until a connection fails.
 ///
-/// # Logging
+/// # Events
 ///
-/// Events go to the [`log`] crate under the target `sikkerkey`: at `debug` one line for each
-/// attempt with method, path, status and time; at `warn` a key file that others can read, a clock
-/// that is off, names of an export that fold into one. None ever holds a value, a key or a token,
-/// at any level. With `env_logger`:
+/// The client's events are [`tracing`](https://docs.rs/tracing) events with the target `sikkerkey`:
+/// at `debug` one for each attempt, with method, path, status and time; at `warn` a key file that
+/// others can read, a clock that is off, export names that collide. No event holds a value, a key
+/// or a token, at any level. With the `tracing-subscriber` crate:
+///
+/// ```
+/// use tracing_subscriber::filter::{LevelFilter, Targets};
+/// use tracing_subscriber::prelude::*;
+///
+/// tracing_subscriber::registry()
+///     .with(tracing_subscriber::fmt::layer())
+///     .with(Targets::new().with_target("sikkerkey", LevelFilter::DEBUG))
+///     .init();
+/// ```
+///
+/// Loggers of the [`log`](https://docs.rs/log) crate receive the same events, until the program
+/// sets a `tracing` subscriber; from then on only the subscriber receives them. With `env_logger`:
 ///
 /// ```
 /// env_logger::Builder::new().filter_module("sikkerkey", log::LevelFilter::Debug).init();
-/// ```
-///
-/// With `tracing-subscriber`, whose default features read `log`'s events too:
-///
-/// ```ignore
-/// tracing_subscriber::fmt().with_env_filter("info,sikkerkey=debug").init();
 /// ```
 #[derive(Clone)]
 pub struct SikkerKey {

@@ -59,8 +59,7 @@ impl Reenrollment {
         }
         match self.registration.enroll(settings, budget) {
             Ok(session) => {
-                log::info!(
-                    target: "sikkerkey",
+                tracing::info!(target: "sikkerkey",
                     "machine {} has expired; enrolled again as {}",
                     expired.identity.machine_id,
                     session.identity.machine_id

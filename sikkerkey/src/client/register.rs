@@ -39,7 +39,7 @@ impl MachineRegistration {
     pub(crate) fn enroll(&self, settings: &Settings, budget: Budget) -> Result<Session, Error> {
         let clock = &*settings.clock;
         let mut seed = Zeroizing::new([0; 32]);
-        clock.random(&mut *seed)?;
+        settings.random.fill(&mut *seed)?;
         let signer = Signer::from_seed(&seed);
         let reply = self.register(&signer, settings, budget)?;
         let purpose = Purpose::Enroll(&self.vault);
@@ -150,7 +150,10 @@ impl MachineRegistration {
                     }
                 }
             };
-            match settings.retry.delay(made, retry_after, clock.fraction()) {
+            match settings
+                .retry
+                .delay(made, retry_after, settings.random.fraction())
+            {
                 Some(delay) if budget.allows(delay, clock) => clock.sleep(delay),
                 _ => return Err(error),
             }

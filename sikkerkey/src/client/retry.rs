@@ -22,6 +22,7 @@ use std::time::Duration;
 /// # let _ = (patient, never);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a policy does nothing until a builder is given it"]
 pub struct RetryPolicy {
     attempts: u32,
     base_delay: Duration,

@@ -10,6 +10,7 @@ use super::attempts::Budget;
 use super::retry::RetryPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::random::{Randomness, SystemRandomness};
 use crate::transport::{ConnectionSettings, Roots};
 use crate::watch::schedule;
 
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) user_agent: String,
     pub(crate) root_pems: Vec<Pem>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Randomness>,
 }
 
 /// Certificates as the user gave them.
@@ -46,6 +48,7 @@ impl Default for Settings {
             user_agent: concat!("sikkerkey-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             root_pems: Vec::new(),
             clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandomness),
         }
     }
 }

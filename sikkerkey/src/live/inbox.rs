@@ -2,14 +2,15 @@
 //! that the worker has not taken yet fold into one, so that the latest values win.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use event_listener::{Event, Listener as _};
 
+use crate::clock::{Clock, Signal};
 use crate::config::error::ConfigError;
 use crate::error::Error;
-use crate::sync::{lock, wait, wait_timeout};
+use crate::sync::lock;
 use crate::watch::{Cycle, Follower, UpdateKind};
 
 /// What a refresh is to read again.
@@ -59,7 +60,7 @@ pub(super) struct Refresh {
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
     /// For the worker.
-    arrived: Condvar,
+    arrived: Signal,
     /// For those who wait for a refresh, on a thread or in a future.
     refreshed: Event,
 }
@@ -80,44 +81,44 @@ impl Inbox {
     }
 
     /// Waits for news: until `until` (empty news then), and with a refresh not before
-    /// `refresh_from`. `None` once closed.
+    /// `refresh_from`; both by the clock's monotonic time. `None` once closed.
     pub(super) fn take(
         &self,
-        until: Option<Instant>,
-        refresh_from: Option<Instant>,
+        clock: &dyn Clock,
+        until: Duration,
+        refresh_from: Duration,
     ) -> Option<News> {
-        let mut state = self.state();
         loop {
-            if state.closed {
-                return None;
-            }
-            let now = Instant::now();
-            let held = state.news.refresh.is_some() && refresh_from.is_some_and(|from| now < from);
-            let refresh = if held {
-                None
-            } else {
-                state.news.refresh.take()
+            let seen = self.arrived.count();
+            let now = clock.monotonic();
+            let wake = {
+                let mut state = self.state();
+                if state.closed {
+                    return None;
+                }
+                let held = state.news.refresh.is_some() && now < refresh_from;
+                let refresh = state.news.refresh.take_if(|_| !held);
+                if state.news.polled.is_some() || refresh.is_some() {
+                    let waiting = state.news.refresh.take();
+                    let news = std::mem::take(&mut state.news);
+                    state.news.refresh = waiting;
+                    return Some(News { refresh, ..news });
+                }
+                if until <= now {
+                    return Some(News::default());
+                }
+                match held {
+                    true => until.min(refresh_from),
+                    false => until,
+                }
             };
-            if state.news.polled.is_some() || refresh.is_some() {
-                let waiting = state.news.refresh.take();
-                let news = std::mem::take(&mut state.news);
-                state.news.refresh = waiting;
-                return Some(News { refresh, ..news });
-            }
-            if until.is_some_and(|until| until <= now) {
-                return Some(News::default());
-            }
-            let wake = until.into_iter().chain(refresh_from.filter(|_| held)).min();
-            state = match wake {
-                Some(wake) => wait_timeout(&self.arrived, state, wake - now),
-                None => wait(&self.arrived, state),
-            };
+            clock.wait(&self.arrived, seen, wake);
         }
     }
 
     pub(super) fn close(&self) {
         self.state().closed = true;
-        self.arrived.notify_all();
+        self.arrived.raise();
         self.refreshed.notify(usize::MAX);
     }
 
@@ -141,7 +142,7 @@ impl Inbox {
             }
         };
         drop(state);
-        self.arrived.notify_all();
+        self.arrived.raise();
         ticket
     }
 
@@ -192,6 +193,6 @@ impl Follower for Inbox {
             state.news.updates.insert(update.id, update.kind);
         }
         drop(state);
-        self.arrived.notify_all();
+        self.arrived.raise();
     }
 }

@@ -2,9 +2,8 @@
 //! has it validated and probed, and swaps it in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -13,12 +12,14 @@ use super::inbox::{Inbox, News, Scope};
 use super::source::ConfigSource;
 use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
-use crate::clock::FAR_FUTURE;
+use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::contain::contain;
 use crate::read::reader::Fetch;
 use crate::sync::lock;
+use crate::watch::callbacks::mark_callback_thread;
 use crate::watch::{Follow, UpdateKind};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
@@ -38,28 +39,33 @@ pub(super) struct Worker<T> {
     pub(super) running: Snapshot,
     /// Newer values that were refused so far; tried again with each cycle.
     pub(super) candidate: Option<Snapshot>,
-    pub(super) refreshed: Option<Instant>,
+    pub(super) refreshed: Option<Duration>,
     /// Whether the next cycle may have read before the last refresh did.
     pub(super) overlapping: bool,
 }
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
+        // Builds and probes are user code too.
+        mark_callback_thread();
         loop {
-            // A time beyond what an instant can say never comes.
-            let left = self.core.expire_previous();
-            let previous_until = left.and_then(|left| Instant::now().checked_add(left));
-            let refresh_from = self.refreshed.map(|at| {
-                let gap = self.options.refresh_gap;
-                at.checked_add(gap).unwrap_or(at + FAR_FUTURE)
+            let now = self.clock().monotonic();
+            let left = self.core.expire_previous().unwrap_or(FAR_FUTURE);
+            let refresh_from = self.refreshed.map_or(now, |at| {
+                at.saturating_add(self.options.refresh_gap.min(FAR_FUTURE))
             });
-            let Some(news) = self.inbox.take(previous_until, refresh_from) else {
+            let until = now.saturating_add(left);
+            let Some(news) = self.inbox.take(self.clock(), until, refresh_from) else {
                 return;
             };
             if !news.is_empty() {
                 self.work(news);
             }
         }
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.fetch.client.inner().settings().clock
     }
 
     fn work(&mut self, news: News) {
@@ -81,7 +87,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         let mut forced = false;
         let mut adoption = None;
         if let Some(refresh) = &news.refresh {
-            self.refreshed = Some(Instant::now());
+            self.refreshed = Some(self.clock().monotonic());
             self.overlapping = true;
             forced = refresh.scope == Scope::All && self.source.has_more_than_secrets();
             adoption = self.refresh(&refresh.scope, &mut reading).err();
@@ -224,7 +230,7 @@ fn contained<R>(
     what: &str,
     code: impl FnOnce() -> Result<R, ConfigError>,
 ) -> Result<R, ConfigError> {
-    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|_| {
+    contain(code).unwrap_or_else(|_| {
         let text = format!("{what} panicked");
         Err(ConfigError::new(config, vec![Problem::probe(text)]))
     })

@@ -3,7 +3,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::fields::Fields;
+use super::fields::{Fields, NamedValues, named_value};
 use super::messages::ExportEntry;
 
 /// Secrets as names and values for an environment.
@@ -58,10 +58,8 @@ impl Export {
     }
 
     /// Every name with its value.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SecretString)> {
-        self.entries
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
+    pub fn iter(&self) -> NamedValues<'_> {
+        self.entries.iter().map(named_value)
     }
 
     /// Every name with its value **in clear text**, as `Command::envs` takes them.
@@ -111,6 +109,15 @@ impl Export {
     }
 }
 
+impl<'a> IntoIterator for &'a Export {
+    type Item = (&'a str, &'a SecretString);
+    type IntoIter = NamedValues<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
@@ -153,15 +160,13 @@ impl Building {
             })
             .collect();
         for Collision { name, secrets } in &collisions {
-            log::warn!(
-                target: "sikkerkey",
+            tracing::warn!(target: "sikkerkey",
                 "{} fold into the one name {name:?} of the export; the last one counts",
                 secrets.join(", ")
             );
         }
         if self.places.contains_key("") {
-            log::warn!(
-                target: "sikkerkey",
+            tracing::warn!(target: "sikkerkey",
                 "a secret of the export has a name without a letter or digit from A to Z and 0 to \
                  9: no environment can hold it"
             );

@@ -122,7 +122,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::sync::{lock, wait};
+    use crate::sync::{lock, wait_timeout};
 
     fn address(last: u8) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, last], 443))
@@ -148,7 +148,7 @@ mod tests {
             tried.most = tried.most.max(tried.waiting);
             self.0.1.notify_all();
             while !tried.released {
-                tried = wait(&self.0.1, tried);
+                tried = wait_timeout(&self.0.1, tried, LONG);
             }
             tried.waiting -= 1;
             Err(io::ErrorKind::TimedOut.into())
@@ -157,7 +157,7 @@ mod tests {
         fn wait_for(&self, number: usize) {
             let mut tried = lock(&self.0.0);
             while tried.addresses.len() < number {
-                tried = wait(&self.0.1, tried);
+                tried = wait_timeout(&self.0.1, tried, LONG);
             }
         }
 

@@ -44,7 +44,13 @@ fn certificate() -> (Arc<ServerConfig>, String) {
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
-    (Arc::new(config), cert.pem())
+    (Arc::new(config), pem(cert.der()))
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 /// Reads a little, refuses and closes, as a gateway does with a request that it does not want.

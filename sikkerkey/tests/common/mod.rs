@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sikkerkey::__private::{Clock, SystemClock};
+use sikkerkey::__private::{Clock, Randomness, SystemClock, SystemRandomness};
 use sikkerkey::{Error, SikkerKey, SikkerKeyBuilder};
 use sikkerkey_emulator::Emulator;
 
@@ -77,13 +77,15 @@ impl Clock for FakeClock {
         self.slept.lock().unwrap().push(time);
         self.pass(time);
     }
+}
+
+impl Randomness for FakeClock {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        SystemRandomness.fill(bytes)
+    }
 
     fn fraction(&self) -> f64 {
         self.fraction
-    }
-
-    fn random(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.system.random(bytes)
     }
 }
 
@@ -98,9 +100,20 @@ pub fn builder(vault: &Emulator) -> SikkerKeyBuilder {
     SikkerKey::builder().identity_file(vault.identity_path())
 }
 
+/// Takes time and the spread of delays from a fake clock.
+pub trait Fake {
+    fn fake(self, clock: &Arc<FakeClock>) -> Self;
+}
+
+impl<I> Fake for SikkerKeyBuilder<I> {
+    fn fake(self, clock: &Arc<FakeClock>) -> Self {
+        self.clock(clock.clone()).randomness(clock.clone())
+    }
+}
+
 /// A client of the emulator, with a clock that does not wait.
 pub fn client(vault: &Emulator) -> SikkerKey {
-    builder(vault).clock(FakeClock::new()).build().unwrap()
+    builder(vault).fake(&FakeClock::new()).build().unwrap()
 }
 
 /// An error and everything under it, as a program would print it.

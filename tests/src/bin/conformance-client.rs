@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use sikkerkey::__private::{Clock, SystemClock};
+use sikkerkey::__private::{Clock, Randomness, SystemClock, SystemRandomness};
 use sikkerkey::{
     CacheOptions, Error, ErrorKind, ExposeSecret as _, Fields, SikkerKey, SikkerKeyBuilder,
     WatchEvent, WatchKind,
@@ -71,17 +71,19 @@ impl Clock for Seam {
         let mut slept = self.slept.lock().unwrap_or_else(PoisonError::into_inner);
         slept.push(time);
     }
+}
 
+impl Randomness for Seam {
     fn fraction(&self) -> f64 {
         0.5 // the middle of each jitter: 1, 2 and 4 s
     }
 
-    fn random(&self, bytes: &mut [u8]) -> Result<(), Error> {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
         if self.fixed_nonce.load(Ordering::Relaxed) {
             bytes.fill(7);
             return Ok(());
         }
-        self.system.random(bytes)
+        SystemRandomness.fill(bytes)
     }
 }
 
@@ -118,7 +120,9 @@ impl Driver {
             "open" => self.open(text("vault")),
             "bootstrap" => {
                 let bootstrap = SikkerKey::bootstrap_in_memory(need("vault")?, need("token")?);
-                let mut bootstrap = bootstrap.clock(self.clock.clone());
+                let mut bootstrap = bootstrap
+                    .clock(self.clock.clone())
+                    .randomness(self.clock.clone());
                 if let Some(hostname) = text("hostname") {
                     bootstrap = bootstrap.hostname(hostname);
                 }
@@ -236,7 +240,9 @@ impl Driver {
     }
 
     fn open(&mut self, vault: Option<&str>) -> Result<Value, Failed> {
-        let mut builder = SikkerKey::builder().clock(self.clock.clone());
+        let mut builder = SikkerKey::builder()
+            .clock(self.clock.clone())
+            .randomness(self.clock.clone());
         if let Some(vault) = vault {
             builder = builder.vault(vault);
         }

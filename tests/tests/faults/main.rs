@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sikkerkey::__private::{Clock, SystemClock};
-use sikkerkey::{Error, SikkerKey, SikkerKeyBuilder};
+use sikkerkey::{SikkerKey, SikkerKeyBuilder};
 use sikkerkey_emulator::Emulator;
 
 /// How many times of the long form; 0 is the short one.
@@ -70,12 +70,4 @@ impl Clock for Hasty {
     }
 
     fn sleep(&self, _time: Duration) {}
-
-    fn fraction(&self) -> f64 {
-        self.0.fraction()
-    }
-
-    fn random(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.0.random(bytes)
-    }
 }

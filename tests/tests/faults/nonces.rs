@@ -1,6 +1,6 @@
 //! Nonces never repeat.
 
-use sikkerkey::__private::{Clock as _, SystemClock};
+use sikkerkey::__private::{Randomness as _, SystemRandomness};
 
 use crate::count;
 
@@ -8,11 +8,10 @@ use crate::count;
 #[test]
 fn no_nonce_comes_twice() {
     let number = count(100_000, 10_000_000);
-    let clock = SystemClock::new();
     let mut nonces: Vec<u128> = (0..number)
         .map(|_| {
             let mut nonce = [0; 16];
-            clock.random(&mut nonce).unwrap();
+            SystemRandomness.fill(&mut nonce).unwrap();
             u128::from_ne_bytes(nonce)
         })
         .collect();

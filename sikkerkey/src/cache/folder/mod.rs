@@ -12,6 +12,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::random::{Randomness as _, SystemRandomness};
+
 const EXTENSION: &str = ".skc";
 const TEMPORARY: &str = ".skc-";
 /// A secret has at most 1 MiB; JSON makes at most six bytes of one, base64 four of three.
@@ -127,7 +129,9 @@ impl Folder {
     /// A name that nobody can have put a trap under.
     fn temporary(&self) -> io::Result<PathBuf> {
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        SystemRandomness
+            .fill(&mut random)
+            .map_err(io::Error::other)?;
         let random = u128::from_le_bytes(random);
         Ok(self.path.join(format!("{TEMPORARY}{random:032x}")))
     }
@@ -201,10 +205,11 @@ fn open_plain(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        libc::O_NOFOLLOW | libc::O_NONBLOCK,
-    );
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
     #[cfg(not(unix))]
     if fs::symlink_metadata(path)?.is_symlink() {
         return Err(refusal("is a link"));

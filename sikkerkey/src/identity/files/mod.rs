@@ -84,8 +84,7 @@ fn read_key(identity: &Path, key_path: &str, refuse_shared: bool) -> Result<Sign
     let path: PathBuf = if stated.exists() {
         stated
     } else if beside.exists() {
-        log::debug!(
-            target: "sikkerkey",
+        tracing::debug!(target: "sikkerkey",
             "the key {} is gone; {} is used",
             stated.display(),
             beside.display()
@@ -191,7 +190,7 @@ fn refuse_or_warn_of_readers(path: &Path, file: &Metadata, refuse: bool) -> Resu
     if refuse {
         return Err(Error::configuration(problem));
     }
-    log::warn!(target: "sikkerkey", "{problem}");
+    tracing::warn!(target: "sikkerkey", "{problem}");
     Ok(())
 }
 

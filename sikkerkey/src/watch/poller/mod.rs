@@ -9,8 +9,8 @@ mod thread;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -20,9 +20,10 @@ use super::follower::{Cycle, Follower};
 use super::schedule::{PollOutcome, PollSchedule};
 use super::seen::{Salt, SeenValues};
 use super::state::{PartyId, SecretChange, WatchState};
-use crate::clock::Clock;
+use crate::clock::{Clock, Signal};
 use crate::error::{Error, ErrorKind};
-use crate::sync::{lock, wait_timeout};
+use crate::random::Randomness;
+use crate::sync::lock;
 
 /// How long `close` waits for a request that hangs.
 const CLOSE_LIMIT: Duration = Duration::from_millis(800);
@@ -38,11 +39,12 @@ pub(crate) trait Upstream: Send + Sync {
 pub(crate) struct Poller {
     state: Mutex<PollerState>,
     /// Something to do, or to stop for.
-    wake: Condvar,
+    wake: Signal,
     /// A thread has ended.
-    ended: Condvar,
+    ended: Signal,
     callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
     salt: Salt,
     resync: Option<Duration>,
 }
@@ -70,6 +72,7 @@ thread_local! {
 impl Poller {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
+        random: Arc<dyn Randomness>,
         interval: Duration,
         loopback: bool,
         resync: Option<Duration>,
@@ -78,7 +81,7 @@ impl Poller {
         warn_if_raised(interval, &schedule);
         let mut salt = [0; 32];
         // Without random bytes no request can be signed either, so that there is nothing to salt.
-        let _ = clock.random(&mut salt);
+        let _ = random.fill(&mut salt);
         Arc::new(Poller {
             state: Mutex::new(PollerState {
                 watches: WatchState::default(),
@@ -91,13 +94,20 @@ impl Poller {
                 threads: 0,
                 hurry: false,
             }),
-            wake: Condvar::new(),
-            ended: Condvar::new(),
-            callbacks: Arc::default(),
+            wake: Signal::default(),
+            ended: Signal::default(),
+            callbacks: Callbacks::new(clock.clone()),
             clock,
+            random,
             salt: Salt::new(salt),
             resync,
         })
+    }
+
+    /// What runs the callbacks of this client.
+    #[cfg(feature = "live")]
+    pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
+        &self.callbacks
     }
 
     /// Adds a user's watch; the first poll for it is made at once.
@@ -111,7 +121,7 @@ impl Poller {
         let mut state = lock(&self.state);
         let seen = state.seen.get(id);
         let now = self.clock.monotonic();
-        let random = self.clock.fraction();
+        let random = self.random.fraction();
         let party = state.watches.watch(id, seen, self.resync, now, random);
         state.registrations.insert(party, registration.clone());
         let started = self.start(&mut state, source);
@@ -139,7 +149,7 @@ impl Poller {
             .collect();
         let mut state = lock(&self.state);
         let now = self.clock.monotonic();
-        let random = self.clock.fraction();
+        let random = self.random.fraction();
         let PollerState { watches, seen, .. } = &mut *state;
         let resync = resync.unwrap_or(self.resync);
         let party = watches.follow(&known, |id| seen.get(id), resync, now, random);
@@ -158,7 +168,7 @@ impl Poller {
 
     /// No call of this watch begins after this.
     pub(crate) fn stop(&self, party: PartyId, registration: &Registration) {
-        self.callbacks.stop(registration);
+        self.callbacks.stop(registration.stopped());
         self.leave(party);
     }
 
@@ -169,7 +179,7 @@ impl Poller {
         let registration = state.registrations.remove(&party);
         let follower = state.followers.remove(&party);
         if state.watches.is_empty() {
-            self.wake.notify_all();
+            self.wake.raise();
         }
         drop(state);
         // What they hold may do anything when it is dropped: outside the lock.
@@ -184,13 +194,13 @@ impl Poller {
             state.watches.remove(party);
             registrations.extend(state.registrations.remove(&party));
         }
-        self.wake.notify_all();
+        self.wake.raise();
         drop(state);
         for registration in &registrations {
-            self.callbacks.stop(registration);
+            self.callbacks.stop(registration.stopped());
         }
         // Also those that had ended by themselves and whose last event still waits.
-        self.callbacks.clear(Some(id));
+        self.callbacks.clear_watches(Some(id));
     }
 
     pub(crate) fn set_interval(&self, interval: Duration) {
@@ -198,7 +208,7 @@ impl Poller {
         state
             .schedule
             .set_interval(interval, self.clock.monotonic());
-        self.wake.notify_all();
+        self.wake.raise();
         warn_if_raised(interval, &state.schedule);
     }
 
@@ -209,14 +219,14 @@ impl Poller {
         if !state.watches.is_empty()
             && let Err(error) = self.start(&mut state, source)
         {
-            log::error!(target: "sikkerkey", "{error}");
+            tracing::error!(target: "sikkerkey", "{error}");
         }
     }
 
     fn hurry(&self, state: &mut PollerState) {
         state.hurry = true;
         state.schedule.hurry(self.clock.monotonic());
-        self.wake.notify_all();
+        self.wake.raise();
     }
 
     /// The user has read this value.
@@ -258,15 +268,25 @@ impl Poller {
         if IS_POLLER.get() {
             return;
         }
-        let started = Instant::now();
-        let mut state = lock(&self.state);
-        let generation = state.generation;
-        while state.threads > 0 && state.generation == generation && !state.running {
-            let Some(left) = CLOSE_LIMIT.checked_sub(started.elapsed()) else {
-                log::debug!(target: "sikkerkey", "a poll still waits for its answer; it ends by itself");
+        let until = self.clock.monotonic() + CLOSE_LIMIT;
+        let generation = lock(&self.state).generation;
+        loop {
+            let seen = self.ended.count();
+            {
+                let state = lock(&self.state);
+                // A new watch may have started another thread meanwhile.
+                if state.threads == 0 || state.generation != generation || state.running {
+                    return;
+                }
+            }
+            if self.clock.monotonic() >= until {
+                tracing::debug!(
+                    target: "sikkerkey",
+                    "a poll still waits for its response; it ends by itself"
+                );
                 return;
-            };
-            state = wait_timeout(&self.ended, state, left);
+            }
+            self.clock.wait(&self.ended, seen, until);
         }
     }
 
@@ -278,12 +298,12 @@ impl Poller {
         state.watches = WatchState::default();
         let registrations = std::mem::take(&mut state.registrations);
         let followers = std::mem::take(&mut state.followers);
-        self.wake.notify_all();
+        self.wake.raise();
         drop(state);
         for registration in registrations.values() {
-            self.callbacks.stop(registration);
+            self.callbacks.stop(registration.stopped());
         }
-        self.callbacks.clear(None);
+        self.callbacks.clear_watches(None);
         drop((registrations, followers));
     }
 
@@ -315,8 +335,7 @@ impl Poller {
 fn warn_if_raised(wanted: Duration, schedule: &PollSchedule) {
     let interval = schedule.interval();
     if interval > wanted {
-        log::warn!(
-            target: "sikkerkey",
+        tracing::warn!(target: "sikkerkey",
             "a poll interval of {wanted:?} is less than the service allows: it is {interval:?}"
         );
     }

@@ -2,7 +2,8 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::virtual_clock::VirtualClock;
+use crate::random::SystemRandomness;
 use crate::watch::event::WatchKind;
 use crate::watch::follower::UpdateKind;
 
@@ -57,6 +58,7 @@ struct Bench {
     fake: Arc<Fake>,
     poller: Arc<Poller>,
     polls: Receiver<Vec<String>>,
+    clock: Arc<VirtualClock>,
 }
 
 impl Bench {
@@ -64,12 +66,14 @@ impl Bench {
         let (sender, polls) = channel();
         let fake = Arc::new(Fake::default());
         *lock(&fake.polls) = Some(sender);
-        let clock = Arc::new(SystemClock::new());
-        let poller = Poller::new(clock, interval, true, None);
+        let clock = VirtualClock::new();
+        let random = Arc::new(SystemRandomness);
+        let poller = Poller::new(clock.clone(), random, interval, true, None);
         Bench {
             fake,
             poller,
             polls,
+            clock,
         }
     }
 
@@ -108,14 +112,32 @@ impl Bench {
         self.polls.recv_timeout(LONG).unwrap()
     }
 
+    /// Lets the time until the next cycle pass.
+    fn pass(&self) {
+        self.clock.at_rest(1);
+        self.clock.advance(self.clock.next().unwrap());
+    }
+
     /// Until the thread has ended.
+    #[track_caller]
     fn ended(&self) {
-        let mut state = lock(&self.poller.state);
-        while state.threads > 0 {
-            let waited = self.poller.ended.wait_timeout(state, LONG).unwrap();
-            assert!(!waited.1.timed_out());
-            state = waited.0;
+        wait_for_threads(&self.poller, 0);
+    }
+}
+
+#[track_caller]
+fn wait_for_threads(poller: &Poller, threads: usize) {
+    let started = std::time::Instant::now();
+    loop {
+        let seen = poller.ended.count();
+        let left = LONG.saturating_sub(started.elapsed());
+        if lock(&poller.state).threads == threads {
+            return;
         }
+        assert!(!left.is_zero(), "the thread does not end");
+        poller
+            .ended
+            .wait_while(seen, || LONG.saturating_sub(started.elapsed()));
     }
 }
 
@@ -134,6 +156,7 @@ fn the_first_poll_is_at_once_and_one_request_asks_for_all() {
     bench.watch("sk_a");
     for _ in 0..5 {
         assert_eq!(bench.polled(), ["sk_a", "sk_b"]);
+        bench.pass();
     }
 }
 
@@ -155,8 +178,11 @@ fn a_new_interval_acts_at_once() {
     let bench = Bench::new(NEVER);
     bench.watch("sk_a");
     bench.polled();
+    bench.clock.at_rest(1);
+    bench.clock.advance(SHORT);
     bench.poller.set_interval(SHORT);
     bench.polled();
+    bench.pass();
     bench.polled();
 }
 
@@ -201,15 +227,15 @@ fn the_thread_does_not_keep_the_client_alive() {
         fake,
         poller,
         polls,
+        clock,
     } = bench;
     let weak = Arc::downgrade(&fake);
+    clock.at_rest(1);
     drop(fake);
-    while polls.recv_timeout(LONG).is_ok() {}
+    clock.advance(SHORT * 2);
+    assert!(polls.recv_timeout(LONG).is_err(), "the client is gone");
     assert_eq!(weak.strong_count(), 0);
-    let mut state = lock(&poller.state);
-    while state.threads > 0 {
-        state = poller.ended.wait_timeout(state, LONG).unwrap().0;
-    }
+    wait_for_threads(&poller, 0);
 }
 
 #[test]
@@ -238,12 +264,15 @@ fn close_waits_for_a_cycle_but_not_for_one_that_hangs() {
     bench.answer(&[("sk_a", SecretChange::Changed)]);
     let (.., events) = bench.watch("sk_a");
     bench.polled();
-    let start = Instant::now();
-    bench.poller.close();
-    assert!(
-        start.elapsed() < LONG,
-        "it hangs for good: any end at all is the proof"
-    );
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| bench.poller.close());
+        bench.clock.at_rest(1);
+        bench.clock.advance(CLOSE_LIMIT - SHORT);
+        bench.clock.at_rest(1);
+        assert!(!closing.is_finished());
+        bench.clock.advance(SHORT);
+        closing.join().unwrap();
+    });
     assert_eq!(
         events.recv_timeout(LONG),
         Err(RecvTimeoutError::Disconnected),
@@ -275,10 +304,8 @@ fn the_end_of_an_older_thread_is_not_that_of_a_newer_one() {
     bench.watch("sk_b");
     assert_eq!(bench.polled(), ["sk_b"]);
     go.send(()).unwrap();
+    wait_for_threads(&bench.poller, 1);
     let state = lock(&bench.poller.state);
-    let more = |state: &mut PollerState| state.threads > 1;
-    let waited = bench.poller.ended.wait_timeout_while(state, LONG, more);
-    let state = waited.unwrap().0;
     assert!(state.threads == 1 && state.running);
     drop((state, go));
     bench.poller.end();
@@ -296,8 +323,7 @@ fn close_returns_when_the_thread_has_ended() {
         bench.ended();
         ended
     });
-    // Not each: a machine that is busy enough lets a thread wait for longer than close does.
-    assert!(ended.count() > 10);
+    assert_eq!(ended.count(), 20);
 }
 
 #[test]
@@ -394,8 +420,10 @@ fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
         .follow(bench.source(), &unknown(&ids), follower.clone(), None);
     let cycle = told.recv_timeout(LONG).unwrap();
     assert!(cycle.outcome.is_ok() && cycle.updates.is_empty());
+    bench.pass();
     let cycle = told.recv_timeout(LONG).unwrap();
     assert_eq!(cycle.outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+    bench.pass();
     let cycle = told.recv_timeout(LONG).unwrap();
     assert_eq!(format!("{:?}", cycle.updates[0].kind), "Value(..)");
     assert!(matches!(cycle.updates[1].kind, UpdateKind::Deleted));

@@ -1,16 +1,15 @@
 //! The thread itself.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{IS_POLLER, Poller, PollerState, Upstream, outcome};
+use crate::contain::contain;
 use crate::error::Error;
 use crate::parallel::{given_up, read_all};
-use crate::sync::{lock, wait_timeout};
-use crate::watch::callbacks::CallbackCall;
+use crate::sync::lock;
 use crate::watch::event::WatchEvent;
 use crate::watch::follower::Cycle;
 use crate::watch::schedule::PollOutcome;
@@ -28,10 +27,10 @@ impl Poller {
                 break;
             };
             // A defect here must not end every watch in silence.
-            if catch_unwind(AssertUnwindSafe(|| self.cycle(&*source, generation))).is_err() {
-                log::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
+            if contain(|| self.cycle(&*source, generation)).is_err() {
+                tracing::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
                 let now = self.clock.monotonic();
-                let random = self.clock.fraction();
+                let random = self.random.fraction();
                 let mut state = lock(&self.state);
                 state.schedule.polled(now, PollOutcome::Failed, random);
             }
@@ -41,39 +40,37 @@ impl Poller {
             state.running = false;
         }
         state.threads -= 1;
-        self.ended.notify_all();
+        self.ended.raise();
     }
 
     /// Waits for the next cycle; false when this thread is to end. A thread that ends has said so
     /// under the same lock under which it saw that there is nothing to do, so that a new watch
     /// either is seen or starts another thread.
     fn wait(&self, generation: u64) -> bool {
-        let mut state = lock(&self.state);
         loop {
-            if state.generation != generation {
-                return false;
-            }
-            if state.watches.is_empty() {
-                state.running = false;
-                state.generation += 1;
-                return false;
-            }
-            let now = self.clock.monotonic();
-            let Some(left) = state
-                .schedule
-                .due()
-                .checked_sub(now)
-                .filter(|left| !left.is_zero())
-            else {
-                state.hurry = false;
-                return true;
+            let seen = self.wake.count();
+            let due = {
+                let mut state = lock(&self.state);
+                if state.generation != generation {
+                    return false;
+                }
+                if state.watches.is_empty() {
+                    state.running = false;
+                    state.generation += 1;
+                    return false;
+                }
+                let due = state.schedule.due();
+                if due <= self.clock.monotonic() {
+                    state.hurry = false;
+                    return true;
+                }
+                due
             };
-            state = wait_timeout(&self.wake, state, left);
+            self.clock.wait(&self.wake, seen, due);
         }
     }
 
     fn cycle(&self, source: &dyn Upstream, generation: u64) {
-        self.callbacks.cycle_began();
         let (mut round, ids) = {
             let state = lock(&self.state);
             state.watches.begin(state.schedule.interval())
@@ -89,7 +86,7 @@ impl Poller {
         }
         log_poll(ids.len(), &answer);
 
-        let mut random = || self.clock.fraction();
+        let mut random = || self.random.fraction();
         let reads = {
             let Some(mut state) = self.current(generation) else {
                 return;
@@ -164,8 +161,7 @@ impl Poller {
                 ended.push(party);
             }
             if let Some(to) = state.registrations.get(&party).cloned() {
-                let event = WatchEvent::new(&id, notice);
-                calls.push(CallbackCall { to, event });
+                calls.push(to.call(WatchEvent::new(&id, notice)));
             }
         }
         for party in ended {
@@ -182,12 +178,12 @@ impl Poller {
     fn notify_follower(&self, party: PartyId, cycle: Cycle) {
         let follower = lock(&self.state).followers.get(&party).cloned();
         let Some(follower) = follower else { return };
-        let told = catch_unwind(AssertUnwindSafe(|| {
+        let told = contain(|| {
             follower.cycle(cycle);
             drop(follower);
-        }));
+        });
         if told.is_err() {
-            log::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
+            tracing::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
         }
     }
 }
@@ -218,8 +214,10 @@ impl PollerState {
 fn log_poll(ids: usize, answer: &Result<Vec<(String, SecretChange)>, Error>) {
     match answer {
         Ok(changes) => {
-            log::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
+            tracing::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
         }
-        Err(error) => log::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}"),
+        Err(error) => {
+            tracing::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}")
+        }
     }
 }
