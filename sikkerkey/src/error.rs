@@ -61,8 +61,19 @@ struct ErrorInner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
     /// A refused certificate or a proxy's refusal: the network works, and the same call would fail again.
     refused: bool,
+    /// The status came without the service's own JSON: a proxy may have answered in its place.
+    unconfirmed: bool,
     /// How long the service asked to be left alone.
     retry_after: Option<Duration>,
+}
+
+/// What the service itself says about a secret that a machine cannot read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is no such secret.
+    Missing,
+    /// This machine may not read it.
+    Denied,
 }
 
 impl Error {
@@ -103,6 +114,12 @@ impl Error {
 
     /// The names of the fields that the secret does have, after [`ErrorKind::FieldNotFound`];
     /// otherwise empty.
+    ///
+    /// Only names that read like names: a key of a JSON object can be a secret itself, as in
+    /// `{"sk-live-4242": "tenant"}`. A name is shown if it has at most 32 characters and its words,
+    /// separated by `_`, `-` or `.`, are letters, with at most one number of up to three digits at
+    /// the end of a word or within it: `host`, `max_conn`, `oauth2-client`. Names that begin with
+    /// `sk_` or `sk-` are never shown. [`get_fields`](crate::SikkerKey::get_fields) has all names.
     pub fn available_fields(&self) -> &[String] {
         &self.0.fields
     }
@@ -115,6 +132,7 @@ impl Error {
             fields: Vec::new(),
             source: None,
             refused: false,
+            unconfirmed: false,
             retry_after: None,
         }))
     }
@@ -155,9 +173,61 @@ impl Error {
         self.with(|inner| inner.refused = true)
     }
 
+    /// Marks a status that came without the service's own JSON, such as a proxy's page.
+    pub(crate) fn unconfirmed(self) -> Self {
+        self.with(|inner| inner.unconfirmed = true)
+    }
+
+    /// What the service itself says about the secret. `None` for every other error, and for a 403
+    /// or 404 that a proxy may have made: nothing is deleted, ended or forgotten because of one.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        match self.kind() {
+            _ if self.0.unconfirmed => None,
+            ErrorKind::NotFound => Some(Verdict::Missing),
+            ErrorKind::AccessDenied => Some(Verdict::Denied),
+            _ => None,
+        }
+    }
+
     fn with(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
+    }
+}
+
+/// An error of this kind, for a test: [`ErrorKind::NotFound`] counts as said by the service.
+///
+/// ```
+/// use sikkerkey::{Error, ErrorKind};
+///
+/// let error = Error::from(ErrorKind::NotFound);
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.to_string(), "not found");
+/// ```
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Error::new(kind, kind.to_string())
+    }
+}
+
+/// The kind in a few words: `access denied`.
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::Configuration => "configuration error",
+            ErrorKind::SecretStructure => "wrong structure of a secret",
+            ErrorKind::FieldNotFound => "field not found",
+            ErrorKind::InvalidId => "invalid id",
+            ErrorKind::Authentication => "authentication failed",
+            ErrorKind::AccessDenied => "access denied",
+            ErrorKind::NotFound => "not found",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::RateLimited => "rate limited",
+            ErrorKind::Unavailable => "temporarily unavailable",
+            ErrorKind::Network => "no response",
+            ErrorKind::Api => "unexpected response",
+            ErrorKind::Decode => "malformed response",
+        })
     }
 }
 

@@ -1,29 +1,69 @@
-//! What is an id, and what is a vault id.
+//! Ids of secrets and of vaults, checked before they become part of a path.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
+use crate::text::quoted;
 
-/// Refuses what cannot be an id before it becomes part of a path.
+/// The longest id.
+const ID_LIMIT: usize = 200;
+
+/// The id of a secret, checked: 1 to 200 ASCII letters, digits, `_` and `-`.
+///
+/// Paths of requests and of cache files are made from this type only, so neither a user nor the
+/// service can make one lead elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SecretId(Arc<str>);
+
+impl SecretId {
+    pub(crate) fn new(id: &str) -> Result<Self, Error> {
+        check_id(id)?;
+        Ok(SecretId(id.into()))
+    }
+}
+
+impl Deref for SecretId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+/// Refuses what cannot be an id.
 pub(crate) fn check_id(id: &str) -> Result<(), Error> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !id.is_empty() && id.len() <= 200 && id.chars().all(plain) {
+    if is_id(id) {
         return Ok(());
     }
-    // Escaped and cut, for it may be anything, and be anything but an id.
-    let shown: String = id.chars().take(40).collect();
-    let more = if shown.len() < id.len() { "…" } else { "" };
     Err(Error::new(
         ErrorKind::InvalidId,
-        format!("{shown:?}{more} is not an id: ids have 1 to 200 letters, digits, _ and - only"),
+        format!(
+            "{} is not an id: an id has 1 to {ID_LIMIT} letters, digits, _ and - only",
+            quoted(id)
+        ),
     ))
+}
+
+pub(crate) fn is_id(id: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=ID_LIMIT).contains(&id.len()) && id.chars().all(plain)
 }
 
 /// A vault's id with its prefix, fit to be part of a path.
 pub(crate) fn normal_vault_id(vault: &str) -> Result<String, Error> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if vault.is_empty() || !vault.chars().all(plain) {
+    if !is_id(vault) {
         return Err(Error::configuration(format!(
-            "{vault:?} is neither a vault id, which has letters, digits, _ and - only, nor a path \
-             to an identity.json",
+            "{} is neither a vault id, which has letters, digits, _ and - only, nor a path to an \
+             identity.json",
+            quoted(vault)
         )));
     }
     Ok(match vault.starts_with("vault_") {
@@ -39,7 +79,7 @@ mod tests {
     #[test]
     fn ids() {
         for id in ["sk_1b13qr1sb2", "sk_db_prod", "A-9", &"x".repeat(200)] {
-            check_id(id).unwrap();
+            assert_eq!(&*SecretId::new(id).unwrap(), id);
         }
         for id in [
             "",
@@ -56,9 +96,11 @@ mod tests {
             "a\\b",
             "a:b",
             "a\u{202e}b",
+            "../other/victim",
+            "/etc/passwd",
             &"x".repeat(201),
         ] {
-            let error = check_id(id).unwrap_err();
+            let error = SecretId::new(id).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidId);
             assert!(
                 error.to_string().chars().all(|c| !c.is_control()),

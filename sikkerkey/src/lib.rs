@@ -37,6 +37,7 @@ pub use client::SikkerKey;
 pub use client::asynchronous::AsyncSikkerKey;
 pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;
+pub use client::machine::Machine;
 pub use client::retry::RetryPolicy;
 pub use config::check::{Check, CheckReport, CheckStatus};
 pub use config::error::{ConfigError, Problem, ProblemKind};
@@ -51,8 +52,11 @@ pub use loader::{Loader, SikkerKeyConfig};
 pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
+pub use protocol::signing::{RequestSigner, SignError};
 pub use read::options::LoadOptions;
 pub use read::reader::Fetch;
+#[cfg(feature = "rustls")]
+pub use rustls;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
 #[doc = include_str!("config/derive.md")]

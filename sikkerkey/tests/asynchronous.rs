@@ -248,3 +248,12 @@ fn a_future_that_is_dropped_before_its_call_began_sends_nothing() {
             .all(|request| !request.path.contains("sk_never"))
     );
 }
+
+#[tokio::test]
+async fn a_client_starts_async_too() {
+    let vault = emulator().secret("sk_a", "1").start().unwrap();
+    let sk = AsyncSikkerKey::new(vault.identity_path()).unwrap();
+    sk.get_secret("sk_a").await.unwrap();
+    let machine = |sk: &dyn AsRef<SikkerKey>| sk.as_ref().machine_id();
+    assert_eq!(machine(&sk), machine(sk.blocking()));
+}

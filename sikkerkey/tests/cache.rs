@@ -83,13 +83,17 @@ fn a_value_survives_an_outage_and_a_restart() {
 #[test]
 fn only_where_nobody_answered() {
     let vault = vault();
-    let sk = cached(&vault);
+    let clock = FakeClock::new();
+    let builder = builder(&vault).fake(&clock).cache(options(&vault));
+    let sk = builder.build().unwrap();
     read(&sk, "sk_a");
     for status in (400..=599).filter(|status| !matches!(status, 403 | 404)) {
         vault.fail_always(Fault::Status(status));
         let served = matches!(status, 502..=504 | 520..=527 | 530);
         assert_eq!(sk.get_secret("sk_a").is_ok(), served, "{status}");
         vault.clear_faults();
+        // After a 401 nothing is sent for a while.
+        clock.pass(Duration::from_secs(10));
     }
     for fault in [Fault::Close, Fault::Reset, Fault::Truncated] {
         vault.fail_always(fault);
@@ -160,6 +164,61 @@ fn a_poll_that_says_denied_empties_the_cache_too() {
     let event = events.recv_timeout(LONG).unwrap();
     assert!(matches!(event.kind, WatchKind::AccessDenied));
     assert!(!file(&vault, "sk_a").exists());
+}
+
+/// A proxy's page knows nothing of secrets.
+fn page(status: u16) -> Fault {
+    Reply::new(status).body("<html>no such page</html>").into()
+}
+
+#[test]
+fn a_page_of_a_proxy_deletes_nothing_and_is_never_served_over() {
+    for status in [403, 404] {
+        for fault in [page(status), Reply::new(status).into()] {
+            let vault = vault();
+            let sk = cached(&vault);
+            read(&sk, "sk_a");
+            vault.fail_always(fault);
+            let error = sk.get_secret("sk_a").unwrap_err();
+            assert_eq!(error.http_status(), Some(status), "not from the cache");
+            assert!(error.to_string().contains("a proxy"), "{error}");
+            assert!(file(&vault, "sk_a").exists(), "{status}");
+            vault.clear_faults();
+            vault.outage(true);
+            assert_eq!(read(&sk, "sk_a"), "1");
+        }
+    }
+}
+
+#[test]
+fn a_poll_deletes_nothing_that_was_not_asked_for() {
+    let vault = vault();
+    let sk = builder(&vault)
+        .poll_interval(Duration::from_millis(5))
+        .cache(options(&vault))
+        .build()
+        .unwrap();
+    read(&sk, "sk_a");
+    read(&sk, "sk_b");
+    let other = folder(&vault).with_file_name("other");
+    fs::create_dir(&other).unwrap();
+    let victims = [other.join("victim.skc"), other.join("absolute.skc")];
+    for victim in &victims {
+        fs::write(victim, "theirs").unwrap();
+    }
+    let absolute = victims[1].with_extension("");
+    let changes = serde_json::json!({"changes": {
+        "../other/victim": {"status": "deleted"},
+        (absolute.to_str().unwrap()): {"status": "access_denied"},
+        "sk_b": {"status": "deleted"},
+        "sk_a": {"status": "changed"},
+    }});
+    vault.put("sk_a", "2");
+    vault.fail_next_matching("/poll", Reply::new(200).body(changes.to_string()));
+    let events = watch(&sk, "sk_a");
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "2");
+    assert!(victims.iter().all(|victim| victim.exists()));
+    assert!(file(&vault, "sk_b").exists(), "it was not asked for");
 }
 
 #[test]

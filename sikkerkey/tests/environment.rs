@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 use std::{env, fs};
 
-use common::{INSIDE, emulator, run_inside};
+use common::{INSIDE, emulator, run_inside, run_inside_with};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Certificate, Emulator};
 
@@ -114,6 +114,120 @@ fn enrollment_takes_its_address_and_hostname_from_the_environment() {
         let body: serde_json::Value = serde_json::from_slice(&vault.requests()[0].body).unwrap();
         assert_eq!(body["hostname"], sent);
     }
+}
+
+#[test]
+fn inside_from_env() {
+    let Ok(expected) = env::var(INSIDE) else {
+        return;
+    };
+    match SikkerKey::from_env() {
+        Ok(sk) => {
+            sk.get_secret("sk_key").unwrap();
+            let machine = sk.machine_id();
+            assert!(expected == "another" || machine == expected, "{machine}");
+            #[cfg(feature = "tokio")]
+            tokio::runtime::Runtime::new().unwrap().block_on(async {
+                let sk = sikkerkey::AsyncSikkerKey::from_env().await.unwrap();
+                sk.get_secret("sk_key").await.unwrap();
+            });
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_client_starts_from_what_the_environment_offers() {
+    let vault = vault();
+    let nowhere = tempfile::tempdir().unwrap();
+    let nowhere = ("SIKKERKEY_HOME", nowhere.path().to_str().unwrap());
+    let machine = vault.machine_id();
+    let identity = vault.identity_path().to_str().unwrap();
+    let folder = vault.identity_path().parent().unwrap().to_str().unwrap();
+    let pem = fs::read_to_string(vault.identity_path().with_file_name("private.pem")).unwrap();
+    let pem = pem.replace('\n', " ");
+    let token = vault.enrollment_token(9, Duration::from_secs(600));
+    let url = ("SIKKERKEY_API_URL", vault.url());
+    let id = ("SIKKERKEY_VAULT_ID", "abc123");
+    let values = [
+        id,
+        ("SIKKERKEY_MACHINE_ID", machine),
+        ("SIKKERKEY_PRIVATE_KEY", &pem),
+        url,
+    ];
+    let run = |inside: &str, variables: &[(&str, &str)]| {
+        let all: Vec<_> = [nowhere].iter().chain(variables).copied().collect();
+        run_inside("inside_from_env", inside, &all);
+    };
+    run(machine, &[("SIKKERKEY_IDENTITY", identity)]);
+    run(machine, &values);
+    run(machine, &[("CREDENTIALS_DIRECTORY", folder)]);
+    let home = vault.home().to_str().unwrap();
+    run(machine, &[("SIKKERKEY_HOME", home)]);
+    run(
+        "another",
+        &[id, ("SIKKERKEY_ENROLLMENT_TOKEN", &token), url],
+    );
+    run("not set: SIKKERKEY_PRIVATE_KEY", &values[..2]);
+    run("SIKKERKEY_ENROLLMENT_TOKEN is not set", &[id]);
+    run("no identity was found", &[]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf_8_is_refused() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    for name in [
+        "SIKKERKEY_HOME",
+        "SIKKERKEY_IDENTITY",
+        "SIKKERKEY_VAULT_ID",
+        "SIKKERKEY_MACHINE_ID",
+        "SIKKERKEY_PRIVATE_KEY",
+        "SIKKERKEY_ENROLLMENT_TOKEN",
+    ] {
+        run_inside_with("inside_from_env", "is not UTF-8", |command| {
+            command.env(name, OsStr::from_bytes(b"\xff"));
+        });
+    }
+    run_inside_with("inside_refused_enrollment", "x", |command| {
+        command.env("SIKKERKEY_API_URL", OsStr::from_bytes(b"https://\xff"));
+    });
+}
+
+#[test]
+fn inside_refused_enrollment() {
+    if env::var(INSIDE).is_err() {
+        return;
+    }
+    let error = SikkerKey::bootstrap_in_memory("vault_abc123", "t").enroll();
+    assert!(error.unwrap_err().to_string().contains("is not UTF-8"));
+}
+
+#[test]
+fn inside_chdir() {
+    let Ok(expected) = env::var(INSIDE) else {
+        return;
+    };
+    let builder = SikkerKey::builder().identity_file("identity.json");
+    env::set_current_dir("/").unwrap();
+    assert_eq!(builder.build().unwrap().machine_id(), expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_relative_path_counts_from_where_the_process_was() {
+    let vault = vault();
+    let folder = vault.identity_path().parent().unwrap();
+    run_inside_with("inside_chdir", vault.machine_id(), |command| {
+        command.current_dir(folder);
+    });
+    run_inside_with("inside_auto", vault.machine_id(), |command| {
+        command.current_dir(vault.home()).env("SIKKERKEY_HOME", ".");
+    });
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use common::{chain, client, emulator};
+use common::{Fake as _, FakeClock, builder, chain, client, emulator};
 use sikkerkey::{Error, ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -362,7 +363,7 @@ fn the_services_own_words_are_one_clean_line() {
     assert!(
         error
             .to_string()
-            .ends_with("; the service says: no [31mgrant"),
+            .ends_with("; the service says: no \\u{1b}[31mgrant"),
         "{error}"
     );
     let (error, _) = failure(Reply::new(500).body("<html>a page of a proxy</html>"));
@@ -448,4 +449,32 @@ fn requests_name_the_client_and_a_user_agent_that_is_none_is_refused() {
         .build()
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
+}
+
+#[test]
+fn after_a_final_401_calls_fail_at_once_with_growing_gaps() {
+    let vault = vault();
+    let clock = FakeClock::new();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
+    sk.get_secret("sk_key").unwrap();
+    vault.clear_requests();
+    vault.fail_always(Fault::Status(401));
+    let first = sk.get_secret("sk_key").unwrap_err();
+    for _ in 0..5 {
+        let error = sk.list_secrets().unwrap_err();
+        assert_eq!(error.to_string(), first.to_string());
+        assert_eq!(error.http_status(), Some(401));
+    }
+    assert_eq!(vault.requests().len(), 1, "the service locks out at three");
+    for (gap, sent) in [(10, 2), (39, 2), (1, 3), (160, 4), (600, 5), (600, 6)] {
+        clock.pass(Duration::from_secs(gap));
+        sk.get_secret("sk_key").unwrap_err();
+        sk.get_secret("sk_key").unwrap_err();
+        assert_eq!(vault.requests().len(), sent, "after {gap} s");
+    }
+    vault.clear_faults();
+    clock.pass(Duration::from_secs(600));
+    for _ in 0..3 {
+        sk.get_secret("sk_key").unwrap();
+    }
 }

@@ -119,7 +119,8 @@ fn dates_that_say_nothing_are_ignored() {
 fn a_lying_date_costs_one_attempt_and_is_not_kept() {
     let vault = vault();
     let hour_off = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
-    let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
+    let clock = FakeClock::new();
+    let sk = builder(&vault).fake(&clock).build().unwrap();
     vault.fail_next(Reply::new(401).header("Date", hour_off));
     // The attempt an hour ahead is refused by the real service.
     assert_eq!(
@@ -127,6 +128,7 @@ fn a_lying_date_costs_one_attempt_and_is_not_kept() {
         ErrorKind::Authentication
     );
     assert_eq!(vault.request_count(), 2);
+    clock.pass(Duration::from_secs(10));
     sk.get_secret("sk_key").unwrap();
     assert_eq!(vault.request_count(), 3);
 }
@@ -141,8 +143,35 @@ fn a_refusal_that_has_another_reason_leaves_the_correction() {
     vault.fail_next(Fault::Status(401));
     sk.get_secret("sk_key").unwrap_err();
     vault.clear_requests();
+    clock.pass(Duration::from_secs(10));
     sk.get_secret("sk_key").unwrap();
     assert_eq!(vault.requests().len(), 1);
+}
+
+#[test]
+fn a_date_of_a_year_to_come_is_not_signed_for() {
+    let vault = vault();
+    let sk = builder(&vault).fake(&FakeClock::new()).build().unwrap();
+    let date = "Sat, 28 Nov 2099 00:00:00 GMT";
+    vault.fail_next(Reply::new(401).header("Date", date));
+    let error = sk.get_secret("sk_key").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert!(
+        error.to_string().contains("behind the service's"),
+        "{error}"
+    );
+    assert_eq!(vault.request_count(), 1);
+}
+
+#[test]
+fn without_clock_correction_a_clock_that_is_off_is_told_only() {
+    let vault = vault();
+    let clock = FakeClock::new();
+    clock.set_off(7200);
+    let builder = builder(&vault).fake(&clock).clock_correction(false);
+    let error = builder.build().unwrap().get_secret("sk_key").unwrap_err();
+    assert!(error.to_string().contains("7200 s ahead"), "{error}");
+    assert_eq!(vault.request_count(), 1);
 }
 
 #[test]

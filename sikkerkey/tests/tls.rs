@@ -118,3 +118,253 @@ fn a_root_that_is_none_is_refused_at_once() {
         assert_eq!(error.kind(), ErrorKind::Configuration);
     }
 }
+
+#[test]
+fn an_authority_beside_the_bundled_ones() {
+    let vault = vault(Certificate::Valid);
+    let sk = builder(&vault)
+        .add_root_certificate_pem(vault.ca_pem().unwrap())
+        .build()
+        .unwrap();
+    sk.get_secret("sk_key").unwrap();
+    // Beside one of the user's own, too.
+    let other = self::vault(Certificate::Valid);
+    let sk = builder(&vault)
+        .root_certificate_pem(other.ca_pem().unwrap())
+        .add_root_certificate_pem(vault.ca_pem().unwrap())
+        .build()
+        .unwrap();
+    sk.get_secret("sk_key").unwrap();
+}
+
+#[test]
+fn an_unknown_authority_names_the_ways_out() {
+    let text = refused(Certificate::Valid, false).to_string();
+    for way in ["add_root_certificate_pem", "platform_roots"] {
+        assert!(text.contains(way), "{text}");
+    }
+}
+
+#[cfg(feature = "platform-roots")]
+mod platform {
+    use super::*;
+
+    #[test]
+    fn the_systems_roots_and_one_beside_them() {
+        let vault = vault(Certificate::Valid);
+        let with = builder(&vault)
+            .platform_roots()
+            .add_root_certificate_pem(vault.ca_pem().unwrap())
+            .build();
+        with.unwrap().get_secret("sk_key").unwrap();
+        match builder(&vault)
+            .fake(&FakeClock::new())
+            .platform_roots()
+            .build()
+        {
+            Ok(sk) => {
+                let error = sk.get_secret("sk_key").unwrap_err();
+                assert!(error.to_string().contains("an authority"), "{error}");
+            }
+            // An image without any certificates.
+            Err(error) => assert!(error.to_string().contains("trust store"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn the_systems_roots_and_roots_in_place_of_all_others_contradict() {
+        let vault = vault(Certificate::Valid);
+        let error = builder(&vault)
+            .platform_roots()
+            .root_certificate_pem(vault.ca_pem().unwrap())
+            .build()
+            .unwrap_err();
+        assert!(error.to_string().contains("keep one of them"), "{error}");
+    }
+}
+
+#[cfg(feature = "rustls")]
+mod own_config {
+    use std::fs;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::thread::{self, JoinHandle};
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use sikkerkey::SikkerKey;
+    use sikkerkey::rustls::crypto::ring::default_provider;
+    use sikkerkey::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+    use sikkerkey::rustls::server::WebPkiClientVerifier;
+    use sikkerkey::rustls::version::{TLS12, TLS13};
+    use sikkerkey::rustls::{
+        ClientConfig, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection, Stream,
+        SupportedProtocolVersion,
+    };
+
+    use super::*;
+
+    /// An authority, with a certificate for a server and one for a client.
+    struct Authority {
+        issuer: CertifiedIssuer<'static, KeyPair>,
+    }
+
+    type Certified = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+    impl Authority {
+        fn new() -> Self {
+            let mut params = CertificateParams::new([]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap());
+            Authority {
+                issuer: issuer.unwrap(),
+            }
+        }
+
+        fn issue(&self, name: &str) -> Certified {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new([name.to_owned()]).unwrap();
+            let leaf = params.signed_by(&key, &self.issuer).unwrap();
+            let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+            (vec![leaf.der().clone()], key)
+        }
+
+        fn roots(&self) -> RootCertStore {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).unwrap();
+            roots
+        }
+    }
+
+    /// The version of TLS, and whether the client showed a certificate.
+    type Spoken = Option<(ProtocolVersion, bool)>;
+
+    /// A client on a server that answers one read and says what TLS it spoke: the version, and
+    /// whether the client showed a certificate.
+    fn exchange(
+        authority: &Authority,
+        versions: &[&'static SupportedProtocolVersion],
+        client_certificate: bool,
+        config: ClientConfig,
+    ) -> (Result<String, Error>, JoinHandle<Spoken>) {
+        let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap();
+        let server = match client_certificate {
+            true => {
+                let roots = Arc::new(authority.roots());
+                let provider = Arc::new(default_provider());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                server.with_client_cert_verifier(verifier.build().unwrap())
+            }
+            false => server.with_no_client_auth(),
+        };
+        let (chain, key) = authority.issue("localhost");
+        let mut server = server.with_single_cert(chain, key).unwrap();
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = thread::spawn(move || {
+            let (mut tcp, _) = listener.accept().unwrap();
+            let mut tls = ServerConnection::new(Arc::new(server)).unwrap();
+            let mut stream = Stream::new(&mut tls, &mut tcp);
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).ok()?;
+                head.push(byte[0]);
+            }
+            let body = r#"{"value":"sk-live-1"}"#;
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
+            .ok()?;
+            let shown = tls.peer_certificates().is_some();
+            Some((tls.protocol_version()?, shown))
+        });
+
+        let vault = emulator().start().unwrap();
+        let identity = fs::read_to_string(vault.identity_path()).unwrap();
+        let identity = identity.replace(vault.url(), &format!("https://localhost:{port}"));
+        fs::write(vault.identity_path(), identity).unwrap();
+        let sk: SikkerKey = builder(&vault)
+            .fake(&FakeClock::new())
+            .retry(sikkerkey::RetryPolicy::none())
+            .tls_config(Arc::new(config))
+            .build()
+            .unwrap();
+        let read = sk.get_secret("sk_key");
+        (read.map(|value| value.expose_secret().to_owned()), serving)
+    }
+
+    #[test]
+    fn tls_1_3_alone() {
+        let authority = Authority::new();
+        let config = || {
+            ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_protocol_versions(&[&TLS13])
+                .unwrap()
+                .with_root_certificates(authority.roots())
+                .with_no_client_auth()
+        };
+        let (read, server) = exchange(&authority, &[&TLS12, &TLS13], false, config());
+        assert_eq!(read.unwrap(), "sk-live-1");
+        let spoken = server.join().unwrap();
+        assert_eq!(spoken, Some((ProtocolVersion::TLSv1_3, false)));
+
+        let (read, server) = exchange(&authority, &[&TLS12], false, config());
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Network);
+        assert_eq!(server.join().unwrap(), None);
+    }
+
+    #[test]
+    fn a_client_certificate() {
+        let authority = Authority::new();
+        let start = || {
+            ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(authority.roots())
+        };
+        let (chain, key) = authority.issue("web-1");
+        let config = start().with_client_auth_cert(chain, key).unwrap();
+        let (read, server) = exchange(&authority, &[&TLS13], true, config);
+        assert_eq!(read.unwrap(), "sk-live-1");
+        let spoken = server.join().unwrap();
+        assert_eq!(spoken, Some((ProtocolVersion::TLSv1_3, true)));
+
+        let without = start().with_no_client_auth();
+        let (read, server) = exchange(&authority, &[&TLS13], true, without);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Network);
+        assert_eq!(server.join().unwrap(), None);
+    }
+
+    #[test]
+    fn a_config_and_roots_contradict() {
+        let vault = vault(Certificate::Valid);
+        let authority = Authority::new();
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(authority.roots())
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        let pem = vault.ca_pem().unwrap();
+        let start = || builder(&vault).tls_config(config.clone());
+        let mut builders = vec![
+            start().root_certificate_pem(pem),
+            start().add_root_certificate_pem(pem),
+        ];
+        #[cfg(feature = "platform-roots")]
+        builders.push(start().platform_roots());
+        for builder in builders {
+            let error = builder.build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().starts_with("tls_config"), "{error}");
+        }
+        builders = vec![start()];
+        assert!(builders.pop().unwrap().build().is_ok());
+    }
+}

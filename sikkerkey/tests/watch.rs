@@ -577,3 +577,17 @@ fn handles_and_events_go_between_threads() {
     sends::<Watch>();
     sends::<WatchEvent>();
 }
+
+#[test]
+fn a_page_of_a_proxy_ends_no_watch() {
+    for status in [403, 404] {
+        let vault = vault();
+        let sk = client(&vault);
+        sk.get_secret("sk_a").unwrap();
+        let (_watch, events) = watch(&sk, "sk_a");
+        vault.fail_next_matching("/v1/secret/", Reply::new(status).body("<html></html>"));
+        vault.put("sk_a", "2");
+        let told = [next(&events), next(&events), next(&events)];
+        assert_eq!(told[1..], ["Recovered", "2"], "{status}: {told:?}");
+    }
+}

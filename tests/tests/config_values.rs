@@ -248,7 +248,7 @@ fn a_secret_without_the_field() {
         ),
         (
             "{\"a\\nb\\u001b[31m\": 1}",
-            r#"no field "port"; the secret has "a\nb\u{1b}[31m""#,
+            r#"no field "port"; the secret has 1 field whose name is not shown"#,
         ),
         (
             many.as_str(),

@@ -14,8 +14,11 @@ use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::protocol::unescape::unescape;
 
 /// The domain of the key and of the additional data; every official client has the same.
 const DOMAIN: &str = "sikkerkey-cache-v1";
@@ -114,8 +117,9 @@ struct Plain<'a> {
 
 /// Lenient about what is not the value, so that a client that learns to write more there is still read.
 #[derive(Deserialize)]
-struct SealedFields {
-    value: SecretString,
+struct SealedFields<'a> {
+    #[serde(borrow)]
+    value: &'a RawValue,
     #[serde(default)]
     name: Value,
     #[serde(default, rename = "fieldNames")]
@@ -198,9 +202,9 @@ pub(crate) fn open(
         .decrypt(&Nonce::from(nonce), payload)
         .map_err(|_| Unsealable::Seal)?;
     let plain = Zeroizing::new(plain);
-    let read: SealedFields = serde_json::from_slice(&plain).map_err(malformed)?;
+    let read: SealedFields<'_> = serde_json::from_slice(&plain).map_err(malformed)?;
     Ok(Some(CacheEntry {
-        value: read.value,
+        value: unescape(read.value.get()).ok_or(Unsealable::Malformed)?,
         name: read.name.as_str().unwrap_or_default().to_owned(),
         field_names: read.field_names.as_str().map(str::to_owned),
         cached_at: envelope.cached_at,

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::identity::absolute;
+
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) type OnFallback = Arc<dyn Fn(&str, SystemTime) + Send + Sync>;
@@ -53,10 +55,14 @@ impl CacheOptions {
 
     /// The folder of the files. Without it, `vaults/VAULT/cache` in the folder of identities, where
     /// the official clients look too: the one that `SIKKERKEY_HOME` names, else the one in which
-    /// the identity lies, else `~/.sikkerkey`. It is created with mode 0700, and made so if it
-    /// exists; nothing but the cache should be in it.
+    /// the identity lies, else `~/.sikkerkey`. A relative path counts from the folder in which the
+    /// process is at this call.
+    ///
+    /// It is created with mode 0700. A folder that exists and that others can enter, such as `/tmp`,
+    /// stays as it is: the files are then in `sikkerkey-cache` below it. One of another user is
+    /// refused when the client is built.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.folder = Some(folder.into());
+        self.folder = Some(absolute(&folder.into()));
         self
     }
 }

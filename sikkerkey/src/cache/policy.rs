@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use secrecy::SecretString;
@@ -13,8 +13,11 @@ use super::format::{Binding, CacheEntry, CacheKey, NONCE_LEN, open, seal};
 use super::options::OnFallback;
 use crate::contain::contain;
 use crate::error::{Error, ErrorKind};
+use crate::id::SecretId;
+use crate::identity::Identity;
 use crate::protocol::fields::Fields;
 use crate::random::{Randomness as _, SystemRandomness};
+use crate::sync;
 use crate::sync::lock;
 
 /// A clock may be off by this much against the one that wrote the entry; a later entry is a miss,
@@ -22,14 +25,29 @@ use crate::sync::lock;
 const FUTURE_LIMIT: i64 = 60;
 
 pub(crate) struct Cache {
-    pub(super) key: CacheKey,
+    pub(super) owner: RwLock<Arc<Owner>>,
     pub(super) vault_id: String,
-    pub(super) machine_id: String,
     pub(super) folder: Folder,
     pub(super) max_age: Duration,
     pub(super) on_fallback: Option<OnFallback>,
     pub(super) reads: AtomicU64,
-    pub(super) revoked: Mutex<HashMap<String, u64>>,
+    pub(super) revoked: Mutex<HashMap<SecretId, u64>>,
+}
+
+/// The machine that seals entries and opens them.
+pub(super) struct Owner {
+    pub(super) key: CacheKey,
+    pub(super) machine_id: String,
+}
+
+impl Owner {
+    /// `None` for a machine whose key is not in this process.
+    pub(super) fn of(identity: &Identity) -> Option<Self> {
+        Some(Owner {
+            key: CacheKey::derive(identity.signer.seed()?, &identity.vault_id),
+            machine_id: identity.machine_id.clone(),
+        })
+    }
 }
 
 /// A read of a secret that has begun: an answer that is older than a revocation is not stored.
@@ -43,7 +61,7 @@ impl Cache {
     }
 
     /// Writes what the service has just sent. Never fails a read: what goes wrong is logged.
-    pub(crate) fn store(&self, id: &str, value: &SecretString, ticket: Ticket, now: i64) {
+    pub(crate) fn store(&self, id: &SecretId, value: &SecretString, ticket: Ticket, now: i64) {
         let mut revoked = self.revoked();
         if revoked.get(id).is_some_and(|since| *since > ticket.0) {
             return;
@@ -58,7 +76,7 @@ impl Cache {
         }
     }
 
-    fn write(&self, id: &str, value: &SecretString, now: i64) -> io::Result<()> {
+    fn write(&self, id: &SecretId, value: &SecretString, now: i64) -> io::Result<()> {
         let (name, field_names) = self.known(id, value);
         let entry = CacheEntry {
             value: value.clone(),
@@ -70,16 +88,19 @@ impl Cache {
         SystemRandomness
             .fill(&mut nonce)
             .map_err(io::Error::other)?;
-        let sealed = seal(&self.key, self.binding(id), &entry, nonce).map_err(io::Error::other)?;
+        let owner = self.owner();
+        let sealed =
+            seal(&owner.key, self.binding(&owner, id), &entry, nonce).map_err(io::Error::other)?;
         self.folder.write(id, sealed.as_bytes())
     }
 
     /// A read answers with the value alone; what another client wrote beside it is kept.
-    fn known(&self, id: &str, value: &SecretString) -> (String, Option<String>) {
+    fn known(&self, id: &SecretId, value: &SecretString) -> (String, Option<String>) {
         let Ok(Some(file)) = self.folder.read(id) else {
             return Default::default();
         };
-        match open(&self.key, self.binding(id), &file) {
+        let owner = self.owner();
+        match open(&owner.key, self.binding(&owner, id), &file) {
             Ok(Some(old)) => {
                 let fields = old.field_names.and(Fields::parse(value));
                 let names = fields.map(|fields| fields.names().collect::<Vec<_>>().join(","));
@@ -91,9 +112,9 @@ impl Cache {
 
     /// Removes what the service refuses or does not have. Where the file cannot be removed, at
     /// least this process does not serve it.
-    pub(crate) fn forget(&self, id: &str) {
+    pub(crate) fn forget(&self, id: &SecretId) {
         let mut revoked = self.revoked();
-        revoked.insert(id.to_owned(), self.reads.fetch_add(1, Ordering::SeqCst));
+        revoked.insert(id.clone(), self.reads.fetch_add(1, Ordering::SeqCst));
         if let Err(error) = self.folder.remove(id) {
             tracing::error!(target: "sikkerkey",
                 "secret {id} is deleted or denied and could not be removed from the fallback cache: {error}"
@@ -102,7 +123,7 @@ impl Cache {
     }
 
     /// The value for a read that nobody answered, told and logged.
-    pub(crate) fn serve(&self, id: &str, now: i64, why: &Error) -> Option<SecretString> {
+    pub(crate) fn serve(&self, id: &SecretId, now: i64, why: &Error) -> Option<SecretString> {
         if self.revoked().contains_key(id) {
             return None;
         }
@@ -134,14 +155,15 @@ impl Cache {
         Some(entry.value)
     }
 
-    fn load(&self, id: &str) -> Result<Option<CacheEntry>, String> {
+    fn load(&self, id: &SecretId) -> Result<Option<CacheEntry>, String> {
         let Some(file) = self.folder.read(id).map_err(|error| error.to_string())? else {
             return Ok(None);
         };
-        open(&self.key, self.binding(id), &file).map_err(|problem| problem.to_string())
+        let owner = self.owner();
+        open(&owner.key, self.binding(&owner, id), &file).map_err(|problem| problem.to_string())
     }
 
-    fn notify(&self, id: &str, cached_at: i64) {
+    fn notify(&self, id: &SecretId, cached_at: i64) {
         let Some(on_fallback) = &self.on_fallback else {
             return;
         };
@@ -174,35 +196,43 @@ impl Cache {
         Error::new(ErrorKind::Configuration, message).with_source(cause)
     }
 
-    fn binding<'a>(&'a self, id: &'a str) -> Binding<'a> {
+    fn owner(&self) -> Arc<Owner> {
+        sync::read(&self.owner).clone()
+    }
+
+    fn binding<'a>(&'a self, owner: &'a Owner, id: &'a SecretId) -> Binding<'a> {
         Binding {
             vault_id: &self.vault_id,
-            machine_id: &self.machine_id,
+            machine_id: &owner.machine_id,
             secret_id: id,
         }
     }
 
     /// Held while a file is written or removed, so that of a revocation and a late answer to an
     /// earlier read the revocation wins.
-    fn revoked(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+    fn revoked(&self) -> MutexGuard<'_, HashMap<SecretId, u64>> {
         lock(&self.revoked)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use secrecy::ExposeSecret as _;
 
     use super::*;
 
+    fn id(id: &str) -> SecretId {
+        SecretId::new(id).unwrap()
+    }
+
     fn cache() -> (tempfile::TempDir, Cache) {
         let home = tempfile::tempdir().unwrap();
         let cache = Cache {
-            key: CacheKey::derive(&[7; 32], "vault_a"),
+            owner: RwLock::new(Arc::new(Owner {
+                key: CacheKey::derive(&[7; 32], "vault_a"),
+                machine_id: "machine".into(),
+            })),
             vault_id: "vault_a".into(),
-            machine_id: "machine".into(),
             folder: Folder::new(home.path().join("cache")),
             max_age: Duration::from_secs(100),
             on_fallback: None,
@@ -215,15 +245,15 @@ mod tests {
     #[test]
     fn of_a_revocation_and_an_answer_the_later_one_wins() {
         let (_home, cache) = cache();
-        let holds = || cache.load("sk_a").unwrap().is_some();
+        let holds = || cache.load(&id("sk_a")).unwrap().is_some();
         let early = cache.begin();
         let also_early = cache.begin();
-        cache.forget("sk_a");
+        cache.forget(&id("sk_a"));
         let late = cache.begin();
-        cache.store("sk_a", &"1".into(), early, 0);
-        cache.store("sk_a", &"1".into(), also_early, 0);
+        cache.store(&id("sk_a"), &"1".into(), early, 0);
+        cache.store(&id("sk_a"), &"1".into(), also_early, 0);
         assert!(!holds(), "both were asked for before the revocation");
-        cache.store("sk_a", &"2".into(), late, 0);
+        cache.store(&id("sk_a"), &"2".into(), late, 0);
         assert!(holds());
     }
 
@@ -236,9 +266,9 @@ mod tests {
             tell.lock().unwrap().push((id.to_owned(), time));
         }));
         let why = Error::new(ErrorKind::Network, "nobody answers");
-        let served = |now| cache.serve("sk_a", now, &why).is_some();
+        let served = |now| cache.serve(&id("sk_a"), now, &why).is_some();
         assert!(!served(1000), "there is none yet");
-        cache.store("sk_a", &"1".into(), cache.begin(), 1000);
+        cache.store(&id("sk_a"), &"1".into(), cache.begin(), 1000);
         let times = [940, 1000, 1100];
         assert!(times.into_iter().all(served));
         assert!(!served(939) && !served(1101));
@@ -250,8 +280,8 @@ mod tests {
     fn what_another_client_wrote_beside_a_value_is_kept() {
         let (_home, cache) = cache();
         let store = |value: &str| {
-            cache.store("sk_db", &value.into(), cache.begin(), 5);
-            let entry = cache.load("sk_db").unwrap().unwrap();
+            cache.store(&id("sk_db"), &value.into(), cache.begin(), 5);
+            let entry = cache.load(&id("sk_db")).unwrap().unwrap();
             assert_eq!(entry.value.expose_secret(), value);
             (entry.name, entry.field_names)
         };
@@ -263,8 +293,15 @@ mod tests {
             field_names: Some("host".into()),
             cached_at: 5,
         };
-        let sealed = seal(&cache.key, cache.binding("sk_db"), &theirs, [1; NONCE_LEN]).unwrap();
-        cache.folder.write("sk_db", sealed.as_bytes()).unwrap();
+        let (owner, db) = (cache.owner(), id("sk_db"));
+        let sealed = seal(
+            &owner.key,
+            cache.binding(&owner, &db),
+            &theirs,
+            [1; NONCE_LEN],
+        )
+        .unwrap();
+        cache.folder.write(&db, sealed.as_bytes()).unwrap();
         let name = "The database".to_owned();
         let fields = store(r#"{"host": "db", "port": "1"}"#);
         assert_eq!(fields, (name.clone(), Some("host,port".into())));

@@ -1,18 +1,18 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
 use secrecy::SecretString;
 
 use super::folder::Folder;
-use super::format::CacheKey;
 use super::options::CacheOptions;
-use super::policy::Cache;
+use super::policy::{Cache, Owner};
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind};
-use crate::id::normal_vault_id;
+use crate::error::Error;
+use crate::id::{SecretId, normal_vault_id};
 use crate::identity::{Environment, Identity, Origin};
+use crate::sync;
 
 /// A value that a user's read gives, and where it comes from.
 pub(crate) enum CachedRead {
@@ -29,16 +29,24 @@ impl Cache {
                  alone, so nothing that it seals could be opened after a restart",
             ));
         };
-        let folder = match options.folder {
-            Some(folder) => folder,
-            None => usual_folder(file, &identity.vault_id, &Environment::of_process())?,
+        let Some(owner) = Owner::of(identity) else {
+            return Err(Error::configuration(
+                "the fallback cache needs the machine's private key, which a signer keeps to itself",
+            ));
         };
-        let folder = Folder::new(folder);
+        let folder = match options.folder {
+            Some(folder) => Folder::within(folder),
+            None => Folder::new(usual_folder(
+                file,
+                &identity.vault_id,
+                &Environment::of_process()?,
+            )?),
+        };
+        folder.check()?;
         folder.sweep(SystemTime::now());
         Ok(Cache {
-            key: CacheKey::derive(identity.signer.seed(), &identity.vault_id),
+            owner: RwLock::new(Arc::new(owner)),
             vault_id: identity.vault_id.clone(),
-            machine_id: identity.machine_id.clone(),
             folder,
             max_age: options.max_age,
             on_fallback: options.on_fallback,
@@ -47,10 +55,18 @@ impl Cache {
         })
     }
 
+    /// Goes on with another identity of the same vault. What the last one sealed is no longer
+    /// opened.
+    pub(crate) fn adopt(&self, identity: &Identity) {
+        if let Some(owner) = Owner::of(identity) {
+            *sync::write(&self.owner) = Arc::new(owner);
+        }
+    }
+
     /// A user's read, served from the cache if the service was unreachable.
     pub(crate) fn read(
         &self,
-        id: &str,
+        id: &SecretId,
         clock: &dyn Clock,
         ask: impl FnOnce() -> Result<SecretString, Error>,
     ) -> Result<CachedRead, Error> {
@@ -71,7 +87,7 @@ impl Cache {
     /// from it.
     pub(crate) fn read_live(
         &self,
-        id: &str,
+        id: &SecretId,
         clock: &dyn Clock,
         ask: impl FnOnce() -> Result<SecretString, Error>,
     ) -> Result<SecretString, Error> {
@@ -79,9 +95,7 @@ impl Cache {
         let response = ask();
         match &response {
             Ok(value) => self.store(id, value, ticket, clock.unix_now()),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AccessDenied) => {
-                self.forget(id);
-            }
+            Err(error) if error.verdict().is_some() => self.forget(id),
             Err(_) => {}
         }
         response
@@ -104,6 +118,7 @@ fn usual_folder(identity: &Path, vault: &str, environment: &Environment) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_cache_lies_beside_the_identity_or_where_the_environment_says() {

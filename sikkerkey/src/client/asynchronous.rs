@@ -1,3 +1,5 @@
+use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
@@ -6,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::SikkerKey;
 use super::bootstrap::Bootstrap;
 use super::call_threads::CallThreads;
+use crate::clock::SystemClock;
 use crate::error::Error;
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
@@ -55,15 +58,38 @@ impl Bootstrap {
     ///
     /// As [`enroll`](Self::enroll).
     pub async fn enroll_async(self) -> Result<AsyncSikkerKey, Error> {
-        // There is no client yet, so the thread is this call's own, and ends with it.
-        let threads = CallThreads::new(self.settings.clock.clone());
-        threads.close();
-        let enrolled = threads.run(|| self.enroll()).await;
-        enrolled.map(SikkerKey::into_async)
+        start(|| self.enroll()).await
     }
 }
 
 impl AsyncSikkerKey {
+    /// See [`SikkerKey::new`]. It reads two small files and sends nothing, so it is not async.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn new(vault_or_path: impl AsRef<OsStr>) -> Result<Self, Error> {
+        SikkerKey::new(vault_or_path).map(SikkerKey::into_async)
+    }
+
+    /// See [`SikkerKey::auto`]. It reads two small files and sends nothing, so it is not async.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn auto() -> Result<Self, Error> {
+        SikkerKey::auto().map(SikkerKey::into_async)
+    }
+
+    /// See [`SikkerKey::from_env`]. It is async because it may enroll a machine.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn from_env() -> Result<Self, Error> {
+        start(SikkerKey::from_env).await
+    }
+
     /// The blocking client that this one uses.
     pub fn blocking(&self) -> &SikkerKey {
         &self.blocking
@@ -248,8 +274,24 @@ impl AsyncSikkerKey {
     }
 }
 
+/// The blocking client that this one uses.
+impl AsRef<SikkerKey> for AsyncSikkerKey {
+    fn as_ref(&self) -> &SikkerKey {
+        &self.blocking
+    }
+}
+
 impl From<SikkerKey> for AsyncSikkerKey {
     fn from(blocking: SikkerKey) -> Self {
         blocking.into_async()
     }
+}
+
+/// Starts a client on a thread of its own, which ends with the call: no client has threads yet.
+async fn start(
+    call: impl FnOnce() -> Result<SikkerKey, Error> + Send + 'static,
+) -> Result<AsyncSikkerKey, Error> {
+    let threads = CallThreads::new(Arc::new(SystemClock::new()));
+    threads.close();
+    threads.run(call).await.map(SikkerKey::into_async)
 }

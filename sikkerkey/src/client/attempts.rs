@@ -2,23 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::error_text::{Purpose, locked_out, no_response, out_of_time, refused};
+use super::error_text::{Purpose, is_from_service, locked_out, no_response, out_of_time, refused};
 use super::lockout::Permit;
 use super::retry::RetryPolicy;
 use super::session::Session;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::messages::{self, Malformed};
+use crate::protocol::messages::{Malformed, VALUE_LIMIT};
 use crate::protocol::signing::NONCE_BYTES;
 use crate::protocol::skew::{self, ClockJudgment, Skew};
 use crate::random::Randomness;
 use crate::transport::{self, Body, Connection, Request, Response, TransportError};
-
-/// The longest value of a secret.
-pub(crate) const VALUE_LIMIT: usize = 1024 * 1024;
 
 /// The longest body of a read. JSON writes any character of text in at most three times its own
 /// bytes (`\u00fc` for the two of `ü`); control characters other than line breaks and tabs, which
@@ -77,8 +73,12 @@ pub(crate) struct Success {
 }
 
 impl Success {
-    pub(crate) fn decode<T: DeserializeOwned>(&self, purpose: Purpose<'_>) -> Result<T, Error> {
-        messages::decode(&self.bytes).map_err(|malformed| match malformed {
+    pub(crate) fn decode<T>(
+        &self,
+        purpose: Purpose<'_>,
+        parse: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
+        parse(&self.bytes).map_err(|malformed| match malformed {
             // Only the end of the connection said that this was all.
             Malformed::Short if !self.framed => Error::new(
                 ErrorKind::Network,
@@ -88,10 +88,12 @@ impl Success {
             Malformed::Shape => {
                 self.wrong(purpose, "lacks what it must have or has it in another form")
             }
+            Malformed::LongValue => self.wrong(purpose, "has a value of more than 1 MiB"),
+            Malformed::OutOfTime => out_of_time(purpose),
         })
     }
 
-    pub(crate) fn wrong(&self, purpose: Purpose<'_>, problem: &str) -> Error {
+    fn wrong(&self, purpose: Purpose<'_>, problem: &str) -> Error {
         Error::new(
             ErrorKind::Decode,
             format!("the response {problem} while {purpose}: is this the API URL of the service?"),
@@ -319,6 +321,7 @@ impl<'a> Attempts<'a> {
             &nonce,
             body.unwrap_or_default(),
         );
+        let signed = signed.map_err(Unsent::Local)?;
         let request = Request {
             method: call.method,
             path: &call.path,
@@ -338,7 +341,7 @@ impl<'a> Attempts<'a> {
     /// Judges a 401: a clock that is off deserves one more attempt, which the policy does not
     /// count, since the service is not at fault.
     fn unauthorized(&mut self, signed_at: i64, own: i64, response: &Response) -> Failure {
-        let ahead = match skew::judge(signed_at, own, response.date) {
+        let ahead = match self.skew.judge(signed_at, own, response.date) {
             ClockJudgment::Retry { correction } if self.trial.is_none() => {
                 self.trial = Some(correction);
                 self.counted -= 1;
@@ -357,8 +360,13 @@ impl<'a> Attempts<'a> {
 
     /// Notes what a response other than 401 tells about the machine and the clock.
     fn note_acceptance(&self, response: &Response, own: i64) {
-        // Only the service itself answers so; a proxy's 5xx knows nothing of the signature.
-        if !matches!(response.status, 200..=299 | 403 | 404 | 409) {
+        // Only the service itself answers so; a proxy's page knows nothing of the signature.
+        let by_service = match response.status {
+            200..=299 | 409 => true,
+            403 | 404 => is_from_service(response),
+            _ => false,
+        };
+        if !by_service {
             return;
         }
         match self.trial {

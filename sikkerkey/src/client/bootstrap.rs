@@ -7,17 +7,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::SikkerKey;
 use super::builder::SikkerKeyBuilder;
-use super::inner::ClientInner;
+use super::inner::{ClientInner, Renewal};
+use super::machine::service_url;
 use super::reenrollment::Reenrollment;
 use super::register::MachineRegistration;
 use super::settings::Settings;
 use crate::error::Error;
 use crate::id::normal_vault_id;
-use crate::protocol::api_url::ApiUrl;
 use crate::transport::Transport;
-
-/// Where machines are enrolled unless the environment or the builder says otherwise.
-const SERVICE: &str = "https://api.sikkerkey.com";
 
 /// Settings of a client whose machine is enrolled in memory; made by
 /// [`SikkerKey::bootstrap_in_memory`].
@@ -103,16 +100,7 @@ impl Bootstrap {
             settings,
         } = self;
         let connections = settings.connections()?;
-        let base = match machine.api_url {
-            Some(url) => url,
-            None => env::var("SIKKERKEY_API_URL")
-                .ok()
-                .filter(|url| !url.is_empty())
-                .unwrap_or_else(|| SERVICE.to_owned()),
-        };
-        let base = ApiUrl::parse(&base).map_err(|problem| {
-            Error::configuration(format!("the API URL for enrollment {problem}"))
-        })?;
+        let base = service_url(machine.api_url.as_deref())?;
         if machine.token.expose_secret().is_empty() {
             return Err(Error::configuration(
                 "the enrollment token is empty: is the variable that should hold it set?",
@@ -132,11 +120,14 @@ impl Bootstrap {
         };
         let budget = settings.budget();
         let session = registration.enroll(&settings, budget)?;
-        let reenrollment = machine.reenroll.then(|| Reenrollment::new(registration));
+        let renewal = match machine.reenroll {
+            true => Renewal::Enrollment(Reenrollment::new(registration)),
+            false => Renewal::None,
+        };
         Ok(SikkerKey::from_inner(ClientInner::new(
             session,
             settings,
-            reenrollment,
+            renewal,
             #[cfg(feature = "cache")]
             None,
         )))

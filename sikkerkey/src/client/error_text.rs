@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::api_url::ApiUrl;
 use crate::protocol::{messages, skew};
-use crate::text::clean_server_text;
+use crate::text;
 use crate::transport::{Body, Response, TransportError};
 
 /// What a call is for, as errors tell it.
@@ -61,7 +61,7 @@ pub(crate) fn no_response(purpose: Purpose<'_>, url: &ApiUrl, failure: Transport
 
 /// The error for a status other than 2xx.
 pub(crate) fn refused(purpose: Purpose<'_>, reply: &Response, ahead: Option<i64>) -> Error {
-    refused_with(purpose, reply, ahead, clean_server_text)
+    refused_with(purpose, reply, ahead, text::message)
 }
 
 /// The same, with the server's own text passed through `clean`.
@@ -85,23 +85,41 @@ pub(crate) fn refused_with(
         text.push_str("; ");
         text.push_str(&skew::describe(ahead));
     }
-    match (&reply.body, &reply.coding) {
-        (_, Some(coding)) => {
+    let body = body(reply);
+    let message = messages::error_message(body);
+    match &message {
+        _ if let Some(coding) = &reply.coding => {
             text.push_str("; its body has the content coding ");
             text.push_str(coding);
         }
-        (Body::Whole(bytes) | Body::UntilClose(bytes), None) if !bytes.is_empty() => {
-            match messages::error_message(bytes) {
-                Some(message) => {
-                    text.push_str("; the service says: ");
-                    text.push_str(&clean(&message));
-                }
-                None => text.push_str("; its body has no message in JSON"),
-            }
+        Some(message) if message.trim().is_empty() => {}
+        Some(message) => {
+            text.push_str("; the service says: ");
+            text.push_str(&clean(message));
         }
-        _ => {}
+        None if matches!(status, 403 | 404) => text.push_str(
+            "; it has no message in the service's JSON, so a proxy may have answered instead",
+        ),
+        None if body.is_empty() => {}
+        None => text.push_str("; its body has no message in JSON"),
     }
-    Error::new(kind, text).with_status(status)
+    let error = Error::new(kind, text).with_status(status);
+    match message {
+        Some(_) => error,
+        None => error.unconfirmed(),
+    }
+}
+
+/// Whether an error response is the service's own.
+pub(crate) fn is_from_service(reply: &Response) -> bool {
+    messages::error_message(body(reply)).is_some()
+}
+
+fn body(reply: &Response) -> &[u8] {
+    match &reply.body {
+        Body::Whole(bytes) | Body::UntilClose(bytes) => bytes,
+        Body::TooLarge | Body::CutOff(_) => &[],
+    }
 }
 
 fn meaning(purpose: Purpose<'_>, status: u16) -> (ErrorKind, &'static str) {

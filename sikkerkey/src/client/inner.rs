@@ -1,16 +1,18 @@
 //! What all handles on one client share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
-use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success, VALUE_LIMIT};
+use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
 #[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::reenrollment::Reenrollment;
+use super::reload::Reload;
 use super::retry::RetryPolicy;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
@@ -18,11 +20,21 @@ use super::settings::Settings;
 use crate::cache::{Cache, CachedRead};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::id::check_id;
+use crate::id::SecretId;
 use crate::protocol::messages;
-use crate::protocol::messages::{PollRequest, PollResponse, PollStatus, ReadResponse};
+use crate::protocol::messages::{PollRequest, PollStatus};
 use crate::protocol::skew::Skew;
+use crate::text;
 use crate::watch::{Poller, SecretChange, Upstream};
+
+/// What follows when the service no longer takes an identity.
+pub(crate) enum Renewal {
+    None,
+    /// Its files are read again.
+    Disk(Reload),
+    /// Another machine is enrolled.
+    Enrollment(Reenrollment),
+}
 
 pub(crate) struct ClientInner {
     /// Of the first identity; a later one is of the same vault.
@@ -30,7 +42,7 @@ pub(crate) struct ClientInner {
     session: CurrentSession,
     settings: Settings,
     skew: Skew,
-    reenrollment: Option<Reenrollment>,
+    renewal: Renewal,
     poller: Arc<Poller>,
     #[cfg(feature = "tokio")]
     call_threads: Arc<CallThreads>,
@@ -42,7 +54,7 @@ impl ClientInner {
     pub(crate) fn new(
         session: Session,
         settings: Settings,
-        reenrollment: Option<Reenrollment>,
+        renewal: Renewal,
         #[cfg(feature = "cache")] cache: Option<Cache>,
     ) -> Self {
         let poller = Poller::new(
@@ -52,6 +64,7 @@ impl ClientInner {
             session.transport.url().is_loopback(),
             settings.resync,
         );
+        let skew = Skew::new(settings.clock_correction);
         ClientInner {
             poller,
             #[cfg(feature = "tokio")]
@@ -61,8 +74,8 @@ impl ClientInner {
             vault_id: session.identity.vault_id.clone(),
             session: CurrentSession::new(session),
             settings,
-            skew: Skew::default(),
-            reenrollment,
+            skew,
+            renewal,
         }
     }
 
@@ -101,6 +114,7 @@ impl ClientInner {
     /// The one place where a user's read of a secret passes: retries, then what depends on how it
     /// ended.
     pub(crate) fn read_secret(&self, id: &str) -> Result<SecretString, Error> {
+        let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &self.settings.retry);
         #[cfg(feature = "cache")]
         let read = match &self.cache {
@@ -131,6 +145,7 @@ impl ClientInner {
     /// Reads a secret in one attempt: for the poller, whose next cycle is its repetition. Tells
     /// nobody, and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
+        let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &RetryPolicy::none());
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.cache {
@@ -140,7 +155,10 @@ impl ClientInner {
     }
 
     /// Asks in one attempt which of these secrets changed.
-    pub(crate) fn poll_once(&self, ids: &[Arc<str>]) -> Result<PollResponse, Error> {
+    pub(crate) fn poll_once(
+        &self,
+        ids: &[Arc<str>],
+    ) -> Result<BTreeMap<String, PollStatus>, Error> {
         let call = Call {
             purpose: Purpose::Poll,
             method: "POST",
@@ -150,7 +168,8 @@ impl ClientInner {
             })),
             limit: LIST_LIMIT,
         };
-        self.call(&call, &RetryPolicy::none())?.decode(call.purpose)
+        self.call(&call, &RetryPolicy::none())?
+            .decode(call.purpose, messages::changes)
     }
 
     /// Told of every value that a user's call read, so that a watch does not report as new what
@@ -159,8 +178,7 @@ impl ClientInner {
         self.poller.note(id, value);
     }
 
-    fn read_with(&self, id: &str, policy: &RetryPolicy) -> Result<SecretString, Error> {
-        check_id(id)?;
+    fn read_with(&self, id: &SecretId, policy: &RetryPolicy) -> Result<SecretString, Error> {
         let call = Call {
             purpose: Purpose::Read(id),
             method: "GET",
@@ -168,12 +186,8 @@ impl ClientInner {
             body: None,
             limit: READ_LIMIT,
         };
-        let answer = self.call(&call, policy)?;
-        let ReadResponse { value } = answer.decode(call.purpose)?;
-        if value.expose_secret().len() > VALUE_LIMIT {
-            return Err(answer.wrong(call.purpose, "has a value of more than 1 MiB"));
-        }
-        Ok(value)
+        let response = self.call(&call, policy)?;
+        response.decode(call.purpose, messages::value)
     }
 
     /// Makes a call with the identity in use; enrolls again where that was asked for and the
@@ -183,30 +197,55 @@ impl ClientInner {
         let random = &*self.settings.random;
         let budget = self.settings.budget();
         let mut session = self.session();
-        if let Some(reenrollment) = &self.reenrollment
+        if let Renewal::Enrollment(reenrollment) = &self.renewal
             && session.lockout.was_accepted()
             && session.has_expired(clock.monotonic())
         {
             session = self.replace(reenrollment, &session, budget)?;
         }
         let attempt = |session: &Session| {
-            Attempts::new(call, session, policy, budget, clock, random, &self.skew).run()
+            // The poller has growing gaps of its own; those of an emulator's are short ones.
+            let paced =
+                matches!(call.purpose, Purpose::Poll) && session.transport.url().is_loopback();
+            let turn = session.refusals.turn(clock.monotonic(), paced)?;
+            let attempts = Attempts::new(call, session, policy, budget, clock, random, &self.skew);
+            let result = attempts.run();
+            turn.ended(result.as_ref().err(), clock.monotonic());
+            result
         };
         let error = match attempt(&session) {
             Err(error) if error.kind() == ErrorKind::Authentication => error,
             result => return result,
         };
         let expired = session.has_expired(clock.monotonic());
-        match &self.reenrollment {
-            Some(reenrollment) if expired || session.lockout.was_accepted() => {
+        match &self.renewal {
+            Renewal::Enrollment(reenrollment) if expired || session.lockout.was_accepted() => {
                 attempt(&*self.replace(reenrollment, &session, budget)?)
             }
-            None if expired => Err(error.prefixed(
+            Renewal::Disk(reload) => match reload.renew(&session, &self.session, &self.settings) {
+                Some(renewed) => {
+                    self.adopt(&renewed);
+                    attempt(&renewed)
+                }
+                None => Err(error),
+            },
+            Renewal::None if expired => Err(error.prefixed(
                 "the lifetime of this enrolled machine is over (reenroll_when_expired would \
                  enroll another)",
             )),
             _ => Err(error),
         }
+    }
+
+    /// Goes on with another identity from disk. The service may count changes anew for it.
+    fn adopt(&self, session: &Session) {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            cache.adopt(&session.identity);
+        }
+        #[cfg(not(feature = "cache"))]
+        let _ = session;
+        self.poller.suspect_all();
     }
 
     /// The session of the next machine, for which the service counts changes anew.
@@ -224,14 +263,14 @@ impl ClientInner {
 
 impl Upstream for ClientInner {
     fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, SecretChange)>, Error> {
-        let answer = self.poll_once(ids)?;
-        let changes = answer.changes.into_iter().filter_map(|(id, change)| {
-            let status = match change.status {
+        let changes = self.poll_once(ids)?;
+        let changes = changes.into_iter().filter_map(|(id, status)| {
+            let status = match status {
                 PollStatus::Changed => SecretChange::Changed,
                 PollStatus::Deleted => SecretChange::Deleted,
                 PollStatus::AccessDenied => SecretChange::Denied,
                 PollStatus::Unknown => {
-                    tracing::warn!(target: "sikkerkey", "a poll says of {id:?} what this version does not know");
+                    tracing::warn!(target: "sikkerkey", "a poll says of {} what this version does not know", text::quoted(&id));
                     return None;
                 }
             };
@@ -246,8 +285,10 @@ impl Upstream for ClientInner {
 
     fn lost(&self, id: &str) {
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
-            cache.forget(id);
+        if let Some(cache) = &self.cache
+            && let Ok(id) = SecretId::new(id)
+        {
+            cache.forget(&id);
         }
         #[cfg(not(feature = "cache"))]
         let _ = id;

@@ -8,10 +8,15 @@ pub(crate) mod builder;
 #[cfg(feature = "tokio")]
 mod call_threads;
 pub(crate) mod error_text;
+mod from_env;
 pub(crate) mod inner;
+mod key_source;
 mod lockout;
+pub(crate) mod machine;
 mod reenrollment;
+mod refusals;
 mod register;
+mod reload;
 pub(crate) mod retry;
 mod session;
 mod settings;
@@ -38,7 +43,8 @@ use crate::identity::{self, Environment, Origin};
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
-use crate::protocol::messages::{self, ExportResponse, ListResponse, ProjectRequest};
+use crate::protocol::messages::{self, ProjectRequest};
+use crate::text;
 
 #[cfg(feature = "live")]
 use crate::watch::{Follow, Follower};
@@ -77,7 +83,8 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// # The network
 ///
 /// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities, bundled into the
-/// program, vouch for the service, or else your own:
+/// program, vouch for the service. Your own are added by
+/// [`add_root_certificate_pem`](SikkerKeyBuilder::add_root_certificate_pem), or take their place by
 /// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem). Plain http is for this
 /// machine alone. A certificate that is refused is an error that says why, is not tried again, and
 /// is never taken for an outage. `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as
@@ -140,6 +147,30 @@ impl SikkerKey {
         Self::builder().build()
     }
 
+    /// A client from whatever the environment offers: the same program starts on a laptop, in a
+    /// container, in CI and as a function.
+    ///
+    /// The first of these that is there is taken:
+    ///
+    /// 1. `SIKKERKEY_IDENTITY`: the path of an `identity.json`.
+    /// 2. `SIKKERKEY_VAULT_ID`, `SIKKERKEY_MACHINE_ID` and `SIKKERKEY_PRIVATE_KEY` (PEM, with `\n`
+    ///    or spaces for line ends if need be), and `SIKKERKEY_API_URL` if it is set.
+    /// 3. `$CREDENTIALS_DIRECTORY/identity.json`: a credential of systemd.
+    /// 4. The only vault on disk; of several, the one that `SIKKERKEY_VAULT_ID` names.
+    /// 5. `SIKKERKEY_VAULT_ID` and `SIKKERKEY_ENROLLMENT_TOKEN`: a machine is enrolled in memory. It
+    ///    takes one of the token's uses.
+    ///
+    /// A variable that is set to nothing counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a part of a set, naming what is missing, for a variable that
+    /// is not UTF-8, and as [`new`](Self::new); where a machine is enrolled, as
+    /// [`enroll`](Bootstrap::enroll).
+    pub fn from_env() -> Result<Self, Error> {
+        from_env::client()
+    }
+
     /// A client with settings of your own.
     pub fn builder() -> SikkerKeyBuilder {
         SikkerKeyBuilder::new()
@@ -174,7 +205,7 @@ impl SikkerKey {
     ///
     /// [`ErrorKind::Configuration`] where the folder of vaults exists and cannot be read.
     pub fn list_vaults() -> Result<Vec<String>, Error> {
-        identity::list_vaults(&Environment::of_process())
+        identity::list_vaults(&Environment::of_process()?)
     }
 
     /// The vault's id.
@@ -188,7 +219,8 @@ impl SikkerKey {
         self.inner.session().identity.machine_id.clone()
     }
 
-    /// The machine's name.
+    /// The machine's name, fit to be shown: control, bidirectional and invisible characters are
+    /// escaped, and 64 characters are kept. Empty for a machine without one.
     pub fn machine_name(&self) -> String {
         self.inner.session().identity.machine_name.clone()
     }
@@ -244,16 +276,17 @@ impl SikkerKey {
     pub fn get_field(&self, id: &str, field: &str) -> Result<SecretString, Error> {
         let fields = self.get_fields(id)?;
         fields.get(field).cloned().ok_or_else(|| {
-            let names: Vec<String> = fields.names().map(str::to_owned).collect();
-            let known = match names.as_slice() {
-                [] => "it has none".to_owned(),
-                names => format!("it has {}", names.join(", ")),
+            let known = match fields.is_empty() {
+                true => "none".to_owned(),
+                false => text::field_names(fields.names(), text::name),
             };
+            let field = text::quoted(field);
+            let shown = fields.names().filter(|name| text::is_field_name(name));
             Error::new(
                 ErrorKind::FieldNotFound,
-                format!("secret {id} has no field {field:?}: {known}"),
+                format!("secret {id} has no field {field}: it has {known}"),
             )
-            .with_fields(names)
+            .with_fields(shown.map(str::to_owned).collect())
         })
     }
 
@@ -345,11 +378,13 @@ impl SikkerKey {
 
     fn list(&self, call: Call<'_>) -> Result<Vec<SecretListItem>, Error> {
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
-        let ListResponse { secrets } = answer.decode(call.purpose)?;
+        let secrets = answer.decode(call.purpose, messages::list)?;
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
     }
 
     fn export_with(&self, purpose: Purpose<'_>, project: Option<&str>) -> Result<Export, Error> {
+        // Reading what came counts too.
+        let budget = self.inner.settings().budget();
         let call = Call {
             purpose,
             method: "POST",
@@ -358,11 +393,12 @@ impl SikkerKey {
             limit: LIST_LIMIT,
         };
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
-        let ExportResponse { secrets } = answer.decode(purpose)?;
+        let in_time = || budget.attempt(self.inner.clock()).is_some();
+        let secrets = answer.decode(purpose, |body| messages::export(body, &in_time))?;
         for entry in &secrets {
             self.inner.note_read(&entry.id, &entry.value);
         }
-        Ok(Export::from_entries(secrets))
+        answer.decode(purpose, |_| Export::from_entries(secrets, &in_time))
     }
 }
 
@@ -501,6 +537,13 @@ impl SikkerKey {
     /// [`ErrorKind::Configuration`] where the folder cannot be read, or the cache was refused.
     pub fn cached_count(&self) -> Result<usize, Error> {
         self.inner.cache().map_or(Ok(0), Cache::count)
+    }
+}
+
+/// Itself, so that a function takes this client and the async one alike.
+impl AsRef<SikkerKey> for SikkerKey {
+    fn as_ref(&self) -> &SikkerKey {
+        self
     }
 }
 

@@ -11,12 +11,11 @@ use super::error_text::{Purpose, no_response, out_of_time, refused_with};
 use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
-use crate::identity::{Identity, Origin};
-use crate::protocol::api_url::ApiUrl;
+use crate::identity::{Claims, Expected, Identity, Origin};
 use crate::protocol::messages;
-use crate::protocol::messages::{EnrollRequest, EnrollResponse};
+use crate::protocol::messages::EnrollRequest;
 use crate::protocol::signing::Signer;
-use crate::text::clean_server_text;
+use crate::text;
 use crate::transport;
 use crate::transport::{Body, Request, Response, Transport};
 
@@ -52,11 +51,11 @@ impl MachineRegistration {
             )
             .with_status(reply.status)
         };
-        let answer: EnrollResponse = match &reply.body {
+        let answer = match &reply.body {
             _ if reply.coding.is_some() => {
                 return Err(malformed("has a content coding, which was not asked for,"));
             }
-            Body::Whole(bytes) | Body::UntilClose(bytes) => messages::decode(bytes)
+            Body::Whole(bytes) | Body::UntilClose(bytes) => messages::enrollment(bytes)
                 .map_err(|_| malformed("lacks what it must have or is not JSON"))?,
             Body::TooLarge => return Err(malformed("is larger than this client takes")),
             Body::CutOff(_) => {
@@ -68,26 +67,39 @@ impl MachineRegistration {
                 ));
             }
         };
-        if http::HeaderValue::from_str(&answer.machine_id).is_err() {
-            return Err(malformed("has a machineId with characters that no id has"));
-        }
-        let api_url = match answer.api_url.filter(|url| !url.is_empty()) {
-            Some(url) => ApiUrl::parse(&url)
-                .map_err(|problem| malformed(&format!("has an apiUrl that {problem},")))?,
-            None => self.transport.url().clone(),
+        let stated = answer.api_url.as_deref().filter(|url| !url.is_empty());
+        let claims = Claims {
+            vault_id: &answer.vault_id,
+            machine_id: &answer.machine_id,
+            machine_name: answer.machine_name.as_str(),
+            api_url: stated.unwrap_or(self.transport.url().as_str()),
         };
+        let expected = Expected {
+            vault: Some(&self.vault),
+            answered_by: Some(self.transport.url()),
+        };
+        let checked = claims.check(expected).map_err(|problem| {
+            malformed(&format!("{problem}, so the machine it names is not used;"))
+        })?;
+        let api_url = checked.api_url;
+        settings.check_api_url(&api_url)?;
         let transport = match api_url == *self.transport.url() {
             true => self.transport.clone(),
             false => Transport::new(&api_url, &self.connections)?,
         };
-        let expires_at = answer.expires_at.and_then(unix_seconds);
+        let expires_at = answer.expires_at.as_f64().and_then(unix_seconds);
+        if expires_at.is_none() && !answer.expires_at.is_null() {
+            tracing::warn!(target: "sikkerkey",
+                "the service gave this machine a lifetime that this version does not understand"
+            );
+        }
         let lifetime = expires_at
             .map(|end| end.saturating_sub(reply.date.unwrap_or_else(|| clock.unix_now())))
             .and_then(|seconds| u64::try_from(seconds).ok());
         let identity = Identity {
-            vault_id: answer.vault_id,
-            machine_id: answer.machine_id,
-            machine_name: answer.machine_name,
+            vault_id: checked.vault_id,
+            machine_id: checked.machine_id,
+            machine_name: checked.machine_name,
             api_url,
             signer,
             origin: Origin::Memory {
@@ -162,7 +174,7 @@ impl MachineRegistration {
 
     /// A server's text without the token, should the server repeat it.
     fn scrub(&self, text: &str) -> String {
-        clean_server_text(&text.replace(self.token.expose_secret(), "[token]"))
+        text::message(&text.replace(self.token.expose_secret(), "[token]"))
     }
 }
 

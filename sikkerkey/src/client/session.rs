@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use super::lockout::Lockout;
+use super::refusals::Refusals;
 use crate::identity::{Identity, Origin};
 use crate::sync;
 use crate::transport::Transport;
@@ -16,6 +17,7 @@ pub(crate) struct Session {
     pub(crate) identity: Identity,
     pub(crate) transport: Transport,
     pub(crate) lockout: Lockout,
+    pub(crate) refusals: Refusals,
 }
 
 impl Session {
@@ -25,6 +27,7 @@ impl Session {
             identity,
             transport,
             lockout: Lockout::new(replaceable),
+            refusals: Refusals::default(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What can be set about a client, however its identity comes about.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use super::attempts::Budget;
 use super::retry::RetryPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::protocol::api_url::ApiUrl;
 use crate::random::{Randomness, SystemRandomness};
-use crate::transport::{ConnectionSettings, Roots};
+use crate::transport::{ConnectionSettings, TrustSettings};
 use crate::watch::schedule;
 
 #[derive(Clone, Debug)]
@@ -22,19 +22,11 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) resync: Option<Duration>,
     pub(crate) user_agent: String,
-    pub(crate) root_pems: Vec<Pem>,
+    pub(crate) expected_api_url: Option<String>,
+    pub(crate) clock_correction: bool,
+    pub(crate) trust: TrustSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
-}
-
-/// Certificates as the user gave them.
-#[derive(Clone)]
-pub(crate) struct Pem(pub(crate) Vec<u8>);
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pem({} bytes)", self.0.len())
-    }
 }
 
 impl Default for Settings {
@@ -46,7 +38,9 @@ impl Default for Settings {
             poll_interval: schedule::DEFAULT_INTERVAL,
             resync: Some(schedule::DEFAULT_RESYNC),
             user_agent: concat!("sikkerkey-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
-            root_pems: Vec::new(),
+            expected_api_url: None,
+            clock_correction: true,
+            trust: TrustSettings::default(),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandomness),
         }
@@ -66,14 +60,27 @@ impl Settings {
                 "the user agent is empty or has characters that no header can hold",
             ));
         }
-        let mut roots = Roots::bundled();
-        for pem in &self.root_pems {
-            roots.add_pem(&pem.0)?;
-        }
         Ok(ConnectionSettings {
             user_agent: self.user_agent.clone(),
-            roots,
+            roots: self.trust.check()?,
         })
+    }
+
+    /// Refuses an address other than the one that is expected.
+    pub(crate) fn check_api_url(&self, url: &ApiUrl) -> Result<(), Error> {
+        let Some(expected) = &self.expected_api_url else {
+            return Ok(());
+        };
+        let expected = ApiUrl::parse(expected).map_err(|problem| {
+            Error::configuration(format!("the URL given to expect_api_url {problem}"))
+        })?;
+        if expected == *url {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "the identity sends requests to {url}, and expect_api_url says {expected}: nothing was \
+             sent there"
+        )))
     }
 
     /// The time of a call that begins now.

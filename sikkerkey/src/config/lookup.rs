@@ -9,9 +9,7 @@ use super::requirement::{Requirement, SecretRef};
 use super::similar::near;
 use super::snapshot::{Candidate, Link, Located, ReadOutcome, Snapshot};
 use crate::protocol::fields::Fields;
-
-/// The most names that a problem lists.
-const NAMES: usize = 12;
+use crate::text;
 
 /// The structured secrets of one build, each parsed once.
 #[derive(Default)]
@@ -88,13 +86,17 @@ fn of_fields(fields: &Fields, field: &str) -> Result<SecretString, Problem> {
         Some(text) => Ok(text.clone()),
         None => {
             let names: Vec<_> = fields.names().collect();
-            let meant = match near(field, names.iter().copied()).first() {
+            let shown = names
+                .iter()
+                .copied()
+                .filter(|name| text::is_field_name(name));
+            let meant = match near(field, shown).first() {
                 Some(name) => format!(" (did you mean {name:?}?)"),
                 None => String::new(),
             };
             let has = match names.is_empty() {
                 true => "no fields at all".to_owned(),
-                false => list(names.iter().map(|name| format!("{name:?}"))),
+                false => text::field_names(names, text::quoted),
             };
             missing(format!("no field {field:?}{meant}; the secret has {has}"))
         }
@@ -129,14 +131,5 @@ fn unresolved(link: &Link) -> Problem {
 }
 
 fn candidate_list(candidates: &[Candidate]) -> String {
-    list(candidates.iter().map(Candidate::to_string))
-}
-
-fn list(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(NAMES);
-    let mut list = names.take(NAMES).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        list.push_str(&format!(" and {more} more"));
-    }
-    list
+    text::list(candidates, Candidate::to_string)
 }

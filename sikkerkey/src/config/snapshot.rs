@@ -5,7 +5,8 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::requirement::SecretRef;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Verdict};
+use crate::text::{name, quoted};
 
 /// Secrets at one instant: for each the value, or why there is none.
 ///
@@ -55,7 +56,8 @@ pub enum ReadOutcome {
     Missing,
     /// This machine may not read it (403).
     Denied,
-    /// It is not known: the read failed in another way.
+    /// It is not known: the read failed in another way. A 403 or 404 without the service's own JSON,
+    /// such as a proxy's page, is one of these.
     Unavailable(Error),
 }
 
@@ -204,10 +206,10 @@ impl ReadOutcome {
     pub fn of(read: Result<SecretString, Error>) -> Self {
         match read {
             Ok(value) => ReadOutcome::Value(value),
-            Err(error) => match error.kind() {
-                ErrorKind::NotFound => ReadOutcome::Missing,
-                ErrorKind::AccessDenied => ReadOutcome::Denied,
-                _ => ReadOutcome::Unavailable(error),
+            Err(error) => match error.verdict() {
+                Some(Verdict::Missing) => ReadOutcome::Missing,
+                Some(Verdict::Denied) => ReadOutcome::Denied,
+                None => ReadOutcome::Unavailable(error),
             },
         }
     }
@@ -255,9 +257,9 @@ impl PartialEq for Unlisted {
 
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.id, self.name)?;
+        write!(f, "{} {}", name(&self.id), quoted(&self.name))?;
         match &self.project {
-            Some(project) => write!(f, " in {project}"),
+            Some(project) => write!(f, " in {}", name(project)),
             None => Ok(()),
         }
     }
@@ -266,6 +268,7 @@ impl fmt::Display for Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_changed_snapshot_leaves_the_old_one_alone() {

@@ -5,9 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
+use super::environment::absolute;
+use super::{Environment, IdentityFile};
 use crate::error::Error;
-use crate::id::normal_vault_id;
+use crate::id::{is_id, normal_vault_id};
+use crate::text;
 
 /// How the user said which identity to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,27 +30,39 @@ impl Choice {
                 Choice::Vault(text.to_owned())
             }
             // What is not Unicode is no id of a vault.
-            _ => Choice::File(PathBuf::from(argument)),
+            _ => Choice::file(argument),
         }
+    }
+
+    /// A path counts from the folder in which the process is now, not later.
+    pub(crate) fn file(path: impl AsRef<Path>) -> Self {
+        Choice::File(absolute(path.as_ref()))
     }
 }
 
 /// The `identity.json` that is meant. For a choice by path or by variable the file need not exist:
 /// reading it says what is wrong with it.
-pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<PathBuf, Error> {
+pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<IdentityFile, Error> {
     match choice {
-        Choice::File(path) => Ok(path.clone()),
+        Choice::File(path) => Ok(by_path(path, environment)),
         Choice::Vault(vault) => {
             let vault = normal_vault_id(vault)?;
-            let vaults = environment.base()?.join("vaults");
-            let path = vaults.join(&vault).join("identity.json");
-            if path.exists() {
-                return Ok(path);
+            let base = environment.base()?;
+            let path = base.join("vaults").join(&vault).join("identity.json");
+            if exists(&path)? {
+                return Ok(IdentityFile {
+                    path,
+                    top: base,
+                    vault: Some(vault),
+                });
             }
             let known = list_vaults(environment)?;
             let known = match known.as_slice() {
                 [] => "; no vault is there".to_owned(),
-                known => format!("; there are {}", known.join(", ")),
+                known => format!(
+                    "; there are {}",
+                    text::list(known, |vault| text::name(vault))
+                ),
             };
             Err(Error::configuration(format!(
                 "this machine has no identity for {vault}: {} does not exist{known}; enroll this \
@@ -59,9 +73,10 @@ pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<PathBuf
         }
         Choice::Auto => {
             if let Some(path) = &environment.sikkerkey_identity {
-                return Ok(path.clone());
+                return Ok(by_path(path, environment));
             }
-            let vaults = environment.base()?.join("vaults");
+            let base = environment.base()?;
+            let vaults = base.join("vaults");
             match list_vaults(environment)?.as_slice() {
                 [] => Err(Error::configuration(format!(
                     "no identity was found: SIKKERKEY_IDENTITY is not set and there is no vault \
@@ -69,16 +84,55 @@ pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<PathBuf
                      SIKKERKEY_IDENTITY to the path of an identity.json",
                     vaults.display()
                 ))),
-                [only] => Ok(vaults.join(only).join("identity.json")),
+                [only] => Ok(IdentityFile {
+                    path: vaults.join(only).join("identity.json"),
+                    top: base,
+                    vault: None,
+                }),
                 several => Err(Error::configuration(format!(
                     "this machine has {} vaults and none was chosen: {}; pass one of them, or set \
                      SIKKERKEY_IDENTITY to the path of its identity.json",
                     several.len(),
-                    several.join(", ")
+                    text::list(several, |vault| text::name(vault))
                 ))),
             }
         }
     }
+}
+
+/// An identity that was chosen by its path. Where it lies in a base folder, all of that folder
+/// must be trusted; else the folder of the file.
+fn by_path(path: &Path, environment: &Environment) -> IdentityFile {
+    let folder = path.parent().unwrap_or(path);
+    let base = environment
+        .base()
+        .ok()
+        .filter(|base| folder.starts_with(base));
+    let shaped = folder.parent().filter(|vaults| vaults.ends_with("vaults"));
+    let top = base
+        .or_else(|| Some(shaped?.parent()?.to_owned()))
+        .unwrap_or_else(|| folder.to_owned());
+    IdentityFile {
+        path: path.to_owned(),
+        top,
+        vault: None,
+    }
+}
+
+/// Whether a file is there. A folder that may not be looked into is an error, not an absence.
+pub(super) fn exists(path: &Path) -> Result<bool, Error> {
+    let found = path.try_exists().or_else(|cause| match cause.kind() {
+        io::ErrorKind::NotADirectory => Ok(false),
+        _ => Err(cause),
+    });
+    found.map_err(|cause| {
+        Error::configuration(format!(
+            "this user may not look whether {} exists: let it read the folders above, or run as \
+             their owner",
+            path.display()
+        ))
+        .with_source(cause)
+    })
 }
 
 /// The vaults on disk that have an identity, sorted. A folder that is missing has none.
@@ -92,9 +146,11 @@ pub(crate) fn list_vaults(environment: &Environment) -> Result<Vec<String>, Erro
     let mut vaults = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|cause| unreadable(&folder, cause))?;
-        if entry.path().join("identity.json").exists()
-            && let Ok(name) = entry.file_name().into_string()
-        {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        // Only an id can be chosen; anything else is another program's folder.
+        if is_id(&name) && exists(&entry.path().join("identity.json")).unwrap_or(true) {
             vaults.push(name);
         }
     }
@@ -147,7 +203,7 @@ mod tests {
         ] {
             assert_eq!(
                 Choice::from_argument(path.as_ref()),
-                Choice::File(path.into())
+                Choice::File(std::path::absolute(path).unwrap())
             );
         }
         for vault in ["vault_abc123", "abc123", ""] {
@@ -164,7 +220,12 @@ mod tests {
         let expected = base.path().join("vaults/vault_abc123/identity.json");
         for vault in ["vault_abc123", "abc123"] {
             let choice = Choice::Vault(vault.to_owned());
-            assert_eq!(find(&choice, &environment).unwrap(), expected);
+            let found = find(&choice, &environment).unwrap();
+            assert_eq!(
+                (found.path, found.top),
+                (expected.clone(), base.path().to_owned())
+            );
+            assert_eq!(found.vault.as_deref(), Some("vault_abc123"));
         }
     }
 
@@ -202,10 +263,10 @@ mod tests {
     fn without_a_choice_the_variable_wins_over_the_only_vault() {
         let (base, mut environment) = home(&["vault_only"]);
         let only = base.path().join("vaults/vault_only/identity.json");
-        assert_eq!(find(&Choice::Auto, &environment).unwrap(), only);
+        assert_eq!(find(&Choice::Auto, &environment).unwrap().path, only);
         environment.sikkerkey_identity = Some("/elsewhere/identity.json".into());
         assert_eq!(
-            find(&Choice::Auto, &environment).unwrap(),
+            find(&Choice::Auto, &environment).unwrap().path,
             Path::new("/elsewhere/identity.json")
         );
     }
@@ -243,6 +304,23 @@ mod tests {
             environment.base().unwrap(),
             Path::new("/home/ann/.sikkerkey")
         );
+    }
+
+    #[test]
+    fn the_folders_to_be_trusted_end_at_the_base_or_at_the_file() {
+        let environment = Environment {
+            sikkerkey_home: Some("/srv/keys".into()),
+            ..Environment::default()
+        };
+        for (path, top) in [
+            ("/srv/keys/vaults/vault_a/identity.json", "/srv/keys"),
+            ("/srv/keys/identity.json", "/srv/keys"),
+            ("/home/ann/x/vaults/vault_a/identity.json", "/home/ann/x"),
+            ("/etc/machine/identity.json", "/etc/machine"),
+        ] {
+            let found = find(&Choice::file(path), &environment).unwrap();
+            assert_eq!(found.top, Path::new(top), "{path}");
+        }
     }
 
     #[test]

@@ -1,17 +1,20 @@
-//! Who this machine is: which identity is used, what its files say, and whether they may be
+//! Who this machine is: which identity is used, what it says, and whether its files may be
 //! trusted.
 
+mod claims;
 mod environment;
 mod files;
 mod locate;
+mod trust;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use environment::Environment;
-pub(crate) use files::load;
+pub(crate) use claims::{Claims, Expected};
+pub(crate) use environment::{Environment, absolute, variable};
 pub(crate) use locate::{Choice, find, list_vaults};
+pub(crate) use trust::{TrustRules, is_ours};
 
 use crate::protocol::api_url::ApiUrl;
 use crate::protocol::signing::Signer;
@@ -20,6 +23,7 @@ use crate::protocol::signing::Signer;
 pub(crate) struct Identity {
     pub(crate) vault_id: String,
     pub(crate) machine_id: String,
+    /// As the service or the file has it, made fit to be shown; empty if it has none.
     pub(crate) machine_name: String,
     pub(crate) api_url: ApiUrl,
     pub(crate) signer: Signer,
@@ -37,6 +41,16 @@ pub(crate) enum Origin {
         /// The same moment on the monotonic clock, which no wrong date confuses.
         expires_monotonic: Option<Duration>,
     },
+}
+
+/// An `identity.json`, and the folder up to which its surroundings must be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdentityFile {
+    pub(crate) path: PathBuf,
+    /// The base folder, or the folder of the file.
+    pub(crate) top: PathBuf,
+    /// The vault that was asked for.
+    pub(crate) vault: Option<String>,
 }
 
 impl fmt::Debug for Identity {

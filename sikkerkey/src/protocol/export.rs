@@ -1,10 +1,15 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::fields::{Fields, NamedValues, named_value};
-use super::messages::ExportEntry;
+use super::listing::field_names;
+use super::messages::{ExportEntry, Malformed};
+use crate::text;
+
+/// The most names of an export.
+const NAMES_LIMIT: usize = 100_000;
 
 /// Secrets as names and values for an environment.
 ///
@@ -30,17 +35,21 @@ use super::messages::ExportEntry;
 pub struct Export {
     entries: Vec<(String, SecretString)>,
     collisions: Vec<Collision>,
+    /// Names made of keys that may be secrets themselves.
+    hidden: HashSet<String>,
 }
 
 /// Secrets that fold into one name of an [`Export`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collision {
     /// The name.
     pub name: String,
-    /// What folds into it: ids, with `/` and the field's name for a field. The last one's value
-    /// counts, the others' are lost.
+    /// What folds into it: ids, with `/` and the field's name for a field, fit to be shown. The last
+    /// one's value counts, the others' are lost.
     pub secrets: Vec<String>,
+    /// Whether the name is made of a key that may be a secret itself.
+    hidden: bool,
 }
 
 impl Export {
@@ -87,25 +96,43 @@ impl Export {
         &self.collisions
     }
 
-    pub(crate) fn from_entries(entries: Vec<ExportEntry>) -> Self {
+    /// Flattens the entries. Gives up where `in_time` says so.
+    pub(crate) fn from_entries(
+        entries: Vec<ExportEntry>,
+        in_time: &dyn Fn() -> bool,
+    ) -> Result<Self, Malformed> {
         let mut building = Building::default();
         for entry in entries {
+            if !in_time() {
+                return Err(Malformed::OutOfTime);
+            }
             let name = env_name(entry.name.as_deref().unwrap_or_default());
-            let fields = match &entry.field_names {
-                Some(_) => Fields::parse(&entry.value).filter(|fields| !fields.is_empty()),
-                None => None,
-            };
-            match fields {
+            let listed = field_names(entry.field_names.as_deref());
+            let fields = listed.as_ref().and_then(|_| Fields::parse(&entry.value));
+            match fields.filter(|fields| !fields.is_empty()) {
                 Some(fields) => {
+                    let listed: HashSet<&str> =
+                        listed.iter().flatten().map(String::as_str).collect();
                     for (field, value) in fields.iter() {
                         let name = format!("{name}_{}", env_name(field));
-                        building.add(name, format!("{}/{field}", entry.id), value.clone());
+                        let is_name = listed.contains(field) || text::is_field_name(field);
+                        let source = match is_name {
+                            true => format!("{}/{}", entry.id, text::name(field)),
+                            false => format!("{}/{NOT_SHOWN}", entry.id),
+                        };
+                        if !is_name {
+                            building.hidden.insert(name.clone());
+                        }
+                        building.add(name, source, value.clone());
                     }
                 }
                 None => building.add(name, entry.id, entry.value),
             }
+            if building.entries.len() > NAMES_LIMIT {
+                return Err(Malformed::Shape);
+            }
         }
-        building.finish()
+        Ok(building.finish())
     }
 }
 
@@ -121,8 +148,33 @@ impl<'a> IntoIterator for &'a Export {
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.names().map(|name| (name, format_args!("[REDACTED]"))))
+            .entries(self.names().map(|name| {
+                let name = shown(name, self.hidden.contains(name));
+                (name, format_args!("[REDACTED]"))
+            }))
             .finish()
+    }
+}
+
+impl fmt::Debug for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collision")
+            .field("name", &shown(&self.name, self.hidden))
+            .field(
+                "secrets",
+                &format_args!("[{}]", text::quoted_names(&self.secrets)),
+            )
+            .finish()
+    }
+}
+
+/// What stands for a name that may be a secret itself.
+const NOT_SHOWN: &str = "(a name that is not shown)";
+
+fn shown(name: &str, hidden: bool) -> String {
+    match hidden {
+        true => NOT_SHOWN.to_owned(),
+        false => text::name(name),
     }
 }
 
@@ -132,6 +184,7 @@ struct Building {
     entries: Vec<(String, SecretString)>,
     /// For each entry, everything that folded into it.
     sources: Vec<Vec<String>>,
+    hidden: HashSet<String>,
 }
 
 impl Building {
@@ -157,12 +210,16 @@ impl Building {
             .map(|(name, secrets)| Collision {
                 name: name.clone(),
                 secrets,
+                hidden: self.hidden.contains(name),
             })
             .collect();
-        for Collision { name, secrets } in &collisions {
+        if !collisions.is_empty() {
+            let names = text::list(&collisions, |collision| {
+                let name = shown(&collision.name, collision.hidden);
+                format!("{name:?} of {}", text::quoted_names(&collision.secrets))
+            });
             tracing::warn!(target: "sikkerkey",
-                "{} fold into the one name {name:?} of the export; the last one counts",
-                secrets.join(", ")
+                "several secrets of the export fold into one name, of which the last one counts: {names}"
             );
         }
         if self.places.contains_key("") {
@@ -171,11 +228,75 @@ impl Building {
                  9: no environment can hold it"
             );
         }
+        let steering: Vec<&String> = self
+            .entries
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| steers_programs(name))
+            .collect();
+        if !steering.is_empty() {
+            tracing::warn!(target: "sikkerkey",
+                "names of the export decide what a program loads or where it connects, if they \
+                 become its environment: {}",
+                text::quoted_names(steering)
+            );
+        }
         Export {
             entries: self.entries,
             collisions,
+            hidden: self.hidden,
         }
     }
+}
+
+/// Whether a variable of this name changes what a program runs, loads or trusts, so that whoever
+/// may name a secret could take the program over.
+fn steers_programs(name: &str) -> bool {
+    const NAMES: [&str; 41] = [
+        "ALL_PROXY",
+        "BASHOPTS",
+        "BASH_ENV",
+        "CDPATH",
+        "CLASSPATH",
+        "CURL_CA_BUNDLE",
+        "EDITOR",
+        "ENV",
+        "GCONV_PATH",
+        "GLIBC_TUNABLES",
+        "HOME",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "IFS",
+        "JAVA_OPTIONS",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "NODE_EXTRA_CA_CERTS",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "NO_PROXY",
+        "PAGER",
+        "PATH",
+        "PERL5DB",
+        "PERL5LIB",
+        "PERL5OPT",
+        "PERLLIB",
+        "PROMPT_COMMAND",
+        "PS4",
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "REQUESTS_CA_BUNDLE",
+        "RUBYLIB",
+        "RUBYOPT",
+        "SHELL",
+        "SHELLOPTS",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TMPDIR",
+        "ZDOTDIR",
+    ];
+    const PREFIXES: [&str; 5] = ["LD_", "DYLD_", "GIT_", "SIKKERKEY_", "BASH_FUNC_"];
+    NAMES.binary_search(&name).is_ok() || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The name of an environment variable: upper case as Unicode has it, everything outside `A-Z0-9`
@@ -222,8 +343,12 @@ mod tests {
             id: id.to_owned(),
             name: Some(name.to_owned()),
             value: value.into(),
-            field_names: structured.then(|| "a,b".to_owned()),
+            field_names: structured.then(|| "ho st,ho-st,a,b".to_owned()),
         }
+    }
+
+    fn export(entries: Vec<ExportEntry>) -> Export {
+        Export::from_entries(entries, &|| true).unwrap()
     }
 
     fn plain(export: &Export) -> Vec<(&str, &str)> {
@@ -235,7 +360,7 @@ mod tests {
 
     #[test]
     fn structured_secrets_are_flattened_and_others_are_not() {
-        let export = Export::from_entries(vec![
+        let export = self::export(vec![
             entry("sk_1", "api key", "x", false),
             entry("sk_2", "DB Creds", r#"{"host":"h","max-conn":5}"#, true),
             entry("sk_3", "json", r#"{"a":"1"}"#, false),
@@ -263,7 +388,7 @@ mod tests {
 
     #[test]
     fn what_folds_into_one_name_is_told() {
-        let export = Export::from_entries(vec![
+        let export = self::export(vec![
             entry("sk_1", "db-host", "1", false),
             entry("sk_2", "other", "2", false),
             entry(
@@ -293,7 +418,7 @@ mod tests {
 
     #[test]
     fn an_empty_name_is_kept_and_never_becomes_a_variable() {
-        let export = Export::from_entries(vec![
+        let export = self::export(vec![
             entry("sk_1", "日本語", "x", false),
             entry("sk_2", "ok", "y", false),
         ]);
@@ -302,8 +427,63 @@ mod tests {
     }
 
     #[test]
+    fn field_names_that_name_nothing_make_a_single_value() {
+        for names in [None, Some(""), Some(" , ")] {
+            let entry = ExportEntry {
+                field_names: names.map(str::to_owned),
+                ..entry("sk_1", "db", r#"{"a":"1"}"#, false)
+            };
+            assert_eq!(plain(&export(vec![entry])), [("DB", r#"{"a":"1"}"#)]);
+        }
+    }
+
+    #[test]
+    fn a_key_that_nobody_listed_as_a_name_is_not_shown() {
+        let value = r#"{"sk-live-4242":"1","sk live 4242":"2","a":"3","A":"4"}"#;
+        let export = export(vec![entry("sk_1", "db", value, true)]);
+        let shown = format!("{export:?} {:?}", export.collisions());
+        assert!(
+            !shown.contains("4242") && shown.contains("sk_1/a"),
+            "{shown}"
+        );
+        assert!(export.get("DB_SK_LIVE_4242").is_some());
+    }
+
+    #[test]
+    fn names_that_steer_programs_are_known() {
+        for name in [
+            "LD_PRELOAD",
+            "PATH",
+            "NODE_OPTIONS",
+            "SIKKERKEY_API_URL",
+            "ZDOTDIR",
+        ] {
+            assert!(steers_programs(name), "{name}");
+        }
+        for name in ["API_KEY", "DB_PATH", "PATHS", "HOMEPAGE", ""] {
+            assert!(!steers_programs(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_export_has_bounds_and_a_deadline() {
+        let fields: Vec<String> = (0..9_000).map(|n| format!(r#""f{n}":1"#)).collect();
+        let value = format!("{{{}}}", fields.join(","));
+        let entries = |count: usize| -> Vec<ExportEntry> {
+            let entry = |n| entry(&format!("sk_{n}"), &format!("n{n}"), &value, true);
+            (0..count).map(entry).collect()
+        };
+        let large = Export::from_entries(entries(11), &|| true).unwrap();
+        assert_eq!(large.len(), 99_000);
+        let larger = Export::from_entries(entries(12), &|| true);
+        assert!(matches!(larger, Err(Malformed::Shape)));
+        let late = Export::from_entries(entries(1), &|| false);
+        assert!(matches!(late, Err(Malformed::OutOfTime)));
+    }
+
+    #[test]
     fn debug_shows_names_only() {
-        let export = Export::from_entries(vec![entry("sk_1", "a", "hunter2", false)]);
+        let export = self::export(vec![entry("sk_1", "a", "hunter2", false)]);
         assert_eq!(format!("{export:?}"), r#"{"A": [REDACTED]}"#);
     }
 }

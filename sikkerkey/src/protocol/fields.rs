@@ -3,13 +3,22 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::unescape::unescape;
+use crate::text;
+
+/// The most fields of a secret. The service takes values of 12 KB, in which two thousand fit.
+const FIELDS_LIMIT: usize = 10_000;
 
 /// The fields of a structured secret, in the order in which the secret has them.
 ///
 /// A field that is not a string is its JSON text: the number `5432` is `"5432"`, `null` is
-/// `"null"`. `Debug` shows names and never values.
+/// `"null"`. `Debug` shows names and never values; of a name that may be a secret itself it says only
+/// that there is one, as [`Error::available_fields`](crate::Error::available_fields) does.
+///
+/// A value with more than 10,000 fields counts as one without any.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -33,7 +42,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The names of the fields. Names are not secret.
+    /// The names of the fields, as the secret has them.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
@@ -94,9 +103,14 @@ pub(crate) type NamedValues<'a> = std::iter::Map<
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.names().map(|name| (name, format_args!("[REDACTED]"))))
-            .finish()
+        let (shown, hidden): (Vec<_>, Vec<_>) =
+            self.names().partition(|name| text::is_field_name(name));
+        let mut debug = f.debug_map();
+        debug.entries(shown.iter().map(|name| (name, format_args!("[REDACTED]"))));
+        match hidden.is_empty() {
+            true => debug.finish(),
+            false => debug.finish_non_exhaustive(),
+        }
     }
 }
 
@@ -115,9 +129,12 @@ impl<'de> Visitor<'de> for Object {
         let mut places = HashMap::new();
         // Values are borrowed from the secret's own text, so each is copied once, into its place.
         while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
+            if fields.len() == FIELDS_LIMIT {
+                return Err(A::Error::custom("too many fields"));
+            }
             let value = match raw.get() {
-                text if text.starts_with('"') => serde_json::from_str(text)
-                    .map_err(|_| serde::de::Error::custom("a string with a broken escape"))?,
+                text if text.starts_with('"') => unescape(text)
+                    .ok_or_else(|| A::Error::custom("a string with a broken escape"))?,
                 text => SecretString::from(text),
             };
             match raw.get() {
@@ -222,8 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn more_fields_than_any_secret_has_are_not_read() {
+        let fields = |count: usize| {
+            let fields: Vec<String> = (0..count).map(|n| format!(r#""f{n}":1"#)).collect();
+            parse(&format!("{{{}}}", fields.join(",")))
+        };
+        assert_eq!(fields(FIELDS_LIMIT).unwrap().len(), FIELDS_LIMIT);
+        assert!(fields(FIELDS_LIMIT + 1).is_none());
+    }
+
+    #[test]
     fn debug_shows_names_only() {
         let fields = Fields::parse(&SecretString::from(r#"{"password":"hunter2"}"#)).unwrap();
         assert_eq!(format!("{fields:?}"), r#"{"password": [REDACTED]}"#);
+        let keyed = r#"{"host":"h","sk-live-4242":"tenant"}"#;
+        let fields = Fields::parse(&SecretString::from(keyed)).unwrap();
+        assert_eq!(format!("{fields:?}"), r#"{"host": [REDACTED], ..}"#);
+        assert!(fields.get("sk-live-4242").is_some());
     }
 }

@@ -1,34 +1,60 @@
-//! What requests and answers look like as JSON.
+//! What requests and responses look like as JSON.
 //!
-//! Nothing of serde_json's own error texts leaves this module: they can quote what they read.
-//! Values go straight into memory that is wiped, with one exception that cannot be helped: a
-//! string with escapes passes through a scratch buffer inside serde_json.
+//! Nothing of serde_json's own error texts leaves this module: they can quote what they read. A
+//! value is decoded from the raw JSON into wiped memory of its size. Lists are bounded, and an entry
+//! that is not understood is left out and named, so that one of them does not hide the others.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// An answer that is not what the protocol says, as the end of a sentence about it.
+use super::unescape::unescape;
+use crate::id::is_id;
+use crate::text;
+
+/// The longest value of a secret.
+pub(crate) const VALUE_LIMIT: usize = 1024 * 1024;
+
+/// The most entries of a list, an export or a poll.
+const ENTRIES_LIMIT: usize = 100_000;
+
+/// A response that is not what the protocol says, as the end of a sentence about it.
+#[derive(Debug)]
 pub(crate) enum Malformed {
     /// It ends too early to be JSON.
     Short,
-    /// It is no JSON at all.
+    /// It is not JSON at all.
     NotJson,
     /// It is JSON of another shape.
     Shape,
+    /// It has a value that is longer than any secret.
+    LongValue,
+    /// Reading it took longer than the call has.
+    OutOfTime,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ReadResponse {
-    pub(crate) value: SecretString,
+struct ReadResponse<'a> {
+    #[serde(borrow)]
+    value: &'a RawValue,
 }
 
+/// The entries of a list or an export, as they came.
 #[derive(Deserialize)]
-pub(crate) struct ListResponse {
-    pub(crate) secrets: Vec<ListEntry>,
+struct Entries<'a> {
+    #[serde(borrow)]
+    secrets: BoundedList<'a>,
 }
+
+/// A list that is refused before it takes more memory than its limit.
+struct BoundedList<'a>(Vec<&'a RawValue>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,31 +68,42 @@ pub(crate) struct ListEntry {
     pub(crate) project_id: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct ExportResponse {
-    pub(crate) secrets: Vec<ExportEntry>,
+pub(crate) struct ExportEntry {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) value: SecretString,
+    pub(crate) field_names: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ExportEntry {
-    pub(crate) id: String,
+struct RawExportEntry<'a> {
+    id: String,
     #[serde(default)]
-    pub(crate) name: Option<String>,
-    pub(crate) value: SecretString,
+    name: Option<String>,
+    #[serde(borrow)]
+    value: &'a RawValue,
     #[serde(default)]
-    pub(crate) field_names: Option<String>,
+    field_names: Option<String>,
 }
 
-/// What changed since this machine last read it. An id that is left out did not change.
+/// An entry of which only the id is looked at.
 #[derive(Deserialize)]
-pub(crate) struct PollResponse {
-    pub(crate) changes: BTreeMap<String, PollChange>,
+struct Named {
+    id: String,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct PollChange {
-    pub(crate) status: PollStatus,
+struct PollResponse<'a> {
+    #[serde(borrow)]
+    changes: BoundedMap<'a>,
+}
+
+struct BoundedMap<'a>(BTreeMap<String, &'a RawValue>);
+
+#[derive(Deserialize)]
+struct PollChange {
+    status: PollStatus,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -75,7 +112,7 @@ pub(crate) enum PollStatus {
     Changed,
     Deleted,
     AccessDenied,
-    /// A word that a later version of the service may use.
+    /// A word that a later version of the service may use, or no word at all.
     #[serde(other)]
     Unknown,
 }
@@ -84,12 +121,15 @@ pub(crate) enum PollStatus {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EnrollResponse {
     pub(crate) machine_id: String,
-    pub(crate) machine_name: String,
     pub(crate) vault_id: String,
     #[serde(default)]
     pub(crate) api_url: Option<String>,
+    /// Only shown: whatever it is, a spent token is not thrown away for it.
     #[serde(default)]
-    pub(crate) expires_at: Option<f64>,
+    pub(crate) machine_name: Value,
+    /// The same.
+    #[serde(default)]
+    pub(crate) expires_at: Value,
 }
 
 #[derive(Deserialize)]
@@ -118,12 +158,170 @@ pub(crate) struct EnrollRequest<'a> {
     pub(crate) name: Option<&'a str>,
 }
 
-pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
+/// The value of a secret.
+pub(crate) fn value(body: &[u8]) -> Result<SecretString, Malformed> {
+    let ReadResponse { value } = decode(body)?;
+    secret(value)
+}
+
+/// The secrets of a list.
+pub(crate) fn list(body: &[u8]) -> Result<Vec<ListEntry>, Malformed> {
+    entries(body, "list", &|| true, |raw| {
+        let entry: ListEntry = decode(raw.get().as_bytes())?;
+        match is_id(&entry.id) {
+            true => Ok(entry),
+            false => Err(Malformed::Shape),
+        }
+    })
+}
+
+/// The secrets of an export with their values. Gives up where `in_time` says so.
+pub(crate) fn export(
+    body: &[u8],
+    in_time: &dyn Fn() -> bool,
+) -> Result<Vec<ExportEntry>, Malformed> {
+    entries(body, "export", in_time, |raw| {
+        let entry: RawExportEntry<'_> = decode(raw.get().as_bytes())?;
+        if !is_id(&entry.id) {
+            return Err(Malformed::Shape);
+        }
+        Ok(ExportEntry {
+            value: secret(entry.value)?,
+            id: entry.id,
+            name: entry.name,
+            field_names: entry.field_names,
+        })
+    })
+}
+
+/// What changed since this machine last read it. An id that is left out did not change.
+pub(crate) fn changes(body: &[u8]) -> Result<BTreeMap<String, PollStatus>, Malformed> {
+    let PollResponse { changes } = decode(body)?;
+    let changes = changes.0.into_iter().map(|(id, raw)| {
+        let change: Result<PollChange, _> = decode(raw.get().as_bytes());
+        (
+            id,
+            change.map_or(PollStatus::Unknown, |change| change.status),
+        )
+    });
+    Ok(changes.collect())
+}
+
+/// The machine of an enrollment.
+pub(crate) fn enrollment(body: &[u8]) -> Result<EnrollResponse, Malformed> {
+    decode(body)
+}
+
+/// Each entry that `read` understands; the others are named in the log. A list of which nothing is
+/// understood is not one.
+fn entries<T>(
+    body: &[u8],
+    noun: &str,
+    in_time: &dyn Fn() -> bool,
+    read: impl Fn(&RawValue) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let Entries { secrets } = decode(body)?;
+    let mut understood = Vec::with_capacity(secrets.0.len());
+    let mut odd = Vec::new();
+    for (place, raw) in secrets.0.into_iter().enumerate() {
+        if !in_time() {
+            return Err(Malformed::OutOfTime);
+        }
+        match read(raw) {
+            Ok(entry) => understood.push(entry),
+            Err(_) => odd.push((place, raw)),
+        }
+    }
+    if odd.is_empty() {
+        return Ok(understood);
+    }
+    if understood.is_empty() {
+        return Err(Malformed::Shape);
+    }
+    let count = odd.len();
+    let names = text::list(odd, |(place, raw)| {
+        match serde_json::from_str::<Named>(raw.get()) {
+            Ok(Named { id }) => text::quoted(&id),
+            Err(_) => format!("number {}", place + 1),
+        }
+    });
+    tracing::warn!(target: "sikkerkey",
+        "{count} entries of the {noun} are not what this version understands and are left out: {names}"
+    );
+    Ok(understood)
+}
+
+fn secret(raw: &RawValue) -> Result<SecretString, Malformed> {
+    if !raw.get().starts_with('"') {
+        return Err(Malformed::Shape);
+    }
+    let value = unescape(raw.get()).ok_or(Malformed::NotJson)?;
+    match value.expose_secret().len() > VALUE_LIMIT {
+        true => Err(Malformed::LongValue),
+        false => Ok(value),
+    }
+}
+
+fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
     serde_json::from_slice(body).map_err(|cause| match cause.classify() {
         serde_json::error::Category::Eof => Malformed::Short,
         serde_json::error::Category::Data => Malformed::Shape,
         _ => Malformed::NotJson,
     })
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for BoundedList<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(ListVisitor(PhantomData))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for BoundedMap<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(MapVisitor(PhantomData))
+    }
+}
+
+struct ListVisitor<'a>(PhantomData<&'a ()>);
+
+struct MapVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for ListVisitor<'a> {
+    type Value = BoundedList<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(entry) = from.next_element()? {
+            if list.len() == ENTRIES_LIMIT {
+                return Err(A::Error::custom("too many entries"));
+            }
+            list.push(entry);
+        }
+        Ok(BoundedList(list))
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for MapVisitor<'a> {
+    type Value = BoundedMap<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((key, entry)) = from.next_entry()? {
+            if map.len() == ENTRIES_LIMIT {
+                return Err(A::Error::custom("too many entries"));
+            }
+            map.insert(key, entry);
+        }
+        Ok(BoundedMap(map))
+    }
 }
 
 /// The bytes of a request. They are wiped, for an enrollment's hold the token.
@@ -136,12 +334,12 @@ pub(crate) fn encode(request: &impl Serialize) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// The message of a server's error, if the body has one.
+/// The message of the service's error, which may be empty; `None` for a body that is not the
+/// service's own.
 pub(crate) fn error_message(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<ErrorResponse>(body)
         .ok()
         .map(|answer| answer.error)
-        .filter(|message| !message.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -177,17 +375,10 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_none_are_told_apart() {
-        use secrecy::ExposeSecret as _;
-        let read = |body: &str| decode::<ReadResponse>(body.as_bytes());
-        assert_eq!(
-            read(r#"{"value":"x","more":1}"#)
-                .ok()
-                .unwrap()
-                .value
-                .expose_secret(),
-            "x"
-        );
+    fn reads_that_bring_no_value_are_told_apart() {
+        let read = |body: &str| value(body.as_bytes());
+        let good = read(r#" {"value": "x\n\u00fc", "more": 1} "#).unwrap();
+        assert_eq!(good.expose_secret(), "x\nü");
         for short in ["", "{", r#"{"value":"#, r#"{"value":"x"#] {
             assert!(matches!(read(short), Err(Malformed::Short)), "{short}");
         }
@@ -196,6 +387,7 @@ mod tests {
             "hunter2",
             r#"{"value":"x"}}"#,
             r#"{"value":"\ud800"}"#,
+            "{\"value\":\"a\nb\"}",
         ] {
             assert!(
                 matches!(read(garbage), Err(Malformed::NotJson)),
@@ -206,36 +398,76 @@ mod tests {
             "{}",
             r#"{"value":null}"#,
             r#"{"value":1}"#,
+            r#"{"value":["x"]}"#,
             r#"{"Value":"x"}"#,
+            r#"{"value":"x","value":"y"}"#,
             "1",
         ] {
             assert!(matches!(read(shape), Err(Malformed::Shape)), "{shape}");
         }
-        assert!(decode::<ReadResponse>(b"{\"value\":\"\xff\"}").is_err());
+        assert!(value(b"{\"value\":\"\xff\"}").is_err());
+        let long = format!(r#"{{"value":"{}"}}"#, "x".repeat(VALUE_LIMIT));
+        read(&long).unwrap();
+        let longer = long.replacen('x', "xx", 1);
+        assert!(matches!(read(&longer), Err(Malformed::LongValue)));
     }
 
     #[test]
-    fn poll_answers() {
-        let answer: PollResponse = decode(
+    fn changes_of_a_poll() {
+        let changes = changes(
             br#"{"changes":{"sk_a":{"status":"changed"},"sk_b":{"status":"deleted"},
-                "sk_c":{"status":"access_denied"},"sk_d":{"status":"rotated"}}}"#,
-        )
-        .ok()
-        .unwrap();
-        let statuses: Vec<_> = answer
-            .changes
-            .values()
-            .map(|change| change.status)
-            .collect();
+                "sk_c":{"status":"access_denied"},"sk_d":{"status":"rotated"},"sk_e":7,
+                "sk_f":{"status":{}}}}"#,
+        );
+        let statuses: Vec<_> = changes.unwrap().into_values().collect();
         assert_eq!(
             statuses,
             [
                 PollStatus::Changed,
                 PollStatus::Deleted,
                 PollStatus::AccessDenied,
+                PollStatus::Unknown,
+                PollStatus::Unknown,
                 PollStatus::Unknown
             ]
         );
+    }
+
+    #[test]
+    fn odd_entries_are_left_out_and_do_not_hide_the_others() {
+        let body = br#"{"secrets":[{"id":"sk_a","name":"a","value":"1"},{"id":"../x","value":"2"},
+            {"id":"sk_b","value":7},{"name":"c"},5,{"id":"sk_d","value":"\ud800"},
+            {"id":"sk_e","name":[],"value":"3"},{"id":"sk_f","value":"4","more":{}}]}"#;
+        let ids = |entries: Vec<ExportEntry>| -> Vec<String> {
+            entries.into_iter().map(|entry| entry.id).collect()
+        };
+        assert_eq!(ids(export(body, &|| true).unwrap()), ["sk_a", "sk_f"]);
+        let listed = list(body).unwrap();
+        let listed: Vec<&str> = listed.iter().map(|entry| entry.id.as_str()).collect();
+        assert_eq!(listed, ["sk_a", "sk_b", "sk_d", "sk_f"]);
+        let all_odd = br#"{"secrets":[{"id":"sk_1","name":"x"}]}"#;
+        assert!(matches!(export(all_odd, &|| true), Err(Malformed::Shape)));
+        assert!(list(br#"{"secrets":[]}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lists_have_bounds_and_exports_a_deadline() {
+        let entries = "7,".repeat(ENTRIES_LIMIT);
+        let body = |more: &str| format!(r#"{{"secrets":[{entries}{more}]}}"#);
+        let one = r#"{"id":"sk_a","value":"1"}"#;
+        assert!(matches!(list(body(one).as_bytes()), Err(Malformed::Shape)));
+        let within = body(one).replacen("7,", "", 1);
+        assert_eq!(list(within.as_bytes()).unwrap().len(), 1);
+        let late = export(within.as_bytes(), &|| false);
+        assert!(matches!(late, Err(Malformed::OutOfTime)));
+        let changes: String = (0..=ENTRIES_LIMIT)
+            .map(|n| format!(r#""{n}":1,"#))
+            .collect();
+        let changes = format!(r#"{{"changes":{{{}}}}}"#, changes.trim_end_matches(','));
+        assert!(matches!(
+            super::changes(changes.as_bytes()),
+            Err(Malformed::Shape)
+        ));
     }
 
     #[test]
@@ -244,7 +476,7 @@ mod tests {
             error_message(br#"{"error":"no grant","x":1}"#).unwrap(),
             "no grant"
         );
-        for none in ["", "<html>", "{}", r#"{"error":1}"#, r#"{"error":" "}"#] {
+        for none in ["", "<html>", "{}", r#"{"error":1}"#] {
             assert!(error_message(none.as_bytes()).is_none());
         }
     }

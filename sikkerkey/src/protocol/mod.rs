@@ -9,3 +9,4 @@ pub(crate) mod listing;
 pub(crate) mod messages;
 pub(crate) mod signing;
 pub(crate) mod skew;
+pub(crate) mod unescape;

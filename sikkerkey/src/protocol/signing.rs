@@ -1,20 +1,86 @@
 //! The machine's key and what it signs. Pure: no socket, no file, no clock.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::pkcs8::DecodePrivateKey as _;
-use ed25519_dalek::{Signer as _, SigningKey};
+use ed25519_dalek::pkcs8::{ALGORITHM_OID, PrivateKeyInfoRef};
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::text;
 
 /// The length of a nonce before it is written in base64.
 pub(crate) const NONCE_BYTES: usize = 16;
 
-/// A machine's Ed25519 key pair. Its memory is wiped when it is dropped.
-pub(crate) struct Signer {
-    key: SigningKey,
+/// Signs requests with a machine's Ed25519 key that this process does not hold: one in a hardware
+/// module, a key service or an agent. Given to
+/// [`SikkerKeyBuilder::signer`](crate::SikkerKeyBuilder::signer).
+///
+/// A signer is called on the thread that makes the call, once for each attempt, by several threads
+/// at once. What it does is outside the client's timeouts: one that hangs makes its call hang, so
+/// give it a time limit of its own. A signature that does not fit the public key is an error and is
+/// not sent, because the service locks an address out after three. A panic is contained and becomes
+/// an error.
+///
+/// ```
+/// use sikkerkey::{RequestSigner, SignError};
+///
+/// struct Module;
+///
+/// impl Module {
+///     fn sign_ed25519(&self, _: &[u8]) -> Option<[u8; 64]> {
+///         None // ask the module
+///     }
+/// }
+///
+/// impl RequestSigner for Module {
+///     fn public_key(&self) -> [u8; 32] {
+///         [0; 32] // of the key that was enrolled
+///     }
+///
+///     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+///         self.sign_ed25519(message)
+///             .ok_or(SignError("the module is locked"))
+///     }
+/// }
+/// # let _ = Module;
+/// ```
+pub trait RequestSigner: Send + Sync + 'static {
+    /// The public key with which the machine was enrolled. Asked for once, when the client is
+    /// built.
+    fn public_key(&self) -> [u8; 32];
+
+    /// The Ed25519 signature of a message, made with the key that belongs to
+    /// [`public_key`](Self::public_key).
+    ///
+    /// # Errors
+    ///
+    /// Why there is no signature. The call fails with
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), and nothing is sent.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
+}
+
+/// Why a [`RequestSigner`] made no signature, in words that are safe to show and to log.
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "signers of other crates construct it"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SignError(pub &'static str);
+
+/// What signs a machine's requests: a key in this process, or a [`RequestSigner`].
+pub(crate) struct Signer(Box<dyn Key>);
+
+trait Key: Send + Sync {
+    fn public_key(&self) -> [u8; 32];
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], Error>;
+    fn seed(&self) -> Option<&[u8; 32]>;
 }
 
 /// The three headers that vary with each request.
@@ -25,41 +91,66 @@ pub(crate) struct Signed {
 }
 
 impl Signer {
+    /// The seed goes into the box once, and is wiped when the box is dropped.
     pub(crate) fn from_seed(seed: &[u8; 32]) -> Self {
-        Signer {
-            key: SigningKey::from_bytes(seed),
-        }
+        Signer(Box::new(SigningKey::from_bytes(seed)))
     }
 
-    /// Reads PKCS#8 PEM as `openssl genpkey -algorithm Ed25519` writes it. The error says what the
-    /// text is instead, as the end of a sentence about the file.
+    /// Reads PKCS#8 PEM as `openssl genpkey -algorithm Ed25519` writes it, in every form that
+    /// openssl takes: lines of any length, blank lines, spaces around them. Also in the forms that
+    /// environment variables have: with `\n` or a space in place of each line end. The error says
+    /// what the text is instead, as the end of a sentence about the file.
     pub(crate) fn from_pem(text: &str) -> Result<Self, &'static str> {
         const KEY: (&str, &str) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        const DAMAGED: &str = "holds a private key that is damaged or is not an Ed25519 key";
         let Some(start) = text.find(KEY.0) else {
             return Err(describe_foreign(text));
         };
-        let Some(end) = text[start..].find(KEY.1) else {
+        let body = &text[start + KEY.0.len()..];
+        let Some(end) = body.find(KEY.1) else {
             return Err("is cut off: it has no END PRIVATE KEY line");
         };
-        // Only the block itself, line by line: editors and secret stores add spaces around it.
-        let mut pem = Zeroizing::new(String::with_capacity(text.len() + 1));
-        for line in text[start..start + end + KEY.1.len()].lines() {
-            pem.push_str(line.trim());
-            pem.push('\n');
+        let mut base64 = Zeroizing::new(String::with_capacity(end));
+        let mut rest = body[..end].chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '\\' if matches!(rest.peek(), Some('n' | 'r')) => drop(rest.next()),
+                c if c.is_whitespace() => {}
+                c => base64.push(c),
+            }
         }
-        SigningKey::from_pkcs8_pem(&pem)
-            .map(|key| Signer { key })
-            .map_err(|_| "holds a private key that is damaged or is not an Ed25519 key")
+        let mut der = Zeroizing::new(vec![0; base64.len()]);
+        let length = STANDARD
+            .decode_slice(base64.as_bytes(), &mut der)
+            .map_err(|_| DAMAGED)?;
+        let seed = seed_of(&der[..length]).ok_or(DAMAGED)?;
+        Ok(Self::from_seed(seed))
+    }
+
+    /// A signer of the user's.
+    pub(crate) fn foreign(signer: Arc<dyn RequestSigner>) -> Result<Self, Error> {
+        let key = contained(|| Ok(signer.public_key()))?;
+        let public = VerifyingKey::from_bytes(&key)
+            .map_err(|_| Error::configuration("the signer's public key is not an Ed25519 key"))?;
+        Ok(Signer(Box::new(Foreign { signer, public })))
+    }
+
+    pub(crate) fn public_key(&self) -> [u8; 32] {
+        self.0.public_key()
     }
 
     pub(crate) fn public_key_base64(&self) -> String {
-        STANDARD.encode(self.key.verifying_key().as_bytes())
+        STANDARD.encode(self.public_key())
     }
 
-    /// The 32 bytes from which the key is made, and from which the cache derives its own.
-    #[allow(dead_code, reason = "only the cache needs it")]
-    pub(crate) fn seed(&self) -> &[u8; 32] {
-        self.key.as_bytes()
+    /// The 32 bytes from which the key is made, and from which the cache derives its own; `None`
+    /// for a key that is not in this process.
+    #[cfg_attr(
+        not(feature = "cache"),
+        allow(dead_code, reason = "only the cache needs it")
+    )]
+    pub(crate) fn seed(&self) -> Option<&[u8; 32]> {
+        self.0.seed()
     }
 
     pub(crate) fn sign(
@@ -69,15 +160,94 @@ impl Signer {
         timestamp: i64,
         nonce: &[u8; NONCE_BYTES],
         body: &[u8],
-    ) -> Signed {
+    ) -> Result<Signed, Error> {
         let timestamp = timestamp.to_string();
         let nonce = STANDARD.encode(nonce);
         let text = signed_text(method, path, &timestamp, &nonce, body);
-        let signature = STANDARD.encode(self.key.sign(text.as_bytes()).to_bytes());
-        Signed {
+        let signature = STANDARD.encode(self.0.sign(text.as_bytes())?);
+        Ok(Signed {
             timestamp,
             nonce,
             signature,
+        })
+    }
+}
+
+impl Key for SigningKey {
+    fn public_key(&self) -> [u8; 32] {
+        self.verifying_key().to_bytes()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], Error> {
+        Ok(ed25519_dalek::Signer::sign(self, message).to_bytes())
+    }
+
+    fn seed(&self) -> Option<&[u8; 32]> {
+        Some(self.as_bytes())
+    }
+}
+
+struct Foreign {
+    signer: Arc<dyn RequestSigner>,
+    public: VerifyingKey,
+}
+
+impl Key for Foreign {
+    fn public_key(&self) -> [u8; 32] {
+        self.public.to_bytes()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], Error> {
+        let signature = contained(|| self.signer.sign(message))?;
+        self.public
+            .verify_strict(message, &Signature::from_bytes(&signature))
+            .map_err(|_| {
+                Error::configuration(
+                    "the signer's signature does not fit its public key, so nothing was sent",
+                )
+            })?;
+        Ok(signature)
+    }
+
+    fn seed(&self) -> Option<&[u8; 32]> {
+        None
+    }
+}
+
+/// Calls the user's signer.
+fn contained<T>(call: impl FnOnce() -> Result<T, SignError>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(SignError(reason))) => Err(Error::configuration(format!(
+            "the signer did not sign, so nothing was sent: {}",
+            text::message(reason)
+        ))),
+        Err(payload) => {
+            // Dropping it runs code of the signer's once more.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            Err(Error::configuration(
+                "the signer panicked, so nothing was sent",
+            ))
+        }
+    }
+}
+
+/// The seed within a PKCS#8 document of an Ed25519 key (RFC 8410), where it lies.
+fn seed_of(der: &[u8]) -> Option<&[u8; 32]> {
+    let info = PrivateKeyInfoRef::try_from(der).ok()?;
+    if info.algorithm.oid != ALGORITHM_OID || info.algorithm.parameters.is_some() {
+        return None;
+    }
+    // An octet string within an octet string.
+    let seed: &[u8; 32] = match info.private_key.as_bytes() {
+        [0x04, 0x20, seed @ ..] => seed.try_into().ok()?,
+        _ => return None,
+    };
+    match info.public_key {
+        None => Some(seed),
+        Some(public) => {
+            let derived = SigningKey::from_bytes(seed).verifying_key().to_bytes();
+            (public.as_bytes() == Some(&derived)).then_some(seed)
         }
     }
 }
@@ -142,7 +312,12 @@ mod tests {
         assert!(!vectors.is_empty());
         for v in vectors {
             let signer = Signer::from_pem(&v.private_key_pem).unwrap();
-            let hex: String = signer.seed().iter().map(|b| format!("{b:02x}")).collect();
+            let hex: String = signer
+                .seed()
+                .unwrap()
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
             assert_eq!(hex, v.seed_hex);
             assert_eq!(signer.public_key_base64(), v.public_key_base64);
             let timestamp = v.timestamp.to_string();
@@ -152,6 +327,7 @@ mod tests {
             );
             let nonce: [u8; NONCE_BYTES] = STANDARD.decode(&v.nonce).unwrap().try_into().unwrap();
             let signed = signer.sign(&v.method, &v.path, v.timestamp, &nonce, v.body.as_bytes());
+            let signed = signed.unwrap();
             assert_eq!(signed.signature, v.signature);
             assert_eq!(signed.nonce, v.nonce);
             assert_eq!(signed.timestamp, timestamp);
@@ -167,6 +343,14 @@ mod tests {
             pem.replace('\n', "\r\n"),
             pem.lines().map(|line| format!("  {line} \n")).collect(),
             format!("# key of web-1\n{pem}\n\n"),
+            format!("\u{feff}{pem}"),
+            pem.replace('\n', "\n\n"),
+            pem.replace('\n', "\\n"),
+            pem.replace('\n', "\\r\\n"),
+            pem.replace('\n', " "),
+            format!("\"{}\"", pem.replace('\n', "\\n")),
+            format!("{}\n{}", &pem[..68], &pem[68..]),
+            format!("Bag Attributes\n    friendlyName: web-1\n{pem}"),
         ] {
             let signer = Signer::from_pem(&variant).unwrap();
             assert_eq!(signer.public_key_base64(), expected, "{variant}");
@@ -190,11 +374,54 @@ mod tests {
                 "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----",
                 "damaged or is not an Ed25519 key",
             ),
+            (
+                &pem.replace("MC4C", "MC4C MC4C"),
+                "damaged or is not an Ed25519 key",
+            ),
             (&x25519, "damaged or is not an Ed25519 key"),
         ] {
             let error = Signer::from_pem(text).unwrap_err();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    fn signature(seed: u8, message: &[u8]) -> [u8; 64] {
+        Key::sign(&SigningKey::from_bytes(&[seed; 32]), message).unwrap()
+    }
+
+    struct Fake(fn(&[u8]) -> Result<[u8; 64], SignError>);
+
+    impl RequestSigner for Fake {
+        fn public_key(&self) -> [u8; 32] {
+            Signer::from_seed(&[7; 32]).public_key()
+        }
+
+        fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+            self.0(message)
+        }
+    }
+
+    #[test]
+    fn a_signer_of_the_users_signs_or_says_why_not() {
+        let sign = |fake: fn(&[u8]) -> Result<[u8; 64], SignError>| {
+            let signer = Signer::foreign(Arc::new(Fake(fake))).unwrap();
+            assert!(signer.seed().is_none());
+            let signed = signer.sign("GET", "/v1/secrets", 1, &[0; NONCE_BYTES], b"");
+            signed.map(|signed| signed.signature)
+        };
+        let own = Signer::from_seed(&[7; 32])
+            .sign("GET", "/v1/secrets", 1, &[0; NONCE_BYTES], b"")
+            .unwrap();
+        let good = sign(|message| Ok(signature(7, message)));
+        assert_eq!(good.unwrap(), own.signature);
+        let other = sign(|message| Ok(signature(8, message)));
+        assert!(other.unwrap_err().to_string().contains("does not fit"));
+        let locked = sign(|_| Err(SignError("the module\nis locked")));
+        let locked = locked.unwrap_err().to_string();
+        assert!(locked.ends_with(": the module is locked"), "{locked}");
+        let panicked = sign(|_| panic!("hunter2")).unwrap_err();
+        assert!(panicked.to_string().contains("panicked"));
+        assert!(!format!("{panicked:?}").contains("hunter2"));
     }
 
     #[test]

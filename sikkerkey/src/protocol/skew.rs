@@ -13,9 +13,18 @@ const AGREED: i64 = 60;
 /// Dates outside 2020 to 2100 come from a server whose own clock is off.
 const SANE: std::ops::Range<i64> = 1_577_836_800..4_102_444_800;
 
+/// A correction into the future up to which a right clock is more likely than a wrong `Date`.
+const DAY: i64 = 24 * 60 * 60;
+
+/// No clock of a machine that runs this version is before this, unless it is wrong: 2026-11-01.
+const RELEASED: i64 = 1_793_491_200;
+
 /// The seconds to be added to this machine's clock; zero while it is right.
-#[derive(Debug, Default)]
-pub(crate) struct Skew(AtomicI64);
+#[derive(Debug)]
+pub(crate) struct Skew {
+    correction: AtomicI64,
+    enabled: bool,
+}
 
 /// What a 401 says about the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +36,38 @@ pub(crate) enum ClockJudgment {
     Final { ahead: Option<i64> },
 }
 
+impl Default for Skew {
+    fn default() -> Self {
+        Skew::new(true)
+    }
+}
+
 impl Skew {
+    /// A clock that is taken for right; `enabled` is whether it is ever corrected.
+    pub(crate) fn new(enabled: bool) -> Self {
+        Skew {
+            correction: AtomicI64::new(0),
+            enabled,
+        }
+    }
+
+    /// [`judge`], without a correction where none is wanted.
+    pub(crate) fn judge(&self, signed: i64, own: i64, date: Option<i64>) -> ClockJudgment {
+        match judge(signed, own, date) {
+            ClockJudgment::Retry { correction } if !self.enabled => ClockJudgment::Final {
+                ahead: Some(-correction),
+            },
+            judgment => judgment,
+        }
+    }
+
     pub(crate) fn correction(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        self.correction.load(Ordering::Relaxed)
     }
 
     /// Keeps a correction that was seen to help; zero drops it. Says whether it is news.
     pub(crate) fn keep(&self, correction: i64) -> bool {
-        let old = self.0.swap(correction, Ordering::Relaxed);
+        let old = self.correction.swap(correction, Ordering::Relaxed);
         old.abs_diff(correction) > AGREED.unsigned_abs()
     }
 
@@ -46,7 +79,8 @@ impl Skew {
         };
         let needed = date - own;
         if correction != 0 && (needed - correction).abs() > AGREED {
-            self.keep(if needed.abs() > AGREED { needed } else { 0 });
+            let off = needed.abs() > AGREED && is_plausible(needed, own);
+            self.keep(if off { needed } else { 0 });
         }
     }
 }
@@ -58,6 +92,11 @@ pub(crate) fn judge(signed: i64, own: i64, date: Option<i64>) -> ClockJudgment {
     };
     let needed = date - own;
     let off = needed.abs() > AGREED;
+    if off && !is_plausible(needed, own) {
+        return ClockJudgment::Final {
+            ahead: Some(-needed),
+        };
+    }
     if (date - signed).abs() > AGREED {
         return ClockJudgment::Retry {
             correction: if off { needed } else { 0 },
@@ -66,6 +105,12 @@ pub(crate) fn judge(signed: i64, own: i64, date: Option<i64>) -> ClockJudgment {
     ClockJudgment::Final {
         ahead: off.then_some(-needed),
     }
+}
+
+/// Whether a correction may be made: a far one into the future only where this machine's clock is
+/// wrong for certain. A wrong `Date` would else make signatures for a time to come.
+fn is_plausible(correction: i64, own: i64) -> bool {
+    correction <= DAY || own < RELEASED
 }
 
 /// How far off the clock is, as part of a sentence.
@@ -139,6 +184,43 @@ mod tests {
         assert!(skew.keep(181));
         assert!(skew.keep(0));
         assert!(!skew.keep(-60));
+    }
+
+    #[test]
+    fn far_into_the_future_only_from_a_clock_that_is_wrong_for_certain() {
+        let year_2099 = 4_070_908_800;
+        let refused = |ahead| ClockJudgment::Final { ahead: Some(ahead) };
+        let date = NOW + DAY;
+        assert_eq!(
+            judge(NOW, NOW, Some(date)),
+            ClockJudgment::Retry { correction: DAY }
+        );
+        assert_eq!(judge(NOW, NOW, Some(date + 1)), refused(-DAY - 1));
+        assert_eq!(judge(NOW, NOW, Some(year_2099)), refused(NOW - year_2099));
+        let unset = RELEASED - 1;
+        assert_eq!(
+            judge(unset, unset, Some(NOW)),
+            ClockJudgment::Retry {
+                correction: NOW - unset
+            }
+        );
+        // Back in time, a signature is for a time that has been.
+        assert_eq!(
+            judge(NOW, NOW, Some(NOW - 9 * DAY)),
+            ClockJudgment::Retry {
+                correction: -9 * DAY
+            }
+        );
+        let skew = Skew::default();
+        skew.keep(500);
+        skew.review(NOW, Some(year_2099));
+        assert_eq!(skew.correction(), 0);
+    }
+
+    #[test]
+    fn without_corrections_a_clock_that_is_off_is_only_told() {
+        let judged = Skew::new(false).judge(NOW + 500, NOW + 500, Some(NOW));
+        assert_eq!(judged, ClockJudgment::Final { ahead: Some(500) });
     }
 
     #[test]

@@ -181,7 +181,8 @@ impl fmt::Display for TransportError {
                 CertificateProblem::OtherHost => "its certificate is for another host",
                 CertificateProblem::UnknownIssuer => {
                     "its certificate is self-signed or from an authority that this client does \
-                     not know (root_certificate_pem makes one known)"
+                     not know (add_root_certificate_pem makes one known; platform_roots, of the \
+                     feature platform-roots, those of the operating system)"
                 }
                 CertificateProblem::Revoked => "its certificate was revoked",
                 CertificateProblem::Invalid => "its certificate is invalid",

@@ -53,7 +53,7 @@ pub(crate) use error::TransportError;
 pub(crate) use pool::Connection;
 use pool::Pool;
 use proxy::Proxy;
-pub(crate) use tls::Roots;
+pub(crate) use tls::{Roots, TrustSettings};
 
 use crate::clock::FAR_FUTURE;
 use crate::error::Error;

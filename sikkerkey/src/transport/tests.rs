@@ -10,13 +10,13 @@ use socket2::{Domain, Socket, Type};
 use super::*;
 
 fn transport(url: &str, ca: Option<&str>) -> Transport {
-    let mut roots = Roots::bundled();
-    if let Some(ca) = ca {
-        roots.add_pem(ca.as_bytes()).unwrap();
-    }
+    let trust = TrustSettings {
+        own: ca.map(|ca| ca.as_bytes().to_vec()).into_iter().collect(),
+        ..TrustSettings::default()
+    };
     let settings = ConnectionSettings {
         user_agent: "x".to_owned(),
-        roots,
+        roots: trust.check().unwrap(),
     };
     Transport::new(&ApiUrl::parse(url).unwrap(), &settings).unwrap()
 }

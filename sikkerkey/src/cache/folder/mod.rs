@@ -7,11 +7,14 @@
 //! (Links above the folder are the owner's own matter: whoever can place one there already has
 //! the private key's folder.)
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::error::Error;
+use crate::id::SecretId;
+use crate::identity::is_ours;
 use crate::random::{Randomness as _, SystemRandomness};
 
 const EXTENSION: &str = ".skc";
@@ -31,12 +34,34 @@ impl Folder {
         Folder { path }
     }
 
+    /// The folder that the user chose, or one below it where it is not for this user alone: what it
+    /// is for besides is not known, so it keeps its mode.
+    pub(crate) fn within(path: PathBuf) -> Self {
+        match fs::metadata(&path) {
+            Ok(found) if !is_private(&found) => Folder::new(path.join("sikkerkey-cache")),
+            _ => Folder::new(path),
+        }
+    }
+
+    /// Refuses a folder that another user could change.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if found.is_dir() && !is_ours(&found) => Err(Error::configuration(format!(
+                "the fallback cache cannot be in {}, a folder that another user owns or can write \
+                 to: choose another one, or chmod 700",
+                self.path.display()
+            ))),
+            // A read never fails because of the cache: anything else is logged then.
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The bytes of an entry's file, or `None` where there is none. `id` must be a checked id.
-    pub(crate) fn read(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
+    /// The bytes of an entry's file, or `None` where there is none.
+    pub(crate) fn read(&self, id: &SecretId) -> io::Result<Option<Vec<u8>>> {
         if !self.exists()? {
             return Ok(None);
         }
@@ -52,8 +77,8 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// Replaces an entry's file in one step. `id` must be a checked id.
-    pub(crate) fn write(&self, id: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Replaces an entry's file in one step.
+    pub(crate) fn write(&self, id: &SecretId, bytes: &[u8]) -> io::Result<()> {
         self.prepare()?;
         let temporary = self.temporary()?;
         let written = create_private(&temporary)
@@ -67,7 +92,7 @@ impl Folder {
     }
 
     /// Removes an entry; one that is not there is as good as removed.
-    pub(crate) fn remove(&self, id: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, id: &SecretId) -> io::Result<()> {
         if !self.exists()? {
             return Ok(());
         }
@@ -122,7 +147,7 @@ impl Folder {
         }
     }
 
-    fn file(&self, id: &str) -> PathBuf {
+    fn file(&self, id: &SecretId) -> PathBuf {
         self.path.join(format!("{id}{EXTENSION}"))
     }
 
@@ -141,7 +166,10 @@ impl Folder {
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
-            Ok(metadata) if metadata.is_dir() => Ok(true),
+            Ok(found) if found.is_dir() && is_ours(&found) => Ok(true),
+            Ok(found) if found.is_dir() => Err(refusal(
+                "is a folder that another user owns or can write to",
+            )),
             Ok(_) => Err(refusal(
                 "is in the place of the cache folder and is no folder",
             )),
@@ -176,7 +204,18 @@ fn create_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A folder that another tool made with looser rights is made 0700.
+/// Whether a folder is for this user alone.
+fn is_private(folder: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        is_ours(folder) && folder.permissions().mode() & 0o077 == 0
+    }
+    #[cfg(not(unix))]
+    is_ours(folder)
+}
+
+/// A cache folder that another tool made with looser rights is made 0700.
 fn tighten(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {

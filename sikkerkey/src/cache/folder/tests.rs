@@ -1,5 +1,9 @@
 use super::*;
 
+fn id(id: &str) -> SecretId {
+    SecretId::new(id).unwrap()
+}
+
 fn fresh() -> (tempfile::TempDir, Folder) {
     let home = tempfile::tempdir().unwrap();
     let folder = Folder::new(home.path().join("vaults/vault_x/cache"));
@@ -16,18 +20,18 @@ fn names(folder: &Folder) -> Vec<String> {
 #[test]
 fn an_entry_is_written_read_counted_and_removed() {
     let (_home, folder) = fresh();
-    assert_eq!(folder.read("sk_a").unwrap(), None);
+    assert_eq!(folder.read(&id("sk_a")).unwrap(), None);
     assert_eq!(folder.count().unwrap(), 0);
-    folder.remove("sk_a").unwrap();
+    folder.remove(&id("sk_a")).unwrap();
 
-    folder.write("sk_a", b"one").unwrap();
-    folder.write("sk_a", b"two").unwrap();
-    folder.write("sk_b", b"other").unwrap();
-    assert_eq!(folder.read("sk_a").unwrap().unwrap(), b"two");
+    folder.write(&id("sk_a"), b"one").unwrap();
+    folder.write(&id("sk_a"), b"two").unwrap();
+    folder.write(&id("sk_b"), b"other").unwrap();
+    assert_eq!(folder.read(&id("sk_a")).unwrap().unwrap(), b"two");
     assert_eq!(folder.count().unwrap(), 2);
 
-    folder.remove("sk_a").unwrap();
-    assert_eq!(folder.read("sk_a").unwrap(), None);
+    folder.remove(&id("sk_a")).unwrap();
+    assert_eq!(folder.read(&id("sk_a")).unwrap(), None);
     folder.clear().unwrap();
     assert!(!folder.path.exists());
     folder.clear().unwrap();
@@ -36,7 +40,7 @@ fn an_entry_is_written_read_counted_and_removed() {
 #[test]
 fn clearing_spares_what_is_not_the_caches() {
     let (_home, folder) = fresh();
-    folder.write("sk_a", b"one").unwrap();
+    folder.write(&id("sk_a"), b"one").unwrap();
     fs::write(folder.path.join("notes.txt"), "mine").unwrap();
     folder.clear().unwrap();
     assert_eq!(names(&folder), ["notes.txt"]);
@@ -45,9 +49,9 @@ fn clearing_spares_what_is_not_the_caches() {
 #[test]
 fn a_failed_write_leaves_nothing_behind() {
     let (_home, folder) = fresh();
-    folder.write("sk_a", b"one").unwrap();
+    folder.write(&id("sk_a"), b"one").unwrap();
     fs::create_dir(folder.path.join("sk_b.skc")).unwrap();
-    folder.write("sk_b", b"two").unwrap_err();
+    folder.write(&id("sk_b"), b"two").unwrap_err();
     let mut names = names(&folder);
     names.sort();
     assert_eq!(names, ["sk_a.skc", "sk_b.skc"]);
@@ -56,7 +60,7 @@ fn a_failed_write_leaves_nothing_behind() {
 #[test]
 fn only_old_left_overs_are_swept() {
     let (_home, folder) = fresh();
-    folder.write("sk_a", b"one").unwrap();
+    folder.write(&id("sk_a"), b"one").unwrap();
     fs::write(folder.path.join(".skc-77-abc"), "half").unwrap();
     let now = SystemTime::now() + Duration::from_secs(3600);
     for name in names(&folder) {
@@ -72,10 +76,10 @@ fn only_old_left_overs_are_swept() {
 #[test]
 fn what_cannot_be_removed_is_an_error_and_what_is_not_there_is_none() {
     let (_home, folder) = fresh();
-    folder.write("sk_a", b"one").unwrap();
-    folder.remove("sk_gone").unwrap();
-    fs::create_dir(folder.file("sk_folder")).unwrap();
-    folder.remove("sk_folder").unwrap_err();
+    folder.write(&id("sk_a"), b"one").unwrap();
+    folder.remove(&id("sk_gone")).unwrap();
+    fs::create_dir(folder.file(&id("sk_folder"))).unwrap();
+    folder.remove(&id("sk_folder")).unwrap_err();
     folder.clear().unwrap_err();
 }
 
@@ -84,7 +88,7 @@ fn a_folder_that_cannot_be_looked_at_is_an_error_and_no_empty_one() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("file"), "").unwrap();
     let folder = Folder::new(home.path().join("file/cache"));
-    folder.read("sk_a").unwrap_err();
+    folder.read(&id("sk_a")).unwrap_err();
     folder.count().unwrap_err();
     folder.clear().unwrap_err();
 }
@@ -92,16 +96,16 @@ fn a_folder_that_cannot_be_looked_at_is_an_error_and_no_empty_one() {
 #[test]
 fn a_file_that_is_too_large_is_refused_unread() {
     let (_home, folder) = fresh();
-    folder.write("sk_a", b"one").unwrap();
+    folder.write(&id("sk_a"), b"one").unwrap();
     let file = OpenOptions::new()
         .write(true)
-        .open(folder.file("sk_a"))
+        .open(folder.file(&id("sk_a")))
         .unwrap();
     file.set_len(FILE_LIMIT).unwrap();
-    let whole = folder.read("sk_a").unwrap().unwrap();
+    let whole = folder.read(&id("sk_a")).unwrap().unwrap();
     assert_eq!(whole.len() as u64, FILE_LIMIT);
     file.set_len(FILE_LIMIT + 1).unwrap();
-    folder.read("sk_a").unwrap_err();
+    folder.read(&id("sk_a")).unwrap_err();
 }
 
 #[cfg(unix)]
@@ -117,12 +121,12 @@ mod unix {
     #[test]
     fn folder_and_files_are_for_their_owner_alone() {
         let (_home, folder) = fresh();
-        folder.write("sk_a", b"one").unwrap();
+        folder.write(&id("sk_a"), b"one").unwrap();
         assert_eq!(mode(&folder.path), 0o700);
-        assert_eq!(mode(&folder.file("sk_a")), 0o600);
+        assert_eq!(mode(&folder.file(&id("sk_a"))), 0o600);
 
         fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o755)).unwrap();
-        folder.write("sk_a", b"two").unwrap();
+        folder.write(&id("sk_a"), b"two").unwrap();
         assert_eq!(mode(&folder.path), 0o700);
 
         // Stricter rights are the owner's wish.
@@ -130,6 +134,55 @@ mod unix {
         folder.prepare().unwrap();
         assert_eq!(mode(&folder.path), 0o500);
         fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_can_enter_keeps_its_mode_and_gets_one_below() {
+        let home = tempfile::tempdir().unwrap();
+        for mode in [0o1777, 0o755, 0o750] {
+            let shared = home.path().join(format!("shared-{mode:o}"));
+            fs::create_dir(&shared).unwrap();
+            fs::set_permissions(&shared, fs::Permissions::from_mode(mode)).unwrap();
+            let folder = Folder::within(shared.clone());
+            folder.check().unwrap();
+            folder.write(&id("sk_a"), b"one").unwrap();
+            let found = fs::metadata(&shared).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, mode, "it is not the cache's");
+            assert_eq!(folder.path, shared.join("sikkerkey-cache"));
+            assert_eq!(self::mode(&folder.path), 0o700);
+        }
+        let own = Folder::within(home.path().join("own"));
+        own.write(&id("sk_a"), b"one").unwrap();
+        assert!(home.path().join("own/sk_a.skc").exists());
+        let again = Folder::within(home.path().join("own"));
+        assert_eq!(again.read(&id("sk_a")).unwrap().unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_cache_folder_that_others_can_write_to_is_refused() {
+        let (_home, folder) = fresh();
+        folder.write(&id("sk_a"), b"one").unwrap();
+        fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o777)).unwrap();
+        folder.read(&id("sk_a")).unwrap_err();
+        folder.write(&id("sk_a"), b"two").unwrap_err();
+        let error = folder.check().unwrap_err().to_string();
+        assert!(error.contains("another user owns or can write"), "{error}");
+    }
+
+    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
+    #[test]
+    fn a_folder_of_another_user_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("theirs");
+        fs::create_dir(&path).unwrap();
+        if std::os::unix::fs::chown(&path, Some(12345), None).is_err() {
+            eprintln!("SKIPPED: only root gives a folder to another user");
+            return;
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        Folder::new(path.clone()).check().unwrap_err();
+        let below = path.join("sikkerkey-cache");
+        assert_eq!(Folder::within(path).path, below);
     }
 
     #[test]
@@ -145,19 +198,19 @@ mod unix {
     #[test]
     fn a_link_in_place_of_a_file_is_replaced_and_never_followed() {
         let (home, folder) = fresh();
-        folder.write("sk_a", b"one").unwrap();
+        folder.write(&id("sk_a"), b"one").unwrap();
         let target = home.path().join("target");
         fs::write(&target, "theirs").unwrap();
-        fs::remove_file(folder.file("sk_a")).unwrap();
-        symlink(&target, folder.file("sk_a")).unwrap();
+        fs::remove_file(folder.file(&id("sk_a"))).unwrap();
+        symlink(&target, folder.file(&id("sk_a"))).unwrap();
 
-        folder.read("sk_a").unwrap_err();
-        folder.write("sk_a", b"two").unwrap();
-        assert_eq!(folder.read("sk_a").unwrap().unwrap(), b"two");
+        folder.read(&id("sk_a")).unwrap_err();
+        folder.write(&id("sk_a"), b"two").unwrap();
+        assert_eq!(folder.read(&id("sk_a")).unwrap().unwrap(), b"two");
         assert_eq!(fs::read(&target).unwrap(), b"theirs");
 
-        symlink(&target, folder.file("sk_b")).unwrap();
-        folder.remove("sk_b").unwrap();
+        symlink(&target, folder.file(&id("sk_b"))).unwrap();
+        folder.remove(&id("sk_b")).unwrap();
         assert!(target.exists());
     }
 
@@ -168,8 +221,8 @@ mod unix {
         fs::create_dir(&elsewhere).unwrap();
         fs::create_dir_all(folder.path.parent().unwrap()).unwrap();
         symlink(&elsewhere, &folder.path).unwrap();
-        folder.write("sk_a", b"one").unwrap_err();
-        folder.read("sk_a").unwrap_err();
+        folder.write(&id("sk_a"), b"one").unwrap_err();
+        folder.read(&id("sk_a")).unwrap_err();
         folder.clear().unwrap_err();
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     }
@@ -177,8 +230,8 @@ mod unix {
     #[test]
     fn what_is_no_regular_file_is_refused_without_waiting() {
         let (_home, folder) = fresh();
-        folder.write("sk_a", b"one").unwrap();
-        let pipe = folder.file("sk_pipe");
+        folder.write(&id("sk_a"), b"one").unwrap();
+        let pipe = folder.file(&id("sk_pipe"));
         assert!(
             std::process::Command::new("mkfifo")
                 .arg(&pipe)
@@ -186,6 +239,6 @@ mod unix {
                 .unwrap()
                 .success()
         );
-        folder.read("sk_pipe").unwrap_err();
+        folder.read(&id("sk_pipe")).unwrap_err();
     }
 }

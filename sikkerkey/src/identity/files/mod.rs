@@ -1,67 +1,145 @@
 //! Reading `identity.json` and the key, and refusing files that others can change.
+//!
+//! Both are read from one folder, the one to which links lead at that moment: where Kubernetes
+//! replaces them together, by a link to a new folder, no mixture of both is ever read.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use http::HeaderValue;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{Identity, Origin};
+use super::locate::exists;
+use super::trust::{check_file, check_folders, refuse_or_warn_of_readers};
+use super::{Claims, Expected, Identity, IdentityFile, Origin, TrustRules};
 use crate::error::Error;
-use crate::protocol::api_url::ApiUrl;
 use crate::protocol::signing::Signer;
 
 /// Both files have a few hundred bytes; whatever is larger is another file.
 const FILE_LIMIT: u64 = 64 * 1024;
 
-/// Reads an identity. With `refuse_shared_key`, a key that others can read is an error instead of
-/// a warning.
-pub(crate) fn load(path: &Path, refuse_shared_key: bool) -> Result<Identity, Error> {
-    let text = read_text(path, "identity file", |_| Ok(()))?;
-    let json: Value = serde_json::from_str(&text).map_err(|cause| {
-        // The parser's own text may quote the file.
-        Error::configuration(format!(
-            "the identity file {} is not JSON (line {}, column {}): enroll this machine again \
-             with the sikkerkey command",
-            path.display(),
-            cause.line(),
-            cause.column()
-        ))
-    })?;
-    let Value::Object(json) = json else {
-        return Err(broken(path, "is not a JSON object"));
-    };
-
-    let vault_id = string(&json, "vaultId", path)?;
-    let machine_id = string(&json, "machineId", path)?;
-    if HeaderValue::from_str(&machine_id).is_err() || !machine_id.is_ascii() {
-        return Err(broken(
-            path,
-            "has a machineId with characters that no id has",
-        ));
+impl IdentityFile {
+    /// Reads the identity. `signer` takes the place of the private key, which is then not read.
+    pub(crate) fn read(
+        &self,
+        rules: &TrustRules,
+        signer: Option<Signer>,
+    ) -> Result<Identity, Error> {
+        let path = &self.path;
+        // Says what is wrong with the file before anything about its folders.
+        kind_of(path, "identity file")?;
+        check_folders(path, &self.top, rules)?;
+        let real = fs::canonicalize(path).map_err(|cause| failed(path, "identity file", cause))?;
+        let text = read_text(&real, "identity file", |file| {
+            check_file(path, "identity file", file, rules)
+        })?;
+        // As an editor of Windows writes it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let json: Value = serde_json::from_str(text).map_err(|cause| {
+            // The parser's own text may quote the file.
+            Error::configuration(format!(
+                "the identity file {} is not JSON (line {}, column {}): enroll this machine again \
+                 with the sikkerkey command",
+                path.display(),
+                cause.line(),
+                cause.column()
+            ))
+        })?;
+        let Value::Object(json) = json else {
+            return Err(broken(path, "is not a JSON object"));
+        };
+        let claims = Claims {
+            vault_id: string(&json, "vaultId", path)?,
+            machine_id: string(&json, "machineId", path)?,
+            machine_name: json.get("machineName").and_then(Value::as_str),
+            api_url: string(&json, "apiUrl", path)?,
+        };
+        let expected = Expected {
+            vault: self.vault.as_deref(),
+            answered_by: None,
+        };
+        let checked = claims
+            .check(expected)
+            .map_err(|problem| broken(path, &problem))?;
+        let signer = match signer {
+            Some(signer) => signer,
+            None => self.read_key(string(&json, "privateKeyPath", path)?, &real, rules)?,
+        };
+        Ok(Identity {
+            vault_id: checked.vault_id,
+            machine_id: checked.machine_id,
+            machine_name: checked.machine_name,
+            api_url: checked.api_url,
+            signer,
+            origin: Origin::Disk(path.clone()),
+        })
     }
-    let machine_name = string(&json, "machineName", path)?;
-    let api_url = ApiUrl::parse(&string(&json, "apiUrl", path)?)
-        .map_err(|problem| broken(path, &format!("has an apiUrl that {problem}")))?;
-    let key_path = string(&json, "privateKeyPath", path)?;
-    let signer = read_key(path, &key_path, refuse_shared_key)?;
 
-    Ok(Identity {
-        vault_id,
-        machine_id,
-        machine_name,
-        api_url,
-        signer,
-        origin: Origin::Disk(path.to_owned()),
-    })
+    /// The key at `privateKeyPath`, or, where that is gone because the folder was moved or mounted
+    /// elsewhere, `private.pem` beside the identity file.
+    fn read_key(&self, key_path: &str, real: &Path, rules: &TrustRules) -> Result<Signer, Error> {
+        let path = self.key_file(key_path, real)?;
+        check_folders(&path, &self.top, rules)?;
+        let pem = read_text(&path, "private key", |file| {
+            check_file(&path, "private key", file, rules)?;
+            refuse_or_warn_of_readers(&path, file, rules)
+        })?;
+        Signer::from_pem(&pem).map_err(|problem| {
+            Error::configuration(format!(
+                "the private key {} {problem}: a PKCS#8 PEM file as `openssl genpkey -algorithm \
+                 Ed25519` writes it belongs there",
+                path.display()
+            ))
+        })
+    }
+
+    fn key_file(&self, key_path: &str, real: &Path) -> Result<PathBuf, Error> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let real_folder = real.parent().unwrap_or(folder);
+        let stated = folder.join(key_path);
+        // A key that lies beside the identity is taken from where the identity was read.
+        let stated_there = match (stated.parent(), stated.file_name()) {
+            (Some(parent), Some(name)) if parent == folder => real_folder.join(name),
+            _ => stated.clone(),
+        };
+        let beside = folder.join("private.pem");
+        for path in [&stated_there, &stated] {
+            if exists(path)? {
+                return Ok(path.clone());
+            }
+        }
+        for path in [&real_folder.join("private.pem"), &beside] {
+            if exists(path)? {
+                tracing::debug!(target: "sikkerkey",
+                    "the key {} is gone; {} is used",
+                    stated.display(),
+                    path.display()
+                );
+                return Ok(path.clone());
+            }
+        }
+        if stated == beside {
+            return Err(Error::configuration(format!(
+                "the private key {} does not exist: put it back, or enroll this machine again with \
+                 the sikkerkey command",
+                stated.display()
+            )));
+        }
+        Err(Error::configuration(format!(
+            "the private key exists neither at {}, where the identity file {} says it is, nor at \
+             {}: put it back, or enroll this machine again with the sikkerkey command",
+            stated.display(),
+            self.path.display(),
+            beside.display()
+        )))
+    }
 }
 
-fn string(json: &Map<String, Value>, key: &str, path: &Path) -> Result<String, Error> {
+fn string<'a>(json: &'a Map<String, Value>, key: &str, path: &Path) -> Result<&'a str, Error> {
     let problem = match json.get(key) {
         Some(Value::String(text)) if text.is_empty() => format!("has an empty {key}"),
-        Some(Value::String(text)) => return Ok(text.clone()),
+        Some(Value::String(text)) => return Ok(text),
         Some(_) => format!("has a {key} that is not a string"),
         None => format!("lacks {key}"),
     };
@@ -75,48 +153,6 @@ fn broken(path: &Path, problem: &str) -> Error {
     ))
 }
 
-/// The key at `privateKeyPath`, or, where that is gone because the folder was moved or mounted
-/// elsewhere, `private.pem` beside the identity file.
-fn read_key(identity: &Path, key_path: &str, refuse_shared: bool) -> Result<Signer, Error> {
-    let folder = identity.parent().unwrap_or(Path::new(""));
-    let stated = folder.join(key_path);
-    let beside = folder.join("private.pem");
-    let path: PathBuf = if stated.exists() {
-        stated
-    } else if beside.exists() {
-        tracing::debug!(target: "sikkerkey",
-            "the key {} is gone; {} is used",
-            stated.display(),
-            beside.display()
-        );
-        beside
-    } else if stated == beside {
-        return Err(Error::configuration(format!(
-            "the private key {} does not exist: put it back, or enroll this machine again with the \
-             sikkerkey command",
-            stated.display()
-        )));
-    } else {
-        return Err(Error::configuration(format!(
-            "the private key exists neither at {}, where the identity file {} says it is, nor at \
-             {}: put it back, or enroll this machine again with the sikkerkey command",
-            stated.display(),
-            identity.display(),
-            beside.display()
-        )));
-    };
-    let pem = read_text(&path, "private key", |file| {
-        refuse_or_warn_of_readers(&path, file, refuse_shared)
-    })?;
-    Signer::from_pem(&pem).map_err(|problem| {
-        Error::configuration(format!(
-            "the private key {} {problem}: a PKCS#8 PEM file as `openssl genpkey -algorithm \
-             Ed25519` writes it belongs there",
-            path.display()
-        ))
-    })
-}
-
 /// Opens, checks and reads one of the two files. What is checked is what was opened, so a symlink
 /// counts by its target, and nobody can swap the file in between.
 fn read_text(
@@ -124,29 +160,10 @@ fn read_text(
     noun: &str,
     check: impl FnOnce(&Metadata) -> Result<(), Error>,
 ) -> Result<Zeroizing<String>, Error> {
-    let failed = |cause: io::Error| {
-        let advice = match cause.kind() {
-            io::ErrorKind::NotFound => {
-                "does not exist: enroll this machine with the sikkerkey command, or set \
-                 SIKKERKEY_IDENTITY to the path of an identity.json"
-            }
-            io::ErrorKind::PermissionDenied => "cannot be read by this user: let it read the file",
-            io::ErrorKind::InvalidData => "is not text",
-            _ => "cannot be read",
-        };
-        Error::configuration(format!("the {noun} {} {advice}", path.display())).with_source(cause)
-    };
-    // Opening a pipe or a device would wait or have effects, so the kind of file comes first.
-    let is_file = path.metadata().map_err(failed)?.is_file();
-    if !is_file {
-        return Err(Error::configuration(format!(
-            "the {noun} {} is not a file",
-            path.display()
-        )));
-    }
+    kind_of(path, noun)?;
+    let failed = |cause| failed(path, noun, cause);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    refuse_writers(path, noun, &metadata)?;
     check(&metadata)?;
     if metadata.len() > FILE_LIMIT {
         return Err(Error::configuration(format!(
@@ -164,51 +181,31 @@ fn read_text(
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-#[cfg(unix)]
-fn refuse_writers(path: &Path, noun: &str, file: &Metadata) -> Result<(), Error> {
-    let mode = permissions(file);
-    if mode & 0o022 == 0 {
+/// Refuses what is not a file: opening a pipe or a device would wait or have effects.
+fn kind_of(path: &Path, noun: &str) -> Result<(), Error> {
+    let found = path.metadata().map_err(|cause| failed(path, noun, cause))?;
+    if found.is_file() {
         return Ok(());
     }
     Err(Error::configuration(format!(
-        "the {noun} {path} can be changed by other users (mode {mode:04o}), so it cannot be \
-         trusted: chmod 600 {path}",
-        path = path.display()
+        "the {noun} {} is not a file",
+        path.display()
     )))
 }
 
-#[cfg(unix)]
-fn refuse_or_warn_of_readers(path: &Path, file: &Metadata, refuse: bool) -> Result<(), Error> {
-    let mode = permissions(file);
-    if mode & 0o044 == 0 {
-        return Ok(());
-    }
-    let problem = format!(
-        "the private key {path} can be read by other users (mode {mode:04o}): chmod 600 {path}",
-        path = path.display()
-    );
-    if refuse {
-        return Err(Error::configuration(problem));
-    }
-    tracing::warn!(target: "sikkerkey", "{problem}");
-    Ok(())
-}
-
-#[cfg(unix)]
-fn permissions(file: &Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.permissions().mode() & 0o7777
-}
-
-// Elsewhere access is not in mode bits: the folder's inherited rights protect the files.
-#[cfg(not(unix))]
-fn refuse_writers(_: &Path, _: &str, _: &Metadata) -> Result<(), Error> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn refuse_or_warn_of_readers(_: &Path, _: &Metadata, _: bool) -> Result<(), Error> {
-    Ok(())
+fn failed(path: &Path, noun: &str, cause: io::Error) -> Error {
+    let advice = match cause.kind() {
+        io::ErrorKind::NotFound => {
+            "does not exist: enroll this machine with the sikkerkey command, or set \
+             SIKKERKEY_IDENTITY to the path of an identity.json"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "cannot be read by this user: let it read the file and the folders above"
+        }
+        io::ErrorKind::InvalidData => "is not text",
+        _ => "cannot be read",
+    };
+    Error::configuration(format!("the {noun} {} {advice}", path.display())).with_source(cause)
 }
 
 #[cfg(test)]

@@ -41,7 +41,26 @@ impl Machine {
     fn chmod(&self, _: &str, _: u32) {}
 
     fn load(&self) -> Result<Identity, Error> {
-        load(&self.path("identity.json"), false)
+        self.load_with(&TrustRules::default())
+    }
+
+    fn load_with(&self, rules: &TrustRules) -> Result<Identity, Error> {
+        self.file(None).read(rules, None)
+    }
+
+    fn file(&self, vault: Option<&str>) -> IdentityFile {
+        IdentityFile {
+            path: self.path("identity.json"),
+            top: self.folder.path().to_owned(),
+            vault: vault.map(str::to_owned),
+        }
+    }
+
+    fn load_strictly(&self) -> Result<Identity, Error> {
+        self.load_with(&TrustRules {
+            refuse_shared_key: true,
+            ..TrustRules::default()
+        })
     }
 
     #[track_caller]
@@ -78,6 +97,35 @@ fn a_whole_identity() {
 }
 
 #[test]
+fn an_identity_is_of_the_vault_that_was_asked_for() {
+    let machine = Machine::new();
+    let read = |vault| machine.file(Some(vault)).read(&TrustRules::default(), None);
+    read("vault_abc123").unwrap();
+    let error = read("vault_other").unwrap_err().to_string();
+    assert!(
+        error.contains("is for vault_abc123, and vault_other was asked for"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_odd_optional_keys_do_no_harm() {
+    let machine = Machine::new();
+    let good = json("private.pem");
+    for (text, name) in [
+        (format!("\u{feff}{good}"), "web-1"),
+        (good.replace("machineName", "x"), ""),
+        (good.replace("\"web-1\"", "[7]"), ""),
+        (good.replace("web-1", "web\\u001b[2J"), r"web\u{1b}[2J"),
+    ] {
+        machine.write("identity.json", &text);
+        assert_eq!(machine.load().unwrap().machine_name, name, "{text}");
+    }
+    machine.write("private.pem", &format!("\u{feff}{PEM}"));
+    machine.load().unwrap();
+}
+
+#[test]
 fn a_json_that_is_wrong_says_which_key() {
     let machine = Machine::new();
     let good = json("private.pem");
@@ -101,7 +149,6 @@ fn a_json_that_is_wrong_says_which_key() {
             &good.replace("m-1", "m\\r\\nX-Evil: 1"),
             "characters that no id has",
         ),
-        (&good.replace("machineName", "x"), "lacks machineName"),
         (&good.replace("privateKeyPath", "x"), "lacks privateKeyPath"),
         (
             &good.replace("https://api.sikkerkey.com", "http://10.0.0.1"),
@@ -189,14 +236,14 @@ fn a_key_that_others_can_read_works_unless_told_otherwise() {
     for mode in [0o644, 0o640, 0o604, 0o444] {
         machine.chmod("private.pem", mode);
         machine.load().unwrap();
-        let error = load(&machine.path("identity.json"), true).unwrap_err();
+        let error = machine.load_strictly().unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&format!("mode {mode:04o}")), "{text}");
         assert!(text.contains("chmod 600"), "{text}");
     }
     machine.chmod("private.pem", 0o400);
     machine.chmod("identity.json", 0o644);
-    load(&machine.path("identity.json"), true).unwrap();
+    machine.load_strictly().unwrap();
 }
 
 /// Kubernetes mounts a secret as links, themselves 0777, to files of mode 0644.
@@ -206,7 +253,49 @@ fn a_link_counts_by_its_target() {
     let machine = Machine::new();
     fs::rename(machine.path("private.pem"), machine.path("real.pem")).unwrap();
     std::os::unix::fs::symlink(machine.path("real.pem"), machine.path("private.pem")).unwrap();
-    load(&machine.path("identity.json"), true).unwrap();
+    machine.load_strictly().unwrap();
     machine.chmod("real.pem", 0o622);
     machine.refused("can be changed by other users");
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_that_others_can_change_are_refused_up_to_the_base() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("vaults/vault_abc123");
+    fs::create_dir_all(&folder).unwrap();
+    for (name, text) in [
+        ("private.pem", PEM),
+        ("identity.json", &json("private.pem")),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let file = IdentityFile {
+        path: folder.join("identity.json"),
+        top: base.path().to_owned(),
+        vault: None,
+    };
+    let read = || file.read(&TrustRules::default(), None);
+    for place in [folder.as_path(), &base.path().join("vaults"), base.path()] {
+        let set = |mode| fs::set_permissions(place, fs::Permissions::from_mode(mode)).unwrap();
+        for mode in [0o777, 0o775, 0o722, 0o757] {
+            set(mode);
+            let error = read().unwrap_err().to_string();
+            let says = format!(
+                "the folder {} can be changed by other users",
+                place.display()
+            );
+            assert!(
+                error.contains(&says) && error.contains("chmod 700"),
+                "{error}"
+            );
+        }
+        for mode in [0o755, 0o1777, 0o500, 0o1775] {
+            set(mode);
+            read().unwrap();
+        }
+        set(0o700);
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 use super::{Body, Endpoint, Request, Response, RetryAfter, TransportError};
-use crate::text::clean_server_text;
+use crate::text;
 use reader::ResponseReader;
 
 /// The most bytes of an error's body that are looked at; its message is one line.
@@ -250,7 +250,7 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
                 .any(|v| v.trim().eq_ignore_ascii_case("close"));
         } else if is("content-encoding") {
             if !value.is_empty() && !value.eq_ignore_ascii_case("identity") {
-                coding = Some(clean_server_text(value));
+                coding = Some(text::name(value));
             }
         } else if is("date") {
             date = unix_seconds(value);

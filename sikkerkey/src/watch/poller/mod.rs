@@ -252,7 +252,7 @@ impl Poller {
     pub(crate) fn note_failure(&self, id: &str, error: &Error) {
         match error.kind() {
             ErrorKind::Network | ErrorKind::Decode => lock(&self.state).watches.suspect(id),
-            ErrorKind::NotFound | ErrorKind::AccessDenied => lock(&self.state).seen.forget(id),
+            _ if error.verdict().is_some() => lock(&self.state).seen.forget(id),
             _ => {}
         }
     }

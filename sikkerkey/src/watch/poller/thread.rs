@@ -1,5 +1,6 @@
 //! The thread itself.
 
+use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::contain::contain;
 use crate::error::Error;
 use crate::parallel::{given_up, read_all};
 use crate::sync::lock;
+use crate::text;
 use crate::watch::event::WatchEvent;
 use crate::watch::follower::Cycle;
 use crate::watch::schedule::PollOutcome;
@@ -75,7 +77,7 @@ impl Poller {
             let state = lock(&self.state);
             state.watches.begin(state.schedule.interval())
         };
-        let answer = source.poll(&ids);
+        let answer = source.poll(&ids).map(|changes| asked_for(changes, &ids));
         let polled = self.clock.monotonic();
         for (id, _) in answer
             .iter()
@@ -209,6 +211,22 @@ impl PollerState {
         };
         self.watches.read(round, read, answer, now);
     }
+}
+
+/// The changes of secrets that were asked for. The service says nothing that counts about others.
+fn asked_for(
+    changes: Vec<(String, SecretChange)>,
+    ids: &[Arc<str>],
+) -> Vec<(String, SecretChange)> {
+    let asked: HashSet<&str> = ids.iter().map(|id| &**id).collect();
+    let (known, unasked): (Vec<_>, Vec<_>) = changes
+        .into_iter()
+        .partition(|(id, _)| asked.contains(id.as_str()));
+    if !unasked.is_empty() {
+        let ids = text::quoted_names(unasked.iter().map(|(id, _)| id));
+        tracing::warn!(target: "sikkerkey", "a poll was answered about what it did not ask for: {ids}; it is ignored");
+    }
+    known
 }
 
 fn log_poll(ids: usize, answer: &Result<Vec<(String, SecretChange)>, Error>) {

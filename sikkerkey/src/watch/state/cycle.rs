@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{Gone, Notice, PartyId, Role, SecretChange, Time, WatchState};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Verdict};
 use crate::watch::follower::{Cycle, Update, UpdateKind};
 use crate::watch::schedule::{DEFAULT_RESYNC, postponed_delay, resync_delay};
 use crate::watch::seen::Digest;
@@ -160,10 +160,10 @@ impl WatchState {
     ) {
         match answer {
             Ok((value, digest)) => self.found(round, read, value, digest),
-            Err(error) => match error.kind() {
-                ErrorKind::NotFound => self.lost(round, &read.id, false, now, true),
-                ErrorKind::AccessDenied => self.lost(round, &read.id, true, now, true),
-                _ => self.unread(round, read, error),
+            Err(error) => match error.verdict() {
+                Some(Verdict::Missing) => self.lost(round, &read.id, false, now, true),
+                Some(Verdict::Denied) => self.lost(round, &read.id, true, now, true),
+                None => self.unread(round, read, error),
             },
         }
     }

@@ -1,0 +1,40 @@
+//! Where the private key of a known machine comes from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::error::Error;
+use crate::protocol::signing::{RequestSigner, Signer};
+
+/// What takes the place of the private key file.
+#[derive(Clone, Default)]
+pub(super) struct KeySource {
+    pub(super) pem: Option<SecretString>,
+    pub(super) signer: Option<Arc<dyn RequestSigner>>,
+}
+
+impl KeySource {
+    pub(super) fn signer(&self) -> Result<Option<Signer>, Error> {
+        if let Some(signer) = &self.signer {
+            return Signer::foreign(signer.clone()).map(Some);
+        }
+        let Some(pem) = &self.pem else {
+            return Ok(None);
+        };
+        Signer::from_pem(pem.expose_secret())
+            .map(Some)
+            .map_err(|problem| Error::configuration(format!("the given private key {problem}")))
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (&self.pem, &self.signer) {
+            (None, None) => "KeySource(file)",
+            (Some(_), _) => "KeySource([REDACTED])",
+            (None, Some(_)) => "KeySource(signer)",
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! Whose files are believed.
+//!
+//! Whoever can write `identity.json` decides where signed requests go, and a signature names no
+//! host: that user could read every secret of the machine. So a file is used only if it, and each
+//! folder up to the base folder, belongs to this user, to root, or to a user who was named as
+//! trusted, and only if nobody else can replace it.
+
+use std::path::Path;
+
+use crate::error::Error;
+
+/// What the user's settings say about files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrustRules {
+    /// A private key that others can read is refused.
+    pub(crate) refuse_shared_key: bool,
+    /// Users whose files are trusted beside this user's and root's.
+    pub(crate) owners: Vec<u32>,
+    /// Readers of the key are not warned of.
+    pub(crate) quiet: bool,
+}
+
+impl TrustRules {
+    /// The same rules without warnings in the log.
+    pub(crate) fn quiet(self) -> Self {
+        TrustRules {
+            quiet: true,
+            ..self
+        }
+    }
+}
+
+#[cfg(unix)]
+pub(crate) use unix::{check_file, check_folders, is_ours, refuse_or_warn_of_readers};
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, Metadata};
+    use std::io;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::path::PathBuf;
+
+    use rustix::fs::StatVfsMountFlags;
+
+    use super::{Error, Path, TrustRules};
+
+    /// As many links as Linux follows.
+    const LINKS: usize = 40;
+    const STICKY: u32 = 0o1000;
+
+    impl TrustRules {
+        fn trust(&self, owner: u32) -> bool {
+            is_own_or_root(owner) || self.owners.contains(&owner)
+        }
+
+        fn check_owner(&self, noun: &str, path: &Path, found: &Metadata) -> Result<(), Error> {
+            let owner = found.uid();
+            if self.trust(owner) {
+                return Ok(());
+            }
+            Err(Error::configuration(format!(
+                "the {noun} {path} belongs to user {owner}, who could send this machine's requests \
+                 elsewhere: make it this user's ({own}) or root's, or trust that user with \
+                 trust_owner({owner})",
+                path = path.display(),
+                own = rustix::process::geteuid().as_raw(),
+            )))
+        }
+    }
+
+    fn is_own_or_root(owner: u32) -> bool {
+        owner == 0 || owner == rustix::process::geteuid().as_raw()
+    }
+
+    /// Whether a folder belongs to this user and nobody else can write to it.
+    pub(crate) fn is_ours(folder: &Metadata) -> bool {
+        folder.uid() == rustix::process::geteuid().as_raw() && folder.mode() & 0o022 == 0
+    }
+
+    /// Checks the opened file itself.
+    pub(crate) fn check_file(
+        path: &Path,
+        noun: &str,
+        file: &Metadata,
+        rules: &TrustRules,
+    ) -> Result<(), Error> {
+        rules.check_owner(noun, path, file)?;
+        let mode = file.mode() & 0o7777;
+        if mode & 0o022 == 0 {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "the {noun} {path} can be changed by other users (mode {mode:04o}), so it cannot be \
+             trusted: chmod 600 {path}",
+            path = path.display()
+        )))
+    }
+
+    pub(crate) fn refuse_or_warn_of_readers(
+        path: &Path,
+        file: &Metadata,
+        rules: &TrustRules,
+    ) -> Result<(), Error> {
+        let mode = file.mode() & 0o7777;
+        if mode & 0o044 == 0 {
+            return Ok(());
+        }
+        let problem = format!(
+            "the private key {path} can be read by other users (mode {mode:04o}): chmod 600 {path}",
+            path = path.display()
+        );
+        if rules.refuse_shared_key {
+            return Err(Error::configuration(problem));
+        }
+        if !rules.quiet {
+            tracing::warn!(target: "sikkerkey", "{problem}");
+        }
+        Ok(())
+    }
+
+    /// Checks every folder and link on the way to a file: up to `top` where that is above it, else
+    /// the folder in which it lies. A folder is checked wherever a link leads.
+    pub(crate) fn check_folders(file: &Path, top: &Path, rules: &TrustRules) -> Result<(), Error> {
+        let real_top = fs::canonicalize(top).unwrap_or_else(|_| top.to_owned());
+        let mut at = file.to_owned();
+        for _ in 0..LINKS {
+            for folder in folders(&at, [top, &real_top]) {
+                check_folder(folder, rules)?;
+            }
+            let Some(target) = link(&at, rules)? else {
+                break;
+            };
+            at = target;
+        }
+        let real = fs::canonicalize(file).map_err(|cause| unreadable(file, cause))?;
+        for folder in folders(&real, [top, &real_top]) {
+            check_folder(folder, rules)?;
+        }
+        Ok(())
+    }
+
+    /// The folder of a path, and those above it as far as a top.
+    fn folders<'a>(path: &'a Path, tops: [&Path; 2]) -> impl Iterator<Item = &'a Path> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let top = tops
+            .into_iter()
+            .find(|top| folder.starts_with(top))
+            .map_or_else(|| folder.to_owned(), Path::to_owned);
+        folder
+            .ancestors()
+            .take_while(move |folder| folder.starts_with(&top))
+    }
+
+    /// Where a link leads; `None` for what is not a link.
+    fn link(path: &Path, rules: &TrustRules) -> Result<Option<PathBuf>, Error> {
+        let found = fs::symlink_metadata(path).map_err(|cause| unreadable(path, cause))?;
+        if !found.is_symlink() {
+            return Ok(None);
+        }
+        rules.check_owner("link", path, &found)?;
+        let target = fs::read_link(path).map_err(|cause| unreadable(path, cause))?;
+        Ok(Some(path.parent().unwrap_or(path).join(target)))
+    }
+
+    fn check_folder(folder: &Path, rules: &TrustRules) -> Result<(), Error> {
+        link(folder, rules)?;
+        let found = fs::metadata(folder).map_err(|cause| unreadable(folder, cause))?;
+        rules.check_owner("folder", folder, &found)?;
+        let mode = found.mode() & 0o7777;
+        if mode & 0o022 == 0 {
+            return Ok(());
+        }
+        // In a sticky folder, others add files and replace none. Kubernetes mounts secrets so.
+        let others_replace_nothing = mode & STICKY != 0 || is_read_only(folder);
+        if is_own_or_root(found.uid()) && others_replace_nothing {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "the folder {path} can be changed by other users (mode {mode:04o}), so the identity in \
+             it cannot be trusted: chmod 700 {path}",
+            path = folder.display()
+        )))
+    }
+
+    fn is_read_only(folder: &Path) -> bool {
+        rustix::fs::statvfs(folder)
+            .is_ok_and(|mounted| mounted.f_flag.contains(StatVfsMountFlags::RDONLY))
+    }
+
+    fn unreadable(path: &Path, cause: io::Error) -> Error {
+        let advice = match cause.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "cannot be looked at by this user: let it read the folder"
+            }
+            _ => "cannot be looked at",
+        };
+        Error::configuration(format!("{} {advice}", path.display())).with_source(cause)
+    }
+}
+
+// Elsewhere access is not in mode bits: the folder's inherited rights protect the files.
+#[cfg(not(unix))]
+mod elsewhere {
+    use std::fs::Metadata;
+
+    use super::{Error, Path, TrustRules};
+
+    pub(crate) fn is_ours(_: &Metadata) -> bool {
+        true
+    }
+
+    pub(crate) fn check_file(_: &Path, _: &str, _: &Metadata, _: &TrustRules) -> Result<(), Error> {
+        Ok(())
+    }
+
+    pub(crate) fn refuse_or_warn_of_readers(
+        _: &Path,
+        _: &Metadata,
+        _: &TrustRules,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    pub(crate) fn check_folders(_: &Path, _: &Path, _: &TrustRules) -> Result<(), Error> {
+        Ok(())
+    }
+}
+#[cfg(not(unix))]
+pub(crate) use elsewhere::{check_file, check_folders, is_ours, refuse_or_warn_of_readers};
