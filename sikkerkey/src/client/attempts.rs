@@ -263,12 +263,15 @@ impl<'a> Attempts<'a> {
             let is_ending = self.session.is_ending(self.clock.monotonic());
             self.permit = lockout.try_permit(is_ending);
             if self.permit.is_none() {
-                // Others may use the connection meanwhile, and the server may end it.
-                self.session.transport.keep(connection);
+                let since = Instant::now();
                 self.permit = Some(self.wait_for_permit(is_ending)?);
                 let timeout = self.budget.attempt(self.clock);
                 deadline = transport::deadline_after(timeout.ok_or_else(|| self.late())?);
-                connection = self.connect(deadline)?;
+                // The server may have ended it meanwhile.
+                connection = match self.session.transport.after_wait(connection, since) {
+                    Some(connection) => connection,
+                    None => self.connect(deadline)?,
+                };
             }
             if lockout.is_locked_out(self.refusals) {
                 self.session.transport.keep(connection);

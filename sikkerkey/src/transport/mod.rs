@@ -231,6 +231,11 @@ impl Transport {
         Err(error)
     }
 
+    /// A connection that has waited since then, unless the server has ended it.
+    pub(crate) fn after_wait(&self, connection: Connection, since: Instant) -> Option<Connection> {
+        connection.after_wait(since, Instant::now())
+    }
+
     /// Takes back a connection on which nothing was sent.
     pub(crate) fn keep(&self, connection: Connection) {
         self.0.pool.put(connection, Instant::now());

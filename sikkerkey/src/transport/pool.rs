@@ -20,7 +20,7 @@ const LIFE: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Connection {
     pub(super) stream: Stream,
     opened: Instant,
-    /// When it last left the pool; `None` for a new one.
+    /// When it was last taken for a request after it had been idle; `None` for a new one.
     taken: Option<Instant>,
 }
 
@@ -33,9 +33,18 @@ impl Connection {
         }
     }
 
-    /// When it last left the pool; `None` for a new one.
+    /// When it was last taken for a request after it had been idle; `None` for a new one.
     pub(super) fn taken(&self) -> Option<Instant> {
         self.taken
+    }
+
+    /// This connection, idle since then, if it can still be used.
+    pub(super) fn after_wait(self, since: Instant, now: Instant) -> Option<Self> {
+        let idle = Idle {
+            since,
+            connection: self,
+        };
+        idle.take(now)
     }
 }
 
@@ -53,16 +62,23 @@ impl Idle {
         now.saturating_duration_since(self.since) < IDLE
             && now.saturating_duration_since(self.connection.opened) < LIFE
     }
+
+    fn take(mut self, now: Instant) -> Option<Connection> {
+        if !self.is_fresh(now) || !self.connection.stream.is_silent() {
+            return None;
+        }
+        self.connection.taken = Some(now);
+        Some(self.connection)
+    }
 }
 
 impl Pool {
     /// The connection that was used last and is still open and silent.
     pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         loop {
-            let mut idle = lock(&self.0).pop()?;
-            if idle.is_fresh(now) && idle.connection.stream.is_silent() {
-                idle.connection.taken = Some(now);
-                return Some(idle.connection);
+            let idle = lock(&self.0).pop()?;
+            if let Some(connection) = idle.take(now) {
+                return Some(connection);
             }
         }
     }

@@ -211,7 +211,7 @@ enum Framing {
 
 /// What the headers mean; `None` where they contradict themselves or cannot be read.
 fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
-    let status = parsed.code?;
+    let status = parsed.code.filter(|code| *code >= 100)?;
     let mut length = None;
     let mut chunked = false;
     let mut keep_alive = parsed.version? == 1;

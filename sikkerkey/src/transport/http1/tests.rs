@@ -140,6 +140,8 @@ fn heads_that_are_none() {
         "hunter2",
         "SSH-2.0-OpenSSH\r\n\r\n",
         "HTTP/2 200\r\n\r\n",
+        "HTTP/1.1 000 OK\r\n\r\n",
+        "HTTP/1.1 099 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na",
