@@ -24,6 +24,7 @@ mod parallel;
 mod protocol;
 mod random;
 mod read;
+mod resync;
 mod sync;
 mod text;
 mod transport;
@@ -52,6 +53,7 @@ pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
 pub use read::options::LoadOptions;
 pub use read::reader::Fetch;
+pub use resync::Resync;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 #[cfg(feature = "derive")]
 #[doc = include_str!("config/derive.md")]

@@ -52,7 +52,10 @@ fn numbers() {
         (" 1", "not a u16: it has a space or a line end"),
         ("1\n", "not a u16: it has a space or a line end"),
         ("1_000", "not a u16: it has a `_`"),
-        ("\u{feff}5432", "not a u16: it begins with a byte order mark"),
+        (
+            "\u{feff}5432",
+            "not a u16: it begins with a byte order mark",
+        ),
         ("54\u{200b}32", "not a u16: it has an invisible character"),
         ("1.0", "not a u16: it is not a whole number"),
         ("0x10", "not a u16: it is not a number"),
