@@ -68,8 +68,17 @@ impl Attributes {
                         skip_to_comma(input);
                     }
                 }
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
+                if input.is_empty() {
+                    break;
+                }
+                if let Err(error) = input.parse::<Token![,]>() {
+                    self.broken = true;
+                    context.mistake_at(error.span(), "a comma is missing before this");
+                    // Another key is read as if the comma were there.
+                    if !input.peek(Ident::peek_any) {
+                        skip_to_comma(input);
+                        let _ = input.parse::<Option<Token![,]>>();
+                    }
                 }
             }
             Ok(())
@@ -147,6 +156,12 @@ fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
             word.span(),
             format!("a value is written `{word} = …`, without parentheses"),
         ));
+    }
+    if input.peek(Token![:]) || input.peek(syn::Lit) {
+        return Err(input.error(format!("a value is written with `=`: `{word} = …`")));
+    }
+    if input.peek(Token![==]) || input.peek(Token![=>]) {
+        return Err(input.error(format!("a value is written with one `=`: `{word} = …`")));
     }
     if !input.peek(Token![=]) {
         return Ok((word, None));

@@ -23,6 +23,57 @@ pub(super) fn inside_option(ty: &Type) -> Option<&Type> {
     }
 }
 
+/// What in this type no config can be, and what to write instead.
+///
+/// It looks at what is written, so that the advice is about what the user can change: not "derive
+/// it for `Vec`".
+pub(super) fn not_nested(ty: &Type) -> Option<(&Type, String)> {
+    let path = match ty {
+        Type::Group(group) => return not_nested(&group.elem),
+        Type::Paren(paren) => return not_nested(&paren.elem),
+        Type::Path(path) if path.qself.is_none() => &path.path,
+        Type::Path(_) | Type::Macro(_) | Type::Infer(_) | Type::Verbatim(_) => return None,
+        _ => {
+            let advice = "`nested` reads one struct that derives `SikkerKeyConfig`, as it is or in \
+                 an `Option`, `Box`, `Rc` or `Arc`";
+            return Some((ty, advice.to_owned()));
+        }
+    };
+    let last = path.segments.last()?;
+    let name = last.ident.to_string();
+    let inner = match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            arguments.args.iter().find_map(|one| match one {
+                GenericArgument::Type(inner) => Some(inner),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    let advice = match (name.as_str(), inner) {
+        ("Box" | "Rc" | "Arc", Some(inner)) if inside_option(inner).is_some() => {
+            format!("the `Option` goes outside: `Option<{name}<…>>`")
+        }
+        ("Box" | "Rc" | "Arc", Some(inner)) => return not_nested(inner),
+        ("Option", Some(_)) => "an `Option` in an `Option`: one says all".to_owned(),
+        ("Mutex" | "RwLock" | "RefCell" | "Cell" | "OnceCell" | "OnceLock", Some(_)) => format!(
+            "`nested` fills no `{name}`: nest the struct itself, and put the config as a whole \
+             behind a lock"
+        ),
+        ("Vec" | "VecDeque" | "HashMap" | "BTreeMap" | "HashSet" | "BTreeSet", Some(_)) => format!(
+            "`nested` reads one struct, not a `{name}` of them: write a field for each, or read \
+             a list or a table from one text with `json`"
+        ),
+        _ if primitive(ty).is_some() || matches!(name.as_str(), "String" | "SecretString") => {
+            format!(
+                "`nested` is for a struct of yours; a `{name}` is read without it: drop `nested`"
+            )
+        }
+        _ => return None,
+    };
+    Some((ty, advice))
+}
+
 /// The name of a type that is written as a plain number or `bool`.
 pub(super) fn primitive(ty: &Type) -> Option<String> {
     const PRIMITIVES: [&str; 15] = [
@@ -39,6 +90,27 @@ pub(super) fn primitive(ty: &Type) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_never_nested() {
+        let cases: [(Type, bool); 12] = [
+            (syn::parse_quote!(Database), true),
+            (syn::parse_quote!(crate::db::Database<T>), true),
+            (syn::parse_quote!(Box<Arc<Database>>), true),
+            (syn::parse_quote!(<A as B>::C), true),
+            (syn::parse_quote!(Wrapper<Vec<u8>>), true),
+            (syn::parse_quote!(Box<Option<Database>>), false),
+            (syn::parse_quote!(Option<Database>), false),
+            (syn::parse_quote!(Arc<Mutex<Database>>), false),
+            (syn::parse_quote!(std::vec::Vec<Database>), false),
+            (syn::parse_quote!((A, B)), false),
+            (syn::parse_quote!(&'static Database), false),
+            (syn::parse_quote!(u16), false),
+        ];
+        for (ty, may) in cases {
+            assert_eq!(not_nested(&ty).is_none(), may, "{}", quote::quote!(#ty));
+        }
+    }
 
     #[test]
     fn an_option_by_any_path() {
