@@ -95,7 +95,8 @@ pub fn is_id(text: &str) -> bool {
 pub fn unescaper(text: &str) {
     let theirs = serde_json::from_str::<String>(text).ok();
     // Around a JSON text serde_json allows white space; a raw value never has any.
-    let ours = unescape(text.trim_matches([' ', '\n', '\r', '\t'])).map(|text| text.expose_secret().to_owned());
+    let ours = unescape(text.trim_matches([' ', '\n', '\r', '\t']))
+        .map(|text| text.expose_secret().to_owned());
     assert_eq!(ours, theirs, "{text:?}");
 }
 

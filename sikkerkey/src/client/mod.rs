@@ -5,7 +5,7 @@ pub(crate) mod asynchronous;
 mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
-mod error_text;
+pub(crate) mod error_text;
 mod from_env;
 pub(crate) mod inner;
 mod key_source;
