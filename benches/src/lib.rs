@@ -5,6 +5,7 @@ use sikkerkey::{SecretString, SikkerKeyConfig};
 /// Five secrets, as a small service has them.
 #[derive(Debug, SikkerKeyConfig)]
 #[allow(missing_docs, reason = "the names say it")]
+#[allow(clippy::exhaustive_structs, reason = "nobody depends on the benches")]
 pub struct Config {
     #[sikkerkey(secret = "sk_0")]
     pub a: SecretString,

@@ -1,22 +1,25 @@
-//! What an emulator is to be, before it starts.
+//! The settings of an emulator, before it starts.
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use crate::identity::Identity;
+use crate::canaries;
+use crate::emulator::Emulator;
+use crate::error::Error;
+use crate::identity::{self, Identity};
 use crate::recorded::Log;
-use crate::server::Server;
+use crate::server::{Limits, Server};
 use crate::service::Service;
 use crate::switches::Switches;
 use crate::tls::{Certificate, Tls};
-use crate::vault::{Machine, SecretValue, Vault};
-use crate::{Emulator, Error};
+use crate::vault::{Machine, Vault};
+use crate::webhook::Webhook;
 
 /// Requests kept for [`Emulator::requests`], unless told otherwise.
 const RECORD_LIMIT: usize = 10_000;
 
-/// Settings of an [`Emulator`]; [`Emulator::builder`] begins, [`EmulatorBuilder::start`] ends.
+/// Settings of an [`Emulator`], from [`Emulator::builder`] to [`EmulatorBuilder::start`].
 #[must_use = "nothing runs before start()"]
 pub struct EmulatorBuilder {
     pub(crate) switches: Switches,
@@ -27,7 +30,9 @@ pub struct EmulatorBuilder {
     certificate: Option<Certificate>,
     clock_offset: i64,
     record_limit: usize,
+    limits: Limits,
     headers: Vec<(String, String)>,
+    pub(crate) webhooks: Vec<Webhook>,
     changes: Vec<Change>,
 }
 
@@ -45,82 +50,15 @@ impl Default for EmulatorBuilder {
             certificate: None,
             clock_offset: 0,
             record_limit: RECORD_LIMIT,
+            limits: Limits::default(),
             headers: Vec::new(),
+            webhooks: Vec::new(),
             changes: Vec::new(),
         }
     }
 }
 
-/// # What is in the vault
 impl EmulatorBuilder {
-    /// A secret with one value.
-    pub fn secret(self, id: impl Into<String>, value: impl Into<String>) -> Self {
-        self.put(id, SecretValue::single(value.into()))
-    }
-
-    /// A secret with fields, in this order; a field's value is text or anything that JSON has.
-    ///
-    /// ``
-    /// use serde_json::json;
-    /// use sikkerkey_emulator::Emulator;
-    ///
-    /// let vault = Emulator::builder()
-    ///     .structured("sk_db_prod", [("host", "db.example"), ("password", "hunter2")])
-    ///     .structured("sk_limits", [("port", json!(5432)), ("tls", json!(true))])
-    ///     .start()?;
-    /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ``
-    pub fn structured<K, V>(
-        self,
-        id: impl Into<String>,
-        fields: impl IntoIterator<Item = (K, V)>,
-    ) -> Self
-    where
-        K: Into<String>,
-        V: Into<serde_json::Value>,
-    {
-        self.put(id, SecretValue::structured(fields))
-    }
-
-    /// A secret whose value is this text, byte for byte; structured when it is a JSON object.
-    pub fn json(self, id: impl Into<String>, text: impl Into<String>) -> Self {
-        self.put(id, SecretValue::json(text.into()))
-    }
-
-    /// The display name of a secret; its id unless this is called.
-    pub fn name(self, id: impl Into<String>, name: impl Into<String>) -> Self {
-        let (id, name) = (id.into(), name.into());
-        self.change(move |vault| vault.describe(&id, |secret| secret.name = name))
-    }
-
-    /// The project that a secret is in; none unless this is called.
-    pub fn project(self, id: impl Into<String>, project: impl Into<String>) -> Self {
-        let (id, project) = (id.into(), project.into());
-        self.change(move |vault| vault.describe(&id, |secret| secret.project = Some(project)))
-    }
-
-    /// An application that a secret belongs to, which an export can ask for.
-    pub fn application(self, id: impl Into<String>, application: impl Into<String>) -> Self {
-        let (id, application) = (id.into(), application.into());
-        self.change(move |vault| {
-            vault.describe(&id, |secret| secret.applications.push(application))
-        })
-    }
-
-    /// A secret that exists and that no machine may read.
-    pub fn denied(self, id: impl Into<String>, value: impl Into<String>) -> Self {
-        let (id, value) = (id.into(), value.into());
-        self.change(move |vault| {
-            vault.put(&id, SecretValue::single(value));
-            vault.deny(&id);
-        })
-    }
-
-    pub(crate) fn put(self, id: impl Into<String>, value: SecretValue) -> Self {
-        let id = id.into();
-        self.change(move |vault| vault.put(&id, value))
-    }
-
     pub(crate) fn change(mut self, change: impl FnOnce(&mut Vault) + Send + 'static) -> Self {
         self.changes.push(Box::new(change));
         self
@@ -129,38 +67,37 @@ impl EmulatorBuilder {
 
 /// # Where it is
 impl EmulatorBuilder {
-    /// The vault's id: `vault_emulator` unless this is called.
+    /// The vault's id. Defaults to `vault_emulator`.
     pub fn vault(mut self, id: impl Into<String>) -> Self {
         self.vault = id.into();
         self
     }
 
-    /// The name of the machine whose identity is on disk.
+    /// The name of the machine whose identity is on disk. Defaults to `emulated-machine`.
     pub fn machine_name(mut self, name: impl Into<String>) -> Self {
         self.machine_name = name.into();
         self
     }
 
-    /// The folder for the identity, as `SIKKERKEY_HOME` would name it. It is made where it is missing and stays; an
-    /// identity of this vault that it holds is used again. Without it, a private temporary folder that goes with the
-    /// emulator.
+    /// The folder for the identity, as in `SIKKERKEY_HOME`. It is created if it is missing, and stays; an identity of this
+    /// vault in it is reused. Defaults to a private temporary folder that is removed with the emulator.
     pub fn home(mut self, folder: impl Into<PathBuf>) -> Self {
         self.home = Some(folder.into());
         self
     }
 
-    /// The port to listen on; any free one unless this is called, which is what tests want.
+    /// The port to listen on. Defaults to any free one, which is right for tests.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Serves https, with a certificate by an authority of its own: [`Emulator::ca_pem`].
+    /// Serves https, with a certificate by the emulator's own authority: [`Emulator::ca_pem`].
     pub fn tls(self) -> Self {
         self.tls_with(Certificate::Valid)
     }
 
-    /// Serves https with this certificate, so that a client's refusal can be tested.
+    /// Serves https with this certificate, to test that a client refuses a wrong one.
     pub fn tls_with(mut self, certificate: Certificate) -> Self {
         self.certificate = Some(certificate);
         self
@@ -169,48 +106,60 @@ impl EmulatorBuilder {
 
 /// # How it behaves
 impl EmulatorBuilder {
-    /// Seconds that the service's clock is ahead of this machine's; behind it, when negative.
+    /// The seconds by which the service's clock is ahead of this machine's; negative for behind. Defaults to 0.
     pub fn clock_offset(mut self, seconds: i64) -> Self {
         self.clock_offset = seconds;
         self
     }
 
-    /// A header on every response; one named `Date` takes the place of the service's own.
+    /// Adds a header to every response; one named `Date` replaces the service's own.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// How many requests, the newest, [`Emulator::requests`] keeps: 10,000 unless this is called; 0 keeps none, for long
-    /// runs.
+    /// How many requests [`Emulator::requests`] keeps, the newest. Defaults to 10,000; 0 keeps none, for long runs.
     pub fn record_limit(mut self, newest: usize) -> Self {
         self.record_limit = newest;
         self
     }
 
-    /// `false` keeps no requests, as `record_limit(0)`.
+    /// `false` keeps no requests, like `record_limit(0)`.
     pub fn record(self, on: bool) -> Self {
         self.record_limit(if on { RECORD_LIMIT } else { 0 })
     }
 
-    /// Starts it: writes the identity, listens, serves until the [`Emulator`] is dropped.
+    /// How many connections may be open at once. Defaults to 1,000. A further one replaces the longest idle one; if none is
+    /// idle, the new one is closed.
+    pub fn connection_limit(mut self, open: usize) -> Self {
+        self.limits.open = open;
+        self
+    }
+
+    /// How many connections may be idle at once. Defaults to 250. A further one closes the longest idle one. A connection
+    /// is idle until its next request has arrived completely.
+    pub fn idle_limit(mut self, idle: usize) -> Self {
+        self.limits.idle = idle;
+        self
+    }
+
+    /// Starts the emulator: writes the identity, listens, and serves until the [`Emulator`] is dropped.
     ///
     /// # Errors
     ///
-    /// [`Error`] where the port is taken or the identity cannot be written.
+    /// [`Error`] if the port is taken, or if the identity or the file named by `SIKKERKEY_EMULATOR_CANARIES` cannot be
+    /// written.
     pub fn start(self) -> Result<Emulator, Error> {
         let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.vault.is_empty() || !self.vault.chars().all(named) {
             return Err(Error::VaultId { id: self.vault });
         }
+        canaries::open()?;
         let tls = self.certificate.map(Tls::new).transpose()?;
         let (home, temporary) = match self.home {
             Some(home) => (std::path::absolute(&home).unwrap_or(home), None),
             None => {
-                let folder = tempfile::Builder::new()
-                    .prefix("sikkerkey-emulator-")
-                    .tempdir();
-                let folder = folder.map_err(|source| Error::Identity {
+                let folder = identity::temporary_home().map_err(|source| Error::Identity {
                     path: std::env::temp_dir(),
                     source,
                 })?;
@@ -226,26 +175,31 @@ impl EmulatorBuilder {
             .into_iter()
             .for_each(|change| change(&mut vault));
 
-        let service = Arc::new(Service::new(vault, Log::new(self.record_limit)));
+        let service = Arc::new(Service::new(
+            vault,
+            Log::new(self.record_limit),
+            self.certificate.and_then(Certificate::other_host),
+        ));
         service.clock.set_offset(self.clock_offset);
         *service.headers() = self.headers;
 
         let (config, ca_pem) = tls.map(|tls| (tls.config, tls.ca_pem)).unzip();
         let scheme = if config.is_some() { "https" } else { "http" };
-        let server = Server::start(Arc::clone(&service), config, self.port).map_err(|source| {
-            Error::Listen {
+        let server = Server::start(Arc::clone(&service), config, self.port, self.limits).map_err(
+            |source| Error::Listen {
                 port: self.port,
                 source,
-            }
-        })?;
+            },
+        )?;
         let url = format!("{scheme}://localhost:{}", server.port());
         service.vault().url.clone_from(&url);
         identity.write(&self.vault, &self.machine_name, &url)?;
 
         let identity_path = identity.path();
         let machine_id = identity.machine_id;
-        Ok(Emulator {
+        let emulator = Emulator {
             server,
+            webhooks: Mutex::default(),
             service,
             id: self.vault,
             machine_id,
@@ -254,7 +208,11 @@ impl EmulatorBuilder {
             identity_path,
             ca_pem,
             _temporary: temporary,
-        })
+        };
+        emulator
+            .change_webhooks(&[], &self.webhooks)
+            .map_err(|source| Error::Webhooks { source })?;
+        Ok(emulator)
     }
 }
 

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_offset_still_has_a_date() {
+    fn an_extreme_offset_still_has_a_date() {
         let clock = Clock::default();
         clock.set_offset(i64::MAX);
         assert!(clock.date().ends_with("9999 23:59:59 GMT"));

@@ -1,21 +1,25 @@
-//! The running service, and what a test does to it.
+//! The running service.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::builder::EmulatorBuilder;
+use crate::recorded::Recorded;
 use crate::server::Server;
 use crate::service::Service;
-use crate::vault::{SecretValue, Token, Vault};
-use crate::{EmulatorBuilder, Recorded};
+use crate::vault::{Token, Vault};
+use crate::webhook::Dispatcher;
 
-/// A vault that is served on this machine, until this is dropped.
+/// A vault served on this machine until this value is dropped.
 ///
 /// Every method takes `&self` and can be called from any thread, at any time.
 pub struct Emulator {
     // First: it stops before the folder with its identity goes.
     pub(crate) server: Server,
+    /// The thread that delivers them starts with the first receiver.
+    pub(crate) webhooks: Mutex<Option<Arc<Dispatcher>>>,
     pub(crate) service: Arc<Service>,
     pub(crate) id: String,
     pub(crate) machine_id: String,
@@ -28,7 +32,7 @@ pub struct Emulator {
 
 /// # Where it is
 impl Emulator {
-    /// Settings, with what most tests want.
+    /// Default settings, right for most tests.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
     }
@@ -63,12 +67,12 @@ impl Emulator {
         &self.machine_id
     }
 
-    /// The ids of all machines, those that enrolled among them, in order of their text.
+    /// The ids of all machines, including enrolled ones, sorted.
     pub fn machine_ids(&self) -> Vec<String> {
         self.service.vault().machine_ids()
     }
 
-    /// The name of a machine.
+    /// The name of a machine; `None` for an unknown id.
     pub fn machine_name(&self, id: &str) -> Option<String> {
         self.service
             .vault()
@@ -76,96 +80,18 @@ impl Emulator {
             .map(|machine| machine.name.clone())
     }
 
-    /// The certificate authority to trust, in PEM; none without TLS.
+    /// The authority of a secret that issues certificates, in PEM; none where it issues none.
+    pub fn authority_pem(&self, id: impl AsRef<str>) -> Option<String> {
+        self.service.vault().authority_pem(id.as_ref())
+    }
+
+    /// The authority of the emulator's own TLS certificate, in PEM, to trust; none without TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 }
 
-/// # Changing what is in the vault
 impl Emulator {
-    /// Gives a secret this one value: a new secret, a rotation, or the return of a deleted one. Every put is a change,
-    /// also where the value is the same.
-    pub fn put(&self, id: impl AsRef<str>, value: impl Into<String>) {
-        self.vault(|vault| vault.put(id.as_ref(), SecretValue::single(value.into())));
-    }
-
-    /// Gives a secret these fields, in this order.
-    pub fn put_structured<K, V>(
-        &self,
-        id: impl AsRef<str>,
-        fields: impl IntoIterator<Item = (K, V)>,
-    ) where
-        K: Into<String>,
-        V: Into<serde_json::Value>,
-    {
-        let value = SecretValue::structured(fields);
-        self.vault(|vault| vault.put(id.as_ref(), value));
-    }
-
-    /// Gives a secret this text, byte for byte; structured when it is a JSON object.
-    pub fn put_json(&self, id: impl AsRef<str>, text: impl Into<String>) {
-        let value = SecretValue::json(text.into());
-        self.vault(|vault| vault.put(id.as_ref(), value));
-    }
-
-    /// Changes several secrets in one instant: no request sees some of them only. A value that is a JSON object makes a
-    /// structured secret.
-    ///
-    /// ``
-    /// # use sikkerkey_emulator::Emulator;
-    /// # let vault = Emulator::builder().start()?;
-    /// vault.put_all([("sk_user", "app-2"), ("sk_password", "hunter3")]);
-    /// vault.put_all([("sk_db", r#"{"host":"db2"}"#)]);
-    /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ``
-    pub fn put_all<I: AsRef<str>, V: Into<String>>(
-        &self,
-        secrets: impl IntoIterator<Item = (I, V)>,
-    ) {
-        let values: Vec<_> = secrets
-            .into_iter()
-            .map(|(id, v)| (id, SecretValue::json(v.into())))
-            .collect();
-        self.vault(|vault| {
-            values
-                .into_iter()
-                .for_each(|(id, value)| vault.put(id.as_ref(), value))
-        });
-    }
-
-    /// Deletes a secret. A later put brings it back, under its old name.
-    pub fn delete(&self, id: impl AsRef<str>) {
-        self.vault(|vault| vault.delete(id.as_ref()));
-    }
-
-    /// Takes the grant of a secret from every machine, also those that will enroll.
-    pub fn deny(&self, id: impl AsRef<str>) {
-        self.vault(|vault| vault.deny(id.as_ref()));
-    }
-
-    /// Gives the grant back.
-    pub fn allow(&self, id: impl AsRef<str>) {
-        self.vault(|vault| vault.allow(id.as_ref()));
-    }
-
-    /// Counts as a read of this secret by every machine: as when a second process with the same identity reads
-    /// it first, and so swallows the change.
-    pub fn read_elsewhere(&self, id: impl AsRef<str>) {
-        self.vault(|vault| vault.read_elsewhere(id.as_ref()));
-    }
-
-    /// Changes a secret's display name, which is no change of its value.
-    pub fn rename(&self, id: impl AsRef<str>, name: impl Into<String>) {
-        self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.name = name.into()));
-    }
-
-    /// Moves a secret to a project, or out of any.
-    pub fn move_to(&self, id: impl AsRef<str>, project: Option<&str>) {
-        let project = project.map(Into::into);
-        self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.project = project));
-    }
-
     /// One change of the vault, which no request sees half of.
     pub(crate) fn vault<R>(&self, change: impl FnOnce(&mut Vault) -> R) -> R {
         change(&mut self.service.vault())
@@ -174,72 +100,72 @@ impl Emulator {
 
 /// # Machines, tokens and time
 impl Emulator {
-    /// A token for so many enrollments, valid for `ttl` of the service's time.
+    /// Issues a token for this many enrollments, valid for `ttl` of the service's time.
     pub fn enrollment_token(&self, uses: u32, ttl: Duration) -> String {
         self.issue(Token::new(uses, ttl))
     }
 
-    /// A token with a policy: names, lifetime, secrets.
+    /// Issues a token with a policy: names, lifetime, secrets.
     pub fn issue(&self, policy: Token) -> String {
         let now = self.service.clock.now();
         self.vault(|vault| vault.issue(policy, now))
     }
 
-    /// Lets every machine there is expire, the one on disk among them: 401 from now on. Machines that enroll
-    /// later live.
+    /// Expires every present machine, including the one on disk: 401 from now on. Machines that enroll later are not
+    /// affected.
     pub fn expire_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.expires = Some(i64::MIN)));
     }
 
-    /// Disables every machine there is: 403 until [`Emulator::enable_machines`].
+    /// Disables every present machine: 403 until [`Emulator::enable_machines`].
     pub fn disable_machines(&self) {
-        self.vault(|vault| vault.each_machine(|machine| machine.enabled = false));
+        self.vault(Vault::disable_machines);
     }
 
-    /// Approves every machine there is.
+    /// Approves every present machine.
     pub fn enable_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.enabled = true));
     }
 
-    /// Ends every lock-out and forgets failed authentications.
+    /// Ends every lock-out and forgets the failed authentications.
     pub fn unlock(&self) {
         self.service.gate().unlock();
     }
 
-    /// Lets this much of the service's time pass at once.
+    /// Moves the service's clock forward.
     pub fn advance(&self, by: Duration) {
         self.service.clock.advance(by);
     }
 
-    /// Puts the service's clock so many seconds ahead of this machine's; behind it, when negative.
+    /// Sets the service's clock this many seconds ahead of this machine's; negative for behind.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.service.clock.set_offset(seconds);
     }
 }
 
-/// # What was asked
+/// # Recorded requests
 impl Emulator {
-    /// The requests so far, oldest first; the newest 10,000 unless [`EmulatorBuilder::record_limit`] says otherwise.
+    /// The recorded requests, oldest first; the newest 10,000 unless [`EmulatorBuilder::record_limit`] says otherwise.
     pub fn requests(&self) -> Vec<Recorded> {
         self.service.log.requests()
     }
 
-    /// How many requests there were in all, recorded or not.
+    /// The number of requests so far, recorded or not.
     pub fn request_count(&self) -> u64 {
         self.service.log.count()
     }
 
-    /// Forgets the requests so far; their count goes on.
+    /// Forgets the recorded requests; [`Emulator::request_count`] goes on.
     pub fn clear_requests(&self) {
         self.service.log.clear();
     }
 
-    /// Waits until this is true of the requests; false when it is not within `timeout`.
+    /// Waits until `holds` is true for the recorded requests; returns false after `timeout`.
     ///
-    /// It is asked when a request arrives and when its response is about to go out. The record is held meanwhile:
-    /// look at the slice alone, and call nothing of this emulator.
+    /// `holds` runs when a request arrives and just before its response is sent. The record is locked meanwhile: use only
+    /// the slice, and call no method of this emulator.
     ///
-    /// ``
+    /// ```
     /// # use std::time::Duration;
     /// # use sikkerkey_emulator::Emulator;
     /// # let vault = Emulator::builder().start()?;
@@ -248,17 +174,17 @@ impl Emulator {
     /// });
     /// assert!(!polled);
     /// # Ok::<(), sikkerkey_emulator::Error>(())
-    /// ``
+    /// ```
     pub fn wait_for(&self, timeout: Duration, holds: impl FnMut(&[Recorded]) -> bool) -> bool {
         self.service.log.wait_for(timeout, holds)
     }
 
-    /// How many connections were accepted so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.server.connections()
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open_connections(&self) -> usize {
         self.server.open_connections()
     }

@@ -1,9 +1,9 @@
-//! Why an emulator does not start.
+//! Errors of starting an emulator.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why an emulator does not start.
+/// An error that keeps an emulator from starting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,7 +12,7 @@ pub enum Error {
     Listen {
         /// The port that was asked for; 0 for any.
         port: u16,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The identity cannot be written.
@@ -20,7 +20,16 @@ pub enum Error {
     Identity {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The file that `SIKKERKEY_EMULATOR_CANARIES` names cannot be used: it holds keys, so it must be a file of this
+    /// user's own that nobody else can read, and no link.
+    #[error("cannot write secrets to {}, which SIKKERKEY_EMULATOR_CANARIES names", path.display())]
+    Canaries {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
         source: io::Error,
     },
     /// The home has an identity of this vault already, and it cannot be used again.
@@ -28,19 +37,25 @@ pub enum Error {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// A vault's name that cannot be a folder's.
     #[error("{id:?} cannot be a vault's id: letters, digits, '-' and '_' only")]
     VaultId {
-        /// What was asked for.
+        /// The given id.
         id: String,
+    },
+    /// The thread that delivers webhooks cannot be started.
+    #[error("cannot deliver webhooks")]
+    Webhooks {
+        /// The error of the operating system.
+        source: io::Error,
     },
     /// The certificates for TLS cannot be made.
     #[error("cannot set TLS up: {reason}")]
     Tls {
-        /// What the library said.
+        /// The reason.
         reason: String,
     },
 }

@@ -10,7 +10,8 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use serde_json::json;
 
-use crate::{Error, canaries, random};
+use crate::error::Error;
+use crate::{canaries, random};
 
 /// The start of a PKCS#8 v1 structure around an Ed25519 seed (RFC 8410): what `openssl genpkey` writes.
 const PKCS8: [u8; 16] = [
@@ -48,7 +49,7 @@ impl Identity {
         };
         let text = fs::read_to_string(&file).map_err(|_| unusable("it cannot be read"))?;
         let json: serde_json::Value =
-            serde_json::from_str(&text).map_err(|_| unusable("it is no JSON"))?;
+            serde_json::from_str(&text).map_err(|_| unusable("it is not JSON"))?;
         let machine_id = json["machineId"]
             .as_str()
             .ok_or_else(|| unusable("machineId is missing"))?
@@ -56,7 +57,7 @@ impl Identity {
         let pem = fs::read_to_string(folder.join("private.pem"))
             .map_err(|_| unusable("private.pem cannot be read"))?;
         let key = SigningKey::from_pkcs8_pem(&pem)
-            .map_err(|_| unusable("private.pem is no Ed25519 key"))?;
+            .map_err(|_| unusable("private.pem is not an Ed25519 key"))?;
         Ok(Self {
             machine_id,
             key,
@@ -105,6 +106,15 @@ fn pem(key: &SigningKey) -> String {
     )
 }
 
+/// A new folder for temporary files, which nobody else can look into, and which goes when this is dropped.
+pub(crate) fn temporary_home() -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("sikkerkey-emulator-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir()
+}
+
 fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -131,7 +141,6 @@ fn private_file(path: &Path, text: &str) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -146,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_found_again_and_a_broken_one_is_refused() {
+    fn an_identity_is_reused_and_a_broken_one_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let first = Identity::at(home.path(), "vault_a").unwrap();
         first.write("vault_a", "m", "http://localhost:1").unwrap();
@@ -174,7 +183,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_the_owner_may_look() {
+    fn files_and_folders_are_private_to_the_owner() {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let identity = Identity::at(&home.path().join("new"), "vault_a").unwrap();

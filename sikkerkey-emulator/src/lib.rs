@@ -1,5 +1,5 @@
-//! The SikkerKey service on one machine: a client that works here works there, because every request
-//! is checked here as it is checked there.
+//! The SikkerKey service on one machine, for tests: every request is checked as the real service checks it, so a client
+//! that works here works there.
 //!
 //! ```
 //! use sikkerkey_emulator::{Emulator, Fault};
@@ -27,19 +27,22 @@
 //!
 //! - [`Emulator`]: the running service. One for each test; dropping it stops it, closes every connection and joins
 //!   every thread.
-//! - [`EmulatorBuilder`]: what is in the vault, where it is, how it behaves. Where the service's behaviour is not published, it has
-//!   a switch with both answers.
+//! - [`EmulatorBuilder`]: the content of the vault, its place, its behavior. Where the service's behavior is not published, a
+//!   switch chooses.
 //! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
-//! - [`Recorded`]: what was asked, to look at and to wait for.
-//! - [`Token`]: what an enrollment token allows.
-//! - [`Certificate`]: TLS, right or wrong.
+//! - [`Recorded`]: a request, to look at or to wait for.
+//! - [`Policy`], [`Lease`] and [`Kind`]: limits on reads and their effects, logins that end, the type of a secret.
+//! - [`Webhook`]: a receiver of rotation and deletion events.
+//! - [`Token`]: the policy of an enrollment token.
+//! - [`CertificateProfile`]: the certificates that a secret issues.
+//! - [`Certificate`]: the TLS certificate, right or wrong.
 //! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
 //!
-//! # For reviewers: nothing shows a secret
+//! # For reviewers: searching output for secrets
 //!
-//! Where `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
-//! enrollment token and each machine's key, as a JSON string on a line. Run a test suite with its log at the most
-//! talkative level, and search what it printed for them:
+//! If `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
+//! enrollment token, each minted login, each webhook secret and each machine's key, as a JSON string on a line. The file is
+//! readable by its owner only. Run a test suite at its most verbose log level and search its output for them:
 //!
 //! ```sh
 //! export SIKKERKEY_EMULATOR_CANARIES=$PWD/canaries
@@ -49,9 +52,12 @@
 // What a server, a file or a user sent is never unwrapped.
 #![warn(clippy::unwrap_used)]
 
+mod audit;
 mod builder;
 mod canaries;
+mod changes;
 mod clock;
+mod contents;
 mod emulator;
 mod error;
 mod fault;
@@ -59,6 +65,7 @@ mod file;
 mod gate;
 mod http;
 mod identity;
+mod origin;
 mod random;
 mod recorded;
 mod server;
@@ -67,6 +74,7 @@ mod signature;
 mod switches;
 mod tls;
 mod vault;
+mod webhook;
 
 pub use builder::EmulatorBuilder;
 pub use emulator::Emulator;
@@ -74,5 +82,7 @@ pub use error::Error;
 pub use fault::{Fault, Hold, Reply};
 pub use file::{Edit, FileError, SecretsFile};
 pub use recorded::Recorded;
+pub use switches::TypeField;
 pub use tls::Certificate;
-pub use vault::Token;
+pub use vault::{CertificateProfile, Kind, Lease, Policy, Token, UnknownKind, Window, WindowError};
+pub use webhook::{Webhook, WebhookDelivery, WebhookError};

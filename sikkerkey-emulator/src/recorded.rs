@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::http::Request;
 
-/// One request as it arrived, and what became of it.
+/// One request as it arrived, and its outcome.
 ///
-/// `Debug` leaves out the body of an enrollment, which holds the token, and all headers.
+/// `Debug` omits all headers, and the body of an enrollment, which holds the token.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
@@ -18,11 +18,11 @@ pub struct Recorded {
     pub method: String,
     /// The request's target as it arrived, with its query.
     pub path: String,
-    /// The status that was sent; 0 while there is none, and for good where none was.
+    /// The status that was sent; 0 if none was sent, or not yet.
     pub status: u16,
-    /// Whether the service acted on it; false where a fault came first, or the request was refused unread.
+    /// Whether the service acted on it; false if a fault came first or the request was refused unread.
     pub handled: bool,
-    /// `X-Machine-Id` as it was sent, true or not.
+    /// `X-Machine-Id` as it was sent, verified or not.
     pub machine_id: Option<String>,
     /// The body's bytes.
     pub body: Vec<u8>,
@@ -53,7 +53,7 @@ impl Recorded {
         self.header("X-Timestamp")?.parse().ok()
     }
 
-    /// The body as text; empty where it is not UTF-8.
+    /// The body as text; empty if it is not UTF-8.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_a_request_is_entered() {
+    fn the_outcome_of_a_request_is_recorded() {
         let log = Log::new(10);
         let number = log.arrived(&request("/a", "{}"), 4);
         log.answered(number, 200, true);

@@ -12,9 +12,10 @@ use crate::clock::Clock;
 use crate::fault::Plan;
 use crate::gate::{Gate, LEEWAY};
 use crate::http::{Request, Response};
+use crate::origin;
 use crate::recorded::Log;
 use crate::signature::{signed_text, verifies};
-use crate::vault::Vault;
+use crate::vault::{Subject, Vault};
 
 /// What all connections of one emulator share.
 pub(crate) struct Service {
@@ -26,22 +27,30 @@ pub(crate) struct Service {
     latency: Mutex<Duration>,
     connection_latency: Mutex<Duration>,
     headers: Mutex<Vec<(String, String)>>,
+    /// The name that clients reach this emulator by, where it is none of this machine's.
+    host: Option<&'static str>,
     /// While true, connections are cut off without a response.
     pub(crate) outage: AtomicBool,
 }
+
+/// The headers of a signed request.
+const SIGNED: [&str; 4] = ["X-Machine-Id", "X-Timestamp", "X-Nonce", "X-Signature"];
 
 /// A call that needs a signature.
 enum Call<'a> {
     Read(&'a str),
     List,
     ListProject,
+    ListRich,
+    ListProjects,
     Export,
     Poll,
 }
 
 impl Service {
-    pub(crate) fn new(vault: Vault, log: Log) -> Self {
+    pub(crate) fn new(vault: Vault, log: Log, host: Option<&'static str>) -> Self {
         Self {
+            host,
             clock: Clock::default(),
             log,
             vault: Mutex::new(vault),
@@ -95,6 +104,11 @@ impl Service {
         headers
     }
 
+    /// The refusal of a request that a web page may have made.
+    pub(crate) fn refuse_page(&self, request: &Request) -> Option<Response> {
+        origin::refuse(request, self.host)
+    }
+
     /// Acts on a request and says what to answer.
     pub(crate) fn handle(&self, request: &Request, from: IpAddr) -> Response {
         let path = request.path();
@@ -106,6 +120,8 @@ impl Service {
             };
         }
         let (method, call) = match path {
+            "/v1/cli/secrets" if self.offers_cli() => ("GET", Call::ListRich),
+            "/v1/cli/projects" if self.offers_cli() => ("GET", Call::ListProjects),
             "/v1/secrets" => ("GET", Call::List),
             "/v1/secrets/list" => ("POST", Call::ListProject),
             "/v1/secrets/export" => ("POST", Call::Export),
@@ -122,16 +138,28 @@ impl Service {
             Ok(machine) => machine,
             Err(response) => return response,
         };
+        if request.target.contains('?') {
+            return Response::error(400, "A signed request has no query");
+        }
         if !request.body.is_empty() && !is_json(request) {
             return Response::error(415, "Content-Type must be application/json");
         }
         let now = self.clock.now();
         let mut vault = self.vault();
         match call {
-            Call::Read(id) => vault.read(machine, id),
+            Call::Read(id) => {
+                let subject = Subject {
+                    ssh: request.header("X-SikkerKey-Subject-Key"),
+                    x509: request.header("X-SikkerKey-Subject-Key-X509"),
+                    validity: request.header("X-SikkerKey-Validity"),
+                };
+                vault.read(machine, id, subject, now)
+            }
             Call::List => vault.list_all(machine),
             Call::ListProject => vault.list_project(machine, &request.body),
-            Call::Export => vault.export(machine, &request.body),
+            Call::ListRich => vault.list_rich(machine),
+            Call::ListProjects => vault.list_projects(machine),
+            Call::Export => vault.export(machine, &request.body, now),
             Call::Poll => vault.poll(machine, &request.body, now),
         }
     }
@@ -156,8 +184,13 @@ impl Service {
     /// The machine that signed the request, or the refusal.
     fn authenticate<'r>(&self, request: &'r Request, from: IpAddr) -> Result<&'r str, Response> {
         self.admit(from)?;
-        self.check(request)
-            .map_err(|response| self.counted(response, from))
+        self.check(request).map_err(|refusal| {
+            // A link or an image in any web page makes such a request; it must not lock the address out.
+            if SIGNED.iter().all(|name| request.all(name).next().is_none()) {
+                return refusal;
+            }
+            self.counted(refusal, from)
+        })
     }
 
     fn check<'r>(&self, request: &'r Request) -> Result<&'r str, Response> {
@@ -166,10 +199,8 @@ impl Service {
                 Response::error(401, &format!("Header {name} is missing or repeated"))
             })
         };
-        let machine = header("X-Machine-Id")?;
-        let written = header("X-Timestamp")?;
-        let nonce = header("X-Nonce")?;
-        let signature = header("X-Signature")?;
+        let [machine, written, nonce, signature] = SIGNED.map(header);
+        let (machine, written, nonce, signature) = (machine?, written?, nonce?, signature?);
 
         let now = self.clock.now();
         let (key, enabled) = {
@@ -219,6 +250,10 @@ impl Service {
             return Err(Response::error(403, "Machine is not approved or disabled"));
         }
         Ok(machine)
+    }
+
+    fn offers_cli(&self) -> bool {
+        self.vault().switches.cli_calls
     }
 
     fn admit(&self, from: IpAddr) -> Result<(), Response> {

@@ -34,7 +34,7 @@ pub(crate) fn verifies(key: &VerifyingKey, text: &str, signature: &str) -> bool 
     key.verify_strict(text.as_bytes(), &signature).is_ok()
 }
 
-/// The key behind 32 bytes in standard base64; none when they are no such key.
+/// The key encoded as 32 bytes in standard base64; none if it is invalid or weak.
 pub(crate) fn public_key(text: &str) -> Option<VerifyingKey> {
     let bytes: [u8; 32] = STANDARD.decode(text).ok()?.try_into().ok()?;
     let key = VerifyingKey::from_bytes(&bytes).ok()?;
@@ -42,7 +42,6 @@ pub(crate) fn public_key(text: &str) -> Option<VerifyingKey> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signature_or_key_is_refused() {
+    fn malformed_signatures_and_keys_are_refused() {
         let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key();
         for signature in [
             "",

@@ -1,8 +1,8 @@
-//! What the service's documentation leaves open: a switch for each, with both answers.
+//! Switches for what the service's documentation leaves open.
 
 use std::time::Duration;
 
-use crate::EmulatorBuilder;
+use crate::builder::EmulatorBuilder;
 
 /// The answers to the open questions; see the methods of [`EmulatorBuilder`] of the same names.
 #[derive(Debug, Clone)]
@@ -21,6 +21,22 @@ pub(crate) struct Switches {
     pub(crate) enrollment_status: u16,
     pub(crate) token_refused_status: u16,
     pub(crate) machine_lifetime: Option<Duration>,
+    pub(crate) cli_calls: bool,
+    pub(crate) type_field: TypeField,
+    pub(crate) certificates: bool,
+}
+
+/// What the rich list says of a secret's [`Kind`](crate::Kind).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TypeField {
+    /// `type` names the kind.
+    #[default]
+    Shown,
+    /// `type` is an empty text, as from some older services.
+    Empty,
+    /// There is no `type`, as from other older services.
+    LeftOut,
 }
 
 /// What the response to an enrollment says about where to read from.
@@ -48,23 +64,26 @@ impl Default for Switches {
             enrollment_status: 201,
             token_refused_status: 401,
             machine_lifetime: Some(Duration::from_secs(3600)),
+            cli_calls: true,
+            type_field: TypeField::Shown,
+            certificates: true,
         }
     }
 }
 
-/// # Where the service's behaviour is not published
+/// # Where the service's behavior is not published
 ///
-/// Each of these is a question that the service's documentation leaves open. A client must be right under both
-/// answers, so both can be had here.
+/// The service's documentation leaves each of these questions open. A client must work with every answer, so each
+/// answer can be chosen.
 impl EmulatorBuilder {
     /// Whether three failed authentications lock the source address out, for 15 minutes of the service's time.
-    /// On by default; `false` answers each failure with 401 for ever. See also [`Emulator::unlock`](crate::Emulator::unlock).
+    /// Defaults to `true`; with `false`, every failure is just a 401. See also [`Emulator::unlock`](crate::Emulator::unlock).
     pub fn lock_out(mut self, on: bool) -> Self {
         self.switches.lock_out = on;
         self
     }
 
-    /// The status that a locked out address gets: 429 by default, or 401.
+    /// The status for a locked-out address, 429 or 401. Defaults to 429.
     pub fn locked_out_status(mut self, status: u16) -> Self {
         self.switches.locked_status = status;
         self
@@ -99,7 +118,7 @@ impl EmulatorBuilder {
     }
 
     /// Whether a secret that comes back, by a `put` after `delete` or by `allow` after `deny`, is `changed` in the
-    /// next poll (`true`, the default), or left out as if nothing had been.
+    /// next poll (`true`, the default), or left out as if it had never been gone.
     pub fn returned_is_changed(mut self, changed: bool) -> Self {
         self.switches.returned_is_changed = changed;
         self
@@ -124,8 +143,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The `apiUrl` in the response to an enrollment: that of this emulator unless this is called, another one, or
-    /// none at all.
+    /// The `apiUrl` in the response to an enrollment; `None` leaves it out. Defaults to this emulator's URL.
     ///
     /// ```
     /// use sikkerkey_emulator::Emulator;
@@ -141,22 +159,43 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The status of a successful enrollment: 201 by default; the service promises a 2xx.
+    /// The status of a successful enrollment. Defaults to 201; the service promises a 2xx.
     pub fn enrollment_status(mut self, status: u16) -> Self {
         self.switches.enrollment_status = status;
         self
     }
 
-    /// The status for an enrollment token that is unknown, expired or spent: 401 by default. Only a 401 counts as a
+    /// The status for an enrollment token that is unknown, expired or spent. Defaults to 401. Only a 401 counts as a
     /// failed authentication.
     pub fn token_refused_status(mut self, status: u16) -> Self {
         self.switches.token_refused_status = status;
         self
     }
 
-    /// How long an enrolled machine lives: an hour by default; `None` is for ever, and no `expiresAt` in the response.
+    /// How long an enrolled machine lives. Defaults to one hour; with `None` it never expires, and the response has no
+    /// `expiresAt`.
     pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.switches.machine_lifetime = lifetime.into();
+        self
+    }
+
+    /// Whether the calls `/v1/cli/secrets` and `/v1/cli/projects` are offered (`true`, the default); `false` answers
+    /// them with 404, as an older service may.
+    pub fn cli_calls(mut self, offered: bool) -> Self {
+        self.switches.cli_calls = offered;
+        self
+    }
+
+    /// Whether certificates are issued (`true`, the default); `false` answers `{"value":"{}"}`, as a service that is older
+    /// than certificates.
+    pub fn certificates(mut self, issued: bool) -> Self {
+        self.switches.certificates = issued;
+        self
+    }
+
+    /// What the rich list says of a secret's kind: its name by default, or what an older service says.
+    pub fn type_field(mut self, shown: TypeField) -> Self {
+        self.switches.type_field = shown;
         self
     }
 }

@@ -7,11 +7,13 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use crate::Error;
+use pem_rfc7468::LineEnding;
 
-/// The certificate that an emulator shows; only [`Certificate::Valid`] is one that a client should accept.
+use crate::error::Error;
+
+/// The certificate of an emulator; a client should accept only [`Certificate::Valid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Certificate {
@@ -22,10 +24,17 @@ pub enum Certificate {
     Expired,
     /// Like [`Certificate::Valid`], but it begins in 2999.
     NotYetValid,
-    /// By the emulator's authority, for `other.example` alone.
+    /// By the emulator's authority, for `other.example` only. Requests may name that host.
     OtherHost,
-    /// For this host, signed by itself: the authority knows nothing of it.
+    /// For this host, self-signed instead of issued by the authority.
     SelfSigned,
+}
+
+impl Certificate {
+    /// The only name that it is for, where that is none of this machine's.
+    pub(crate) fn other_host(self) -> Option<&'static str> {
+        (self == Self::OtherHost).then_some("other.example")
+    }
 }
 
 /// A server's side of TLS, and the authority that clients are to trust.
@@ -53,9 +62,9 @@ impl Tls {
         let authority =
             CertifiedIssuer::self_signed(authority, authority_key).map_err(|e| failed(&e))?;
 
-        let names = match certificate {
-            Certificate::OtherHost => vec!["other.example".to_owned()],
-            _ => vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
+        let names = match certificate.other_host() {
+            Some(name) => vec![name.to_owned()],
+            None => vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
         };
         let mut params = CertificateParams::new(names).map_err(|e| failed(&e))?;
         params
@@ -88,7 +97,13 @@ impl Tls {
             .map_err(|e| failed(&e))?;
         Ok(Self {
             config: Arc::new(config),
-            ca_pem: authority.pem(),
+            ca_pem: certificate_pem(authority.der()),
         })
     }
+}
+
+/// A certificate in PEM. rcgen could write it too, with one more crate.
+pub(crate) fn certificate_pem(der: &CertificateDer<'_>) -> String {
+    // Fails for a label or a length that no certificate has.
+    pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).expect("a certificate fits PEM")
 }

@@ -1,5 +1,4 @@
 //! Every check of a signed request.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -126,7 +125,10 @@ fn the_signature_is_over_what_arrived() {
 fn the_query_is_part_of_what_is_signed() {
     let vault = vault();
     let client = Client::of(&vault);
-    client.get("/v1/secret/sk_a?x=1").expect(200);
+    assert_eq!(
+        client.get("/v1/secret/sk_a?x=1").expect(400)["error"],
+        "A signed request has no query"
+    );
     let spoil = |r: &mut Request<'_>| r.signed_path = Some("/v1/secret/sk_a".into());
     client
         .request("GET", "/v1/secret/sk_a?x=1", "")
@@ -142,7 +144,7 @@ fn the_query_is_part_of_what_is_signed() {
 }
 
 #[test]
-fn a_signature_that_is_none_is_refused() {
+fn a_malformed_signature_is_refused() {
     let vault = vault();
     let client = Client::of(&vault);
     for signature in ["x", "AAAA", "====", &"A".repeat(88)] {
@@ -267,7 +269,7 @@ fn refused_tokens_count_as_failures() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_without_harm() {
+fn a_malformed_request_does_not_disturb_others() {
     let vault = vault();
     let client = Client::of(&vault);
     let (response, _) = exchange(vault.port(), b"nonsense\r\n\r\n");
@@ -305,11 +307,11 @@ fn a_connection_serves_many_requests() {
 }
 
 #[test]
-fn a_client_that_wants_the_connection_closed_has_it_closed() {
+fn connection_close_is_honored() {
     let vault = vault();
     let (response, reset) = exchange(
         vault.port(),
-        b"GET /v1/secrets HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET /v1/secrets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     let response = String::from_utf8(response).unwrap();
     assert!(
@@ -329,4 +331,54 @@ fn both_loopback_addresses_answer() {
     wire.write_all(&client.request("GET", "/v1/secrets", "").bytes())
         .unwrap();
     receive(&mut wire).expect(200);
+}
+
+#[test]
+fn a_web_page_is_refused_and_locks_out_no_address() {
+    let vault = Emulator::builder().secret("sk_a", "a").start().unwrap();
+    let client = Client::of(&vault);
+    vault.fail_next(sikkerkey_emulator::Fault::Status(500));
+    let page = |name: &str, value: &str| {
+        client
+            .request("GET", "/v1/secret/sk_a", "")
+            .with(|r| {
+                r.more = vec![(name.into(), value.into())];
+                r.signature = Some("AAAA".into());
+            })
+            .send()
+    };
+    for _ in 0..5 {
+        for (name, value) in [
+            ("Host", "evil.example"),
+            ("Origin", "https://evil.example"),
+            ("Origin", "null"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ] {
+            let refused = page(name, value);
+            assert_eq!(refused.header("Content-Type"), Some("application/json"));
+            let error = refused.expect(403);
+            assert!(error["error"].is_string(), "{name}: {value}");
+        }
+    }
+    assert_eq!(vault.queued_faults(), 1, "a page spends no fault");
+    vault.clear_faults();
+    // An image of any page asks without the headers of a machine.
+    let plain = "GET /v1/secrets HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for _ in 0..5 {
+        let (response, _) = exchange(vault.port(), plain.as_bytes());
+        assert!(response.starts_with(b"HTTP/1.1 401 "));
+    }
+    client.get("/v1/secrets").expect(200);
+    let own = format!("http://localhost:{}", vault.port());
+    let own = |r: &mut Request<'_>| r.more = vec![("Origin".into(), own.clone())];
+    client
+        .request("GET", "/v1/secrets", "")
+        .with(own)
+        .send()
+        .expect(200);
+    let (response, _) = exchange(
+        vault.port(),
+        b"GET /v1/secrets HTTP/1.1\r\nConnection: close\r\n\r\n",
+    );
+    assert!(response.starts_with(b"HTTP/1.1 400 "));
 }

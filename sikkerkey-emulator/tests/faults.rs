@@ -1,5 +1,4 @@
 //! Each fault as it shows on the wire, before and after the service acts.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -45,7 +44,7 @@ fn promised(response: &str) -> usize {
 }
 
 #[test]
-fn statuses_come_with_their_headers_and_bodies() {
+fn statuses_have_their_headers_and_bodies() {
     let (vault, client) = start();
     vault.fail_next(Fault::Status(503));
     let response = client.get("/v1/secret/sk_a");
@@ -119,7 +118,7 @@ fn bodies_are_cut_off_or_of_another_length() {
 }
 
 #[test]
-fn bodies_are_not_what_they_should_be() {
+fn malformed_bodies() {
     let (vault, client) = start();
     vault.fail_next(Fault::InvalidUtf8);
     assert!(std::str::from_utf8(&client.get("/v1/secret/sk_a").body).is_err());
@@ -322,7 +321,7 @@ fn an_outage_cuts_and_refuses_until_it_is_over() {
 }
 
 #[test]
-fn a_request_is_held_until_the_test_lets_go() {
+fn a_request_is_held_until_the_test_releases_it() {
     let (vault, client) = start();
     for (after, value) in [(false, "2"), (true, "1")] {
         vault.put("sk_a", "1");
@@ -353,7 +352,7 @@ fn another_process_can_swallow_a_change() {
 }
 
 #[test]
-fn a_connection_takes_its_time_once() {
+fn connection_latency_applies_once_per_connection() {
     let (vault, client) = start();
     let setup = Duration::from_millis(30);
     vault.connection_latency(setup);

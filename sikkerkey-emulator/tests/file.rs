@@ -1,5 +1,4 @@
 //! A file of secrets whose edits are rotations.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -91,7 +90,7 @@ fn a_grant_can_be_withdrawn_and_given_back() {
 }
 
 #[test]
-fn a_broken_edit_is_told_once_and_changes_nothing() {
+fn a_broken_edit_is_reported_once_and_changes_nothing() {
     let mut served = serve("sk_a = '1'");
     let error = served
         .edit("sk_a = '2'\nsk_b = canary")
@@ -114,7 +113,7 @@ fn a_broken_edit_is_told_once_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_still_being_written_is_not_served() {
+fn a_half_written_file_is_not_served() {
     let mut served = serve("sk_a = '1'\nsk_b = '1'");
     fs::write(&served.path, "sk_a = '2'\n").unwrap();
     assert!(served.file.reload(&served.vault).unwrap().is_none());
@@ -123,7 +122,7 @@ fn what_is_still_being_written_is_not_served() {
 }
 
 #[test]
-fn a_comment_is_no_edit() {
+fn a_comment_is_not_an_edit() {
     let mut served = serve("sk_a = '1'");
     assert!(served.edit("# why\nsk_a = '1'").unwrap().is_none());
     assert_eq!(served.client.poll(&["sk_a"]), "");
@@ -138,4 +137,104 @@ fn debug_shows_no_value() {
         SecretsFile::open("/nowhere/s.toml"),
         Err(FileError::Read { .. })
     ));
+}
+
+#[test]
+fn policies_leases_and_kinds_come_from_the_file() {
+    let file = |value: &str, most: u32| {
+        format!(
+            "[sk_a]\nvalue = '{value}'\nkind = 'managed'\nproject = 'proj_x'\nproject_name = 'X'\n\
+             application = 'app_y'\napplication_name = 'Y'\npolicy = {{ ttl_max_reads = {most} }}\n\
+             [sk_pg]\nfields = {{ host = 'db' }}\nlease = {{ ttl = '1h' }}\n"
+        )
+    };
+    let mut served = serve(&file("1", 2));
+    let login = served.client.value("sk_pg");
+    assert!(login.starts_with(r#"{"host": "db", "username": "lease_"#));
+    let list = served.client.get("/v1/cli/secrets").expect(200);
+    let item = &list["secrets"][0];
+    let names = ["projectName", "applicationId", "applicationName", "type"];
+    assert_eq!(
+        names.map(|name| item[name].as_str().unwrap()),
+        ["X", "app_y", "Y", "managed"]
+    );
+
+    assert_eq!(served.client.value("sk_a"), "1");
+    // Another value is no other policy: what was counted stays, and so does the lease.
+    served.edit(&file("2", 2)).unwrap().unwrap();
+    assert_eq!(served.client.value("sk_a"), "2");
+    assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
+    assert_eq!(served.client.value("sk_pg"), login);
+    let edit = served.edit(&file("2", 1)).unwrap().unwrap();
+    assert_eq!(
+        (edit.described, edit.rotated),
+        (vec!["sk_a".to_owned()], vec![])
+    );
+    assert_eq!(served.client.value("sk_a"), "2");
+    assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
+}
+
+/// The files beside this test with that ending.
+fn fixtures(ending: &str) -> Vec<PathBuf> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .collect()
+}
+
+#[test]
+fn the_right_fixtures_are_served() {
+    let fixtures = fixtures("json");
+    assert!(fixtures.len() >= 3);
+    for expected in fixtures {
+        let file = SecretsFile::open(expected.with_extension("toml")).unwrap();
+        let expected: serde_json::Value =
+            serde_json::from_slice(&fs::read(&expected).unwrap()).unwrap();
+        let expected = expected.as_array().unwrap();
+        assert_eq!(file.len(), expected.len());
+        let vault = Emulator::builder()
+            .lock_out(false)
+            .file(&file)
+            .start()
+            .unwrap();
+        let client = Client::of(&vault);
+        let list = client.get("/v1/secrets").expect(200);
+        for secret in expected {
+            let id = secret["id"].as_str().unwrap();
+            let response = client.get(&format!("/v1/secret/{id}"));
+            if secret["denied"] == true {
+                assert_eq!(response.status, 403, "{id}");
+                continue;
+            }
+            let mut listed = list["secrets"].as_array().unwrap().iter();
+            let listed = listed.find(|item| item["id"] == id).unwrap();
+            assert_eq!(listed["name"], *secret.get("name").unwrap_or(&secret["id"]));
+            // A policy, a lease or a certificate makes another answer of it.
+            if file.path().ends_with("values.toml") {
+                assert_eq!(response.expect(200)["value"], secret["value"], "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_wrong_fixtures_are_refused_at_their_line() {
+    let fixtures = fixtures("mistake");
+    assert!(fixtures.len() >= 8);
+    for expected in fixtures {
+        let line: usize = fs::read_to_string(&expected)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let error = SecretsFile::open(expected.with_extension("toml")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        match error {
+            FileError::Content { line: found, .. } => assert_eq!(found, line, "{expected:?}"),
+            other => panic!("{other}"),
+        }
+    }
 }

@@ -2,14 +2,14 @@
 //!
 //! One test alone in its process: it counts what the process has.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::time::Duration;
 
-use sikkerkey_emulator::{Emulator, Fault, Hold};
+use sikkerkey_emulator::{Emulator, Fault, Hold, Webhook};
 use support::{Client, connect};
 
 fn count(folder: &str) -> usize {
@@ -37,7 +37,7 @@ fn stopped_during(fault: Option<Fault>, rounds: usize) {
 }
 
 #[test]
-fn nothing_stays_behind() {
+fn no_thread_file_or_folder_is_left_behind() {
     let day = Duration::from_secs(24 * 60 * 60);
     stopped_during(None, 3);
     let (threads, files) = (count("/proc/self/task"), count("/proc/self/fd"));
@@ -57,6 +57,31 @@ fn nothing_stays_behind() {
     ] {
         stopped_during(Some(fault), 10);
     }
+    stopped_during(
+        Some(Fault::Informational {
+            status: 103,
+            count: u64::MAX,
+            size: 64,
+        }),
+        10,
+    );
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for _ in 0..20 {
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let hook = Webhook::new(url, "secret").unwrap();
+        let vault = Emulator::builder()
+            .secret("sk_a", "a")
+            .webhook(hook)
+            .start()
+            .unwrap();
+        vault.put("sk_a", "b");
+        // The receiver has the connection, and never answers.
+        let _unanswered = silent.accept().unwrap();
+        vault.pause_accepting(true);
+        let _waiting = connect(vault.port());
+        drop(vault);
+    }
+    drop(silent);
     for _ in 0..20 {
         drop(Emulator::builder().tls().start().unwrap());
     }

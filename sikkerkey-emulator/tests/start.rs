@@ -1,5 +1,4 @@
 //! What is there once an emulator has started, and why one does not.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -34,7 +33,7 @@ fn the_identity_is_as_the_service_leaves_it() {
 }
 
 #[test]
-fn a_home_of_ones_own_stays_and_keeps_its_machines() {
+fn a_given_home_stays_and_keeps_its_machines() {
     let home = tempfile::tempdir().unwrap();
     let start = |vault: &str| {
         Emulator::builder()
@@ -55,7 +54,7 @@ fn a_home_of_ones_own_stays_and_keeps_its_machines() {
 }
 
 #[test]
-fn what_is_in_the_way_is_told() {
+fn errors_of_starting_name_their_cause() {
     let vault = Emulator::builder().start().unwrap();
     let taken = Emulator::builder().port(vault.port()).start().unwrap_err();
     assert_eq!(
@@ -96,4 +95,16 @@ fn an_emulator_goes_between_threads() {
     shared::<Emulator>();
     fn sent<T: Send>() {}
     sent::<sikkerkey_emulator::EmulatorBuilder>();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_temporary_home_is_private_to_its_owner() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let vault = Emulator::builder().start().unwrap();
+    let mode = std::fs::metadata(vault.home())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
 }

@@ -1,5 +1,4 @@
 //! Each open question of the service's behaviour, under both answers.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -18,7 +17,7 @@ fn start(setting: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> (Emulator,
 }
 
 #[test]
-fn what_is_gone_is_told_in_every_poll_or_once() {
+fn a_lost_secret_is_reported_in_every_poll_or_once() {
     for (every, again) in [(true, "sk_a=deleted sk_b=access_denied"), (false, "")] {
         let (vault, client) = start(|b| b.gone_in_every_poll(every));
         vault.delete("sk_a");
@@ -51,7 +50,7 @@ fn a_secret_that_was_never_read_is_changed_or_not() {
 }
 
 #[test]
-fn a_change_is_told_until_it_is_read_or_once() {
+fn a_change_is_reported_until_it_is_read_or_once() {
     for (until_read, again) in [(true, "sk_a=changed"), (false, "")] {
         let (vault, client) = start(|b| b.changed_until_read(until_read));
         client.value("sk_a");
@@ -64,7 +63,7 @@ fn a_change_is_told_until_it_is_read_or_once() {
 }
 
 #[test]
-fn what_comes_back_is_changed_or_left_out() {
+fn a_returned_secret_is_changed_or_left_out() {
     for (changed, said) in [(true, "sk_a=changed sk_b=changed"), (false, "")] {
         let (vault, client) = start(|b| b.returned_is_changed(changed));
         client.value("sk_a");
@@ -88,7 +87,7 @@ fn a_secret_without_a_grant_is_denied_or_hidden() {
 }
 
 #[test]
-fn what_a_secret_has_not_is_null_or_left_out() {
+fn missing_fields_are_null_or_left_out() {
     let (_vault, client) = start(|b| b.null_fields(false));
     assert_eq!(
         client.get("/v1/secrets").expect(200)["secrets"][0],
@@ -152,7 +151,7 @@ fn an_enrollment_answers_in_different_forms() {
 }
 
 #[test]
-fn every_answer_can_have_a_header_more() {
+fn a_header_can_be_added_to_every_response() {
     let (_vault, client) = start(|b| b.header("Age", "5").header("Date", "nonsense"));
     let response = client.get("/v1/secrets");
     assert_eq!(

@@ -1,5 +1,4 @@
 //! TLS with each certificate, seen by a client that trusts the emulator's authority alone.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use sikkerkey_emulator::{Certificate, Emulator, Fault};
+use sikkerkey_emulator::{Certificate, Emulator, Fault, Reply};
 use support::{Client, connect};
 
 /// The status and value of a read, or why ureq refused.
@@ -97,6 +96,8 @@ fn faults_happen_under_tls_too() {
         .unwrap();
     vault.fail_next(Fault::Truncated);
     assert_eq!(raw(&vault).unwrap(), r#"{"value":"stand-in","se"#);
+    vault.fail_next(Fault::Early(Reply::error(401, "early")));
+    assert_eq!(raw(&vault).unwrap(), r#"{"error":"early"}"#);
     vault.fail_next(Fault::Close);
     assert!(raw(&vault).unwrap_err().contains("close_notify"));
     vault.fail_next(Fault::Reset);

@@ -62,6 +62,7 @@ use crate::typed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "a provider does nothing until a figment merges it"]
 pub struct Exported {
     reading: Reading,
     project: Option<String>,
@@ -88,14 +89,13 @@ impl Exported {
     pub fn project(sk: &SikkerKey, project: impl Into<String>) -> Self {
         let project = project.into();
         Exported {
-            reading: Reading::new(sk).project(&project),
+            reading: Reading::new(sk).change(|options| options.project(&project)),
             project: Some(project),
             ..Exported::all(sk)
         }
     }
 
     /// Takes only names that begin with `prefix`, and takes the prefix off.
-    #[must_use]
     pub fn prefixed(self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         self.filter_map(move |key| {
@@ -105,14 +105,12 @@ impl Exported {
     }
 
     /// Makes nested keys: every `pattern` in a name parts a table from what is in it.
-    #[must_use]
     pub fn split(self, pattern: impl Into<String>) -> Self {
         let pattern = pattern.into();
         self.map(move |key| key.as_str().replace(&pattern, ".").into())
     }
 
     /// Changes each name to what `map` returns.
-    #[must_use]
     pub fn map<F>(self, map: F) -> Self
     where
         F: Fn(&UncasedStr) -> Uncased<'_> + Send + Sync + 'static,
@@ -121,7 +119,6 @@ impl Exported {
     }
 
     /// Leaves out each name for which `filter` is false.
-    #[must_use]
     pub fn filter<F>(self, filter: F) -> Self
     where
         F: Fn(&UncasedStr) -> bool + Send + Sync + 'static,
@@ -130,7 +127,6 @@ impl Exported {
     }
 
     /// Changes each name to what `map` returns, or leaves it out for `None`.
-    #[must_use]
     pub fn filter_map<F>(mut self, map: F) -> Self
     where
         F: Fn(&UncasedStr) -> Option<Uncased<'_>> + Send + Sync + 'static,
@@ -140,21 +136,18 @@ impl Exported {
     }
 
     /// Takes only these names.
-    #[must_use]
     pub fn only(self, names: &[&str]) -> Self {
         let names = owned(names);
         self.filter(move |key| names.iter().any(|name| name == key))
     }
 
     /// Takes all but these names.
-    #[must_use]
     pub fn ignore(self, names: &[&str]) -> Self {
         let names = owned(names);
         self.filter(move |key| !names.iter().any(|name| name == key))
     }
 
     /// Whether keys are in lower case, as they are unless this says otherwise.
-    #[must_use]
     pub fn lowercase(mut self, lowercase: bool) -> Self {
         self.keys = self.keys.lowercase(lowercase);
         self
@@ -162,21 +155,18 @@ impl Exported {
 
     /// The values of these keys, as they are after all steps, are JSON: numbers, switches, lists
     /// and tables.
-    #[must_use]
     pub fn json(mut self, keys: &[&str]) -> Self {
         self.json.extend(keys.iter().map(|key| (*key).to_owned()));
         self
     }
 
     /// Puts the keys into `profile`.
-    #[must_use]
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
         self.profile = profile.into();
         self
     }
 
     /// Puts the keys into the global profile, which no other overrides.
-    #[must_use]
     pub fn global(self) -> Self {
         self.profile(Profile::Global)
     }

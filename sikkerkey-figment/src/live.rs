@@ -9,7 +9,7 @@ use figment::value::Value;
 use figment::{Error, Figment};
 use serde::de::DeserializeOwned;
 use sikkerkey::__private::{self, ConfigSource};
-use sikkerkey::{ConfigError, Live, Loader, Schema, SecretRef, SikkerKey, Snapshot};
+use sikkerkey::{ConfigError, Live, LoadOptions, Loader, Schema, SecretRef, SikkerKey, Snapshot};
 
 use crate::FigmentExt;
 use crate::origin::PROBLEM;
@@ -71,6 +71,7 @@ use crate::source::{Exports, Reading, Scope};
 /// # let _ = &live.load().password;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "nothing is followed until live() is called"]
 pub struct LiveFigment<F> {
     reading: Reading,
     layers: F,
@@ -85,17 +86,27 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         }
     }
 
-    /// Looks display names up within `project`.
-    #[must_use]
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.reading = self.reading.project(project);
+    /// Finds and reads the secrets as these options say, in place of those that were set.
+    pub fn options(mut self, options: LoadOptions) -> Self {
+        self.reading.options = options;
         self
     }
 
-    /// Reads the secret `actual` wherever a reference says `named`.
-    #[must_use]
-    pub fn alias(mut self, named: impl Into<String>, actual: impl Into<String>) -> Self {
-        self.reading = self.reading.alias(named, actual);
+    /// See [`LoadOptions::project`].
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.reading = self.reading.change(|options| options.project(project));
+        self
+    }
+
+    /// See [`LoadOptions::alias`].
+    pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.reading = self.reading.change(|options| options.alias(from, to));
+        self
+    }
+
+    /// See [`LoadOptions::concurrency`].
+    pub fn concurrency(mut self, reads: usize) -> Self {
+        self.reading = self.reading.change(|options| options.concurrency(reads));
         self
     }
 

@@ -285,24 +285,8 @@ fn mistake_in_scheme(text: &str) -> Option<&'static str> {
     let (scheme, _) = trimmed.split_once("://")?;
     let letters =
         scheme.len() < 2 * SCHEME.len() && scheme.bytes().all(|b| b.is_ascii_alphabetic());
-    (letters && distance(&scheme.to_ascii_lowercase(), SCHEME) <= 2)
+    (letters && strsim::levenshtein(&scheme.to_ascii_lowercase(), SCHEME) <= 2)
         .then_some("its scheme is not `sikkerkey`, only nearly")
-}
-
-/// How many letters must be put in, taken out or replaced to come from one word to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// A string that was meant as a [`Reference`] and is none.

@@ -5,7 +5,7 @@ use std::fmt;
 use figment::error::Result;
 use figment::value::Value;
 use figment::{Error, Figment};
-use sikkerkey::{ExposeSecret, Requirement, Schema, SikkerKey};
+use sikkerkey::{ExposeSecret, LoadOptions, Requirement, Schema, SikkerKey};
 
 use self::places::{Found, Meaning};
 use crate::origin::{self, Place};
@@ -82,25 +82,28 @@ impl References {
         References { reading }
     }
 
-    /// Looks display names up within `project`.
-    pub fn project(self, project: impl Into<String>) -> Self {
-        References {
-            reading: self.reading.project(project),
-        }
+    /// Finds and reads the secrets as these options say, in place of those that were set.
+    pub fn options(mut self, options: LoadOptions) -> Self {
+        self.reading.options = options;
+        self
     }
 
-    /// Reads the secret `actual` wherever a reference says `named`.
-    pub fn alias(self, named: impl Into<String>, actual: impl Into<String>) -> Self {
-        References {
-            reading: self.reading.alias(named, actual),
-        }
+    /// See [`LoadOptions::project`].
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.reading = self.reading.change(|options| options.project(project));
+        self
     }
 
-    /// Has at most `reads` reads on their way at once; 8 unless this says otherwise.
-    pub fn concurrency(self, reads: usize) -> Self {
-        References {
-            reading: self.reading.concurrency(reads),
-        }
+    /// See [`LoadOptions::alias`].
+    pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.reading = self.reading.change(|options| options.alias(from, to));
+        self
+    }
+
+    /// See [`LoadOptions::concurrency`].
+    pub fn concurrency(mut self, reads: usize) -> Self {
+        self.reading = self.reading.change(|options| options.concurrency(reads));
+        self
     }
 
     /// `figment` with every reference in it resolved.

@@ -5,7 +5,8 @@ use figment::error::Result;
 use figment::value::{Dict, Empty, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use sikkerkey::{
-    ExposeSecret, Necessity, ProblemKind, Requirement, Schema, SikkerKey, SikkerKeyConfig,
+    ExposeSecret, LoadOptions, Necessity, ProblemKind, Requirement, Schema, SikkerKey,
+    SikkerKeyConfig,
 };
 
 use crate::nest;
@@ -70,6 +71,7 @@ use crate::typed;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "a provider does nothing until a figment merges it"]
 pub struct Secrets {
     reading: Reading,
     schema: Arc<Schema>,
@@ -88,41 +90,41 @@ impl Secrets {
         }
     }
 
-    /// Looks display names up within `project`.
-    #[must_use]
+    /// Finds and reads the secrets as these options say, in place of those that were set.
+    pub fn options(self, options: LoadOptions) -> Self {
+        self.with(|_| options)
+    }
+
+    /// See [`LoadOptions::project`].
     pub fn project(self, project: impl Into<String>) -> Self {
-        self.with(|reading| reading.project(project))
+        self.with(|options| options.project(project))
     }
 
-    /// Reads the secret `actual` wherever the struct says `named`.
-    #[must_use]
-    pub fn alias(self, named: impl Into<String>, actual: impl Into<String>) -> Self {
-        self.with(|reading| reading.alias(named, actual))
+    /// See [`LoadOptions::alias`].
+    pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.with(|options| options.alias(from, to))
     }
 
-    /// Has at most `reads` reads on their way at once; 8 unless this says otherwise.
-    #[must_use]
+    /// See [`LoadOptions::concurrency`].
     pub fn concurrency(self, reads: usize) -> Self {
-        self.with(|reading| reading.concurrency(reads))
+        self.with(|options| options.concurrency(reads))
     }
 
     /// Puts the keys into `profile`.
-    #[must_use]
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
         self.profile = profile.into();
         self
     }
 
     /// Puts the keys into the global profile, which no other overrides.
-    #[must_use]
     pub fn global(self) -> Self {
         self.profile(Profile::Global)
     }
 
     /// Other settings read other secrets, so nothing is shared with earlier clones any more.
-    fn with(self, change: impl FnOnce(Reading) -> Reading) -> Self {
+    fn with(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
         Secrets {
-            reading: change(self.reading),
+            reading: self.reading.change(change),
             taken: Arc::default(),
             ..self
         }

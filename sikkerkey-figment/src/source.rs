@@ -5,55 +5,37 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use sikkerkey::{
-    Export, Fetch, Necessity, Problem, Requirement, Schema, SecretRef, SecretString, SikkerKey,
-    Snapshot,
+    Export, Fetch, LoadOptions, Necessity, Problem, Requirement, Schema, SecretRef, SecretString,
+    SikkerKey, Snapshot,
 };
 
 /// A client, and how a schema's secrets are found with it.
 #[derive(Clone)]
 pub(crate) struct Reading {
     pub(crate) sk: SikkerKey,
-    project: Option<String>,
-    aliases: BTreeMap<String, String>,
-    concurrency: Option<usize>,
+    pub(crate) options: LoadOptions,
 }
 
 impl Reading {
     pub(crate) fn new(sk: &SikkerKey) -> Self {
         Reading {
             sk: sk.clone(),
-            project: None,
-            aliases: BTreeMap::new(),
-            concurrency: None,
+            options: LoadOptions::new(),
         }
     }
 
-    pub(crate) fn project(mut self, project: impl Into<String>) -> Self {
-        self.project = Some(project.into());
+    pub(crate) fn change(mut self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        self.options = change(self.options);
         self
     }
 
-    pub(crate) fn alias(mut self, named: impl Into<String>, actual: impl Into<String>) -> Self {
-        self.aliases.insert(named.into(), actual.into());
-        self
+    pub(crate) fn project(&self) -> Option<String> {
+        self.options.project_name().map(str::to_owned)
     }
 
-    pub(crate) fn concurrency(mut self, reads: usize) -> Self {
-        self.concurrency = Some(reads);
-        self
-    }
-
-    /// What reads with these settings.
+    /// What reads with these options.
     pub(crate) fn fetch(&self) -> Fetch {
-        let mut fetch = Fetch::new(&self.sk);
-        if let Some(project) = &self.project {
-            fetch = fetch.project(project);
-        }
-        if let Some(reads) = self.concurrency {
-            fetch = fetch.concurrency(reads);
-        }
-        let aliases = self.aliases.iter();
-        aliases.fold(fetch, |fetch, (named, actual)| fetch.alias(named, actual))
+        Fetch::new(&self.sk).options(self.options.clone())
     }
 
     /// The secrets of `schema`, as the live figment has them that runs this, if one does.
@@ -80,13 +62,13 @@ impl Reading {
         if let Some(export) = SCOPE.with_borrow(|scope| scope.as_ref()?.export(self)) {
             return Ok(export);
         }
-        let export = match &self.project {
+        let export = match self.options.project_name() {
             Some(project) => self.sk.export_project(project),
             None => self.sk.export(),
         }?;
         SCOPE.with_borrow_mut(|scope| {
             if let Some(scope) = scope.as_mut().filter(|scope| scope.is_of(&self.sk)) {
-                scope.exports.insert(self.project.clone(), export.clone());
+                scope.exports.insert(self.project(), export.clone());
             }
         });
         Ok(export)
@@ -94,7 +76,7 @@ impl Reading {
 
     /// `requirement` with the real id in the place of an alias.
     fn unaliased(&self, requirement: &Requirement) -> Requirement {
-        unaliased(&self.aliases, requirement)
+        unaliased(self.options.alias_map(), requirement)
     }
 }
 
@@ -205,7 +187,8 @@ impl Scope {
             return None;
         }
         // A name of another project cannot be followed: the snapshot has one place for a name.
-        let elsewhere = reading.project.is_some() && reading.project != self.reading.project;
+        let project = reading.project();
+        let elsewhere = project.is_some() && project != self.reading.project();
         let asked: Vec<_> = schema.iter().map(|r| reading.unaliased(r)).collect();
         let by_name = |r: &Requirement| matches!(r.secret(), SecretRef::Name(_));
         if elsewhere && asked.iter().any(by_name) {
@@ -214,13 +197,13 @@ impl Scope {
         self.asked.extend(asked);
         Some(Taken {
             snapshot: self.snapshot.clone(),
-            aliases: reading.aliases.clone(),
+            aliases: reading.options.alias_map().clone(),
             foretold: self.foretell,
         })
     }
 
     fn export(&self, reading: &Reading) -> Option<Export> {
-        let known = self.exports.get(&reading.project);
+        let known = self.exports.get(&reading.project());
         known.filter(|_| self.is_of(&reading.sk)).cloned()
     }
 }

@@ -2,51 +2,51 @@
 
 use figment::value::{Empty, Num, Value};
 use serde_json::Value as Json;
+use sikkerkey::__private::{list_items, stray};
 use sikkerkey::{Requirement, ValueKind};
 
 /// The value that `requirement` asks for, or what `text` should have been. Never what it was.
-pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, &'static str> {
+pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, String> {
     match (requirement.kind(), requirement.delimiter()) {
-        (ValueKind::List, Some(delimiter)) => list(
-            text,
-            delimiter,
-            requirement.items().unwrap_or(ValueKind::String),
-        ),
+        (ValueKind::List, Some(delimiter)) => {
+            let items = requirement.items().unwrap_or(ValueKind::String);
+            list(text, delimiter, items)
+        }
         (kind, _) => value(kind, text),
     }
 }
 
 /// The value of `text` by its kind, or what it should have been.
-pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, &'static str> {
+pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, String> {
+    // Stray white space is named: nobody sees it in a report that may not quote the value.
+    let refused = |what: &str| match stray(text) {
+        Some(stray) => format!("{what}: {stray}"),
+        None => what.to_owned(),
+    };
     match kind {
         ValueKind::Number => match number(text) {
             Some(number) => Ok(Value::from(number)),
-            None => Err("the value is not a number"),
+            None => Err(refused("the value is not a number")),
         },
         ValueKind::Bool => match text {
             "true" => Ok(Value::from(true)),
             "false" => Ok(Value::from(false)),
-            _ => Err("the value is neither `true` nor `false`"),
+            _ => Err(refused("the value is neither `true` nor `false`")),
         },
         ValueKind::Json => match serde_json::from_str(text) {
             Ok(parsed) => Ok(json(parsed)),
             // The parser's own text may quote the value.
-            Err(_) => Err("the value is not JSON"),
+            Err(_) => Err("the value is not JSON".to_owned()),
         },
         // A password `12345` stays a string, and so does what a later kind may be.
         _ => Ok(Value::from(text)),
     }
 }
 
-/// As a config has it: spaces around an item are not part of it, and nothing has no items.
-fn list(text: &str, delimiter: &str, items: ValueKind) -> Result<Value, &'static str> {
-    let parts: Vec<&str> = match text.trim() {
-        "" => Vec::new(),
-        text => text.split(delimiter).map(str::trim).collect(),
-    };
-    if parts.contains(&"") {
-        return Err("an item of the list is empty");
-    }
+/// As a config has it.
+fn list(text: &str, delimiter: &str, items: ValueKind) -> Result<Value, String> {
+    let items_of = list_items(text, delimiter);
+    let parts = items_of.map_err(|place| format!("item {place} of the list is empty"))?;
     let values = parts.into_iter().map(|part| value(items, part));
     Ok(Value::from(values.collect::<Result<Vec<_>, _>>()?))
 }

@@ -114,6 +114,10 @@ impl Signal {
 }
 
 #[cfg(test)]
+#[allow(
+    unreachable_pub,
+    reason = "the file is one of the integration tests' too"
+)]
 #[path = "../tests/common/virtual_clock.rs"]
 pub(crate) mod virtual_clock;
 

@@ -59,8 +59,8 @@ struct ErrorInner {
     status: Option<u16>,
     fields: Vec<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
-    /// The server's certificate was refused: somebody answered, and must not be believed.
-    untrusted: bool,
+    /// A refused certificate or a proxy's refusal: the network works, and the same call would fail again.
+    refused: bool,
     /// The status came without the service's own JSON: a proxy may have answered in its place.
     unconfirmed: bool,
     /// How long the service asked to be left alone.
@@ -90,11 +90,12 @@ impl Error {
     /// Whether the same call may succeed a little later: 429, 503, or no answer at all.
     ///
     /// Calls of the client have already been repeated when they return such an error. A server
-    /// whose certificate was refused is [`ErrorKind::Network`] too, and is not retryable.
+    /// whose certificate was refused, and a proxy that refuses to connect, are [`ErrorKind::Network`]
+    /// too, and are not retryable.
     pub fn is_retryable(&self) -> bool {
         match self.kind() {
             ErrorKind::RateLimited | ErrorKind::Unavailable => true,
-            ErrorKind::Network => !self.0.untrusted,
+            ErrorKind::Network => !self.0.refused,
             _ => false,
         }
     }
@@ -102,11 +103,12 @@ impl Error {
     /// Whether nobody who could know the answer gave one: no answer at all, or a status with
     /// which a proxy speaks for a service that it cannot reach (502, 503, 504, 520 to 527, 530).
     ///
-    /// False for a certificate that was refused: that may be an attacker, not an outage.
+    /// False for a certificate that was refused, which may be an attacker, and for a proxy that refuses
+    /// to connect (407, for instance): neither is an outage.
     pub fn is_unavailable(&self) -> bool {
         match self.0.status {
             Some(status) => matches!(status, 502..=504 | 520..=527 | 530),
-            None => self.kind() == ErrorKind::Network && !self.0.untrusted,
+            None => self.kind() == ErrorKind::Network && !self.0.refused,
         }
     }
 
@@ -129,7 +131,7 @@ impl Error {
             status: None,
             fields: Vec::new(),
             source: None,
-            untrusted: false,
+            refused: false,
             unconfirmed: false,
             retry_after: None,
         }))
@@ -166,9 +168,9 @@ impl Error {
         self.0.retry_after
     }
 
-    /// Marks a refused certificate: not retried, and nothing falls back because of it.
-    pub(crate) fn untrusted(self) -> Self {
-        self.with(|inner| inner.untrusted = true)
+    /// Marks a refused certificate or a proxy's refusal: not retried, and nothing falls back because of it.
+    pub(crate) fn refused(self) -> Self {
+        self.with(|inner| inner.refused = true)
     }
 
     /// Marks a status that came without the service's own JSON, such as a proxy's page.
@@ -288,7 +290,7 @@ mod tests {
         }
         let silent = Error::new(ErrorKind::Network, "x");
         assert!(silent.is_unavailable() && silent.is_retryable());
-        let untrusted = silent.untrusted();
-        assert!(!untrusted.is_unavailable() && !untrusted.is_retryable());
+        let refused = silent.refused();
+        assert!(!refused.is_unavailable() && !refused.is_retryable());
     }
 }

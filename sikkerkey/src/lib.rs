@@ -11,6 +11,7 @@ mod cache;
 mod client;
 mod clock;
 mod config;
+mod contain;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -52,6 +53,7 @@ pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;
 pub use protocol::signing::{RequestSigner, SignError};
+pub use read::options::LoadOptions;
 pub use read::reader::Fetch;
 #[cfg(feature = "rustls")]
 pub use rustls;

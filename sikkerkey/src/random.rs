@@ -22,6 +22,7 @@ pub trait Randomness: Debug + Send + Sync + 'static {
 
 /// The operating system's randomness.
 #[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "it has no state to be set")]
 pub struct SystemRandomness;
 
 impl Randomness for SystemRandomness {

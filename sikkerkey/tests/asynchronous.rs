@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use common::{Fake as _, client, emulator};
 use sikkerkey::{AsyncSikkerKey, ErrorKind, ExposeSecret, SikkerKey};
-use sikkerkey_emulator::Emulator;
+use sikkerkey_emulator::{Emulator, Fault, Hold};
+
+/// So long that only what never comes takes it.
+const LONG: Duration = Duration::from_secs(30);
 
 fn vault() -> Emulator {
     emulator()
@@ -118,7 +121,6 @@ async fn watches() {
 #[tokio::test]
 async fn the_cache() {
     use sikkerkey::CacheOptions;
-    use sikkerkey_emulator::Fault;
 
     let vault = vault();
     let folder = vault.home().join("cache");
@@ -139,6 +141,111 @@ async fn the_cache() {
     assert_eq!(
         sk.get_secret("sk_key").await.unwrap_err().http_status(),
         Some(502)
+    );
+}
+
+/// A runtime of each kind that has one thread to poll on.
+fn runtimes() -> [tokio::runtime::Runtime; 2] {
+    let current = tokio::runtime::Builder::new_current_thread().build();
+    let one_worker = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build();
+    [current.unwrap(), one_worker.unwrap()]
+}
+
+#[test]
+fn a_runtime_with_one_thread_reads_many_at_once() {
+    let vault = vault();
+    let held = Hold::new();
+    for runtime in runtimes() {
+        vault.clear_requests();
+        vault.fail_next_matching("/v1/secret/sk_key", Fault::Hold(held.clone()));
+        let sk = client(&vault).into_async();
+        sk.blocking().get_secret("sk_db").unwrap();
+        let read = |id: &'static str| {
+            let sk = sk.clone();
+            async move { sk.get_secret(id).await }
+        };
+        runtime.block_on(async {
+            // From a task too, and while another read does not end.
+            let slow = tokio::spawn(read("sk_key"));
+            tokio::spawn(read("sk_db")).await.unwrap().unwrap();
+            read("sk_db").await.unwrap();
+            held.release();
+            slow.await.unwrap().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_call_that_was_given_up_does_not_hold_the_end_of_its_runtime() {
+    let vault = vault();
+    let held = Hold::new();
+    let sk = client(&vault).into_async();
+    sk.blocking().get_secret("sk_db").unwrap();
+    for runtime in runtimes() {
+        vault.clear_requests();
+        vault.fail_next_matching("/v1/secret/sk_key", Fault::Hold(held.clone()));
+        runtime.block_on(async {
+            let reading = sk.get_secret("sk_key");
+            let mut reading = std::pin::pin!(reading);
+            assert!(poll_once(reading.as_mut()).await.is_none());
+            // Dropped while its request is held.
+            assert!(vault.wait_for(LONG, |requests| requests.len() == 1));
+        });
+        // Were it waited for, this would take the timeout of the attempt, and the read would fail.
+        drop(runtime);
+    }
+    held.release();
+    sk.blocking().get_secret("sk_key").unwrap();
+}
+
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[test]
+fn a_future_that_is_dropped_before_its_call_began_sends_nothing() {
+    let vault = vault();
+    let held = Hold::new();
+    for _ in 0..16 {
+        vault.fail_next_matching("/v1/secret/sk_key", Fault::Hold(held.clone()));
+    }
+    let sk = client(&vault).into_async();
+    sk.blocking().get_secret("sk_db").unwrap();
+    vault.clear_requests();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        let reads: Vec<_> = (0..16)
+            .map(|_| {
+                let sk = sk.clone();
+                tokio::spawn(async move { sk.get_secret("sk_key").await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert!(vault.wait_for(LONG, |requests| requests.len() == 16));
+        {
+            let waiting = sk.get_secret("sk_never");
+            let mut waiting = std::pin::pin!(waiting);
+            assert!(poll_once(waiting.as_mut()).await.is_none());
+        }
+        held.release();
+        for read in reads {
+            read.await.unwrap().unwrap();
+        }
+        sk.get_secret("sk_db").await.unwrap();
+    });
+    assert!(
+        vault
+            .requests()
+            .iter()
+            .all(|request| !request.path.contains("sk_never"))
     );
 }
 

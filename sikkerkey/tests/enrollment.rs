@@ -255,12 +255,11 @@ fn an_expired_machine_is_replaced_and_the_call_made_once_more() {
 fn reads_that_fail_together_enroll_once() {
     let vault = vault();
     let token = vault.enrollment_token(2, DAY);
-    let sk = bootstrap(&vault, &token)
-        .0
-        .reenroll_when_expired(true)
-        .enroll()
-        .unwrap();
+    let (bootstrap, clock) = bootstrap(&vault, &token);
+    let sk = bootstrap.reenroll_when_expired(true).enroll().unwrap();
     sk.get_secret("sk_key").unwrap();
+    // An hour is the machine's life, and the service's clock is a little ahead.
+    clock.pass(Duration::from_secs(3600 - 20));
     vault.expire_machines();
     std::thread::scope(|scope| {
         for _ in 0..8 {

@@ -5,57 +5,14 @@ mod common;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use std::{env, fs};
 
-use common::emulator;
+use common::{INSIDE, emulator, run_inside, run_inside_with};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Certificate, Emulator};
-
-/// Set in the inner process, to what that test needs to know.
-const INSIDE: &str = "SIKKERKEY_TEST_INSIDE";
-
-#[track_caller]
-fn run_inside(test: &str, inside: &str, variables: &[(&str, &str)]) {
-    run_inside_with(test, inside, |command| {
-        command.envs(variables.iter().copied());
-    });
-}
-
-#[track_caller]
-fn run_inside_with(test: &str, inside: &str, set: impl FnOnce(&mut Command)) {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]);
-    for name in [
-        "SIKKERKEY_HOME",
-        "SIKKERKEY_IDENTITY",
-        "SIKKERKEY_API_URL",
-        "SIKKERKEY_VAULT_ID",
-        "SIKKERKEY_MACHINE_ID",
-        "SIKKERKEY_PRIVATE_KEY",
-        "SIKKERKEY_ENROLLMENT_TOKEN",
-        "CREDENTIALS_DIRECTORY",
-        "HOSTNAME",
-        "HTTPS_PROXY",
-        "https_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-        "NO_PROXY",
-        "no_proxy",
-    ] {
-        command.env_remove(name);
-    }
-    set(&mut command);
-    let output = command.env(INSIDE, inside).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{test}: {text}"
-    );
-}
 
 fn vault() -> Emulator {
     emulator()
@@ -342,7 +299,7 @@ fn a_proxy_opens_the_tunnel_to_a_name_that_only_it_knows() {
     run_inside(
         "inside_proxy",
         inside,
-        &[("HTTPS_PROXY", &proxy), ("NO_PROXY", "example.com")],
+        &[("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "example.com")],
     );
     let asked = asked.recv().unwrap();
     let target = format!("CONNECT other.example:{} HTTP/1.1\r\n", vault.port());

@@ -39,11 +39,18 @@ fn four_attempts_after_one_two_and_four_seconds() {
         assert_eq!(ended, (slept.to_vec(), 4, false));
     }
     let ended = read(
-        &[busy.clone(), Fault::Close, Fault::Status(429)],
+        &[Fault::Close, busy.clone(), Fault::Status(429)],
         0.5,
         RetryPolicy::default(),
     );
     assert_eq!(ended, (vec![1000, 2000, 4000], 4, true));
+    // A connection that was used before and closes is none of the policy's.
+    let ended = read(
+        &[busy.clone(), Fault::Close, Fault::Status(429)],
+        0.5,
+        RetryPolicy::default(),
+    );
+    assert_eq!(ended, (vec![1000, 2000], 4, true));
     let ended = read(&[Fault::Truncated], 0.5, RetryPolicy::default());
     assert_eq!(ended, (vec![1000], 2, true));
 }
@@ -171,7 +178,7 @@ fn an_answer_that_does_not_end_ends_with_the_time_for_it() {
         let error = sk.get_secret("sk_key").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network, "{fault:?}");
         assert!(
-            error.to_string().ends_with("it did not answer in time"),
+            error.to_string().ends_with("did not arrive in time"),
             "{fault:?}: {error}"
         );
     }
@@ -226,7 +233,7 @@ fn the_deadline_ends_an_attempt_too() {
         .unwrap();
     let error = sk.get_secret("sk_key").unwrap_err();
     assert!(
-        error.to_string().ends_with("it did not answer in time"),
+        error.to_string().ends_with("did not arrive in time"),
         "{error}"
     );
     assert_eq!(vault.request_count(), 1);

@@ -236,6 +236,9 @@ mod own_config {
         }
     }
 
+    /// The version of TLS, and whether the client showed a certificate.
+    type Spoken = Option<(ProtocolVersion, bool)>;
+
     /// A client on a server that answers one read and says what TLS it spoke: the version, and
     /// whether the client showed a certificate.
     fn exchange(
@@ -243,10 +246,7 @@ mod own_config {
         versions: &[&'static SupportedProtocolVersion],
         client_certificate: bool,
         config: ClientConfig,
-    ) -> (
-        Result<String, Error>,
-        JoinHandle<Option<(ProtocolVersion, bool)>>,
-    ) {
+    ) -> (Result<String, Error>, JoinHandle<Spoken>) {
         let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(versions)
             .unwrap();

@@ -262,6 +262,6 @@ fn a_check_tells_what_a_load_would_miss() {
         ]
     );
     let json = serde_json::to_value(&report).unwrap();
-    assert_eq!(json[4]["status"], "not_visible");
+    assert_eq!(json[4]["status"], "missing");
     assert_eq!(json[4]["requirement"]["path"], "key");
 }

@@ -36,6 +36,7 @@ fn bad<T: FromSecret>(text: &str, expected: &str) {
 fn numbers() {
     good("0", 0_u8);
     good("65535", u16::MAX);
+    good("-0", 0_u16);
     good("-128", i8::MIN);
     good("340282366920938463463374607431768211455", u128::MAX);
     good("1", NonZeroU16::MIN);
@@ -51,6 +52,11 @@ fn numbers() {
         (" 1", "not a u16: it has a space or a line end"),
         ("1\n", "not a u16: it has a space or a line end"),
         ("1_000", "not a u16: it has a `_`"),
+        (
+            "\u{feff}5432",
+            "not a u16: it begins with a byte order mark",
+        ),
+        ("54\u{200b}32", "not a u16: it has an invisible character"),
         ("1.0", "not a u16: it is not a whole number"),
         ("0x10", "not a u16: it is not a number"),
         ("١", "not a u16: it is not a number"),
@@ -76,6 +82,9 @@ fn text_and_flags() {
     bad::<bool>("yes", "not a bool: it must be `true` or `false`");
     bad::<bool>("True", "not a bool: it must be `true` or `false`");
     bad::<bool>("1", "not a bool: it must be `true` or `false`");
+    bad::<bool>("true\n", "not a bool: it has a space or a line end");
+    bad::<PathBuf>("/x\n", "not a path: it has a space or a line end");
+    good("/a b", PathBuf::from("/a b"));
     bad::<char>("ab", "not a char: it is more than one character");
     bad::<char>("", "not a char: it is empty");
     bad::<PathBuf>("", "not a path: it is empty");
@@ -88,6 +97,10 @@ fn addresses() {
     bad::<IpAddr>(
         "localhost",
         "not an IP address: one looks like 10.0.0.1 or ::1",
+    );
+    bad::<IpAddr>(
+        "10.0.0.1\n",
+        "not an IP address: it has a space or a line end",
     );
     bad::<SocketAddr>(
         "10.0.0.1",
@@ -111,7 +124,9 @@ fn durations() {
         ("", "it is empty"),
         ("30", "a number needs a unit, as in 30s or 1h30m"),
         ("1h30", "a number needs a unit, as in 30s or 1h30m"),
-        ("30 s", "a number needs a unit, as in 30s or 1h30m"),
+        ("30 s", "it has a space or a line end"),
+        ("30s\n", "it has a space or a line end"),
+        ("\u{feff}30s", "it begins with a byte order mark"),
         ("-1s", "one looks like 30s or 1h30m"),
         ("1.5h", "a number needs a unit, as in 30s or 1h30m"),
         ("3w", "the units are d, h, m, s, ms, us and ns"),

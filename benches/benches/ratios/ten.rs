@@ -2,6 +2,7 @@
 //! and the requests that they took.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,10 +51,15 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 
 /// As the loader reads a config.
 fn eight_at_a_time(sk: &SikkerKey) {
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for lane in 0..8 {
-            scope.spawn(move || {
-                for n in (lane..10).step_by(8) {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= 10 {
+                        return;
+                    }
                     black_box(sk.get_secret(&format!("sk_{n}")).unwrap());
                 }
             });

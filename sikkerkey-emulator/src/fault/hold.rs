@@ -7,8 +7,8 @@ use std::time::Duration;
 /// How often a held connection asks whether the emulator stops.
 const ASK: Duration = Duration::from_millis(10);
 
-/// Holds requests back until the test lets them go: a moment between two requests that lasts as long as
-/// the test wants, with no sleep.
+/// Holds requests back until the test releases them: the test decides how long the moment between two requests
+/// lasts, without a sleep.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -26,12 +26,12 @@ const ASK: Duration = Duration::from_millis(10);
 pub struct Hold(Arc<(Mutex<bool>, Condvar)>);
 
 impl Hold {
-    /// One that holds.
+    /// A new hold.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets go what is held, and whatever comes to it from now on.
+    /// Releases the held requests, and every later one.
     pub fn release(&self) {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.1.notify_all();

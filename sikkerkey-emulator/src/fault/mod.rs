@@ -7,9 +7,11 @@ mod verbs;
 
 pub use hold::Hold;
 pub(crate) use plan::Plan;
-pub(crate) use play::{Delivery, Step, play, whole};
+pub(crate) use play::{Delivery, Step, early, play, whole};
 
 use std::time::Duration;
+
+use crate::http::Response;
 
 /// One thing that goes wrong with one request.
 ///
@@ -35,52 +37,79 @@ use std::time::Duration;
 #[must_use = "a fault happens once an emulator has it"]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing goes wrong: a place in the queue for a request that is to pass.
+    /// Nothing goes wrong: lets one request pass the queue.
     Pass,
-    /// This status, with the service's own form of an error as body.
+    /// This status, with an error body in the service's form; 408 closes the connection.
     Status(u16),
     /// This status with these headers and this body.
     Reply(Reply),
-    /// The connection is closed without a response.
+    /// Closes the connection without a response.
     Close,
-    /// The connection is reset (TCP RST) without a response.
+    /// Resets the connection (TCP RST) without a response.
     Reset,
-    /// No response, ever: until the client gives up or the emulator stops.
+    /// No response until the client gives up or the emulator stops.
     Hang,
-    /// The service acts after this time and then answers as ever. After [`Fault::after`] it acts at once, and the
+    /// The service acts after this time and then answers normally. With [`Fault::after`] it acts at once, and the
     /// response comes after this time.
     Delay(Duration),
-    /// The service acts when the [`Hold`] is released. After [`Fault::after`] it acts at once, and the response waits for
+    /// The service acts when the [`Hold`] is released. With [`Fault::after`] it acts at once, and the response waits for
     /// the release.
     Hold(Hold),
     /// The response stops in the middle of its body, and the connection closes.
     Truncated,
-    /// `Content-Length` is off by so many bytes: too high promises what never comes, too low cuts the body
+    /// `Content-Length` is wrong by this many bytes: too high promises bytes that never come, too low cuts the body
     /// off. The connection closes after the body.
     WrongLength(i64),
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     Garbage,
-    /// A success whose body is JSON but for a value that is not UTF-8.
+    /// A success whose body is JSON except for a value that is not UTF-8.
     InvalidUtf8,
-    /// A success whose body is no JSON.
+    /// A success whose body is not JSON.
     InvalidJson,
-    /// A success without what the call promises: `{}`.
+    /// A success without the fields of the call: `{}`.
     EmptyObject,
-    /// The service acts, the head of its response comes at once, and the body a byte at a time.
+    /// The service acts. The head of its response comes at once, the body one byte at a time.
     Drip(Duration),
-    /// The service acts, and every byte of the response, head and body, comes on its own.
+    /// The service acts. Its response, head and body, comes one byte at a time.
     DripAll(Duration),
-    /// A success whose body never ends, a space at a time.
+    /// A success whose body never ends: one space at a time.
     DripForever(Duration),
-    /// A success whose body never ends, as fast as the client takes it.
+    /// A success whose body never ends, as fast as the client reads it.
     Endless,
     /// A success whose headers never end.
     EndlessHead,
-    /// A success whose value has so many bytes, in chunks, and which is complete and right in form.
+    /// A complete, well-formed success in chunks, whose value has this many bytes.
     Huge(u64),
     /// 302 to this URL.
     Redirect(String),
-    /// The fault inside, after the service acted; made by [`Fault::after`].
+    /// This status with an HTML page, as sent by a proxy in front of the service.
+    Proxy(u16),
+    /// This reply as soon as the head of the request has arrived; its body is never read, and the connection closes on
+    /// what the client is still sending. The record has the request without its body. [`Emulator::fail_randomly`](crate::Emulator::fail_randomly)
+    /// and [`Fault::after`] wait for the body.
+    Early(Reply),
+    /// The service acts and answers normally. This reply follows in the same write; over TLS in the same
+    /// record, if both fit into one (16 KiB). The connection stays open.
+    Desync(Reply),
+    /// The service acts, and `count` informational responses of this status (100, 103 and so on), each of at least
+    /// `size` bytes, come before its answer.
+    Informational {
+        /// Their status.
+        status: u16,
+        /// How many there are.
+        count: u64,
+        /// The bytes of each one; raised to its shortest form where that is longer.
+        size: usize,
+    },
+    /// The service acts. Each byte of the body is a chunk of its own, with an extension of this many bytes.
+    ChunkExtensions(usize),
+    /// The service acts. One header of its response is folded over two lines, an obsolete form.
+    FoldedHeader,
+    /// These bytes instead of a response; then the connection closes.
+    Raw(Vec<u8>),
+    /// The inner fault, for a request on a reused connection; made by [`Fault::on_reused`].
+    Reused(Box<Fault>),
+    /// The inner fault, after the service acted; made by [`Fault::after`].
     After(Box<Fault>),
 }
 
@@ -88,6 +117,21 @@ impl Fault {
     /// The service acts on the request (a value counts as read, a token's use is spent), then `fault` spoils the response.
     pub fn after(fault: impl Into<Fault>) -> Self {
         Self::After(Box::new(fault.into()))
+    }
+
+    /// `fault` meets only a request on a connection that has served another one before; requests on a new connection
+    /// pass it by. `Fault::on_reused(Fault::Close)` is a server that closes an idle connection just as it is used again.
+    pub fn on_reused(fault: impl Into<Fault>) -> Self {
+        Self::Reused(Box::new(fault.into()))
+    }
+
+    /// What is left of it for a request, by whether its connection has served another one; none where it is not meant.
+    fn meets(&self, reused: bool) -> Option<&Self> {
+        match self {
+            Self::Reused(fault) if reused => fault.meets(reused),
+            Self::Reused(_) => None,
+            fault => Some(fault),
+        }
     }
 }
 
@@ -112,6 +156,11 @@ impl Reply {
         }
     }
 
+    /// An error in the service's form: `{"error": message}`.
+    pub fn error(status: u16, message: impl AsRef<str>) -> Self {
+        Self::from(Response::error(status, message.as_ref()))
+    }
+
     /// Adds a header.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -122,6 +171,26 @@ impl Reply {
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self {
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+        }
+    }
+}
+
+impl From<Reply> for Response {
+    fn from(reply: Reply) -> Self {
+        Self {
+            status: reply.status,
+            headers: reply.headers,
+            body: reply.body,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Fault;
+use super::{Fault, Reply};
 
 /// Faults in waiting: a queue, then standing rules, then chance.
 #[derive(Default)]
@@ -47,27 +47,50 @@ impl Plan {
         self.queue.len()
     }
 
-    /// The fault of the request that has just arrived.
-    pub(crate) fn take(&mut self, path: &str) -> Fault {
-        if let Some(at) = self
-            .queue
-            .iter()
-            .position(|(prefix, _)| path.starts_with(prefix.as_str()))
-        {
-            return self
-                .queue
-                .remove(at)
-                .map_or(Fault::Pass, |(_, fault)| fault);
+    /// The fault of the request that has just arrived, on a connection that served another one before or not.
+    pub(crate) fn take(&mut self, path: &str, reused: bool) -> Fault {
+        if let Some((at, fault)) = self.queued_for(path, reused) {
+            self.queue.remove(at);
+            return fault;
         }
-        if let Some((_, fault)) = self
-            .rules
-            .iter()
-            .rev()
-            .find(|(prefix, _)| path.starts_with(prefix.as_str()))
-        {
-            return fault.clone();
+        if let Some(fault) = self.rule_for(path, reused) {
+            return fault;
         }
-        self.chance.as_mut().map_or(Fault::Pass, Chance::next)
+        let fault = self.chance.as_mut().map_or(Fault::Pass, Chance::next);
+        fault.meets(reused).cloned().unwrap_or(Fault::Pass)
+    }
+
+    /// The same for a request of which only the head has arrived: nothing but a reply that is due now.
+    pub(crate) fn take_early(&mut self, path: &str, reused: bool) -> Option<Reply> {
+        match self.queued_for(path, reused) {
+            Some((at, Fault::Early(reply))) => {
+                self.queue.remove(at);
+                Some(reply)
+            }
+            Some(_) => None,
+            None => match self.rule_for(path, reused) {
+                Some(Fault::Early(reply)) => Some(reply),
+                _ => None,
+            },
+        }
+    }
+
+    fn queued_for(&self, path: &str, reused: bool) -> Option<(usize, Fault)> {
+        self.queue
+            .iter()
+            .enumerate()
+            .find_map(|(at, (prefix, fault))| {
+                let fault = fault.meets(reused)?;
+                path.starts_with(prefix.as_str())
+                    .then(|| (at, fault.clone()))
+            })
+    }
+
+    fn rule_for(&self, path: &str, reused: bool) -> Option<Fault> {
+        self.rules.iter().rev().find_map(|(prefix, fault)| {
+            let fault = fault.meets(reused)?;
+            path.starts_with(prefix.as_str()).then(|| fault.clone())
+        })
     }
 }
 
@@ -104,13 +127,41 @@ mod tests {
         plan.queue("", Fault::Reset);
         plan.queue("", Fault::Pass);
         assert_eq!(plan.queued(), 3);
-        assert_eq!(plan.take("/v1/secret/a"), Fault::Reset);
-        assert_eq!(plan.take("/v1/secrets/poll"), Fault::Close);
-        assert_eq!(plan.take("/v1/secret/a"), Fault::Pass);
-        assert_eq!(plan.take("/v1/secret/a"), Fault::Status(501));
-        assert_eq!(plan.take("/v1/secrets"), Fault::Status(500));
+        assert_eq!(plan.take("/v1/secret/a", false), Fault::Reset);
+        assert_eq!(plan.take("/v1/secrets/poll", false), Fault::Close);
+        assert_eq!(plan.take("/v1/secret/a", false), Fault::Pass);
+        assert_eq!(plan.take("/v1/secret/a", false), Fault::Status(501));
+        assert_eq!(plan.take("/v1/secrets", false), Fault::Status(500));
         plan.clear();
-        assert_eq!(plan.take("/v1/secrets"), Fault::Pass);
+        assert_eq!(plan.take("/v1/secrets", false), Fault::Pass);
+    }
+
+    #[test]
+    fn only_a_reused_connection_meets_what_is_meant_for_one() {
+        let mut plan = Plan::default();
+        plan.queue("", Fault::on_reused(Fault::Close));
+        plan.queue("", Fault::Reset);
+        assert_eq!(plan.take("/", false), Fault::Reset);
+        assert_eq!(plan.take("/", false), Fault::Pass);
+        assert_eq!(plan.take("/", true), Fault::Close);
+        plan.rule("", Fault::on_reused(Fault::Hang));
+        plan.chance(1, 100, vec![Fault::on_reused(Fault::Close)]);
+        assert_eq!(plan.take("/", false), Fault::Pass);
+        assert_eq!(plan.take("/", true), Fault::Hang);
+    }
+
+    #[test]
+    fn an_early_reply_does_not_overtake_what_was_queued_before_it() {
+        let mut plan = Plan::default();
+        plan.queue("", Fault::Close);
+        plan.queue("", Fault::Early(Reply::new(401)));
+        assert_eq!(plan.take_early("/", false), None);
+        assert_eq!(plan.take("/", false), Fault::Close);
+        assert_eq!(plan.take_early("/", false), Some(Reply::new(401)));
+        assert_eq!(plan.take_early("/", false), None);
+        plan.rule("/a", Fault::Early(Reply::new(413)));
+        assert_eq!(plan.take_early("/a", false), Some(Reply::new(413)));
+        assert_eq!(plan.take_early("/b", false), None);
     }
 
     #[test]
@@ -118,7 +169,9 @@ mod tests {
         let row = |seed| {
             let mut plan = Plan::default();
             plan.chance(seed, 30, vec![Fault::Close, Fault::Reset]);
-            (0..10_000).map(|_| plan.take("/")).collect::<Vec<_>>()
+            (0..10_000)
+                .map(|_| plan.take("/", false))
+                .collect::<Vec<_>>()
         };
         assert_eq!(row(7), row(7));
         assert_ne!(row(7), row(8));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, Hold};
+use super::{Fault, Hold, Reply};
 use crate::http::Response;
 
 /// What is sent for one request.
@@ -32,13 +32,16 @@ const CHUNK: u64 = 64 * 1024;
 
 /// A response as it should be.
 pub(crate) fn whole(response: &Response, server: &[(String, String)], keep: bool) -> Delivery {
-    let mut bytes = head(response, server, Some(response.body.len()), keep);
-    bytes.extend_from_slice(&response.body);
     Delivery {
         status: response.status,
-        steps: vec![Step::Send(bytes)],
+        steps: vec![Step::Send(bytes(response, server, keep))],
         keep,
     }
+}
+
+/// A reply before the body of the request was read.
+pub(crate) fn early(reply: Reply, server: &[(String, String)]) -> Delivery {
+    whole(&reply.into(), server, false)
 }
 
 /// What `fault` makes of the response, or of a stand-in where the service gave none.
@@ -71,19 +74,52 @@ pub(crate) fn play(
             delivery.steps.insert(0, Step::Hold(hold.clone()));
             delivery
         }
-        Fault::Status(status) => whole(&Response::error(*status, "emulated fault"), server, keep),
-        Fault::Reply(reply) => {
-            let headers = reply.headers.clone();
-            whole(
-                &Response {
-                    status: reply.status,
-                    headers,
-                    body: reply.body.clone(),
-                },
-                server,
-                keep,
-            )
+        Fault::Reused(fault) => play(fault, Some(response), server, keep),
+        Fault::Status(status) => {
+            // A server that gave up waiting does not go on with the connection.
+            let keep = keep && *status != 408;
+            whole(&Response::error(*status, "emulated fault"), server, keep)
         }
+        Fault::Proxy(status) => whole(&page(*status), server, keep),
+        Fault::Early(reply) => early(reply.clone(), server),
+        Fault::Desync(reply) => {
+            let mut bytes = bytes(&response, server, keep);
+            bytes.extend(self::bytes(&reply.clone().into(), server, true));
+            Delivery {
+                status: response.status,
+                steps: vec![Step::Send(bytes)],
+                keep,
+            }
+        }
+        Fault::Informational {
+            status,
+            count,
+            size,
+        } => {
+            let mut delivery = whole(&response, server, keep);
+            let one = informational(*status, *size);
+            let flood = Step::Repeat(one, Some(*count), Duration::ZERO);
+            delivery.steps.insert(0, flood);
+            delivery
+        }
+        Fault::ChunkExtensions(size) => {
+            let mut bytes = head(&response, server, None, keep);
+            let extension = format!("1;x={}\r\n", "a".repeat(size.saturating_sub(3)));
+            for byte in &response.body {
+                bytes.extend_from_slice(extension.as_bytes());
+                bytes.push(*byte);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+            Delivery {
+                status: response.status,
+                steps: vec![Step::Send(bytes)],
+                keep,
+            }
+        }
+        Fault::FoldedHeader => whole(&response.with("X-Folded", "one\r\n two"), server, keep),
+        Fault::Raw(bytes) => spoiled(0, vec![Step::Send(bytes.clone())]),
+        Fault::Reply(reply) => whole(&reply.clone().into(), server, keep),
         Fault::Redirect(url) => whole(
             &Response::error(302, "moved").with("Location", url),
             server,
@@ -132,8 +168,7 @@ pub(crate) fn play(
             }
         }
         Fault::DripAll(pause) => {
-            let mut bytes = head(&response, server, Some(response.body.len()), keep);
-            bytes.extend_from_slice(&response.body);
+            let bytes = bytes(&response, server, keep);
             Delivery {
                 status: response.status,
                 steps: vec![Step::Drip(bytes, *pause)],
@@ -181,6 +216,40 @@ pub(crate) fn play(
             ];
             spoiled(200, steps)
         }
+    }
+}
+
+/// The whole of a response.
+fn bytes(response: &Response, server: &[(String, String)], keep: bool) -> Vec<u8> {
+    let mut bytes = head(response, server, Some(response.body.len()), keep);
+    bytes.extend_from_slice(&response.body);
+    bytes
+}
+
+/// An informational response, filled up to its size.
+fn informational(status: u16, size: usize) -> Vec<u8> {
+    let start = format!("HTTP/1.1 {status} Emulated\r\n");
+    let room = size.saturating_sub(start.len() + "\r\n".len());
+    let filler = match room.checked_sub("X-Filler: \r\n".len()) {
+        Some(room) => format!("X-Filler: {}\r\n", "a".repeat(room)),
+        None => String::new(),
+    };
+    format!("{start}{filler}\r\n").into_bytes()
+}
+
+/// What a proxy says in the service's place.
+fn page(status: u16) -> Response {
+    let text = format!(
+        "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1>\n\
+         <p>The request was stopped by a gateway.</p></body></html>\n"
+    );
+    Response {
+        status,
+        headers: vec![
+            ("Content-Type".into(), "text/html; charset=utf-8".into()),
+            ("Server".into(), "gateway".into()),
+        ],
+        body: text.into_bytes(),
     }
 }
 

@@ -1,14 +1,18 @@
 //! A file of secrets, and its edits as rotations.
 
 mod parse;
+mod tables;
+mod values;
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::vault::{SecretValue, Vault};
-use crate::{Emulator, EmulatorBuilder};
+use crate::builder::EmulatorBuilder;
+use crate::emulator::Emulator;
+use crate::vault::{CertificateProfile, Kind, Lease, Policy, SecretValue, Vault};
+use crate::webhook::Webhook;
 use parse::parse;
 
 /// A TOML file of secrets that an [`Emulator`] serves.
@@ -29,14 +33,42 @@ use parse::parse;
 /// json = '{"beta": [1, 2]}'                 # this text, byte for byte
 /// ```
 ///
-/// A key is `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`.
+/// A secret has `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`. Besides, a secret may
+/// have `name`, `denied`, `project`, `project_name`, `application`, `application_name`, `kind` (the name of a
+/// [`Kind`]), a [`Policy`], a [`Lease`] and, as `certificate`, a [`CertificateProfile`]. Their keys are the names of those types' methods, durations are texts like
+/// `"90s"`, `"1h 30m"` or `"24h"`, and a policy's `window` is one text or a list of them:
+///
+/// ```toml
+/// [sk_billing]
+/// value = "hunter2"
+/// kind = "managed"
+/// policy = { window = "mon-fri 08:00-18:00 Europe/Oslo", reads_per_minute = 10, ttl_expires_at = 2027-01-01T00:00:00Z }
+///
+/// [sk_pg]                                   # a read adds username and password, good for an hour
+/// fields = { host = "db.example", database = "app" }
+/// lease = { ttl = "1h", renew_on_read = true, max_life = "24h" }
+///
+/// [sk_tls]                                  # a read sends a key and gets a certificate for it
+/// certificate = { common_name = "api", names = ["localhost"], max_validity = "1h" }
+///
+/// [[webhook]]                               # told of every rotation; see Webhook
+/// url = "http://localhost:8080/hooks/sikkerkey"
+/// secret = "whsec_1"
+/// ```
 pub struct SecretsFile {
     path: PathBuf,
     entries: Vec<(String, Entry)>,
+    webhooks: Vec<Webhook>,
     /// The content that was looked at last, right or wrong.
     seen: Result<Vec<u8>, io::ErrorKind>,
     /// Other content, seen once: an editor may still be writing.
     unsettled: Option<Result<Vec<u8>, io::ErrorKind>>,
+}
+
+/// What is in a file.
+struct Content {
+    entries: Vec<(String, Entry)>,
+    webhooks: Vec<Webhook>,
 }
 
 /// One secret as the file has it.
@@ -45,6 +77,13 @@ struct Entry {
     value: SecretValue,
     name: Option<String>,
     project: Option<String>,
+    project_name: Option<String>,
+    application: Option<String>,
+    application_name: Option<String>,
+    kind: Option<Kind>,
+    policy: Option<Policy>,
+    lease: Option<Lease>,
+    certificate: Option<CertificateProfile>,
     denied: bool,
 }
 
@@ -52,24 +91,24 @@ struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edit {
-    /// Secrets that were not there before, or came back.
+    /// New secrets, and deleted ones that came back.
     pub added: Vec<String>,
     /// Secrets with another value.
     pub rotated: Vec<String>,
-    /// Secrets with another name, project or grant alone.
+    /// Secrets with another name, project, kind, policy or grant, and with the same value.
     pub described: Vec<String>,
-    /// Secrets that are gone from the file, in order of their ids.
+    /// Secrets removed from the file, ordered by id.
     pub deleted: Vec<String>,
 }
 
 impl Edit {
-    /// Whether the edit changed nothing that is served: a comment, a blank line.
+    /// Whether the edit changed no secret: a comment, a blank line, a webhook.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What is wrong with a file of secrets. It names places and ids, never a value.
+/// An error in a file of secrets. It names places and ids, never a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -78,10 +117,10 @@ pub enum FileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is not TOML, or not as [`SecretsFile`] says.
+    /// The file is not TOML, or does not follow the format of [`SecretsFile`].
     #[error("{}:{line}:{column}: {reason}", path.display())]
     Content {
         /// The file.
@@ -90,8 +129,14 @@ pub enum FileError {
         line: usize,
         /// The column, from 1, in characters.
         column: usize,
-        /// What is wrong there.
+        /// The mistake.
         reason: String,
+    },
+    /// The thread that delivers webhooks cannot be started.
+    #[error("cannot deliver webhooks")]
+    Webhooks {
+        /// The error of the operating system.
+        source: io::Error,
     },
 }
 
@@ -100,17 +145,18 @@ impl SecretsFile {
     ///
     /// # Errors
     ///
-    /// [`FileError`] where it cannot be read or is malformed.
+    /// [`FileError`] if the file cannot be read or is malformed.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, FileError> {
         let path = path.into();
         let bytes = fs::read(&path).map_err(|source| FileError::Read {
             path: path.clone(),
             source,
         })?;
-        let entries = parse(&path, &bytes)?;
+        let Content { entries, webhooks } = parse(&path, &bytes)?;
         Ok(Self {
             path,
             entries,
+            webhooks,
             seen: Ok(bytes),
             unsettled: None,
         })
@@ -121,22 +167,23 @@ impl SecretsFile {
         &self.path
     }
 
-    /// How many secrets it has.
+    /// The number of secrets.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it has no secrets.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Takes an edit of the file into the vault, all of it in one instant. To be called every few hundred milliseconds: an
-    /// edit counts when two calls in a row see the same content, so that half of a file is not served.
+    /// Applies an edit of the file to the vault, atomically. Call it every few hundred milliseconds: an edit is applied
+    /// once two calls in a row see the same content, so that a half-written file is never served. `None` means that
+    /// nothing changed.
     ///
     /// # Errors
     ///
-    /// [`FileError`] where the edit is broken: once, and the last good content stays.
+    /// [`FileError`] if the edit is broken: reported once, and the last good content stays.
     pub fn reload(&mut self, emulator: &Emulator) -> Result<Option<Edit>, FileError> {
         let read = fs::read(&self.path);
         let found = read.as_ref().map(Vec::clone).map_err(io::Error::kind);
@@ -154,7 +201,13 @@ impl SecretsFile {
             path: self.path.clone(),
             source,
         })?;
-        let entries = parse(&self.path, &bytes)?;
+        let Content { entries, webhooks } = parse(&self.path, &bytes)?;
+        if webhooks != self.webhooks {
+            emulator
+                .change_webhooks(&self.webhooks, &webhooks)
+                .map_err(|source| FileError::Webhooks { source })?;
+            self.webhooks = webhooks;
+        }
         let edit = emulator.vault(|vault| apply(vault, &self.entries, &entries));
         self.entries = entries;
         Ok((!edit.is_empty()).then_some(edit))
@@ -162,8 +215,9 @@ impl SecretsFile {
 }
 
 impl EmulatorBuilder {
-    /// The secrets of a file, as they are now. [`SecretsFile::reload`] takes its edits.
-    pub fn file(self, file: &SecretsFile) -> Self {
+    /// Adds the secrets and webhooks of a file. [`SecretsFile::reload`] applies later edits.
+    pub fn file(mut self, file: &SecretsFile) -> Self {
+        self.webhooks.extend_from_slice(&file.webhooks);
         let entries = file.entries.clone();
         self.change(move |vault| {
             apply(vault, &[], &entries);
@@ -190,7 +244,26 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
         vault.describe(id, |secret| {
             secret.name = entry.name.as_ref().unwrap_or(id).clone();
             secret.project.clone_from(&entry.project);
+            secret.applications = entry.application.iter().cloned().collect();
+            secret.kind = entry.kind;
         });
+        if let (Some(project), Some(name)) = (&entry.project, &entry.project_name) {
+            vault.project(project).name = Some(name.clone());
+        }
+        if let (Some(application), Some(name)) = (&entry.application, &entry.application_name) {
+            vault.name_application(application.clone(), name.clone());
+        }
+        // Each begins anew where it is set: the reads that a policy counted, the logins that a lease minted, the
+        // authority of certificates.
+        if before.is_none_or(|before| before.policy != entry.policy) {
+            vault.set_policy(id, entry.policy.clone());
+        }
+        if before.is_none_or(|before| before.lease != entry.lease) {
+            vault.set_lease(id, entry.lease.clone());
+        }
+        if before.is_none_or(|before| before.certificate != entry.certificate) {
+            vault.set_certificate(id, entry.certificate.clone());
+        }
         if entry.denied {
             vault.deny(id)
         } else {

@@ -1,20 +1,15 @@
 //! The file's text to its secrets, with the place of every mistake.
 
-use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Entry, FileError};
-use crate::vault::SecretValue;
-
-/// A mistake and where it is; it never quotes what stands there.
-struct Mistake(Range<usize>, String);
-
-type Span = Range<usize>;
+use super::values::{Mistake, Span, boolean, json, string};
+use super::{Content, Entry, FileError, tables};
+use crate::vault::{SecretValue, UnknownKind};
 
 /// The secrets of a file, in order.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, FileError> {
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
     let at = |text: &str, span: &Span, reason: String| {
         let before = text.get(..span.start.min(text.len())).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
@@ -45,11 +40,22 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, F
         at(
             text,
             &e.span().unwrap_or_default(),
-            format!("this is no TOML: {}", e.message()),
+            format!("not TOML: {}", e.message()),
         )
     })?;
-    let mut entries = Vec::new();
+    let (mut entries, mut webhooks) = (Vec::new(), Vec::new());
     for (id, value) in table.get_ref() {
+        // No secret is a list of tables.
+        if let ("webhook", DeValue::Array(items)) = (id.get_ref().as_ref(), value.get_ref()) {
+            for item in items {
+                let webhook = tables::webhook(item.span(), item.get_ref());
+                let webhook = webhook.map_err(|Mistake(span, reason)| {
+                    at(text, &span, format!("webhook: {reason}"))
+                })?;
+                webhooks.push(webhook);
+            }
+            continue;
+        }
         let named = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let id_text = id.get_ref().as_ref();
         if id_text.is_empty() || !id_text.bytes().all(named) {
@@ -63,19 +69,12 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Entry)>, F
             }
         }
     }
-    Ok(entries)
+    Ok(Content { entries, webhooks })
 }
 
 fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     let table = match value {
-        DeValue::String(text) => {
-            return Ok(Entry {
-                value: SecretValue::single(text.to_string()),
-                name: None,
-                project: None,
-                denied: false,
-            });
-        }
+        DeValue::String(text) => return Ok(Entry::of(SecretValue::single(text.to_string()))),
         DeValue::Table(table) => table,
         _ => {
             return Err(Mistake(
@@ -85,7 +84,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
         }
     };
     let mut found = Vec::new();
-    let (mut name, mut project, mut denied) = (None, None, false);
+    let mut entry = Entry::of(SecretValue::structured([("", ""); 0]));
     for (key, value) in table {
         let (span, value) = (value.span(), value.get_ref());
         match key.get_ref().as_ref() {
@@ -111,27 +110,39 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
                     fields.collect::<Result<Vec<_>, Mistake>>()?,
                 ));
             }
-            "name" => name = Some(string(span, "name", value)?),
-            "project" => project = Some(string(span, "project", value)?),
-            "denied" => match value {
-                DeValue::Boolean(is) => denied = *is,
-                _ => return Err(Mistake(span, "denied must be true or false".into())),
-            },
+            "name" => entry.name = Some(string(span, "name", value)?),
+            "project" => entry.project = Some(string(span, "project", value)?),
+            "project_name" => entry.project_name = Some(string(span, "project_name", value)?),
+            "application" => entry.application = Some(string(span, "application", value)?),
+            "application_name" => {
+                entry.application_name = Some(string(span, "application_name", value)?);
+            }
+            "kind" => {
+                let kind = string(span.clone(), "kind", value)?.parse();
+                entry.kind = Some(kind.map_err(|e: UnknownKind| Mistake(span, e.to_string()))?);
+            }
+            "policy" => entry.policy = Some(tables::policy(span, value)?),
+            "certificate" => {
+                entry.certificate = Some(tables::certificate(span, value)?);
+            }
+            "lease" => entry.lease = Some(tables::lease(span, value)?),
+            "denied" => entry.denied = boolean(span, "denied", value)?,
             _ => {
-                let reason =
-                    "unknown key; a secret has value, fields or json, and name, project, denied"
-                        .into();
-                return Err(Mistake(key.span(), reason));
+                let reason = "unknown key; a secret has value, fields or json, and name, project, \
+                              project_name, application, application_name, kind, policy, lease, \
+                              certificate, denied";
+                return Err(Mistake(key.span(), reason.into()));
             }
         }
     }
     match <[SecretValue; 1]>::try_from(found) {
-        Ok([value]) => Ok(Entry {
-            value,
-            name,
-            project,
-            denied,
-        }),
+        Ok([value]) => Ok(Entry { value, ..entry }),
+        // Its reads have a login or a certificate.
+        Err(found)
+            if found.is_empty() && (entry.lease.is_some() || entry.certificate.is_some()) =>
+        {
+            Ok(entry)
+        }
         Err(found) if found.is_empty() => Err(Mistake(
             id,
             "one of value, fields and json is missing".into(),
@@ -140,51 +151,35 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     }
 }
 
-fn string(at: Span, key: &str, value: &DeValue<'_>) -> Result<String, Mistake> {
-    match value {
-        DeValue::String(text) => Ok(text.to_string()),
-        _ => Err(Mistake(
-            at,
-            format!("{key} must be a string; put it in quotes"),
-        )),
+impl Entry {
+    fn of(value: SecretValue) -> Self {
+        Self {
+            value,
+            name: None,
+            project: None,
+            project_name: None,
+            application: None,
+            application_name: None,
+            kind: None,
+            policy: None,
+            lease: None,
+            certificate: None,
+            denied: false,
+        }
     }
 }
 
-/// A field's value as the JSON of the same kind.
-fn json(at: Span, value: &DeValue<'_>) -> Result<serde_json::Value, Mistake> {
-    Ok(match value {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Boolean(is) => (*is).into(),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => number.into(),
-            Err(_) => return Err(Mistake(at, "this number does not fit 64 bits".into())),
-        },
-        DeValue::Float(number) => match number.as_str().parse::<f64>() {
-            Ok(number) if number.is_finite() => number.into(),
-            _ => return Err(Mistake(at, "JSON has no such number".into())),
-        },
-        DeValue::Datetime(moment) => moment.to_string().into(),
-        DeValue::Array(items) => items
-            .iter()
-            .map(|v| json(v.span(), v.get_ref()))
-            .collect::<Result<Vec<_>, _>>()?
-            .into(),
-        DeValue::Table(table) => {
-            let fields = table
-                .iter()
-                .map(|(k, v)| Ok((k.get_ref().to_string(), json(v.span(), v.get_ref())?)));
-            serde_json::Value::Object(fields.collect::<Result<_, Mistake>>()?)
-        }
-    })
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::vault::{Kind, Lease, Policy};
 
     fn read(text: &str) -> Result<Vec<(String, Entry)>, String> {
-        parse(Path::new("s.toml"), text.as_bytes()).map_err(|e| e.to_string())
+        parse(Path::new("s.toml"), text.as_bytes())
+            .map(|content| content.entries)
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -226,19 +221,54 @@ mod tests {
     }
 
     #[test]
+    fn kind_project_policy_and_lease_are_parsed() {
+        let text = r#"
+            [sk_a]
+            value = "1"
+            kind = "canary"
+            project = "proj_x"
+            project_name = "X"
+            application = "app_y"
+            application_name = "Y"
+            policy = { reads_per_day = 7 }
+            [sk_pg]
+            lease = { ttl = "1h" }
+        "#;
+        let entries = read(text).unwrap();
+        let first = &entries[0].1;
+        assert_eq!(first.kind, Some(Kind::Canary));
+        assert_eq!(first.policy, Some(Policy::new().reads_per_day(7)));
+        let names = [
+            &first.project,
+            &first.project_name,
+            &first.application,
+            &first.application_name,
+        ];
+        assert_eq!(
+            names.map(|name| name.as_deref().unwrap()),
+            ["proj_x", "X", "app_y", "Y"]
+        );
+        let second = &entries[1].1;
+        assert_eq!(second.lease, Some(Lease::new(Duration::from_secs(3600))));
+        assert_eq!(second.value.text, "{}");
+        let found = read("[sk_a]\nvalue = ''\nkind = 'trap'").err().unwrap();
+        assert!(found.starts_with("s.toml:3:8: sk_a: not a kind of secret: secret, "));
+    }
+
+    #[test]
     fn each_mistake_has_a_place_and_no_value() {
         let table = [
             (
                 "sk_a = canary",
-                "s.toml:1:8: this is no TOML: string values must be quoted, expected literal string",
+                "s.toml:1:8: not TOML: string values must be quoted, expected literal string",
             ),
             (
                 "sk_a = \"canary",
-                "s.toml:1:15: this is no TOML: invalid basic string, expected `\"`",
+                "s.toml:1:15: not TOML: invalid basic string, expected `\"`",
             ),
             (
                 "sk_a = \"canary\"\nsk_a = \"canary\"",
-                "s.toml:2:1: this is no TOML: duplicate key",
+                "s.toml:2:1: not TOML: duplicate key",
             ),
             (
                 "sk_b = \"x\"\n\nsk_a = 123456",
@@ -278,7 +308,7 @@ mod tests {
             ),
             (
                 "[sk_a]\nfields = { a = 99999999999999999999 }",
-                "s.toml:2:16: sk_a: this number does not fit 64 bits",
+                "s.toml:2:16: sk_a: this number does not fit into 64 bits",
             ),
             (
                 "[sk_a]\nvalue = ''\ndenied = 'canary'",
@@ -286,7 +316,9 @@ mod tests {
             ),
             (
                 "[sk_a]\nvalue = ''\nnames = 'canary'",
-                "s.toml:3:1: sk_a: unknown key; a secret has value, fields or json, and name, project, denied",
+                "s.toml:3:1: sk_a: unknown key; a secret has value, fields or json, and name, project, \
+                 project_name, application, application_name, kind, policy, lease, \
+                 certificate, denied",
             ),
         ];
         for (text, expected) in table {

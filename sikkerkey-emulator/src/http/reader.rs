@@ -16,15 +16,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The next request; none when the other side ended the connection between two.
-    pub(crate) fn next(
-        &mut self,
-        wire: &mut (impl Read + Write),
-    ) -> Result<Option<Request>, ReadError> {
-        let mut request = loop {
+    /// The head of the next request; none when the other side ended the connection between two.
+    pub(crate) fn head(&mut self, wire: &mut impl Read) -> Result<Option<Request>, ReadError> {
+        loop {
             if let Some((request, length)) = parse(&self.buffer)? {
                 self.buffer.drain(..length);
-                break request;
+                return Ok(Some(request));
             }
             if self.buffer.len() >= MAX_HEAD {
                 return Err(ReadError::Refused(
@@ -39,8 +36,16 @@ impl Reader {
                     Err(ReadError::Io)
                 };
             }
-        };
-        let framing = Framing::of(&request)?;
+        }
+    }
+
+    /// The body that follows this head.
+    pub(crate) fn body(
+        &mut self,
+        wire: &mut (impl Read + Write),
+        request: &mut Request,
+    ) -> Result<(), ReadError> {
+        let framing = Framing::of(request)?;
         if !matches!(framing, Framing::Length(0)) && request.header("expect").is_some() {
             wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             wire.flush()?;
@@ -49,7 +54,7 @@ impl Reader {
             Framing::Length(length) => self.take(wire, length)?,
             Framing::Chunked => self.chunks(wire)?,
         };
-        Ok(Some(request))
+        Ok(())
     }
 
     /// Reads what has arrived, waiting for the first byte; false at the end of the stream.
@@ -125,7 +130,6 @@ impl Reader {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::http::request::MAX_HEADERS;
@@ -154,7 +158,18 @@ mod tests {
     }
 
     fn read(bytes: &str) -> Result<Option<Request>, ReadError> {
-        Reader::default().next(&mut Slow(bytes.as_bytes(), 4096, Vec::new()))
+        next(
+            &mut Reader::default(),
+            &mut Slow(bytes.as_bytes(), 4096, Vec::new()),
+        )
+    }
+
+    fn next(reader: &mut Reader, wire: &mut Slow<'_>) -> Result<Option<Request>, ReadError> {
+        let mut request = reader.head(wire)?;
+        if let Some(request) = &mut request {
+            reader.body(wire, request)?;
+        }
+        Ok(request)
     }
 
     #[track_caller]
@@ -177,7 +192,7 @@ mod tests {
         for size in [1, 2, 3, 7, 4096] {
             let mut wire = Slow(bytes.as_bytes(), size, Vec::new());
             let mut reader = Reader::default();
-            let mut next = || reader.next(&mut wire).unwrap();
+            let mut next = || next(&mut reader, &mut wire).unwrap();
             let first = next().unwrap();
             assert_eq!(
                 (first.target.as_str(), first.path()),
@@ -191,18 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_waits_to_send_its_body_is_told_to_go_on() {
+    fn expect_continue_is_answered_with_100() {
         let bytes = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nx";
         let mut wire = Slow(bytes, 4096, Vec::new());
         assert_eq!(
-            Reader::default().next(&mut wire).unwrap().unwrap().body,
+            next(&mut Reader::default(), &mut wire)
+                .unwrap()
+                .unwrap()
+                .body,
             b"x"
         );
         assert_eq!(wire.2, b"HTTP/1.1 100 Continue\r\n\r\n");
     }
 
     #[test]
-    fn the_end_of_a_connection_is_no_request() {
+    fn the_end_of_a_connection_is_not_a_request() {
         assert!(read("").unwrap().is_none());
         assert!(matches!(read("GET / HT"), Err(ReadError::Io)));
         assert!(matches!(
@@ -212,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn old_or_unwilling_clients_get_one_answer() {
+    fn http_1_0_and_connection_close_end_the_connection() {
         assert!(!read("GET / HTTP/1.0\r\n\r\n").unwrap().unwrap().keep_alive);
         assert!(
             !read("GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
@@ -223,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_or_too_large_is_refused() {
+    fn malformed_and_oversized_requests_are_refused() {
         refused("nonsense\r\n\r\n", 400);
         refused("GET http://localhost/ HTTP/1.1\r\n\r\n", 400);
         refused("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400);
@@ -264,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_given_twice_is_none() {
+    fn a_repeated_header_counts_as_missing() {
         let request = read("GET / HTTP/1.1\r\nX-Nonce: a\r\nx-nonce: b\r\nHost: x\r\n\r\n")
             .unwrap()
             .unwrap();

@@ -16,6 +16,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// The values of the headers of that name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
     /// The only header of that name; none when it is absent or there are several.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self
@@ -39,7 +47,7 @@ impl Request {
 pub(crate) enum ReadError {
     /// The connection broke, or ended inside a request.
     Io,
-    /// What arrived is no acceptable request: the status to refuse it with, and why.
+    /// The request is refused, with this status and reason.
     Refused(u16, &'static str),
 }
 
@@ -57,13 +65,7 @@ pub(super) enum Framing {
 
 impl Framing {
     pub(super) fn of(request: &Request) -> Result<Self, ReadError> {
-        let named = |name: &str| {
-            request
-                .headers
-                .iter()
-                .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-                .count()
-        };
+        let named = |name| request.all(name).count();
         match (named("transfer-encoding"), named("content-length")) {
             (0, 0) => Ok(Self::Length(0)),
             (0, 1) => {
@@ -71,7 +73,7 @@ impl Framing {
                 let digits = !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit());
                 match length.parse() {
                     Ok(length) if digits => Ok(Self::Length(length)),
-                    _ => Err(ReadError::Refused(400, "Content-Length is no number")),
+                    _ => Err(ReadError::Refused(400, "Content-Length is not a number")),
                 }
             }
             (1, 0)
@@ -100,7 +102,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, ReadError>
         Err(httparse::Error::TooManyHeaders) => {
             return Err(ReadError::Refused(431, "too many headers"));
         }
-        Err(_) => return Err(ReadError::Refused(400, "this is no HTTP/1.1 request")),
+        Err(_) => return Err(ReadError::Refused(400, "not an HTTP/1.1 request")),
     };
     let mut request = Request {
         method: head.method.unwrap_or_default().into(),

@@ -5,13 +5,20 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::open::Idle;
 use super::wire::{self, Wire};
 use super::{Shared, Stop};
-use crate::fault::{Delivery, Fault, Step, play, whole};
+use crate::fault::{Delivery, Fault, Step, early, play, whole};
 use crate::http::{ReadError, Reader, Request, Response};
 
 /// Serves requests until either side has enough.
-pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, number: u64) {
+pub(super) fn serve(
+    shared: &Shared,
+    socket: Arc<TcpStream>,
+    from: IpAddr,
+    number: u64,
+    idle: &Idle,
+) {
     let Some(mut wire) = Wire::new(socket, shared.tls.as_ref()) else {
         return;
     };
@@ -20,13 +27,26 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, numbe
         return;
     }
     let mut reader = Reader::default();
+    let mut reused = false;
     loop {
-        match reader.next(&mut wire) {
-            Ok(Some(request)) => match exchange(shared, &mut wire, &request, from, number) {
-                Ok(true) => {}
-                Ok(false) | Err(_) => return,
-            },
-            Ok(None) => return wire.finish(),
+        let next = receive(shared, &mut wire, &mut reader, number, reused);
+        shared.connections.work(idle);
+        match next {
+            Ok(Arrived::Page(request, refusal)) => {
+                match refuse(shared, &mut wire, &request, &refusal, number) {
+                    Ok(true) => shared.connections.rest(idle),
+                    Ok(false) | Err(_) => return,
+                }
+            }
+            Ok(Arrived::Request(request)) => {
+                match exchange(shared, &mut wire, &request, from, number, reused) {
+                    Ok(true) => shared.connections.rest(idle),
+                    Ok(false) | Err(_) => return,
+                }
+                reused = true;
+            }
+            Ok(Arrived::Answered) => return,
+            Ok(Arrived::End) => return wire.finish(),
             Err(ReadError::Io) => return,
             Err(ReadError::Refused(status, why)) => {
                 let response = Response::error(status, why);
@@ -38,6 +58,59 @@ pub(super) fn serve(shared: &Shared, socket: Arc<TcpStream>, from: IpAddr, numbe
     }
 }
 
+/// What came over a connection.
+enum Arrived {
+    Request(Request),
+    /// A request of a web page, and its refusal.
+    Page(Request, Response),
+    /// The head of a request that is answered already; the connection is to close.
+    Answered,
+    End,
+}
+
+/// Waits for the next request.
+fn receive(
+    shared: &Shared,
+    wire: &mut Wire,
+    reader: &mut Reader,
+    number: u64,
+    reused: bool,
+) -> Result<Arrived, ReadError> {
+    let Some(mut request) = reader.head(wire)? else {
+        return Ok(Arrived::End);
+    };
+    let service = &shared.service;
+    if let Some(refusal) = service.refuse_page(&request) {
+        reader.body(wire, &mut request)?;
+        return Ok(Arrived::Page(request, refusal));
+    }
+    let reply = service.plan().take_early(request.path(), reused);
+    if let Some(reply) = reply {
+        let entry = service.log.arrived(&request, number);
+        let delivery = early(reply, &service.server_headers());
+        service.log.answered(entry, delivery.status, false);
+        perform(wire, &shared.stop, delivery)?;
+        return Ok(Arrived::Answered);
+    }
+    reader.body(wire, &mut request)?;
+    Ok(Arrived::Request(request))
+}
+
+/// Refuses a request before anything else looks at it.
+fn refuse(
+    shared: &Shared,
+    wire: &mut Wire,
+    request: &Request,
+    refusal: &Response,
+    number: u64,
+) -> io::Result<bool> {
+    let service = &shared.service;
+    let entry = service.log.arrived(request, number);
+    service.log.answered(entry, refusal.status, false);
+    let delivery = whole(refusal, &service.server_headers(), request.keep_alive);
+    perform(wire, &shared.stop, delivery)
+}
+
 /// Answers one request, well or badly; true when the connection can bring another.
 fn exchange(
     shared: &Shared,
@@ -45,12 +118,20 @@ fn exchange(
     request: &Request,
     from: IpAddr,
     number: u64,
+    reused: bool,
 ) -> io::Result<bool> {
     let service = &shared.service;
     let entry = service.log.arrived(request, number);
-    let fault = service.plan().take(request.path());
+    let fault = service.plan().take(request.path(), reused);
     let acts = match &fault {
-        Fault::Pass | Fault::After(_) | Fault::Drip(_) | Fault::DripAll(_) => true,
+        Fault::Pass
+        | Fault::After(_)
+        | Fault::Drip(_)
+        | Fault::DripAll(_)
+        | Fault::Desync(_)
+        | Fault::Informational { .. }
+        | Fault::ChunkExtensions(_)
+        | Fault::FoldedHeader => true,
         Fault::Delay(time) => {
             if shared.stop.wait(*time) {
                 return Ok(false);

@@ -1,17 +1,22 @@
 //! The server: two listeners on the loopback interface, one thread for each connection, and an end to all of them.
 
 mod connection;
+mod intake;
+mod open;
 mod stop;
 mod wire;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::service::Service;
+use intake::Intake;
+use open::Connections;
+pub(crate) use open::Limits;
 use stop::Stop;
 
 /// Ports to try before IPv6 is given up: another program may hold `[::1]` on the one that IPv4 got.
@@ -20,9 +25,15 @@ const TRIES: usize = 16;
 /// A running server; dropping it stops every thread and closes every socket.
 pub(crate) struct Server {
     port: u16,
-    addresses: Vec<SocketAddr>,
-    acceptors: Vec<JoinHandle<()>>,
+    listeners: Vec<Listener>,
     shared: Arc<Shared>,
+}
+
+/// A listening socket and the thread that accepts from it.
+struct Listener {
+    address: SocketAddr,
+    intake: Arc<Intake>,
+    acceptor: JoinHandle<()>,
 }
 
 struct Shared {
@@ -30,13 +41,7 @@ struct Shared {
     tls: Option<Arc<rustls::ServerConfig>>,
     stop: Stop,
     accepted: AtomicU64,
-    open: Mutex<Vec<Open>>,
-}
-
-/// A connection that was accepted. Its thread owns the socket, so that the socket closes when the thread ends.
-struct Open {
-    socket: Weak<TcpStream>,
-    thread: JoinHandle<()>,
+    connections: Connections,
 }
 
 impl Server {
@@ -45,36 +50,36 @@ impl Server {
         service: Arc<Service>,
         tls: Option<Arc<rustls::ServerConfig>>,
         port: u16,
+        limits: Limits,
     ) -> io::Result<Self> {
         let listeners = listen(port)?;
-        let addresses = listeners
-            .iter()
-            .map(TcpListener::local_addr)
-            .collect::<io::Result<Vec<_>>>()?;
-        let port = addresses.first().map_or(port, SocketAddr::port);
-        let (stop, accepted, open) = (Stop::default(), AtomicU64::new(0), Mutex::default());
+        let address = listeners.first().map(TcpListener::local_addr).transpose()?;
+        let port = address.map_or(port, |address| address.port());
         let shared = Arc::new(Shared {
             service,
             tls,
-            stop,
-            accepted,
-            open,
+            stop: Stop::default(),
+            accepted: AtomicU64::new(0),
+            connections: Connections::new(limits),
         });
         // Made before the threads: where one cannot be started, dropping this ends those that were.
         let mut server = Self {
             port,
-            addresses,
-            acceptors: Vec::new(),
+            listeners: Vec::new(),
             shared,
         };
         for listener in listeners {
-            let shared = Arc::clone(&server.shared);
-            let name = format!("emulator-{port}");
-            server.acceptors.push(
-                thread::Builder::new()
-                    .name(name)
-                    .spawn(move || shared.accept(&listener))?,
-            );
+            let address = listener.local_addr()?;
+            let intake = Arc::new(Intake::new(listener));
+            let (shared, accepting) = (Arc::clone(&server.shared), Arc::clone(&intake));
+            let acceptor = thread::Builder::new()
+                .name(format!("emulator-{port}"))
+                .spawn(move || shared.accept(&accepting))?;
+            server.listeners.push(Listener {
+                address,
+                intake,
+                acceptor,
+            });
         }
         Ok(server)
     }
@@ -90,61 +95,62 @@ impl Server {
 
     /// Connections whose thread still serves them.
     pub(crate) fn open_connections(&self) -> usize {
-        self.shared
-            .open()
-            .iter()
-            .filter(|open| !open.thread.is_finished())
-            .count()
+        self.shared.connections.count()
     }
 
     /// Cuts every open connection; new ones are still accepted.
     pub(crate) fn cut_connections(&self) {
-        self.shared
-            .open()
-            .iter()
-            .filter_map(|open| open.socket.upgrade())
-            .for_each(|socket| wire::cut(&socket));
+        self.shared.connections.cut();
+    }
+
+    /// Leaves new connections unserved, or goes on with them.
+    pub(crate) fn pause_accepting(&self, on: bool) {
+        for listener in &self.listeners {
+            listener.intake.pause(on);
+        }
+    }
+
+    /// Fills the queues of connections in waiting, or empties them and goes on.
+    pub(crate) fn fill_accept_queue(&self, on: bool) -> io::Result<()> {
+        for listener in &self.listeners {
+            if on {
+                listener.intake.fill(listener.address)?;
+            } else {
+                listener.intake.empty()?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.set();
-        for (acceptor, address) in self.acceptors.drain(..).zip(&self.addresses) {
-            // accept() has no time limit; a connection wakes it.
-            while !acceptor.is_finished()
-                && TcpStream::connect_timeout(address, Duration::from_secs(1)).is_err()
+        for listener in self.listeners.drain(..) {
+            // accept() has no time limit; a connection wakes it. Where the queue is full, one does already.
+            while !listener.acceptor.is_finished()
+                && TcpStream::connect_timeout(&listener.address, Duration::from_millis(100))
+                    .is_err()
             {
-                std::thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(10));
             }
-            let _ = acceptor.join();
+            let _ = listener.acceptor.join();
         }
-        // No acceptor is left, so nothing is added from here on.
-        let open = std::mem::take(&mut *self.shared.open());
-        for connection in &open {
-            if let Some(socket) = connection.socket.upgrade() {
-                wire::cut(&socket);
-            }
-        }
-        for connection in open {
-            let _ = connection.thread.join();
-        }
+        // No acceptor is left, so nothing is entered from here on.
+        self.shared.connections.end();
     }
 }
 
 impl Shared {
-    fn open(&self) -> std::sync::MutexGuard<'_, Vec<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+    fn accept(self: &Arc<Self>, intake: &Intake) {
         loop {
-            let accepted = listener.accept();
+            let accepted = intake.accept(|| self.stop.is_set());
             if self.stop.is_set() {
                 return;
             }
             match accepted {
-                Ok((socket, from)) => self.connect(socket, from.ip()),
+                Ok(Some((socket, from))) => self.connect(socket, from.ip()),
+                Ok(None) => {}
                 // Out of file descriptors, say: give others a moment to end.
                 Err(_) => {
                     self.stop.wait(Duration::from_millis(10));
@@ -161,20 +167,13 @@ impl Shared {
         let _ = socket.set_nodelay(true);
         let socket = Arc::new(socket);
         let weak = Arc::downgrade(&socket);
-        let shared = Arc::clone(self);
-        let run = move || connection::serve(&shared, socket, from, number);
-        let Ok(thread) = thread::Builder::new()
-            .name(format!("emulator-conn-{number}"))
-            .spawn(run)
-        else {
-            return;
-        };
-        let mut open = self.open();
-        open.retain(|open| !open.thread.is_finished());
-        open.push(Open {
-            socket: weak,
-            thread,
-        });
+        let idle = self.connections.idle();
+        let (shared, mark) = (Arc::clone(self), Arc::clone(&idle));
+        let run = move || connection::serve(&shared, socket, from, number, &mark);
+        let name = format!("emulator-conn-{number}");
+        if let Ok(thread) = thread::Builder::new().name(name).spawn(run) {
+            self.connections.enter(weak, thread, idle);
+        }
     }
 }
 

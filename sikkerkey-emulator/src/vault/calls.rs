@@ -1,32 +1,14 @@
-//! The five calls of an authenticated machine, as questions to the vault.
+//! The calls of an authenticated machine that read or watch, as questions to the vault.
 
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::lists::Scope;
 use super::machine::State;
-use super::{Secret, Vault};
+use super::policy::Polled;
+use super::{Kind, SecretValue, Subject, Vault};
 use crate::clock::millis;
 use crate::http::Response;
-
-/// What a list or an export is confined to.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Scope {
-    project_id: Option<String>,
-    application_id: Option<String>,
-}
-
-impl Scope {
-    fn holds(&self, secret: &Secret) -> bool {
-        self.project_id
-            .as_ref()
-            .is_none_or(|p| secret.project.as_ref() == Some(p))
-            && self
-                .application_id
-                .as_ref()
-                .is_none_or(|a| secret.applications.contains(a))
-    }
-}
 
 #[derive(Deserialize)]
 struct Watch {
@@ -35,44 +17,42 @@ struct Watch {
 
 impl Vault {
     /// `GET /v1/secret/{id}`.
-    pub(crate) fn read(&mut self, machine: &str, id: &str) -> Response {
-        match self.state(machine, id) {
-            State::Deleted => Response::error(404, "Secret not found"),
-            State::Denied if self.switches.hide_denied => Response::error(404, "Secret not found"),
-            State::Denied => Response::error(403, "Access denied"),
-            State::Present(revision) => {
-                if let Some(machine) = self.machines.get_mut(machine) {
-                    machine.read(id, revision);
-                }
-                Response::json(200, &json!({ "value": self.secrets[id].value.text }))
-            }
+    pub(crate) fn read(
+        &mut self,
+        machine: &str,
+        id: &str,
+        subject: Subject<'_>,
+        now: i64,
+    ) -> Response {
+        self.reads.asked(id);
+        self.hand_out_or_issue(machine, id, subject, now)
+            .unwrap_or_else(|refusal| refusal)
+    }
+
+    fn hand_out_or_issue(
+        &mut self,
+        machine: &str,
+        id: &str,
+        subject: Subject<'_>,
+        now: i64,
+    ) -> Result<Response, Response> {
+        let granted = matches!(self.state(machine, id), State::Present(_));
+        let issuing = self
+            .secrets
+            .get(id)
+            .and_then(|secret| secret.issuing.clone());
+        if let Some(issuing) = issuing.filter(|_| granted && self.switches.certificates) {
+            // What cannot be signed counts as no read.
+            let order = issuing.order(subject)?;
+            self.hand_out(machine, id, now)?;
+            return Ok(issuing.issue(order, now));
         }
-    }
-
-    /// `GET /v1/secrets`.
-    pub(crate) fn list_all(&self, machine: &str) -> Response {
-        self.list(machine, &Scope::default())
-    }
-
-    /// `POST /v1/secrets/list`.
-    pub(crate) fn list_project(&self, machine: &str, body: &[u8]) -> Response {
-        match serde_json::from_slice::<Scope>(body) {
-            Ok(scope) if scope.project_id.is_some() => self.list(machine, &scope),
-            _ => Response::error(400, "projectId is required"),
-        }
-    }
-
-    fn list(&self, machine: &str, scope: &Scope) -> Response {
-        let items: Vec<_> = self
-            .visible(machine, scope)
-            .into_iter()
-            .map(|(id, s)| self.item(id, s, true))
-            .collect();
-        Response::json(200, &json!({ "secrets": items }))
+        let value = self.hand_out(machine, id, now)?;
+        Ok(Response::json(200, &json!({ "value": value.text })))
     }
 
     /// `POST /v1/secrets/export`: a read of everything in scope.
-    pub(crate) fn export(&mut self, machine: &str, body: &[u8]) -> Response {
+    pub(crate) fn export(&mut self, machine: &str, body: &[u8], now: i64) -> Response {
         let scope = if body.is_empty() {
             Ok(Scope::default())
         } else {
@@ -81,19 +61,59 @@ impl Vault {
         let Ok(scope) = scope else {
             return Response::error(400, "the body is not a JSON object");
         };
-        let mut read = Vec::new();
+        let found = self.visible(machine, &scope);
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|(id, secret)| (id.to_owned(), self.item(id, secret, false)))
+            .collect();
         let mut items = Vec::new();
-        for (id, secret) in self.visible(machine, &scope) {
-            let mut item = self.item(id, secret, false);
-            item.insert("value".into(), secret.value.text.as_str().into());
-            items.push(item);
-            read.push((id.to_owned(), secret.revision));
-        }
-        if let Some(machine) = self.machines.get_mut(machine) {
-            read.iter()
-                .for_each(|(id, revision)| machine.read(id, *revision));
+        for (id, mut item) in found {
+            if let Ok(value) = self.hand_out(machine, &id, now) {
+                item.insert("value".into(), value.text.into());
+                items.push(item);
+            }
         }
         Response::json(200, &json!({ "secrets": items }))
+    }
+
+    /// Hands a value out, with everything that a read sets off; or says why not.
+    fn hand_out(&mut self, machine: &str, id: &str, now: i64) -> Result<SecretValue, Response> {
+        let revision = match self.state(machine, id) {
+            State::Deleted => return Err(Response::error(404, "Secret not found")),
+            State::Denied if self.switches.hide_denied => {
+                return Err(Response::error(404, "Secret not found"));
+            }
+            State::Denied => return Err(Response::error(403, "Access denied")),
+            State::Present(revision) => revision,
+        };
+        let Some(secret) = self.secrets.get_mut(id) else {
+            return Err(Response::error(404, "Secret not found"));
+        };
+        let mut rotate = false;
+        if let Some(policy) = &secret.policy {
+            if let Some(refusal) = policy.refuses(&secret.usage, machine, now) {
+                return Err(policy.response(refusal));
+            }
+            rotate = policy.count(&mut secret.usage, machine, now);
+        }
+        let value = match &mut secret.leased {
+            Some(leased) => leased.read(machine, &secret.value, now),
+            None => secret.value.clone(),
+        };
+        if secret.kind() == Kind::Canary {
+            self.reads.alarm(id);
+        }
+        // A lease or an authority has nothing to rotate: each read makes what it hands out.
+        let stored = secret.leased.is_none() && secret.issuing.is_none();
+        let rotated = (rotate && stored).then(|| secret.value.rotated());
+        self.reads.served(id);
+        if let Some(machine) = self.machines.get_mut(machine) {
+            machine.read(id, revision);
+        }
+        if let Some(rotated) = rotated {
+            self.put(id, rotated);
+        }
+        Ok(value)
     }
 
     /// `POST /v1/secrets/poll`: which of these changed since this machine last read them.
@@ -103,7 +123,7 @@ impl Vault {
         };
         let states: Vec<_> = watch
             .into_iter()
-            .map(|id| (self.state(machine, &id), id))
+            .filter_map(|id| Some((self.polled_state(machine, &id, now)?, id)))
             .collect();
         let Some(machine) = self.machines.get_mut(machine) else {
             return Response::error(401, "Unknown machine");
@@ -127,7 +147,8 @@ impl Vault {
         Response::json(200, &json!({ "changes": changes }))
     }
 
-    fn state(&self, machine: &str, id: &str) -> State {
+    /// Whether a secret exists, and whether this machine has a grant.
+    pub(super) fn state(&self, machine: &str, id: &str) -> State {
         let granted = self.machines.get(machine).is_some_and(|m| m.may_read(id));
         match self.secrets.get(id) {
             None => State::Deleted,
@@ -137,35 +158,32 @@ impl Vault {
         }
     }
 
-    fn visible(&self, machine: &str, scope: &Scope) -> Vec<(&str, &Secret)> {
-        let mut found: Vec<_> = self
-            .secrets
-            .iter()
-            .filter(|(id, s)| {
-                scope.holds(s) && matches!(self.state(machine, id), State::Present(_))
-            })
-            .map(|(id, s)| (id.as_str(), s))
-            .collect();
-        found.sort_by_key(|(_, secret)| secret.place);
-        found
-    }
-
-    fn item(&self, id: &str, secret: &Secret, project: bool) -> Map<String, serde_json::Value> {
-        let mut item = Map::new();
-        item.insert("id".into(), id.into());
-        item.insert("name".into(), secret.name.as_str().into());
-        let mut optional = |key: &str, value: Option<String>| {
-            if value.is_some() || self.switches.null_fields {
-                item.insert(key.into(), value.into());
-            }
+    /// The same as polls see it, with policies and leases; none where they leave the secret out.
+    fn polled_state(&self, machine: &str, id: &str, now: i64) -> Option<State> {
+        let state = self.state(machine, id);
+        let Some(secret) = self.secrets.get(id) else {
+            return Some(state);
         };
-        optional(
-            "fieldNames",
-            secret.value.fields.as_ref().map(|f| f.join(",")),
-        );
-        if project {
-            optional("projectId", secret.project.clone());
+        if let Some(leased) = &secret.leased {
+            if !leased.in_polls() {
+                return None;
+            }
+            if matches!(state, State::Present(_)) && leased.ended(machine, now) {
+                // No secret has this revision: what the machine knows is out of date.
+                return Some(State::Present(u64::MAX));
+            }
         }
-        item
+        let State::Present(_) = state else {
+            return Some(state);
+        };
+        let polled = secret.policy.as_ref().and_then(|policy| {
+            let refusal = policy.refuses(&secret.usage, machine, now)?;
+            policy.polled(refusal)
+        });
+        Some(match polled {
+            None => state,
+            Some(Polled::Denied) => State::Denied,
+            Some(Polled::Deleted) => State::Deleted,
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::http::Response;
 use crate::switches::ApiUrl;
 use crate::{canaries, random, signature};
 
-/// What an enrollment token allows; [`Emulator::issue`](crate::Emulator::issue) makes one of it.
+/// The policy of an enrollment token; [`Emulator::issue`](crate::Emulator::issue) makes the token.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token for so many enrollments, valid for so long of the service's time.
+    /// A token for this many enrollments, valid for `ttl` of the service's time.
     pub fn new(uses: u32, ttl: Duration) -> Self {
         Self {
             uses,
@@ -51,13 +51,13 @@ impl Token {
         self
     }
 
-    /// How long each machine lives, instead of the vault's own setting; `None` is for ever.
+    /// How long each machine lives; with `None` it never expires. Defaults to the vault's setting.
     pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.machine_lifetime = Some(lifetime.into());
         self
     }
 
-    /// The only secrets that each machine may read, instead of all.
+    /// The only secrets that each machine may read. Defaults to all.
     pub fn secrets<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
         self.secrets = Some(ids.into_iter().map(Into::into).collect());
         self

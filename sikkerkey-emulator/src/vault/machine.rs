@@ -76,6 +76,11 @@ impl Machine {
             State::Deleted => ("deleted", switches.repeat_gone),
             State::Denied => ("access_denied", switches.repeat_gone),
             State::Present(revision) => {
+                // A policy refused it before, and polls said so: it has returned.
+                let told_gone = matches!(known.told, Some(State::Deleted | State::Denied));
+                if told_gone && switches.returned_is_changed {
+                    known.read = Some(0);
+                }
                 if known.read.is_none() && !switches.unread_is_changed {
                     known.read = Some(revision);
                 }

@@ -2,18 +2,38 @@
 //! Only what must never show is written down, where a search was asked for.
 
 mod calls;
+mod certificate;
 mod enroll;
+mod kind;
+mod lease;
+mod lists;
 mod machine;
+mod policy;
+mod reads;
 mod value;
+mod window;
 
+pub use certificate::CertificateProfile;
 pub use enroll::Token;
+pub use kind::{Kind, UnknownKind};
+pub use lease::Lease;
+pub use policy::Policy;
+pub use window::{Window, WindowError};
+
+pub(crate) use certificate::Subject;
 pub(crate) use machine::Machine;
+pub(crate) use reads::Reads;
 pub(crate) use value::SecretValue;
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 
 use crate::canaries;
 use crate::switches::Switches;
+use crate::webhook::News;
+use certificate::Issuing;
+use lease::Leased;
+use policy::Usage;
 
 /// Everything one vault holds.
 pub(crate) struct Vault {
@@ -23,6 +43,11 @@ pub(crate) struct Vault {
     secrets: HashMap<String, Secret>,
     machines: HashMap<String, Machine>,
     tokens: HashMap<String, enroll::Issued>,
+    projects: HashMap<String, Project>,
+    application_names: HashMap<String, String>,
+    pub(crate) reads: Reads,
+    /// Where webhooks get their events; none while nobody wants them.
+    pub(crate) news: Option<mpsc::Sender<News>>,
     /// Counts every change of every secret, so that no two values share a revision.
     revision: u64,
 }
@@ -33,12 +58,26 @@ pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) project: Option<String>,
     pub(crate) applications: Vec<String>,
+    /// What it is said to be, where that is not what it holds.
+    pub(crate) kind: Option<Kind>,
+    policy: Option<Policy>,
+    /// The reads that its policy counted.
+    usage: Usage,
+    leased: Option<Leased>,
+    issuing: Option<Issuing>,
     value: SecretValue,
     revision: u64,
     /// Its place in lists: the order in which secrets were first put.
     place: usize,
     denied: bool,
     deleted: bool,
+}
+
+/// What is known of a project besides its id.
+#[derive(Default)]
+pub(crate) struct Project {
+    pub(crate) name: Option<String>,
+    pub(crate) application: Option<String>,
 }
 
 impl Vault {
@@ -50,6 +89,10 @@ impl Vault {
             secrets: HashMap::new(),
             machines: HashMap::new(),
             tokens: HashMap::new(),
+            projects: HashMap::new(),
+            application_names: HashMap::new(),
+            reads: Reads::default(),
+            news: None,
             revision: 0,
         }
     }
@@ -60,18 +103,26 @@ impl Vault {
         self.revision += 1;
         let revision = self.revision;
         let secret = self.entry(id);
-        let returned = std::mem::take(&mut secret.deleted) && secret.revision > 0;
+        let existed = secret.revision > 0;
+        let returned = std::mem::take(&mut secret.deleted) && existed;
         secret.value = value;
+        secret.usage.rotated();
         secret.revision = revision;
         if returned {
             self.returned(id);
+        } else if existed {
+            self.tell("secret_rotate", id);
         }
     }
 
     pub(crate) fn delete(&mut self, id: &str) {
         if let Some(secret) = self.secrets.get_mut(id) {
-            secret.deleted = true;
+            let existed = !std::mem::replace(&mut secret.deleted, true);
             secret.value = SecretValue::single(String::new());
+            secret.leased.iter_mut().for_each(Leased::end);
+            if existed {
+                self.tell("secret_delete", id);
+            }
         }
     }
 
@@ -94,6 +145,66 @@ impl Vault {
     /// Changes what is known about a secret besides its value.
     pub(crate) fn describe(&mut self, id: &str, change: impl FnOnce(&mut Secret)) {
         change(self.entry(id));
+    }
+
+    /// Sets or removes the policy of a secret; its counts start at zero.
+    pub(crate) fn set_policy(&mut self, id: &str, policy: Option<Policy>) {
+        let secret = self.entry(id);
+        secret.policy = policy;
+        secret.usage = Usage::default();
+    }
+
+    /// Makes a secret a leased one, or ends that.
+    pub(crate) fn set_lease(&mut self, id: &str, lease: Option<Lease>) {
+        self.entry(id).leased = lease.map(Leased::new);
+    }
+
+    /// Makes a secret one that issues certificates, by an authority of its own, or ends that.
+    pub(crate) fn set_certificate(&mut self, id: &str, profile: Option<CertificateProfile>) {
+        // Making a key fails only without randomness, as `random::bytes` does.
+        self.entry(id).issuing = profile.map(|profile| {
+            Issuing::new(profile).expect("the operating system gives randomness for a key")
+        });
+    }
+
+    /// The certificate of a secret's authority.
+    pub(crate) fn authority_pem(&self, id: &str) -> Option<String> {
+        let issuing = self.secrets.get(id)?.issuing.as_ref()?;
+        Some(issuing.authority_pem())
+    }
+
+    /// Ends every login of a leased secret.
+    pub(crate) fn end_leases(&mut self, id: &str) {
+        self.entry(id).leased.iter_mut().for_each(Leased::end);
+    }
+
+    /// Whether this login of a leased secret was minted and lasts.
+    pub(crate) fn accepts_login(&self, id: &str, username: &str, password: &str, now: i64) -> bool {
+        let leased = self.secrets.get(id).and_then(|s| s.leased.as_ref());
+        leased.is_some_and(|leased| leased.accepts(username, password, now))
+    }
+
+    /// The number of logins that a leased secret has minted.
+    pub(crate) fn minted(&self, id: &str) -> u64 {
+        let leased = self.secrets.get(id).and_then(|s| s.leased.as_ref());
+        leased.map_or(0, Leased::minted)
+    }
+
+    pub(crate) fn project(&mut self, id: &str) -> &mut Project {
+        self.projects.entry(id.to_owned()).or_default()
+    }
+
+    pub(crate) fn name_application(&mut self, id: String, name: String) {
+        self.application_names.insert(id, name);
+    }
+
+    /// Disables every machine, and ends the logins that end with that.
+    pub(crate) fn disable_machines(&mut self) {
+        self.each_machine(|machine| machine.enabled = false);
+        let leased = self.secrets.values_mut().filter_map(|s| s.leased.as_mut());
+        leased
+            .filter(|leased| leased.revoked_on_disable())
+            .for_each(Leased::end);
     }
 
     pub(crate) fn secret_count(&self) -> usize {
@@ -125,12 +236,23 @@ impl Vault {
             name: id.to_owned(),
             project: None,
             applications: Vec::new(),
+            kind: None,
+            policy: None,
+            usage: Usage::default(),
+            leased: None,
+            issuing: None,
             value: SecretValue::single(String::new()),
             revision: 0,
             place,
             denied: false,
             deleted: true,
         })
+    }
+
+    fn tell(&self, event: &str, id: &str) {
+        if let Some(news) = &self.news {
+            let _ = news.send(News::Event(event.to_owned(), id.to_owned()));
+        }
     }
 
     fn returned(&mut self, id: &str) {

@@ -2,6 +2,8 @@
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
+use crate::random;
+
 /// What a read hands out. Not `Debug`: it is what must not be printed.
 #[derive(Clone, PartialEq)]
 pub(crate) struct SecretValue {
@@ -39,6 +41,44 @@ impl SecretValue {
             text,
             fields: Some(names),
         }
+    }
+
+    /// These fields with those of a login after them.
+    pub(crate) fn with_login(&self, username: &str, password: &str) -> Self {
+        let login = [("username", username), ("password", password)];
+        let Self { text, fields } = Self::structured(login);
+        let Some(mut names) = self.fields.clone() else {
+            return Self { text, fields };
+        };
+        let own = self.text.trim_end();
+        let own = own.strip_suffix('}').unwrap_or(own).trim_end();
+        let comma = if names.is_empty() { "" } else { ", " };
+        names.extend(fields.into_iter().flatten());
+        Self {
+            text: format!("{own}{comma}{}", &text[1..]),
+            fields: Some(names),
+        }
+    }
+
+    /// What the service makes of it when it rotates it by itself.
+    pub(crate) fn rotated(&self) -> Self {
+        let new = random::hex::<16>;
+        let Some(names) = &self.fields else {
+            return Self::single(new());
+        };
+        let values: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&self.text).unwrap_or_default();
+        let has_password = names.iter().any(|name| name == "password");
+        let fields = names.iter().map(|name| {
+            let old = values.get(name).cloned().unwrap_or_default();
+            let rotates = if has_password {
+                name == "password"
+            } else {
+                old.is_string()
+            };
+            (name.as_str(), if rotates { new().into() } else { old })
+        });
+        Self::structured(fields)
     }
 
     /// The text as it stands; structured when it is a JSON object.
@@ -86,6 +126,40 @@ mod tests {
         assert_eq!(value.text, r#"{"z": 1, "a\"": "x"}"#);
         assert_eq!(value.fields, Some(vec!["z".into(), "a\"".into()]));
         assert!(SecretValue::json(value.text.clone()) == value);
+    }
+
+    #[test]
+    fn a_login_follows_the_fields() {
+        for (base, expected) in [
+            (
+                r#"{"host": "db"} "#,
+                r#"{"host": "db", "username": "u", "password": "p"}"#,
+            ),
+            ("{ }", r#"{"username": "u", "password": "p"}"#),
+            ("text", r#"{"username": "u", "password": "p"}"#),
+        ] {
+            let value = SecretValue::json(base.into()).with_login("u", "p");
+            assert_eq!(value.text, expected);
+            assert!(SecretValue::json(value.text.clone()) == value);
+        }
+    }
+
+    #[test]
+    fn a_rotation_changes_what_is_secret_and_keeps_the_fields() {
+        let same = |base: &str| {
+            let old = SecretValue::json(base.into());
+            let new = old.rotated();
+            assert!(old.text != new.text && old.fields == new.fields);
+            let json = |value: &SecretValue| serde_json::from_str(&value.text).unwrap_or_default();
+            let (old, new): (serde_json::Value, serde_json::Value) = (json(&old), json(&new));
+            ["user", "password", "port"].map(|field| old[field] == new[field])
+        };
+        assert_eq!(
+            same(r#"{"user":"u","password":"p","port":1}"#),
+            [true, false, true]
+        );
+        assert_eq!(same(r#"{"user":"u","port":1}"#), [false, true, true]);
+        assert_eq!(same("text"), [true; 3]);
     }
 
     #[test]

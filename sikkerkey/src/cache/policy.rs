@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,6 +11,7 @@ use secrecy::SecretString;
 use super::folder::Folder;
 use super::format::{Binding, CacheEntry, CacheKey, NONCE_LEN, open, seal};
 use super::options::OnFallback;
+use crate::contain::contain;
 use crate::error::{Error, ErrorKind};
 use crate::id::SecretId;
 use crate::identity::Identity;
@@ -173,7 +173,7 @@ impl Cache {
             _ => UNIX_EPOCH.checked_sub(since),
         };
         let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
-        if catch_unwind(AssertUnwindSafe(|| on_fallback(id, time))).is_err() {
+        if contain(|| on_fallback(id, time)).is_err() {
             tracing::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
         }
     }

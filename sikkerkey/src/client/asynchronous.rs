@@ -1,13 +1,15 @@
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use tokio::task;
 
 use super::SikkerKey;
 use super::bootstrap::Bootstrap;
-use crate::error::{Error, ErrorKind};
+use super::call_threads::CallThreads;
+use crate::clock::SystemClock;
+use crate::error::Error;
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
@@ -15,9 +17,11 @@ use crate::watch::{Watch, WatchEvent};
 
 /// [`SikkerKey`] for async programs on tokio: the same verbs as `async fn`.
 ///
-/// The work is that of the blocking client on tokio's threads for blocking work, so both behave
-/// alike to the last detail. A call whose future is dropped goes on until it ends and is then
-/// forgotten. Cheap to clone; all clones, and the client it was made from, are one client.
+/// The work is that of the blocking client, on threads of the client: at most 16, which end when
+/// they are idle. So both behave alike to the last detail, a runtime with one thread is not blocked,
+/// and no call holds the end of a runtime. A future that is dropped before its call began sends
+/// nothing; one that is dropped later leaves the call to end by itself. Cheap to clone; all clones,
+/// and the client it was made from, are one client.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -34,7 +38,7 @@ use crate::watch::{Watch, WatchEvent};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Every call needs a running tokio runtime and panics without one, as tokio's own functions do.
+/// The futures need no particular runtime.
 #[derive(Clone, Debug)]
 pub struct AsyncSikkerKey {
     blocking: SikkerKey,
@@ -54,9 +58,7 @@ impl Bootstrap {
     ///
     /// As [`enroll`](Self::enroll).
     pub async fn enroll_async(self) -> Result<AsyncSikkerKey, Error> {
-        off_thread(|| self.enroll())
-            .await
-            .map(SikkerKey::into_async)
+        start(|| self.enroll()).await
     }
 }
 
@@ -85,9 +87,7 @@ impl AsyncSikkerKey {
     ///
     /// As there.
     pub async fn from_env() -> Result<Self, Error> {
-        off_thread(SikkerKey::from_env)
-            .await
-            .map(SikkerKey::into_async)
+        start(SikkerKey::from_env).await
     }
 
     /// The blocking client that this one uses.
@@ -232,7 +232,7 @@ impl AsyncSikkerKey {
     ///
     /// # Errors
     ///
-    /// Only where the runtime is shutting down.
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the operating system gives no thread.
     pub async fn close(&self) -> Result<(), Error> {
         self.run(|sk| {
             sk.close();
@@ -266,7 +266,11 @@ impl AsyncSikkerKey {
         call: impl FnOnce(&SikkerKey) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let sk = self.blocking.clone();
-        off_thread(move || call(&sk)).await
+        self.blocking
+            .inner()
+            .call_threads()
+            .run(move || call(&sk))
+            .await
     }
 }
 
@@ -283,28 +287,11 @@ impl From<SikkerKey> for AsyncSikkerKey {
     }
 }
 
-async fn off_thread<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    task::spawn_blocking(call).await.unwrap_or_else(|failure| {
-        // A panic's text may quote anything, so it stays with the panic hook.
-        let what = match failure.is_panic() {
-            true => "the call panicked on tokio's blocking thread",
-            false => "the call was cancelled because tokio's runtime is shutting down",
-        };
-        Err(Error::new(ErrorKind::Api, what))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_an_error_that_does_not_quote_it() {
-        let error = off_thread::<()>(|| panic!("hunter2")).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Api);
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
-        assert!(!error.is_retryable() && !error.is_unavailable());
-    }
+/// Starts a client on a thread of its own, which ends with the call: no client has threads yet.
+async fn start(
+    call: impl FnOnce() -> Result<SikkerKey, Error> + Send + 'static,
+) -> Result<AsyncSikkerKey, Error> {
+    let threads = CallThreads::new(Arc::new(SystemClock::new()));
+    threads.close();
+    threads.run(call).await.map(SikkerKey::into_async)
 }

@@ -45,9 +45,14 @@ pub(crate) struct Budget {
 impl Budget {
     /// The time that the next attempt may take; `None` once the deadline has passed.
     pub(crate) fn attempt(&self, clock: &dyn Clock) -> Option<Duration> {
-        let spent = clock.monotonic().saturating_sub(self.started);
-        let left = self.deadline.saturating_sub(spent).min(self.timeout);
+        let left = self.left(clock).min(self.timeout);
         (!left.is_zero()).then_some(left)
+    }
+
+    /// The time that is left of the call.
+    pub(crate) fn left(&self, clock: &dyn Clock) -> Duration {
+        let spent = clock.monotonic().saturating_sub(self.started);
+        self.deadline.saturating_sub(spent)
     }
 
     /// Whether a delay would end before the deadline does.
@@ -113,6 +118,8 @@ pub(crate) struct Attempts<'a> {
     made: u32,
     /// A clock correction that the service has not accepted yet.
     trial: Option<i64>,
+    /// Whether an idle connection turned out dead, so that this call uses new ones from then on.
+    anew: bool,
     permit: Option<Permit<'a>>,
 }
 
@@ -122,6 +129,8 @@ enum Failure {
     Final(Error),
     /// The clock was off: the next attempt follows at once, with the right time.
     ClockCorrected,
+    /// The connection had died while it was idle: the next attempt follows at once, on a new one.
+    StaleConnection,
     /// The service may have recovered after the policy's delay, or after the one it asks for.
     Transient(Error, Option<Duration>),
 }
@@ -161,6 +170,7 @@ impl<'a> Attempts<'a> {
             counted: 0,
             made: 0,
             trial: None,
+            anew: false,
             permit: None,
         }
     }
@@ -175,7 +185,7 @@ impl<'a> Attempts<'a> {
             match self.once(timeout) {
                 Ok(success) => return Ok(success),
                 Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::ClockCorrected) => {}
+                Err(Failure::ClockCorrected | Failure::StaleConnection) => {}
                 Err(Failure::Transient(error, retry_after)) => {
                     // Others go on while this call waits.
                     self.permit = None;
@@ -216,6 +226,12 @@ impl<'a> Attempts<'a> {
                     Err(&error),
                     elapsed,
                 );
+                if error.stale && !self.anew {
+                    // Nobody is at fault, so the policy does not count it.
+                    self.anew = true;
+                    self.counted -= 1;
+                    return Err(Failure::StaleConnection);
+                }
                 let url = self.session.transport.url();
                 return Err(failure(no_response(self.call.purpose, url, error), None));
             }
@@ -239,13 +255,25 @@ impl<'a> Attempts<'a> {
 
     /// Sends the request once, signed anew; returns also the time that was signed.
     fn send(&mut self, deadline: Instant) -> Result<(i64, Response), Unsent> {
-        let connection = self.session.transport.connect(deadline)?;
+        let mut deadline = deadline;
+        let mut connection = self.connect(deadline)?;
         // Connections are made side by side; only then does each call wait for its permit.
         if self.permit.is_none() {
-            let permit = self.session.lockout.permit(deadline);
-            let late = || Unsent::Local(out_of_time(self.call.purpose));
-            self.permit = Some(permit.ok_or_else(late)?);
-            if self.session.lockout.is_locked_out(self.refusals) {
+            let lockout = &self.session.lockout;
+            let is_ending = self.session.is_ending(self.clock.monotonic());
+            self.permit = lockout.try_permit(is_ending);
+            if self.permit.is_none() {
+                let since = Instant::now();
+                self.permit = Some(self.wait_for_permit(is_ending)?);
+                let timeout = self.budget.attempt(self.clock);
+                deadline = transport::deadline_after(timeout.ok_or_else(|| self.late())?);
+                // The server may have ended it meanwhile.
+                connection = match self.session.transport.after_wait(connection, since) {
+                    Some(connection) => connection,
+                    None => self.connect(deadline)?,
+                };
+            }
+            if lockout.is_locked_out(self.refusals) {
                 self.session.transport.keep(connection);
                 return Err(Unsent::Local(locked_out(self.call.purpose)));
             }
@@ -254,6 +282,25 @@ impl<'a> Attempts<'a> {
         let signed_at = self.clock.unix_now().saturating_add(correction);
         let response = self.exchange(connection, signed_at, deadline)?;
         Ok((signed_at, response))
+    }
+
+    fn connect(&self, deadline: Instant) -> Result<Connection, TransportError> {
+        match self.anew {
+            true => self.session.transport.connect_anew(deadline),
+            false => self.session.transport.connect(deadline),
+        }
+    }
+
+    /// Waits for other calls, until this call's deadline: the timeout is for an attempt that has begun.
+    fn wait_for_permit(&self, is_ending: bool) -> Result<Permit<'a>, Unsent> {
+        let left = self.budget.left(self.clock);
+        let deadline = transport::deadline_after(left);
+        let permit = self.session.lockout.permit(is_ending, deadline);
+        permit.ok_or_else(|| self.late())
+    }
+
+    fn late(&self) -> Unsent {
+        Unsent::Local(out_of_time(self.call.purpose))
     }
 
     fn exchange(
@@ -342,6 +389,15 @@ impl<'a> Attempts<'a> {
         let status = response.status;
         if !(200..300).contains(&status) {
             return Err(refused(purpose, &response, None));
+        }
+        if let Some(coding) = &response.coding {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                format!(
+                    "the response has the content coding {coding}, which was not asked for, while {purpose}"
+                ),
+            )
+            .with_status(status));
         }
         let (bytes, framed) = match response.body {
             Body::Whole(bytes) => (bytes, true),

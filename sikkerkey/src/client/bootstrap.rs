@@ -69,9 +69,9 @@ impl Bootstrap {
     /// enrolled, and each of the calls is made once more with it. A token that is spent or refused
     /// ends in one error, with which every later call fails at once.
     ///
-    /// Such a client has at most two requests on their way at once: the service locks an address
-    /// out after three failed authentications, and a machine that expires makes every request
-    /// fail that is on its way.
+    /// In the last minute of the machine's known life such a client has at most two requests on their way at
+    /// once: the service locks an address out after three failed authentications, and a machine that expires
+    /// makes every request fail that is on its way.
     pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
         self.identity.reenroll = reenroll;
         self
@@ -86,8 +86,8 @@ impl Bootstrap {
 
     /// Makes a key, enrolls a machine with it, and returns its client. The key never leaves memory.
     ///
-    /// Only a request that certainly reached nobody, or that was answered with 429, is repeated:
-    /// an answer that is lost may have taken one of the token's uses.
+    /// The request is repeated only after 429, or where it certainly did not reach the service: a response that is lost may
+    /// have taken one of the token's uses.
     ///
     /// # Errors
     ///

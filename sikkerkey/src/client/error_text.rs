@@ -46,10 +46,10 @@ pub(crate) fn out_of_time(purpose: Purpose<'_>) -> Error {
 pub(crate) fn no_response(purpose: Purpose<'_>, url: &ApiUrl, failure: TransportError) -> Error {
     let error = Error::new(
         ErrorKind::Network,
-        format!("no answer from {url} while {purpose}: {failure}"),
+        format!("no response from {url} while {purpose}: {failure}"),
     );
-    let error = if failure.is_untrusted() {
-        error.untrusted()
+    let error = if failure.is_refusal() {
+        error.refused()
     } else {
         error
     };
@@ -88,6 +88,10 @@ pub(crate) fn refused_with(
     let body = body(reply);
     let message = messages::error_message(body);
     match &message {
+        _ if let Some(coding) = &reply.coding => {
+            text.push_str("; its body has the content coding ");
+            text.push_str(coding);
+        }
         Some(message) if message.trim().is_empty() => {}
         Some(message) => {
             text.push_str("; the service says: ");

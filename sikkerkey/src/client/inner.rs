@@ -8,11 +8,14 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
+#[cfg(feature = "tokio")]
+use super::call_threads::CallThreads;
 use super::error_text::Purpose;
+use super::process::{Process, Processes};
 use super::reenrollment::Reenrollment;
 use super::reload::Reload;
 use super::retry::RetryPolicy;
-use super::session::{CurrentSession, Session};
+use super::session::Session;
 use super::settings::Settings;
 #[cfg(feature = "cache")]
 use crate::cache::{Cache, CachedRead};
@@ -37,11 +40,10 @@ pub(crate) enum Renewal {
 pub(crate) struct ClientInner {
     /// Of the first identity; a later one is of the same vault.
     vault_id: String,
-    session: CurrentSession,
+    processes: Processes,
     settings: Settings,
     skew: Skew,
     renewal: Renewal,
-    poller: Arc<Poller>,
     #[cfg(feature = "cache")]
     cache: Option<Cache>,
 }
@@ -53,24 +55,21 @@ impl ClientInner {
         renewal: Renewal,
         #[cfg(feature = "cache")] cache: Option<Cache>,
     ) -> Self {
-        let poller = Poller::new(
-            settings.clock.clone(),
-            settings.random.clone(),
-            settings.poll_interval,
-            session.transport.url().is_loopback(),
-            settings.resync,
-        );
         let skew = Skew::new(settings.clock_correction);
         ClientInner {
-            poller,
             #[cfg(feature = "cache")]
             cache,
             vault_id: session.identity.vault_id.clone(),
-            session: CurrentSession::new(session),
+            processes: Processes::new(Process::new(session, &settings)),
             settings,
             skew,
             renewal,
         }
+    }
+
+    /// The connections and threads of the calling process.
+    fn process(&self) -> &Process {
+        self.processes.current(&self.settings)
     }
 
     pub(crate) fn vault_id(&self) -> &str {
@@ -87,11 +86,17 @@ impl ClientInner {
 
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
-        self.session.get()
+        self.process().session.get()
+    }
+
+    /// Where blocking calls of async callers run.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
+        &self.process().call_threads
     }
 
     pub(crate) fn poller(&self) -> &Arc<Poller> {
-        &self.poller
+        &self.process().poller
     }
 
     #[cfg(feature = "cache")]
@@ -108,7 +113,7 @@ impl ClientInner {
         let read = match &self.cache {
             Some(cache) => match cache.read(id, self.clock(), ask) {
                 Ok(CachedRead::Cached(value)) => {
-                    self.poller.note_cached(id, &value);
+                    self.poller().note_cached(id, &value);
                     return Ok(value);
                 }
                 Ok(CachedRead::Live(value)) => Ok(value),
@@ -124,7 +129,7 @@ impl ClientInner {
                 Ok(value)
             }
             Err(error) => {
-                self.poller.note_failure(id, &error);
+                self.poller().note_failure(id, &error);
                 Err(error)
             }
         }
@@ -163,7 +168,7 @@ impl ClientInner {
     /// Told of every value that a user's call read, so that a watch does not report as new what
     /// this process already knows, and does report what another read swallowed.
     pub(crate) fn note_read(&self, id: &str, value: &SecretString) {
-        self.poller.note(id, value);
+        self.poller().note(id, value);
     }
 
     fn read_with(&self, id: &SecretId, policy: &RetryPolicy) -> Result<SecretString, Error> {
@@ -210,13 +215,15 @@ impl ClientInner {
             Renewal::Enrollment(reenrollment) if expired || session.lockout.was_accepted() => {
                 attempt(&*self.replace(reenrollment, &session, budget)?)
             }
-            Renewal::Disk(reload) => match reload.renew(&session, &self.session, &self.settings) {
-                Some(renewed) => {
-                    self.adopt(&renewed);
-                    attempt(&renewed)
+            Renewal::Disk(reload) => {
+                match reload.renew(&session, &self.process().session, &self.settings) {
+                    Some(renewed) => {
+                        self.adopt(&renewed);
+                        attempt(&renewed)
+                    }
+                    None => Err(error),
                 }
-                None => Err(error),
-            },
+            }
             Renewal::None if expired => Err(error.prefixed(
                 "the lifetime of this enrolled machine is over (reenroll_when_expired would \
                  enroll another)",
@@ -233,7 +240,7 @@ impl ClientInner {
         }
         #[cfg(not(feature = "cache"))]
         let _ = session;
-        self.poller.suspect_all();
+        self.poller().suspect_all();
     }
 
     /// The session of the next machine, for which the service counts changes anew.
@@ -243,8 +250,9 @@ impl ClientInner {
         expired: &Arc<Session>,
         budget: Budget,
     ) -> Result<Arc<Session>, Error> {
-        let session = reenrollment.replace(expired, &self.session, &self.settings, budget)?;
-        self.poller.suspect_all();
+        let session =
+            reenrollment.replace(expired, &self.process().session, &self.settings, budget)?;
+        self.poller().suspect_all();
         Ok(session)
     }
 }
@@ -303,7 +311,7 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.poller.end();
+        self.0.processes.end();
     }
 }
 

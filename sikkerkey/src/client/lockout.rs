@@ -10,12 +10,11 @@ use crate::sync::{lock, wait_deadline};
 /// or a machine that has expired, fails every request that is under way at that moment.
 const UNCERTAIN: usize = 2;
 
-/// Limits concurrent requests until the service has accepted the identity once, and remembers
-/// refusals.
+/// Limits concurrent requests until the service has accepted the identity once, near the known end of its life, and, where
+/// another takes its place, after a refusal. Remembers refusals.
 #[derive(Debug)]
 pub(crate) struct Lockout {
-    /// Whether another identity takes the place of this one when it expires: then any request may
-    /// be the first that fails.
+    /// Whether another identity takes the place of this one when it expires.
     replaceable: bool,
     accepted: AtomicBool,
     refusals: AtomicU32,
@@ -39,6 +38,10 @@ impl Lockout {
             under_way: Mutex::new(0),
             changed: Condvar::new(),
         }
+    }
+
+    pub(crate) fn is_replaceable(&self) -> bool {
+        self.replaceable
     }
 
     /// Notes that the service accepted the identity.
@@ -73,25 +76,48 @@ impl Lockout {
         refusals != seen || (self.replaceable && self.was_accepted() && refusals > 0)
     }
 
-    /// Waits until one more request may be under way: at once for an identity that was accepted
-    /// and stays. `None` once the deadline has passed.
-    pub(crate) fn permit(&self, deadline: Instant) -> Option<Permit<'_>> {
-        let is_certain = || self.was_accepted() && !self.replaceable;
-        if is_certain() {
-            return Some(Permit {
-                lockout: self,
-                counted: false,
-            });
+    /// Whether requests are not limited: the identity was accepted, and is neither refused since nor `ending`.
+    fn is_certain(&self, ending: bool) -> bool {
+        self.was_accepted() && !ending && !(self.replaceable && self.refusals() > 0)
+    }
+
+    /// The permission for one more request, if it can be had at once. `ending` is whether the identity's life is nearly
+    /// over.
+    pub(crate) fn try_permit(&self, ending: bool) -> Option<Permit<'_>> {
+        if self.is_certain(ending) {
+            return Some(self.uncounted());
         }
         let mut under_way = lock(&self.under_way);
-        while *under_way >= UNCERTAIN && !is_certain() {
+        (*under_way < UNCERTAIN).then(|| self.counted(&mut under_way))
+    }
+
+    /// Waits for the permission for one more request; `None` once the deadline has passed.
+    pub(crate) fn permit(&self, ending: bool, deadline: Instant) -> Option<Permit<'_>> {
+        let mut under_way = lock(&self.under_way);
+        loop {
+            if self.is_certain(ending) {
+                return Some(self.uncounted());
+            }
+            if *under_way < UNCERTAIN {
+                return Some(self.counted(&mut under_way));
+            }
             under_way = wait_deadline(&self.changed, under_way, deadline)?;
         }
+    }
+
+    fn uncounted(&self) -> Permit<'_> {
+        Permit {
+            lockout: self,
+            counted: false,
+        }
+    }
+
+    fn counted(&self, under_way: &mut usize) -> Permit<'_> {
         *under_way += 1;
-        Some(Permit {
+        Permit {
             lockout: self,
             counted: true,
-        })
+        }
     }
 }
 
@@ -112,43 +138,56 @@ mod tests {
 
     #[test]
     fn two_requests_at_once_until_the_identity_was_accepted() {
-        let lockout = Lockout::new(false);
-        let now = Instant::now;
-        let first = lockout.permit(now()).unwrap();
-        let second = lockout.permit(now()).unwrap();
-        assert!(lockout.permit(now()).is_none());
-        drop(first);
-        let third = lockout.permit(now()).unwrap();
-        assert!(lockout.permit(now()).is_none());
-        lockout.accept();
-        let many: Vec<_> = (0..20).map(|_| lockout.permit(now()).unwrap()).collect();
-        drop((second, third, many));
-        assert_eq!(*lock(&lockout.under_way), 0);
+        for replaceable in [false, true] {
+            let lockout = Lockout::new(replaceable);
+            let first = lockout.try_permit(false).unwrap();
+            let second = lockout.try_permit(false).unwrap();
+            assert!(lockout.try_permit(false).is_none());
+            drop(first);
+            let third = lockout.try_permit(false).unwrap();
+            assert!(lockout.try_permit(false).is_none());
+            assert!(lockout.permit(false, Instant::now()).is_none());
+            lockout.accept();
+            let many: Vec<_> = (0..20)
+                .map(|_| lockout.try_permit(false).unwrap())
+                .collect();
+            drop((second, third, many));
+            assert_eq!(*lock(&lockout.under_way), 0);
+        }
     }
 
     #[test]
-    fn a_replaceable_identity_keeps_the_limit() {
+    fn two_requests_at_once_near_the_end_and_after_a_refusal() {
+        let is_limited = |lockout: &Lockout, ending| {
+            let permits = (lockout.try_permit(ending), lockout.try_permit(ending));
+            assert!(permits.0.is_some() && permits.1.is_some());
+            lockout.try_permit(ending).is_none()
+        };
         let lockout = Lockout::new(true);
         lockout.accept();
-        let permits = (
-            lockout.permit(Instant::now()),
-            lockout.permit(Instant::now()),
-        );
-        assert!(permits.0.is_some() && permits.1.is_some());
-        assert!(lockout.permit(Instant::now()).is_none());
+        assert!(!is_limited(&lockout, false));
+        assert!(is_limited(&lockout, true));
+        lockout.refuse();
+        assert!(is_limited(&lockout, false));
+
+        // Without a next identity, a refusal is final for each call that asks.
+        let fixed = Lockout::new(false);
+        fixed.accept();
+        fixed.refuse();
+        assert!(!is_limited(&fixed, false));
     }
 
     #[test]
     fn waiter_resumes_when_permit_is_released_or_the_identity_accepted() {
         let lockout = Lockout::new(false);
         let far = Instant::now() + Duration::from_secs(600);
-        let permits = (lockout.permit(far), lockout.permit(far));
+        let permits = (lockout.try_permit(false), lockout.try_permit(false));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| lockout.permit(far).is_some());
+            let waiting = scope.spawn(|| lockout.permit(false, far).is_some());
             drop(permits.0);
             assert!(waiting.join().unwrap());
-            let permit = lockout.permit(far);
-            let waiting = scope.spawn(|| lockout.permit(far).is_some());
+            let permit = lockout.permit(false, far);
+            let waiting = scope.spawn(|| lockout.permit(false, far).is_some());
             lockout.accept();
             assert!(waiting.join().unwrap());
             drop(permit);

@@ -5,12 +5,15 @@ pub(crate) mod asynchronous;
 mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
+#[cfg(feature = "tokio")]
+mod call_threads;
 pub(crate) mod error_text;
 mod from_env;
 pub(crate) mod inner;
 mod key_source;
 mod lockout;
 pub(crate) mod machine;
+mod process;
 mod reenrollment;
 mod refusals;
 mod register;
@@ -91,21 +94,36 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// export 64 MiB. Up to 16 idle connections are kept for 45 s, and a name that was looked up for
 /// 60 s, or until a connection fails.
 ///
-/// # Logging
+/// # Forks
 ///
-/// Events go to the [`log`] crate under the target `sikkerkey`: at `debug` one line for each
-/// attempt with method, path, status and time; at `warn` a key file that others can read, a clock
-/// that is off, names of an export that fold into one. None ever holds a value, a key or a token,
-/// at any level. With `env_logger`:
+/// A child process that was forked uses the client with connections and threads of its own: no
+/// request of one process gets a response of the other. A [`Live`](crate::Live) follows its secrets
+/// in the process that started it; its copy in a child keeps what it had, and its status says so.
+/// Watches and a `Live` of the child's own work. This is promised for a fork while no other thread
+/// uses the client, and best effort otherwise.
+///
+/// # Events
+///
+/// The client's events are [`tracing`](https://docs.rs/tracing) events with the target `sikkerkey`:
+/// at `debug` one for each attempt, with method, path, status and time; at `warn` a key file that
+/// others can read, a clock that is off, export names that collide. No event holds a value, a key
+/// or a token, at any level. With the `tracing-subscriber` crate:
+///
+/// ```
+/// use tracing_subscriber::filter::{LevelFilter, Targets};
+/// use tracing_subscriber::prelude::*;
+///
+/// tracing_subscriber::registry()
+///     .with(tracing_subscriber::fmt::layer())
+///     .with(Targets::new().with_target("sikkerkey", LevelFilter::DEBUG))
+///     .init();
+/// ```
+///
+/// Loggers of the [`log`](https://docs.rs/log) crate receive the same events, until the program
+/// sets a `tracing` subscriber; from then on only the subscriber receives them. With `env_logger`:
 ///
 /// ```
 /// env_logger::Builder::new().filter_module("sikkerkey", log::LevelFilter::Debug).init();
-/// ```
-///
-/// With `tracing-subscriber`, whose default features read `log`'s events too:
-///
-/// ```ignore
-/// tracing_subscriber::fmt().with_env_filter("info,sikkerkey=debug").init();
 /// ```
 #[derive(Clone)]
 pub struct SikkerKey {

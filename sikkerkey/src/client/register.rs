@@ -19,8 +19,8 @@ use crate::text;
 use crate::transport;
 use crate::transport::{Body, Request, Response, Transport};
 
-/// The longest answer to an enrollment.
-const ANSWER_LIMIT: usize = 64 * 1024;
+/// The longest response to an enrollment.
+const RESPONSE_LIMIT: usize = 64 * 1024;
 
 /// Everything that enrolling a machine takes.
 pub(crate) struct MachineRegistration {
@@ -46,19 +46,24 @@ impl MachineRegistration {
             Error::new(
                 ErrorKind::Decode,
                 format!(
-                    "the answer {problem} while {purpose}: is this the API URL of the service?"
+                    "the response {problem} while {purpose}: is this the API URL of the service?"
                 ),
             )
             .with_status(reply.status)
         };
         let answer = match &reply.body {
+            _ if reply.coding.is_some() => {
+                return Err(malformed("has a content coding, which was not asked for,"));
+            }
             Body::Whole(bytes) | Body::UntilClose(bytes) => messages::enrollment(bytes)
                 .map_err(|_| malformed("lacks what it must have or is not JSON"))?,
             Body::TooLarge => return Err(malformed("is larger than this client takes")),
             Body::CutOff(_) => {
                 return Err(Error::new(
                     ErrorKind::Network,
-                    format!("the answer was cut off while {purpose}: a use of the token is spent"),
+                    format!(
+                        "the response was cut off while {purpose}: a use of the token is spent"
+                    ),
                 ));
             }
         };
@@ -106,7 +111,8 @@ impl MachineRegistration {
         Ok(Session::new(identity, transport, self.replaceable))
     }
 
-    /// Sends the request until it was answered, or may have been taken by somebody.
+    /// Sends the request until there is a response, or it may have reached the service. Never on a connection that was used
+    /// before: one that dies as the request goes out could have spent a use of the token.
     fn register(
         &self,
         signer: &Signer,
@@ -127,7 +133,7 @@ impl MachineRegistration {
             path: &path,
             headers: &[],
             body: Some(&body),
-            limit: ANSWER_LIMIT,
+            limit: RESPONSE_LIMIT,
         };
         let mut made = 0;
         loop {

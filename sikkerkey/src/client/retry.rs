@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-/// How often and how soon a call is repeated that got no answer, 429 or 503.
+/// How often and how soon a call is repeated that got no response, 429 or 503.
 ///
 /// By default up to four attempts, after about 1, 2 and 4 seconds, each up to a quarter shorter or
 /// longer so that many machines do not come back at once. A `Retry-After` of the service takes the
 /// place of such a delay, up to 30 seconds. Every attempt has a fresh signature, and the
 /// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds them all: a delay that would end after
 /// it is not begun.
+///
+/// A connection that was used before and turns out to be dead is none of this: the call is made once more at once, on a new
+/// connection.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,6 +22,7 @@ use std::time::Duration;
 /// # let _ = (patient, never);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a policy does nothing until a builder is given it"]
 pub struct RetryPolicy {
     attempts: u32,
     base_delay: Duration,

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::error::Category;
 
 use super::error::{Problem, ProblemKind};
+use super::from_secret::form::{list_items, stray, stray_at_the_ends};
 use super::from_secret::{FromSecret, own_text, type_label, with_article};
 use super::requirement::ValueKind;
 use super::traits::{Delimited, ReadFromStr, ReadJson};
@@ -49,7 +50,12 @@ pub fn json<'p, T: ReadJson + 'p>() -> Parser<'p, T> {
         kind: ValueKind::Json,
         ..Parser::new(
             |_| format!("JSON of {}", with_article(&type_label::<T>())).into(),
-            |text| T::read_json(text).map_err(|error| place_in_json(&error).into()),
+            |text| {
+                T::read_json(text).map_err(|error| match text.starts_with('\u{feff}') {
+                    true => stray(text).unwrap_or_default().into(),
+                    false => place_in_json(&error).into(),
+                })
+            },
         )
     }
 }
@@ -109,6 +115,12 @@ impl<'p, T> Parser<'p, T> {
     pub(super) fn parse(&self, text: &SecretString) -> Result<T, Problem> {
         (self.read)(text.expose_secret()).map_err(|reason| {
             let expected = self.expected();
+            // A reader that says nothing may have met what nobody sees.
+            let silent = || stray_at_the_ends(text.expose_secret()).unwrap_or_default();
+            let reason = match &*reason {
+                "" => Cow::Borrowed(silent()),
+                _ => reason,
+            };
             let text = match &*reason {
                 "" => format!("not {expected}"),
                 reason => format!("not {expected}: {reason}"),
@@ -138,19 +150,15 @@ fn place_in_json(error: &serde_json::Error) -> String {
     format!("{what}, at line {} column {}", error.line(), error.column())
 }
 
-/// Spaces around an item are not part of it, and a text of nothing but spaces has no items.
 fn items<T: FromSecret>(text: &str, delimiter: &str) -> Result<Vec<T>, Cow<'static, str>> {
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
+    let items = list_items(text, delimiter).map_err(|place| format!("item {place} is empty"))?;
     (1..)
-        .zip(text.split(delimiter))
-        .map(|(place, item)| match item.trim() {
-            "" => Err(format!("item {place} is empty").into()),
-            item => T::from_secret(item).map_err(|error| match error.reason() {
+        .zip(items)
+        .map(|(place, item)| {
+            T::from_secret(item).map_err(|error| match error.reason() {
                 "" => format!("item {place} is not").into(),
                 reason => format!("item {place}: {reason}").into(),
-            }),
+            })
         })
         .collect()
 }

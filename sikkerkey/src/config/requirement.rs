@@ -23,6 +23,7 @@ use serde::Serialize;
 /// assert_eq!(schema.secrets().len(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[must_use = "a requirement does nothing until a schema has it"]
 pub struct Requirement {
     path: String,
     secret: SecretRef,
@@ -164,6 +165,10 @@ impl Requirement {
 /// `Display` is the id as it is, and a name in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a secret has an id and a name, and no third thing to call it by"
+)]
 pub enum SecretRef {
     /// By its id, such as `sk_db_prod`.
     Id(String),

@@ -1,12 +1,20 @@
 //! The known name that was probably meant.
 
 /// The names of `known` that are like `name`, the most alike first, at most three.
+///
+/// Alike are names that differ in one letter of five, three at most; letters may be swapped. A name
+/// of one letter is like none: every other one would be.
 pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = folded(name);
+    if wanted.len() < 2 {
+        return Vec::new();
+    }
     let limit = (wanted.len() / 5).clamp(1, 3);
+    let distance = |candidate| strsim::generic_damerau_levenshtein(&wanted, &folded(candidate));
     let mut near: Vec<_> = known
         .into_iter()
-        .map(|candidate| (distance(&wanted, &folded(candidate), limit), candidate))
+        .filter(|candidate| candidate.len() <= 4 * LONGEST)
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
     near.sort();
@@ -14,35 +22,16 @@ pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> 
     near.into_iter().map(|(_, name)| name).take(3).collect()
 }
 
+/// Longer names are not compared in full: the work grows with the product of the lengths.
+const LONGEST: usize = 200;
+
 /// Letters and digits only, in lower case: `DB-Host` and `db_host` are the same.
 fn folded(name: &str) -> Vec<char> {
     name.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
+        .take(LONGEST)
         .collect()
-}
-
-/// How many letters must be added, dropped, changed or swapped with their neighbour; anything
-/// above `limit` where the lengths alone say that it is more.
-fn distance(a: &[char], b: &[char], limit: usize) -> usize {
-    if a.len().abs_diff(b.len()) > limit {
-        return limit + 1;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = changed.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(before[j - 2] + 1);
-            }
-            row.push(least);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]
@@ -59,6 +48,7 @@ mod tests {
             ("userName", vec!["user_name"]),
             ("pasword", vec!["password"]),
             ("api_key", vec![]),
+            ("p", vec![]),
             ("", vec![]),
         ] {
             assert_eq!(near(name, known), expected, "{name}");

@@ -35,6 +35,7 @@ use crate::text::{name, quoted};
 /// `Debug` says of each secret which of the four it is, never a value. Two snapshots are equal
 /// when they hold the same secrets with equal [outcomes](ReadOutcome).
 #[derive(Clone, Default, PartialEq)]
+#[must_use = "a snapshot never changes: what makes one returns it"]
 pub struct Snapshot(Arc<SnapshotInner>);
 
 #[derive(Clone, Default, PartialEq)]
@@ -47,6 +48,7 @@ struct SnapshotInner {
 
 /// What reading one secret came to.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum ReadOutcome {
     /// Its value.
     Value(SecretString),
@@ -103,11 +105,11 @@ impl Snapshot {
     }
 
     /// Each secret and what reading it came to, sorted by id.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &ReadOutcome)> {
-        self.0
-            .outcomes
-            .iter()
-            .map(|(id, outcome)| (id.as_str(), outcome))
+    pub fn iter(&self) -> Outcomes<'_> {
+        fn entry<'a>((id, outcome): (&'a String, &'a ReadOutcome)) -> (&'a str, &'a ReadOutcome) {
+            (id, outcome)
+        }
+        self.0.outcomes.iter().map(entry)
     }
 
     /// The ids of the secrets, sorted; names and aliases are resolved.
@@ -174,6 +176,21 @@ impl<K: Into<String>, V: Into<SecretString>> FromIterator<(K, V)> for Snapshot {
                 .into_iter()
                 .map(|(id, value)| (id, ReadOutcome::Value(value.into()))),
         )
+    }
+}
+
+/// The iterator of [`Snapshot::iter`].
+type Outcomes<'a> = std::iter::Map<
+    std::collections::btree_map::Iter<'a, String, ReadOutcome>,
+    fn((&'a String, &'a ReadOutcome)) -> (&'a str, &'a ReadOutcome),
+>;
+
+impl<'a> IntoIterator for &'a Snapshot {
+    type Item = (&'a str, &'a ReadOutcome);
+    type IntoIter = Outcomes<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -56,6 +56,10 @@ struct Build {
 
 /// A secret as the derive writes it.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "hidden: the derive of the same version writes it"
+)]
 pub enum Secret {
     /// By its id.
     Id(&'static str),
@@ -65,6 +69,10 @@ pub enum Secret {
 
 /// Where a field's value comes from.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "hidden: the derive of the same version writes it"
+)]
 pub enum FieldSource {
     /// From a field of the struct's secret.
     FieldOfStruct(&'static str),
@@ -76,6 +84,10 @@ pub enum FieldSource {
 
 /// A field as the derive writes it.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "hidden: the derive of the same version writes it"
+)]
 pub struct Field {
     /// As Rust spells it.
     pub name: &'static str,

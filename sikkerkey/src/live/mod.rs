@@ -63,8 +63,8 @@ mod subscription;
 mod worker;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::thread::ThreadId;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub(crate) use builder::LiveOptions;
 pub use change::{Change, PartChange};
@@ -80,6 +80,7 @@ use self::state::{LiveEvent, LiveState};
 use self::worker::Following;
 use crate::config::error::ConfigError;
 use crate::sync::lock;
+use crate::watch::callbacks::in_callback;
 
 /// A config that follows its secrets; from [`SikkerKeyConfig::live`](crate::SikkerKeyConfig::live) or
 /// [`Loader::live`](crate::Loader::live).
@@ -113,7 +114,6 @@ pub struct Live<T> {
 /// What ends the work when the last handle is dropped.
 struct Owner {
     inbox: Arc<Inbox>,
-    worker: OnceLock<ThreadId>,
     close: Box<dyn Fn() + Send + Sync>,
     following: Following,
 }
@@ -183,9 +183,12 @@ impl<T> Live<T> {
     }
 
     fn refresh_scope(&self, scope: Scope) -> Result<(), ConfigError> {
+        if let Some(error) = self.core.forked() {
+            return Err(error);
+        }
         let inbox = &self.owner.inbox;
         let ticket = inbox.ask(scope);
-        if self.owner.worker.get() == Some(&std::thread::current().id()) {
+        if in_callback() {
             return Ok(());
         }
         // `None` is for the end of the live config, which this handle keeps from coming.
@@ -197,27 +200,39 @@ impl<T> Live<T> {
     /// # Errors
     /// As `refresh`.
     pub async fn refresh_async(&self) -> Result<(), ConfigError> {
+        if let Some(error) = self.core.forked() {
+            return Err(error);
+        }
         let inbox = &self.owner.inbox;
         let ticket = inbox.ask(Scope::All);
+        if in_callback() {
+            return Ok(());
+        }
         inbox.result(ticket).await.unwrap_or(Ok(()))
     }
 }
 
 impl<T: Send + Sync + 'static> Live<T> {
-    /// Calls `f` after each swap, on the live config's own thread, in the order of registration.
+    /// Calls `f` after each swap, on the client's callback thread, one swap after the other.
     ///
-    /// A panic in it is contained, and it stays registered. It may drop handles and stop
+    /// A panic in it is contained, and it stays registered. A call that is still running after 10 s
+    /// keeps its thread, and other callbacks go on without it. It may drop handles, refresh and stop
     /// listeners, itself included. Dropping the returned [`Listener`] leaves it registered.
     pub fn on_change(&self, f: impl Fn(&Change<T>) + Send + Sync + 'static) -> Listener {
-        self.listen(move |event| {
+        let notify = move |event| {
             if let LiveEvent::Changed(change) = event {
-                f(change);
+                f(&change);
             }
-        })
+        };
+        self.listen(notify, Arc::default())
     }
 
-    fn listen(&self, f: impl Fn(LiveEvent<'_, T>) + Send + Sync + 'static) -> Listener {
-        let id = self.core.listen(Arc::new(f));
+    fn listen(
+        &self,
+        notify: impl Fn(LiveEvent<T>) + Send + Sync + 'static,
+        retry: Arc<AtomicBool>,
+    ) -> Listener {
+        let id = self.core.listen(Arc::new(notify), retry);
         let core = Arc::downgrade(&self.core);
         Listener::new(move || {
             if let Some(core) = core.upgrade() {

@@ -9,6 +9,7 @@ use super::change::Change;
 use super::listener::Listener;
 use super::loaded::Loaded;
 use super::state::LiveEvent;
+use crate::contain::{Panicked, contain, contain_drop};
 
 /// Something built from a live config, such as a pool of connections, that is built again when
 /// the config changes; from [`Live::resource`].
@@ -80,60 +81,55 @@ impl<R> Built<R> {
         }
     }
 
-    /// Before each build: one that panics has failed too.
-    pub(super) fn begin(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// After each build; whether it succeeded.
-    pub(super) fn end<E>(&self, outcome: Result<R, E>) -> bool {
-        match outcome {
-            Ok(new) => {
-                self.current.store(Arc::new(new));
-                self.failures.store(0, Ordering::Relaxed);
-                true
-            }
-            Err(_) => {
-                tracing::warn!(target: "sikkerkey", "building a live resource failed; the old one stays");
-                false
-            }
+    pub(super) fn end<E>(&self, outcome: Result<Result<R, E>, Panicked>) -> bool {
+        if let Ok(Ok(new)) = outcome {
+            let old = self.current.swap(Arc::new(new));
+            self.failures.store(0, Ordering::Relaxed);
+            contain_drop(old);
+            return true;
         }
+        let how = match &outcome {
+            Ok(_) => "failed",
+            Err(Panicked) => "panicked",
+        };
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(target: "sikkerkey", "building a live resource {how}; the old one stays");
+        contain_drop(outcome);
+        false
     }
 }
 
-/// Builds again, on the live config's own thread.
+/// Builds again, on the client's callback thread.
 struct Rebuilder<R, B, W> {
     /// Empty until the first build has ended.
     built: OnceLock<Arc<Built<R>>>,
     /// Whether the config has changed since the resource was built.
-    due: AtomicBool,
+    due: Arc<AtomicBool>,
     build: B,
     when: W,
 }
 
 impl<R, B, W> Rebuilder<R, B, W> {
-    fn look<T, E>(&self, event: &LiveEvent<'_, T>)
+    fn look<T, E>(&self, event: LiveEvent<T>, current: impl FnOnce() -> Option<Arc<T>>)
     where
         B: Fn(&T) -> Result<R, E>,
         W: Fn(&Change<T>) -> bool,
     {
-        match event {
-            LiveEvent::Changed(change) => {
-                if (self.when)(change) {
-                    self.due.store(true, Ordering::Relaxed);
-                }
-            }
-            // Each swap is followed by a tick, so that this alone builds, and tries again.
-            LiveEvent::Ticked(config) => {
-                let Some(built) = self.built.get() else {
-                    return;
-                };
-                if self.due.load(Ordering::Relaxed) {
-                    built.begin();
-                    let succeeded = built.end((self.build)(config));
-                    self.due.store(!succeeded, Ordering::Relaxed);
-                }
-            }
+        if let LiveEvent::Changed(change) = &event
+            && (self.when)(change)
+        {
+            self.due.store(true, Ordering::Relaxed);
+        }
+        let Some(built) = self.built.get() else {
+            // The first build is under way; the next cycle tries again.
+            return;
+        };
+        if self.due.load(Ordering::Relaxed)
+            && let Some(config) = current()
+        {
+            let succeeded = built.end(contain(|| (self.build)(&config)));
+            self.due.store(!succeeded, Ordering::Relaxed);
         }
     }
 }
@@ -164,15 +160,20 @@ where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
 {
+    let due = Arc::new(AtomicBool::new(false));
     let rebuilder = Arc::new(Rebuilder {
         built: OnceLock::new(),
-        due: AtomicBool::new(false),
+        due: Arc::clone(&due),
         build,
         when,
     });
     // Listening before building: a swap during the first build makes the next one due.
     let listening = Arc::clone(&rebuilder);
-    let guard = StopOnDrop::new(live.listen(move |event| listening.look(&event)));
+    let state = Arc::downgrade(&live.core);
+    let look = move |event| {
+        listening.look(event, || Some(state.upgrade()?.current.load_full()));
+    };
+    let guard = StopOnDrop::new(live.listen(look, due));
     let built = Arc::new(Built::new((rebuilder.build)(&live.get())?));
     let first = Arc::clone(&built);
     rebuilder.built.get_or_init(|| first);
@@ -189,17 +190,22 @@ where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
     E: Send + 'static,
-    F: Future<Output = Result<R, E>> + Send,
+    F: Future<Output = Result<R, E>> + Send + 'static,
 {
     let due = Arc::new(AtomicBool::new(false));
     let marked = Arc::clone(&due);
-    let guard = StopOnDrop::new(live.listen(move |event| {
+    let state = Arc::downgrade(&live.core);
+    let mark = move |event| {
         if let LiveEvent::Changed(change) = event
-            && when(change)
+            && when(&change)
         {
             marked.store(true, Ordering::Relaxed);
+            if let Some(state) = state.upgrade() {
+                state.ticked.notify(usize::MAX);
+            }
         }
-    }));
+    };
+    let guard = StopOnDrop::new(live.listen(mark, Arc::default()));
     let built = Arc::new(Built::new(build(live.get()).await?));
     let written = Arc::clone(&built);
     let core = Arc::clone(&live.core);
@@ -207,8 +213,11 @@ where
         while !core.is_closed() {
             let tick = core.ticked.listen();
             if due.swap(false, Ordering::Relaxed) {
-                written.begin();
-                let outcome = build(core.current.load_full()).await;
+                let config = core.current.load_full();
+                let outcome = match contain(|| build(config)) {
+                    Ok(building) => contained(building).await,
+                    Err(panicked) => Err(panicked),
+                };
                 if !written.end(outcome) {
                     due.store(true, Ordering::Relaxed);
                 }
@@ -218,6 +227,20 @@ where
     });
     let task = AbortOnDrop(task.abort_handle());
     Ok(LiveResource::from_parts(built, (guard, task, live.clone())))
+}
+
+/// A build, in a task of its own: its panic ends that task alone.
+#[cfg(feature = "tokio")]
+async fn contained<F>(building: F) -> Result<F::Output, Panicked>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let task = tokio::spawn(building);
+    let _abort = AbortOnDrop(task.abort_handle());
+    task.await.map_err(|error| {
+        contain_drop(error);
+        Panicked
+    })
 }
 
 #[cfg(feature = "tokio")]

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::builder::LiveOptions;
@@ -35,10 +35,12 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let paths = schema.iter().map(|r| r.path().to_owned()).collect();
     let client = fetch.client.clone();
     let core = Arc::new(LiveState::new(
+        name,
         first,
         paths,
         first_states(&snapshot),
         Arc::clone(&client.inner().settings().clock),
+        Arc::clone(client.inner().poller().callbacks()),
         options.max_stale,
         options.grace,
     ));
@@ -46,7 +48,6 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let following = Arc::new(Mutex::new(None));
     let owner = Arc::new(Owner {
         inbox: Arc::clone(&inbox),
-        worker: OnceLock::new(),
         close: Box::new({
             let core = Arc::clone(&core);
             move || core.close()
@@ -72,11 +73,10 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         refreshed: None,
         overlapping: false,
     };
-    let thread = thread::Builder::new()
+    thread::Builder::new()
         .name("sikkerkey-live".to_owned())
         .spawn(move || worker.run())
         .map_err(|_| refused(name, "the system gives no thread for the live config"))?;
-    owner.worker.get_or_init(|| thread.thread().id());
     Ok(Live { core, owner })
 }
 

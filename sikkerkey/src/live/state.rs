@@ -2,7 +2,7 @@
 //! is told. The worker writes it; everybody reads it.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,18 +12,20 @@ use event_listener::Event;
 use super::change::Change;
 use super::status::{Freshness, LiveStatus, SecretState};
 use crate::clock::Clock;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Problem};
+use crate::contain::contain_drop;
+use crate::error::Error;
 use crate::sync::lock;
+use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
 
-type ListenerFn<T> = Arc<dyn Fn(LiveEvent<'_, T>) + Send + Sync>;
+type ListenerFn<T> = Arc<dyn Fn(LiveEvent<T>) + Send + Sync>;
 
-/// When a callback is called, on the worker's thread.
-pub(super) enum LiveEvent<'a, T> {
+/// What a listener is called for, on the client's callback thread.
+pub(super) enum LiveEvent<T> {
     /// A config was swapped in.
-    Changed(&'a Change<T>),
-    /// A cycle ended, with or without a change: the moment to try again what failed.
-    /// Comes after `Changed` too.
-    Ticked(&'a T),
+    Changed(Change<T>),
+    /// A cycle ended, with or without a change, and this listener has something to try again.
+    Retry,
 }
 
 pub(super) struct LiveState<T> {
@@ -36,8 +38,13 @@ pub(super) struct LiveState<T> {
     clock: Arc<dyn Clock>,
     max_stale: Duration,
     grace: Duration,
+    /// What errors call the config.
+    name: &'static str,
+    /// The process whose worker keeps it up to date.
+    process: u32,
     record: Mutex<Record<T>>,
-    listeners: Mutex<Listeners<T>>,
+    listeners: Mutex<Vec<RegisteredListener<T>>>,
+    callbacks: Arc<Callbacks>,
 }
 
 /// What is known about the running config. Locked for moments only, never while user code runs.
@@ -58,9 +65,27 @@ struct Record<T> {
     closed: bool,
 }
 
-struct Listeners<T> {
-    next: u64,
-    list: Vec<(u64, ListenerFn<T>)>,
+/// Lanes of callbacks are shared by all lives of a client, so the numbers are the process's.
+static LISTENERS: AtomicU64 = AtomicU64::new(0);
+
+struct RegisteredListener<T> {
+    number: u64,
+    stopped: Arc<AtomicBool>,
+    /// Whether it has something to try again.
+    retry: Arc<AtomicBool>,
+    callback: ListenerFn<T>,
+}
+
+impl<T: Send + Sync + 'static> RegisteredListener<T> {
+    fn call(&self, event: LiveEvent<T>) -> CallbackCall {
+        let callback = Arc::clone(&self.callback);
+        CallbackCall {
+            lane: Lane::Listener(self.number),
+            stopped: Arc::clone(&self.stopped),
+            name: "a listener of a live config".into(),
+            run: Box::new(move || callback(event)),
+        }
+    }
 }
 
 impl<T> Record<T> {
@@ -77,13 +102,11 @@ impl<T> Record<T> {
     }
 
     /// Whether this is news: the same refusal again is not.
-    fn refuse(&mut self, error: ConfigError) -> bool {
-        let text = error.to_string();
+    fn refuse(&mut self, error: ConfigError, text: &str) -> bool {
         let known = self.refused.as_ref().map(ConfigError::to_string);
-        if known.as_deref() == Some(text.as_str()) {
+        if known.as_deref() == Some(text) {
             return false;
         }
-        tracing::warn!(target: "sikkerkey", "the live config keeps its last good values: {text}");
         self.refused = Some(error);
         self.refusals += 1;
         true
@@ -112,11 +135,14 @@ pub(super) enum Adoption<T> {
 }
 
 impl<T> LiveState<T> {
+    #[allow(clippy::too_many_arguments, reason = "one place makes it")]
     pub(super) fn new(
+        name: &'static str,
         first: Arc<T>,
         paths: Vec<String>,
         secrets: BTreeMap<String, SecretState>,
         clock: Arc<dyn Clock>,
+        callbacks: Arc<Callbacks>,
         max_stale: Duration,
         grace: Duration,
     ) -> Self {
@@ -140,11 +166,11 @@ impl<T> LiveState<T> {
             clock,
             max_stale,
             grace,
+            name,
+            process: std::process::id(),
             record: Mutex::new(record),
-            listeners: Mutex::new(Listeners {
-                next: 0,
-                list: Vec::new(),
-            }),
+            listeners: Mutex::default(),
+            callbacks,
         }
     }
 
@@ -153,73 +179,31 @@ impl<T> LiveState<T> {
         lock(&self.record)
     }
 
-    /// Takes the end of an attempt (a cycle of the poller, or a refresh): the record is brought up to
-    /// date in one step, then everybody is told.
-    pub(super) fn end(&self, attempt: Attempt<T>) {
-        let mut told = None;
-        let mut news = true;
-        {
-            let mut record = self.record();
-            let now = self.clock.monotonic();
-            if attempt.unanswered.is_none() {
-                record.confirmed = now;
-            }
-            record.unanswered = attempt.unanswered;
-            record.secrets.extend(attempt.secrets);
-            match attempt.adoption {
-                Adoption::Same => {
-                    record.refused = None;
-                    news = false;
-                }
-                Adoption::Refused(error) => news = record.refuse(error),
-                Adoption::Swap { new, changed } => {
-                    let old = self.current.swap(Arc::clone(&new));
-                    record.adopt(&changed);
-                    record.loaded_at = system_time(&*self.clock);
-                    let until = now.saturating_add(self.grace);
-                    record.previous = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
-                    let paths = changed.into();
-                    told = Some(Change {
-                        before: old,
-                        after: new,
-                        paths,
-                    });
-                }
-            }
-            let failed = record.unanswered.is_some() || record.refused.is_some();
-            record.failures = match failed {
-                true => record.failures.saturating_add(1),
-                false => 0,
-            };
-        }
-        if news {
-            self.happened.notify(usize::MAX);
-        }
-        if let Some(change) = told {
-            self.notify(|| LiveEvent::Changed(&change));
-        }
-        let current = self.current.load_full();
-        self.notify(|| LiveEvent::Ticked(&current));
-        self.ticked.notify(usize::MAX);
-    }
-
-    fn notify<'a>(&self, event: impl Fn() -> LiveEvent<'a, T>)
-    where
-        T: 'a,
-    {
-        let callbacks: Vec<_> = self.listeners().list.clone();
-        for (id, callback) in callbacks {
-            // One that an earlier one stopped is not called any more.
-            if !self.listeners().list.iter().any(|(other, _)| *other == id) {
-                continue;
-            }
-            if catch_unwind(AssertUnwindSafe(|| callback(event()))).is_err() {
-                tracing::error!(target: "sikkerkey", "a listener of a live config panicked; it stays registered");
-            }
-        }
+    /// Why this config does not follow its secrets: the process was forked from the one that has the
+    /// worker.
+    pub(super) fn forked(&self) -> Option<ConfigError> {
+        (self.process != std::process::id()).then(|| {
+            let error = Error::configuration(
+                "this process was forked from the one that keeps the live config up to date: start \
+                 one here",
+            );
+            ConfigError::new(self.name, vec![Problem::unavailable(&error)])
+        })
     }
 
     pub(super) fn status(&self) -> LiveStatus {
+        // Before any lock: a thread of the other process may have held it.
+        if let Some(error) = self.forked() {
+            return LiveStatus {
+                generation: 0,
+                loaded_at: system_time(&*self.clock),
+                age: Duration::MAX,
+                freshness: Freshness::Stale,
+                last_error: Some(error),
+                consecutive_failures: 0,
+                secrets: BTreeMap::new(),
+            };
+        }
         let record = self.record();
         let age = self.clock.monotonic().saturating_sub(record.confirmed);
         let degraded =
@@ -243,6 +227,9 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn previous(&self) -> Option<Arc<T>> {
+        if self.forked().is_some() {
+            return None;
+        }
         let record = self.record();
         let (previous, until) = record.previous.as_ref()?;
         (self.clock.monotonic() < *until).then(|| Arc::clone(previous))
@@ -259,7 +246,7 @@ impl<T> LiveState<T> {
         let gone = record.previous.take();
         drop(record);
         // The config's own drop may be user code: outside the lock.
-        drop(gone);
+        contain_drop(gone);
         None
     }
 
@@ -270,6 +257,9 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn change_since(&self, seen: u64) -> Option<(Arc<T>, u64, Arc<[String]>)> {
+        if self.forked().is_some() {
+            return None;
+        }
         let record = self.record();
         if record.generation == seen {
             return None;
@@ -284,6 +274,9 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn refusal_since(&self, seen: u64) -> Option<(ConfigError, u64)> {
+        if self.forked().is_some() {
+            return None;
+        }
         let record = self.record();
         if record.refusals == seen {
             return None;
@@ -293,37 +286,124 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.record().closed
+        self.forked().is_some() || self.record().closed
     }
 
     pub(super) fn close(&self) {
         self.record().closed = true;
         self.happened.notify(usize::MAX);
         self.ticked.notify(usize::MAX);
+        let listeners = std::mem::take(&mut *self.listeners());
+        for listener in &listeners {
+            self.callbacks.stop(&listener.stopped);
+        }
         // The callbacks may hold resources and handles: dropped outside the lock.
-        let callbacks = std::mem::take(&mut self.listeners().list);
-        drop(callbacks);
+        contain_drop(listeners);
     }
 
-    fn listeners(&self) -> MutexGuard<'_, Listeners<T>> {
+    fn listeners(&self) -> MutexGuard<'_, Vec<RegisteredListener<T>>> {
         lock(&self.listeners)
     }
 
-    pub(super) fn listen(&self, callback: ListenerFn<T>) -> u64 {
-        let mut listeners = self.listeners();
-        listeners.next += 1;
-        let id = listeners.next;
-        listeners.list.push((id, callback));
-        id
+    /// Registers a listener; `retry` says whether it has something to try again.
+    pub(super) fn listen(&self, callback: ListenerFn<T>, retry: Arc<AtomicBool>) -> u64 {
+        let number = LISTENERS.fetch_add(1, Ordering::Relaxed);
+        self.listeners().push(RegisteredListener {
+            number,
+            stopped: Arc::default(),
+            retry,
+            callback,
+        });
+        number
     }
 
-    pub(super) fn unlisten(&self, id: u64) {
+    pub(super) fn unlisten(&self, number: u64) {
         let gone = {
             let mut listeners = self.listeners();
-            let place = listeners.list.iter().position(|(other, _)| *other == id);
-            place.map(|place| listeners.list.remove(place))
+            let place = listeners.iter().position(|to| to.number == number);
+            place.map(|place| listeners.remove(place))
         };
-        drop(gone);
+        if let Some(gone) = gone {
+            self.callbacks.stop(&gone.stopped);
+            contain_drop(gone);
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> LiveState<T> {
+    /// Takes the end of an attempt (a cycle of the poller, or a refresh): the record is brought up
+    /// to date in one step, then the listeners are called.
+    pub(super) fn end(&self, attempt: Attempt<T>) {
+        let mut swapped = None;
+        let mut refused = None;
+        let news = {
+            let mut record = self.record();
+            let now = self.clock.monotonic();
+            if attempt.unanswered.is_none() {
+                record.confirmed = now;
+            }
+            record.unanswered = attempt.unanswered;
+            record.secrets.extend(attempt.secrets);
+            let news = match attempt.adoption {
+                Adoption::Same => {
+                    record.refused = None;
+                    false
+                }
+                Adoption::Refused(error) => {
+                    let text = error.to_string();
+                    let news = record.refuse(error, &text);
+                    refused = news.then_some(text);
+                    news
+                }
+                Adoption::Swap { new, changed } => {
+                    let old = self.current.swap(Arc::clone(&new));
+                    record.adopt(&changed);
+                    record.loaded_at = system_time(&*self.clock);
+                    let until = now.saturating_add(self.grace);
+                    let kept = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
+                    let gone = std::mem::replace(&mut record.previous, kept);
+                    let change = Change {
+                        before: old,
+                        after: new,
+                        paths: changed.into(),
+                    };
+                    swapped = Some((change, gone));
+                    true
+                }
+            };
+            let failed = record.unanswered.is_some() || record.refused.is_some();
+            record.failures = match failed {
+                true => record.failures.saturating_add(1),
+                false => 0,
+            };
+            news
+        };
+        // A logger, a listener and the drop of a config are user code: outside the lock.
+        if let Some(text) = refused {
+            tracing::warn!(target: "sikkerkey", "the live config keeps its last good values: {text}");
+        }
+        if news {
+            self.happened.notify(usize::MAX);
+        }
+        if let Some((change, gone)) = swapped {
+            let event = || LiveEvent::Changed(change.clone());
+            let calls: Vec<_> = self.listeners().iter().map(|to| to.call(event())).collect();
+            self.callbacks.enqueue(calls);
+            contain_drop((change, gone));
+        }
+        self.retry();
+    }
+
+    /// Calls the listeners that have something to try again.
+    fn retry(&self) {
+        let calls: Vec<_> = self
+            .listeners()
+            .iter()
+            .filter(|to| to.retry.load(Ordering::Relaxed))
+            .map(|to| to.call(LiveEvent::Retry))
+            .collect();
+        self.callbacks.enqueue(calls);
+        self.ticked.notify(usize::MAX);
     }
 }
 

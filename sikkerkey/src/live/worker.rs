@@ -2,7 +2,6 @@
 //! has it validated and probed, and swaps it in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,8 +16,10 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::contain::contain;
 use crate::read::reader::Fetch;
 use crate::sync::lock;
+use crate::watch::callbacks::mark_callback_thread;
 use crate::watch::{Follow, UpdateKind};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
@@ -45,6 +46,8 @@ pub(super) struct Worker<T> {
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
+        // Builds and probes are user code too.
+        mark_callback_thread();
         loop {
             let now = self.clock().monotonic();
             let left = self.core.expire_previous().unwrap_or(FAR_FUTURE);
@@ -227,7 +230,7 @@ fn contained<R>(
     what: &str,
     code: impl FnOnce() -> Result<R, ConfigError>,
 ) -> Result<R, ConfigError> {
-    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|_| {
+    contain(code).unwrap_or_else(|_| {
         let text = format!("{what} panicked");
         Err(ConfigError::new(config, vec![Problem::probe(text)]))
     })

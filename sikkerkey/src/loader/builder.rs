@@ -7,6 +7,7 @@ use crate::config::check::CheckReport;
 use crate::config::error::ConfigError;
 use crate::config::snapshot::Snapshot;
 use crate::error::Error;
+use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
 
 /// Loads a config with settings of its own; from
@@ -65,22 +66,6 @@ impl<T: SikkerKeyConfig> Loader<T> {
         }
     }
 
-    /// Looks display names up in one project only. Ids are read as they are.
-    pub fn project(self, project: impl Into<String>) -> Self {
-        self.with(|fetch| fetch.project(project))
-    }
-
-    /// Reads the secret with the id `to` wherever the config says `from`, which is an id or a
-    /// display name.
-    pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.with(|fetch| fetch.alias(from, to))
-    }
-
-    /// Has at most `reads` reads on their way at once; 8 unless this is called, and at least one.
-    pub fn concurrency(self, reads: usize) -> Self {
-        self.with(|fetch| fetch.concurrency(reads))
-    }
-
     /// Reads every secret that the config names, once, and builds the config.
     ///
     /// # Errors
@@ -103,9 +88,35 @@ impl<T: SikkerKeyConfig> Loader<T> {
     pub fn check(&self) -> Result<CheckReport, Error> {
         self.fetch.check(&T::schema())
     }
+}
 
-    fn with(mut self, change: impl FnOnce(Fetch) -> Fetch) -> Self {
-        self.fetch = change(self.fetch);
+/// # Finding and reading the secrets
+///
+/// These are [`LoadOptions`], set one by one.
+impl<T> Loader<T> {
+    /// Finds and reads the secrets as these options say, in place of those that were set.
+    pub fn options(mut self, options: LoadOptions) -> Self {
+        self.fetch = self.fetch.options(options);
+        self
+    }
+
+    /// See [`LoadOptions::project`].
+    pub fn project(self, project: impl Into<String>) -> Self {
+        self.change(|options| options.project(project))
+    }
+
+    /// See [`LoadOptions::alias`].
+    pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.change(|options| options.alias(from, to))
+    }
+
+    /// See [`LoadOptions::concurrency`].
+    pub fn concurrency(self, reads: usize) -> Self {
+        self.change(|options| options.concurrency(reads))
+    }
+
+    fn change(mut self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        self.fetch = self.fetch.change(change);
         self
     }
 }

@@ -26,7 +26,7 @@ impl<T> Loader<T> {
     }
 
     /// How long the config may go without the service confirming it before its state is
-    /// [`Stale`](crate::State::Stale); 5 minutes by default.
+    /// [`Stale`](crate::Freshness::Stale); 5 minutes by default.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.live.max_stale = age;
         self
@@ -103,7 +103,7 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     }
 }
 
-/// A live config of another crate's source, with the settings of a [`loader`](crate::config::loader).
+/// A live config of another crate's source, with the settings of a [`loader`](super::builder::loader).
 ///
 /// # Errors
 /// As [`Loader::live`].

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
+use rustls::pki_types::ServerName;
 
 /// The service's address, checked: https, or http to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +42,25 @@ impl ApiUrl {
         if host.is_empty() {
             return Err("names no host");
         }
-        let port = uri.port_u16();
-        if port.is_none() && authority.as_str().len() != uri.host().map_or(0, str::len) {
-            return Err("has a port that is no number from 0 to 65535");
-        }
+        let port = match &authority.as_str()[host.len()..] {
+            "" => None,
+            port => {
+                Some(port_number(port).ok_or("has a port that is not a number from 1 to 65535")?)
+            }
+        };
         if !tls && !is_this_machine(&host) {
             return Err(
                 "is plain http to another machine; use https (plain http is only for \
                  localhost, 127.0.0.0/8 and [::1])",
             );
+        }
+        // What no certificate can be for would only fail later, as TLS.
+        let is_possible = match host.starts_with('[') {
+            true => without_brackets(&host).parse::<Ipv6Addr>().is_ok(),
+            false => ServerName::try_from(host.as_str()).is_ok(),
+        };
+        if !is_possible {
+            return Err("has a host that is neither a name nor an address");
         }
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let scheme = if tls { "https" } else { "http" };
@@ -72,10 +83,7 @@ impl ApiUrl {
 
     /// The host without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
-        self.host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(&self.host)
+        without_brackets(&self.host)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -110,6 +118,20 @@ impl fmt::Display for ApiUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// The number after a colon.
+fn port_number(port: &str) -> Option<u16> {
+    let digits = port.strip_prefix(':')?;
+    // `parse` takes a sign too.
+    let number = digits.parse().ok().filter(|_| !digits.starts_with('+'))?;
+    (number != 0).then_some(number)
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
 }
 
 /// Whole names and parsed addresses, never prefixes: `127.0.0.1.evil.example` is another machine.
@@ -235,6 +257,18 @@ mod tests {
             "http:localhost",
             "https://host:99999",
             "https://host:x",
+            "https://host:",
+            "https://host:0",
+            "https://host:+80",
+            "https://a..b",
+            "https://.a",
+            "https://a.-b",
+            "https://[fe80::1%eth0]",
+            "https://[fe80::1%25eth0]",
+            "https://[1.2.3.4]",
+            "https://[::1",
+            "https://*.example.com",
+            "https://a!b",
             "https://a b",
             "https://ex\nample",
             " https://api.sikkerkey.com",

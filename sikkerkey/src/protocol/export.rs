@@ -3,7 +3,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::fields::Fields;
+use super::fields::{Fields, NamedValues, named_value};
 use super::listing::field_names;
 use super::messages::{ExportEntry, Malformed};
 use crate::text;
@@ -67,10 +67,8 @@ impl Export {
     }
 
     /// Every name with its value.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SecretString)> {
-        self.entries
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
+    pub fn iter(&self) -> NamedValues<'_> {
+        self.entries.iter().map(named_value)
     }
 
     /// Every name with its value **in clear text**, as `Command::envs` takes them.
@@ -135,6 +133,15 @@ impl Export {
             }
         }
         Ok(building.finish())
+    }
+}
+
+impl<'a> IntoIterator for &'a Export {
+    type Item = (&'a str, &'a SecretString);
+    type IntoIter = NamedValues<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

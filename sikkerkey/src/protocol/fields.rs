@@ -53,10 +53,8 @@ impl Fields {
     }
 
     /// Every field with its value.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SecretString)> {
-        self.fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
+    pub fn iter(&self) -> NamedValues<'_> {
+        self.fields.iter().map(named_value)
     }
 
     /// How many fields there are.
@@ -83,6 +81,25 @@ impl Fields {
         Some(fields)
     }
 }
+
+pub(crate) fn named_value((name, value): &(String, SecretString)) -> (&str, &SecretString) {
+    (name, value)
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = (&'a str, &'a SecretString);
+    type IntoIter = NamedValues<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Names with their values.
+pub(crate) type NamedValues<'a> = std::iter::Map<
+    std::slice::Iter<'a, (String, SecretString)>,
+    fn(&'a (String, SecretString)) -> (&'a str, &'a SecretString),
+>;
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

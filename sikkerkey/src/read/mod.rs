@@ -1,4 +1,5 @@
 //! Reading what a schema names: names and aliases become ids, and ids become a snapshot.
 
+pub(crate) mod options;
 pub(crate) mod reader;
 pub(crate) mod resolve;

@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::options::LoadOptions;
 use super::resolve;
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
@@ -8,9 +9,6 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::error::Error;
 use crate::parallel;
-
-/// How many reads are on their way at once, unless the loader says otherwise.
-const CONCURRENCY: usize = 8;
 
 /// Reads the secrets of a [`Schema`]: what a [`Loader`](crate::Loader) does, without a struct.
 ///
@@ -29,40 +27,30 @@ const CONCURRENCY: usize = 8;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "nothing is read until a snapshot is asked for"]
 pub struct Fetch {
     pub(crate) client: SikkerKey,
-    project: Option<String>,
-    aliases: BTreeMap<String, String>,
-    concurrency: usize,
+    options: LoadOptions,
 }
 
 impl Fetch {
-    /// Reads with a client; names are looked up among all secrets that the machine sees.
+    /// Reads with a client, and the [`LoadOptions`] of the default.
     pub fn new(client: &SikkerKey) -> Self {
         Fetch {
             client: client.clone(),
-            project: None,
-            aliases: BTreeMap::new(),
-            concurrency: CONCURRENCY,
+            options: LoadOptions::new(),
         }
     }
 
-    /// Looks display names up in one project only. Ids are read as they are.
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.project = Some(project.into());
+    /// Finds and reads the secrets as these options say.
+    pub fn options(mut self, options: LoadOptions) -> Self {
+        self.options = options;
         self
     }
 
-    /// Reads the secret with the id `to` wherever the schema says `from`, which is an id or a
-    /// display name.
-    pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.aliases.insert(from.into(), to.into());
-        self
-    }
-
-    /// Has at most `reads` reads on their way at once; 8 unless this is called, and at least one.
-    pub fn concurrency(mut self, reads: usize) -> Self {
-        self.concurrency = reads;
+    /// Changes the options that are set.
+    pub(crate) fn change(mut self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        self.options = change(self.options);
         self
     }
 
@@ -71,8 +59,8 @@ impl Fetch {
     /// Where the service does not know this machine (401), no further read is begun: it locks an
     /// address out after a few of these.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
-        let resolved = resolve::resolve(schema, &self.aliases, || {
-            resolve::list(&self.client, self.project.as_deref())
+        let resolved = resolve::resolve(schema, self.options.alias_map(), || {
+            resolve::list(&self.client, self.options.project_name())
         });
         let outcomes = self.outcomes(&resolved.ids);
         Snapshot::default()
@@ -87,13 +75,14 @@ impl Fetch {
     /// Any error of the list calls.
     pub fn check(&self, schema: &Schema) -> Result<CheckReport, Error> {
         let is_name = |secret: &&SecretRef| {
-            matches!(secret, SecretRef::Name(_)) && !self.aliases.contains_key(secret.as_str())
+            matches!(secret, SecretRef::Name(_))
+                && !self.options.alias_map().contains_key(secret.as_str())
         };
         let secrets = schema.secrets();
         let names = secrets.iter().any(is_name);
         let ids = secrets.iter().any(|secret| !is_name(secret));
         // Without a project, one list serves both.
-        let project = self.project.as_deref();
+        let project = self.options.project_name();
         let named = match project {
             Some(_) if names => resolve::list(&self.client, project)?,
             _ => Vec::new(),
@@ -103,7 +92,8 @@ impl Fetch {
             false => Vec::new(),
         };
         let names_in = if project.is_some() { &named } else { &all };
-        let links = resolve::resolve(schema, &self.aliases, || Ok(names_in.clone())).links;
+        let links =
+            resolve::resolve(schema, self.options.alias_map(), || Ok(names_in.clone())).links;
         let listed = all.iter().chain(&named);
         Ok(CheckReport::new(schema, &links, listed))
     }
@@ -112,7 +102,7 @@ impl Fetch {
     pub(crate) fn outcomes(&self, ids: &BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
         let ids: Vec<&String> = ids.iter().collect();
         let read = |id: &&String| self.client.get_secret(id);
-        let values = parallel::read_all(&ids, self.concurrency, read);
+        let values = parallel::read_all(&ids, self.options.reads_at_once(), read);
         let outcomes = values.into_iter().map(ReadOutcome::of);
         ids.into_iter().cloned().zip(outcomes).collect()
     }

@@ -1,111 +1,31 @@
 //! From an address to a stream: TCP, the proxy's tunnel, TLS; every step within one deadline.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
-
+use super::stream::{Stream, TcpSocket, left};
 use super::{Endpoint, TransportError, http1};
 
-/// A connection to the service, or to a proxy that leads there.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Plain(Timed),
-    // A TLS connection's state is some kilobytes.
-    Tls(Box<StreamOwned<ClientConnection, Timed>>),
-}
+/// How long an address is waited for before the next one is tried beside it (RFC 8305, section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-impl Stream {
-    pub(super) fn set_deadline(&mut self, deadline: Instant) {
-        self.socket().deadline = deadline;
-    }
-
-    /// Whether the other side still keeps the connection, as far as is known without asking it.
-    pub(super) fn is_idle_and_open(&mut self) -> bool {
-        let tcp = &self.socket().tcp;
-        if tcp.set_nonblocking(true).is_err() {
-            return false;
-        }
-        // Nothing to read is the only good sign: an end, an error, and bytes that nobody asked
-        // for all mean that the next answer would not be ours.
-        let quiet = matches!(
-            tcp.peek(&mut [0]),
-            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock
-        );
-        tcp.set_nonblocking(false).is_ok() && quiet
-    }
-
-    fn socket(&mut self) -> &mut Timed {
-        match self {
-            Stream::Plain(timed) => timed,
-            Stream::Tls(tls) => &mut tls.sock,
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(timed) => timed.read(bytes),
-            Stream::Tls(tls) => tls.read(bytes),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(timed) => timed.write(bytes),
-            Stream::Tls(tls) => tls.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Stream::Plain(timed) => timed.flush(),
-            Stream::Tls(tls) => tls.flush(),
-        }
-    }
-}
-
-/// A socket that fails once its deadline has passed, however slowly bytes drip in.
-#[derive(Debug)]
-pub(super) struct Timed {
-    tcp: TcpStream,
-    deadline: Instant,
-}
-
-impl Read for Timed {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.tcp.set_read_timeout(Some(left(self.deadline)?))?;
-        self.tcp.read(bytes)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.set_write_timeout(Some(left(self.deadline)?))?;
-        self.tcp.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.tcp.flush()
-    }
-}
-
-/// The time that is left, which a socket takes as a timeout: never zero.
-pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
-    match deadline.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
-        left => Ok(left),
-    }
-}
+/// How many addresses are tried side by side.
+const ATTEMPTS: usize = 4;
 
 /// Opens a new connection to the service.
 pub(super) fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, TransportError> {
+    let opened = open_to(endpoint, deadline);
+    if opened.is_err() {
+        // The service may have moved.
+        endpoint.names.forget();
+    }
+    opened
+}
+
+fn open_to(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, TransportError> {
     let (host, port) = match &endpoint.proxy {
         Some(proxy) => (proxy.host(), proxy.port()),
         None => (endpoint.url.host(), endpoint.url.port()),
@@ -116,59 +36,230 @@ pub(super) fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, Tra
         .names
         .look_up(host, port, loopback_only, deadline)
         .map_err(TransportError::name)?;
-    let tcp = match connect_any(&addresses, deadline) {
-        Ok(tcp) => tcp,
-        Err(cause) => {
-            endpoint.names.forget();
-            return Err(match endpoint.proxy {
-                Some(_) => TransportError::proxy(cause),
-                None => TransportError::connecting(cause),
-            });
-        }
-    };
+    let (address, tcp) =
+        connect_any(&addresses, deadline).map_err(|cause| match endpoint.proxy {
+            Some(_) => TransportError::proxy(cause),
+            None => TransportError::connecting(cause),
+        })?;
+    endpoint.names.prefer(address);
     // Requests are one write each; waiting for more would only delay them.
     tcp.set_nodelay(true).map_err(TransportError::connecting)?;
-    let mut timed = Timed { tcp, deadline };
+    let mut socket = TcpSocket::new(tcp, deadline);
     if let Some(proxy) = &endpoint.proxy {
         let target = (endpoint.url.host(), endpoint.url.port());
-        http1::tunnel(&mut timed, target, proxy.authorization()).map_err(TransportError::proxy)?;
+        http1::tunnel(&mut socket, target, proxy.authorization())?;
     }
     match &endpoint.tls {
-        Some(config) => {
-            handshake(timed, config, endpoint.url.host()).map_err(TransportError::handshake)
-        }
-        None => Ok(Stream::Plain(timed)),
+        Some(config) => Stream::handshake(socket, config, endpoint.url.host())
+            .map_err(TransportError::handshake),
+        None => Ok(Stream::Plain(socket)),
     }
 }
 
-fn handshake(
-    mut timed: Timed,
-    config: &Arc<rustls::ClientConfig>,
-    host: &str,
-) -> io::Result<Stream> {
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let mut tls = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
-    while tls.is_handshaking() {
-        tls.complete_io(&mut timed)?;
+fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<(SocketAddr, TcpStream)> {
+    let connect = |address: SocketAddr, timeout| TcpStream::connect_timeout(&address, timeout);
+    match addresses {
+        [only] => Ok((*only, connect(*only, left(deadline)?)?)),
+        _ => race(addresses, deadline, ATTEMPT_DELAY, connect),
     }
-    Ok(Stream::Tls(Box::new(StreamOwned::new(tls, timed))))
 }
 
-/// Tries each address in turn. Each but the last gets half of the time that is left, so that one
-/// that swallows packets does not use up the time of those behind it.
-fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<TcpStream> {
+/// Connects to the first address that answers. Each is tried in a thread of its own, which ends with the deadline: an address
+/// that swallows packets costs `delay` and not the whole time. One that fails makes room for the next at once.
+fn race<T: Send + 'static>(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    delay: Duration,
+    connect: impl Fn(SocketAddr, Duration) -> io::Result<T> + Clone + Send + 'static,
+) -> io::Result<(SocketAddr, T)> {
+    let (tell, told) = mpsc::channel();
+    let mut waiting = addresses.iter().copied();
+    let mut under_way = 0;
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for (place, address) in addresses.iter().enumerate() {
-        let left = left(deadline)?;
-        let share = if place + 1 == addresses.len() {
-            left
+    loop {
+        let timeout = left(deadline)?;
+        if under_way < ATTEMPTS
+            && let Some(address) = waiting.next()
+        {
+            let (tell, connect) = (tell.clone(), connect.clone());
+            let started = thread::Builder::new()
+                .name("sikkerkey-connect".to_owned())
+                // After the first success nobody listens, and a late connection is closed.
+                .spawn(move || drop(tell.send((address, connect(address, timeout)))));
+            match started {
+                Ok(_) => under_way += 1,
+                Err(cause) => {
+                    failure = cause;
+                    continue;
+                }
+            }
+        }
+        if under_way == 0 {
+            return Err(failure);
+        }
+        let may_start_another = under_way < ATTEMPTS && waiting.len() > 0;
+        let wait = if may_start_another {
+            timeout.min(delay)
         } else {
-            left / 2
+            timeout
         };
-        match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
-            Ok(tcp) => return Ok(tcp),
-            Err(cause) => failure = cause,
+        match told.recv_timeout(wait) {
+            Ok((address, Ok(connected))) => return Ok((address, connected)),
+            Ok((_, Err(cause))) => {
+                under_way -= 1;
+                failure = cause;
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
     }
-    Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::{Arc, Condvar, Mutex};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::sync::{lock, wait_timeout};
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, last], 443))
+    }
+
+    /// Addresses that answer nothing until they are released.
+    #[derive(Clone, Default)]
+    struct Silent(Arc<(Mutex<Tried>, Condvar)>);
+
+    #[derive(Default)]
+    struct Tried {
+        addresses: Vec<SocketAddr>,
+        waiting: usize,
+        most: usize,
+        released: bool,
+    }
+
+    impl Silent {
+        fn connect(&self, address: SocketAddr) -> io::Result<()> {
+            let mut tried = lock(&self.0.0);
+            tried.addresses.push(address);
+            tried.waiting += 1;
+            tried.most = tried.most.max(tried.waiting);
+            self.0.1.notify_all();
+            while !tried.released {
+                tried = wait_timeout(&self.0.1, tried, LONG);
+            }
+            tried.waiting -= 1;
+            Err(io::ErrorKind::TimedOut.into())
+        }
+
+        fn wait_for(&self, number: usize) {
+            let mut tried = lock(&self.0.0);
+            while tried.addresses.len() < number {
+                tried = wait_timeout(&self.0.1, tried, LONG);
+            }
+        }
+
+        fn release(&self) {
+            lock(&self.0.0).released = true;
+            self.0.1.notify_all();
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn an_address_that_swallows_packets_costs_a_delay_and_not_the_deadline() {
+        let silent = Silent::default();
+        let connect = {
+            let silent = silent.clone();
+            move |to: SocketAddr, _| match to == address(3) {
+                true => Ok(()),
+                false => silent.connect(to),
+            }
+        };
+        let addresses = [1, 2, 3, 4].map(address);
+        let connected = race(&addresses, Instant::now() + LONG, SHORT, connect);
+        assert_eq!(connected.unwrap().0, address(3));
+        silent.release();
+    }
+
+    #[test]
+    fn a_failure_starts_the_next_attempt_without_a_delay() {
+        let connect = |to: SocketAddr, _| match to == address(9) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::ConnectionRefused.into()),
+        };
+        let addresses: Vec<_> = (1..=9).map(address).collect();
+        let connected = race(&addresses, Instant::now() + LONG, LONG, connect);
+        assert_eq!(connected.unwrap().0, address(9));
+
+        let failed = race(&addresses[..8], Instant::now() + LONG, LONG, connect);
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        let none = race(&[], Instant::now() + LONG, LONG, connect);
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn four_attempts_are_made_side_by_side() {
+        let silent = Silent::default();
+        let addresses: Vec<_> = (1..=7).map(address).collect();
+        thread::scope(|scope| {
+            let racing = scope.spawn(|| {
+                let silent = silent.clone();
+                let connect = move |to, _| silent.connect(to);
+                race(&addresses, Instant::now() + LONG, SHORT, connect)
+            });
+            silent.wait_for(ATTEMPTS);
+            silent.release();
+            let failed = racing.join().unwrap();
+            assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        });
+        let tried = lock(&silent.0.0);
+        assert_eq!(tried.most, ATTEMPTS);
+        assert_eq!(tried.addresses.len(), addresses.len());
+    }
+
+    #[test]
+    fn the_deadline_ends_the_race() {
+        let silent = Silent::default();
+        let connect = {
+            let silent = silent.clone();
+            move |to, _| silent.connect(to)
+        };
+        let soon = Instant::now() + Duration::from_millis(20);
+        let failed = race(&[address(1), address(2)], soon, LONG, connect);
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        silent.release();
+    }
+
+    #[test]
+    fn one_address_is_connected_to_on_the_callers_thread() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let only = listener.local_addr().unwrap();
+        let (address, tcp) = connect_any(&[only], Instant::now() + LONG).unwrap();
+        assert_eq!((address, tcp.peer_addr().unwrap()), (only, only));
+    }
+
+    /// A real socket that swallows packets: its queue of connections is full.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_listener_with_a_full_queue_does_not_keep_the_others_waiting() {
+        let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        full.listen(0).unwrap();
+        let swallows = full.local_addr().unwrap().as_socket().unwrap();
+        let _fills_the_queue = TcpStream::connect(swallows).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let answers = listener.local_addr().unwrap();
+        // Seven of them used up 14.9 of 15 s when each got half of what was left.
+        let mut addresses = vec![swallows; 3];
+        addresses.push(answers);
+        let deadline = Instant::now() + LONG;
+        let (address, _) = connect_any(&addresses, deadline).unwrap();
+        assert_eq!(address, answers);
+    }
 }

@@ -1,5 +1,6 @@
 //! Looked-up names, kept for a minute.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Mutex;
@@ -7,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::connect::left;
+use super::stream::left;
 use crate::sync::lock;
 
 /// How long an answer is used. Moving a service to other addresses takes longer than that.
@@ -15,15 +16,19 @@ const KEPT: Duration = Duration::from_secs(60);
 
 /// The addresses of the one host that a transport connects to.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<Option<Known>>);
+pub(super) struct Names(Mutex<Known>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     addresses: Vec<SocketAddr>,
-    since: Instant,
+    /// When they were looked up.
+    since: Option<Instant>,
+    /// The address that was connected to last.
+    preferred: Option<SocketAddr>,
 }
 
 impl Names {
+    /// The addresses in the order in which to try them.
     pub(super) fn look_up(
         &self,
         host: &str,
@@ -34,10 +39,8 @@ impl Names {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        if let Some(known) = &*self.lock()
-            && known.since.elapsed() < KEPT
-        {
-            return Ok(known.addresses.clone());
+        if let Some(known) = self.known() {
+            return Ok(known);
         }
         let mut addresses = resolve(host.to_owned(), port, deadline)?;
         if loopback_only {
@@ -49,21 +52,64 @@ impl Names {
                 "the name has no usable address",
             ));
         }
-        *self.lock() = Some(Known {
-            addresses: addresses.clone(),
-            since: Instant::now(),
-        });
-        Ok(addresses)
+        let mut known = lock(&self.0);
+        known.addresses = interleaved(addresses);
+        known.since = Some(Instant::now());
+        Ok(known.in_order())
+    }
+
+    fn known(&self) -> Option<Vec<SocketAddr>> {
+        let known = lock(&self.0);
+        let is_fresh = known.since.is_some_and(|since| since.elapsed() < KEPT);
+        is_fresh.then(|| known.in_order())
+    }
+
+    /// The address that is tried first from now on.
+    pub(super) fn prefer(&self, address: SocketAddr) {
+        lock(&self.0).preferred = Some(address);
     }
 
     /// After a failed connection: the service may have moved.
     pub(super) fn forget(&self) {
-        *self.lock() = None;
+        *lock(&self.0) = Known::default();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Known>> {
-        lock(&self.0)
+    /// In place of what the system's resolver would find.
+    #[cfg(test)]
+    pub(super) fn set(&self, addresses: Vec<SocketAddr>) {
+        let mut known = lock(&self.0);
+        known.addresses = addresses;
+        known.since = Some(Instant::now());
     }
+}
+
+impl Known {
+    fn in_order(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.addresses.clone();
+        if let Some(place) = addresses
+            .iter()
+            .position(|&address| Some(address) == self.preferred)
+        {
+            addresses[..=place].rotate_right(1);
+        }
+        addresses
+    }
+}
+
+/// The families in turn, so that a network on which one of them is broken costs one attempt and not one for each
+/// address; the resolver's choice comes first (RFC 8305, section 4).
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut these, mut others): (VecDeque<_>, VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first);
+    let mut ordered = Vec::with_capacity(these.len() + others.len());
+    while let Some(address) = these.pop_front() {
+        ordered.push(address);
+        ordered.extend(others.pop_front());
+    }
+    ordered.extend(others);
+    ordered
 }
 
 /// The system's resolver has no timeout, so it waits in a thread of its own.
@@ -98,7 +144,11 @@ mod tests {
             let found = names.look_up(host, 7, false, soon()).unwrap();
             assert_eq!(found, [SocketAddr::new(host.parse().unwrap(), 7)]);
         }
-        assert!(names.lock().is_none());
+        assert!(names.known().is_none());
+    }
+
+    fn marked() -> Vec<SocketAddr> {
+        vec![SocketAddr::from(([127, 0, 0, 9], 7))]
     }
 
     #[test]
@@ -106,25 +156,48 @@ mod tests {
         let names = Names::default();
         let found = names.look_up("localhost", 7, true, soon()).unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback()));
-        let marked = vec![SocketAddr::from(([127, 0, 0, 9], 7))];
-        names.lock().as_mut().unwrap().addresses = marked.clone();
-        assert_eq!(names.look_up("localhost", 7, true, soon()).unwrap(), marked);
+        names.set(marked());
+        assert_eq!(
+            names.look_up("localhost", 7, true, soon()).unwrap(),
+            marked()
+        );
         names.forget();
-        assert_ne!(names.look_up("localhost", 7, true, soon()).unwrap(), marked);
+        assert_ne!(
+            names.look_up("localhost", 7, true, soon()).unwrap(),
+            marked()
+        );
     }
 
     #[test]
-    fn an_old_answer_is_asked_for_again() {
+    fn old_addresses_are_looked_up_again() {
         let names = Names::default();
-        names.look_up("localhost", 7, true, soon()).unwrap();
-        let marked = vec![SocketAddr::from(([127, 0, 0, 9], 7))];
         let Some(long_ago) = Instant::now().checked_sub(KEPT) else {
             return; // A machine that has run for less than a minute.
         };
-        *names.lock() = Some(Known {
-            addresses: marked.clone(),
-            since: long_ago,
-        });
-        assert_ne!(names.look_up("localhost", 7, true, soon()).unwrap(), marked);
+        names.set(marked());
+        lock(&names.0).since = Some(long_ago);
+        assert_ne!(
+            names.look_up("localhost", 7, true, soon()).unwrap(),
+            marked()
+        );
+    }
+
+    #[test]
+    fn the_families_take_turns_and_the_last_winner_comes_first() {
+        let v4 = |last| SocketAddr::from(([192, 0, 2, last], 443));
+        let v6 = |last| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, last], 443));
+        let ordered = interleaved(vec![v6(1), v6(2), v6(3), v4(1)]);
+        assert_eq!(ordered, [v6(1), v4(1), v6(2), v6(3)]);
+        let ordered = interleaved(vec![v4(1), v6(1), v6(2)]);
+        assert_eq!(ordered, [v4(1), v6(1), v6(2)]);
+        assert_eq!(interleaved(vec![]), []);
+
+        let names = Names::default();
+        names.set(vec![v6(1), v4(1), v6(2)]);
+        names.prefer(v6(2));
+        assert_eq!(names.known().unwrap(), [v6(2), v6(1), v4(1)]);
+        // One that the name no longer has is not tried.
+        names.prefer(v4(9));
+        assert_eq!(names.known().unwrap(), [v6(1), v4(1), v6(2)]);
     }
 }

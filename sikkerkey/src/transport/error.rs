@@ -4,12 +4,14 @@ use std::io;
 
 use rustls::CertificateError;
 
-/// Why there is no answer. It never names a value or a header, only what the network did.
+/// Why there is no response. It never names a value or a header, only what the network did.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     kind: TransportErrorKind,
     /// Whether any byte of the request may have reached the service.
     pub(crate) sent: bool,
+    /// Whether the connection had been used before and brought nothing, so that a new one may do better at once.
+    pub(crate) stale: bool,
     cause: Option<io::Error>,
 }
 
@@ -18,12 +20,14 @@ enum TransportErrorKind {
     Name,
     Connect,
     Proxy,
+    ProxyRefused(u16),
     Timeout,
     Closed,
     Broken,
     Tls,
     Certificate(CertificateProblem),
     NotHttp,
+    SwitchedProtocols,
 }
 
 /// What is wrong with a server's certificate.
@@ -55,6 +59,20 @@ impl TransportError {
         Self::new(TransportErrorKind::Proxy, false, cause)
     }
 
+    /// The proxy's response to `CONNECT`. With 5xx it says that it cannot reach the service; with any other status, that it
+    /// will not.
+    pub(super) fn proxy_response(status: u16) -> Self {
+        match status {
+            500..=599 => Self::proxy(io::Error::other(format!("the proxy's status was {status}"))),
+            _ => TransportError {
+                kind: TransportErrorKind::ProxyRefused(status),
+                sent: false,
+                stale: false,
+                cause: None,
+            },
+        }
+    }
+
     /// The handshake is over before the request is written, so nothing was sent.
     pub(super) fn handshake(cause: io::Error) -> Self {
         match classify(&cause) {
@@ -68,9 +86,23 @@ impl TransportError {
     }
 
     pub(super) fn not_http() -> Self {
+        Self::of_response(TransportErrorKind::NotHttp)
+    }
+
+    pub(super) fn switched_protocols() -> Self {
+        Self::of_response(TransportErrorKind::SwitchedProtocols)
+    }
+
+    /// The server ended a connection that had been used before, as it does with one that was silent for too long (408).
+    pub(super) fn idle_for_too_long() -> Self {
+        Self::of_response(TransportErrorKind::Closed).on_stale_connection()
+    }
+
+    fn of_response(kind: TransportErrorKind) -> Self {
         TransportError {
-            kind: TransportErrorKind::NotHttp,
+            kind,
             sent: true,
+            stale: false,
             cause: None,
         }
     }
@@ -79,13 +111,30 @@ impl TransportError {
         TransportError {
             kind,
             sent,
+            stale: false,
             cause: Some(cause),
         }
     }
 
-    /// Whether somebody answered who must not be believed.
-    pub(crate) fn is_untrusted(&self) -> bool {
-        matches!(self.kind, TransportErrorKind::Certificate(_))
+    /// Marks that the connection had been used before and brought nothing.
+    pub(super) fn on_stale_connection(self) -> Self {
+        TransportError {
+            stale: true,
+            ..self
+        }
+    }
+
+    /// Whether the other side ended the connection.
+    pub(super) fn is_closed(&self) -> bool {
+        self.kind == TransportErrorKind::Closed
+    }
+
+    /// Whether there was a server or a proxy, and it is the wrong one or refuses: no outage, and the same the next time.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self.kind,
+            TransportErrorKind::Certificate(_) | TransportErrorKind::ProxyRefused(_)
+        )
     }
 
     /// The cause, for `Error::source`: texts of the operating system and of rustls, which know
@@ -101,11 +150,27 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Name => "its name could not be looked up",
             TransportErrorKind::Connect => "no connection could be made",
             TransportErrorKind::Proxy => "the proxy that the environment names made no connection",
-            TransportErrorKind::Timeout => "it did not answer in time",
-            TransportErrorKind::Closed => "the connection was closed before the answer was whole",
+            TransportErrorKind::ProxyRefused(status) => {
+                return write!(
+                    f,
+                    "the proxy that the environment names refused the connection with {status}{}",
+                    match status {
+                        401 | 407 => ": it wants a user name and a password, or other ones",
+                        403 => ": it does not allow this host and port",
+                        _ => "",
+                    }
+                );
+            }
+            TransportErrorKind::Timeout => "the response did not arrive in time",
+            TransportErrorKind::Closed => {
+                "the connection was closed before the response was complete"
+            }
             TransportErrorKind::Broken => "the connection broke",
             TransportErrorKind::Tls => "no TLS connection could be agreed on",
-            TransportErrorKind::NotHttp => "what came back is not HTTP",
+            TransportErrorKind::NotHttp => "the response is not HTTP",
+            TransportErrorKind::SwitchedProtocols => {
+                "the server switched to another protocol (101), which was not asked for"
+            }
             TransportErrorKind::Certificate(problem) => match problem {
                 CertificateProblem::Expired => {
                     "its certificate has expired (or this machine's clock is ahead)"

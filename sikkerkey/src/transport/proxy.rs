@@ -2,14 +2,18 @@
 
 use std::env;
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Uri;
 use zeroize::Zeroizing;
 
+use super::no_proxy;
 use crate::error::Error;
 use crate::protocol::api_url::ApiUrl;
+
+/// The port of a proxy that names none, as in every URL with `http:`.
+const DEFAULT_PORT: u16 = 80;
 
 /// The variables that count for https, as every common tool reads them.
 #[derive(Default)]
@@ -21,20 +25,33 @@ pub(super) struct Variables {
 }
 
 impl Variables {
-    pub(super) fn of_process() -> Self {
-        let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        Variables {
-            proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-                .into_iter()
-                .find_map(|name| Some((name, set(name)?))),
-            no_proxy: set("NO_PROXY")
-                .or_else(|| set("no_proxy"))
-                .unwrap_or_default(),
-        }
+    pub(super) fn of_process() -> Result<Self, Error> {
+        let proxy = first_set(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
+        let no_proxy = first_set(&["NO_PROXY", "no_proxy"])?;
+        Ok(Variables {
+            proxy,
+            no_proxy: no_proxy.map(|(_, list)| list).unwrap_or_default(),
+        })
     }
 }
 
+/// The first of these variables that is set and not empty. One that cannot be read is an error: without it, requests would
+/// go another way than the environment says.
+fn first_set(names: &[&'static str]) -> Result<Option<(&'static str, String)>, Error> {
+    for name in names {
+        match env::var(name) {
+            Ok(value) if !value.is_empty() => return Ok(Some((name, value))),
+            Ok(_) | Err(env::VarError::NotPresent) => {}
+            Err(env::VarError::NotUnicode(_)) => {
+                return Err(Error::configuration(format!("{name} is not UTF-8")));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// A proxy that is asked to `CONNECT`; it sees the service's name and nothing else.
+#[derive(Clone)]
 pub(super) struct Proxy {
     host: String,
     port: u16,
@@ -42,56 +59,56 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy for this address. This machine is never reached through one.
-    pub(super) fn for_url(url: &ApiUrl, variables: &Variables) -> Result<Option<Self>, Error> {
-        if url.is_loopback() || is_excepted(url.host(), &variables.no_proxy) {
+    /// The proxy for this address. This machine is never reached through one, whatever the variables are.
+    pub(super) fn for_url(
+        url: &ApiUrl,
+        variables: Result<Variables, Error>,
+    ) -> Result<Option<Self>, Error> {
+        if url.is_loopback() {
+            return Ok(None);
+        }
+        let variables = variables?;
+        if no_proxy::excepts(&variables.no_proxy, url.host(), url.port()) {
             return Ok(None);
         }
         let Some((name, value)) = &variables.proxy else {
             return Ok(None);
         };
         // The value may hold a password, so the error does not repeat it.
-        Self::parse(value).map(Some).ok_or_else(|| {
+        Self::parse(value).map(Some).map_err(|problem| {
             Error::configuration(format!(
-                "{name} names a proxy that cannot be used: http://host:port is what works; or \
-                 name {} in NO_PROXY",
+                "{name} {problem}: use http://user:password@host:port, where user and password are optional \
+                 and special characters in them are percent-encoded, or name {} in NO_PROXY",
                 url.host()
             ))
         })
     }
 
-    fn parse(value: &str) -> Option<Self> {
-        let value = match value.contains("://") {
-            true => value.to_owned(),
-            false => format!("http://{value}"),
+    /// Reads a proxy's URL; its scheme may be left out. The error is the end of a sentence about it.
+    fn parse(value: &str) -> Result<Self, &'static str> {
+        let rest = match value.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+            Some(_) => return Err("names a proxy with a scheme other than http"),
+            None => value,
         };
-        let uri: Uri = value.parse().ok()?;
-        if uri.scheme_str() != Some("http") {
-            return None;
+        // A password with a slash, `#` or `?` would end the host where its writer did not mean it to.
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let is_plain = |c: char| c.is_ascii_graphic() && !r#"#?/\"<>^`{|}"#.contains(c);
+        if !authority.chars().all(is_plain) {
+            return Err("has a character that must be percent-encoded or does not belong there");
         }
-        let authority = uri.authority()?.as_str();
-        let authorization = match authority.rsplit_once('@') {
-            Some((user, _)) => {
-                let user = match user.contains(':') {
-                    true => user.to_owned(),
-                    false => format!("{user}:"),
-                };
-                Some(Zeroizing::new(format!(
-                    "Basic {}",
-                    STANDARD.encode(percent_decode(&user))
-                )))
+        let (user, address) = match authority.rsplit_once('@') {
+            Some((user, _)) if user.contains('@') => {
+                return Err("has two @, one of which must be percent-encoded");
             }
-            None => None,
+            Some((user, address)) => (Some(user), address),
+            None => (None, authority),
         };
-        let host = uri.host().filter(|host| !host.is_empty())?;
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        Some(Proxy {
-            host,
-            port: uri.port_u16().unwrap_or(80),
-            authorization,
+        let (host, port) = split_port(address)?;
+        Ok(Proxy {
+            host: host_of(host)?.to_owned(),
+            port,
+            authorization: user.map(authorization).transpose()?,
         })
     }
 
@@ -115,42 +132,56 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A comma-separated list of hosts; each also stands for the hosts under it, and `*` for all.
-fn is_excepted(host: &str, no_proxy: &str) -> bool {
-    no_proxy
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .any(|entry| {
-            let entry = entry.to_ascii_lowercase();
-            let entry = entry.trim_start_matches('*').trim_start_matches('.');
-            entry.is_empty()
-                || host
-                    .strip_suffix(entry)
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+fn split_port(address: &str) -> Result<(&str, u16), &'static str> {
+    match address.rsplit_once(':') {
+        // The last colon inside brackets is part of an IPv6 address.
+        Some((_, rest)) if rest.ends_with(']') => Ok((address, DEFAULT_PORT)),
+        // `parse` takes a sign too.
+        Some((host, port)) => match port.parse() {
+            Ok(number) if number != 0 && !port.starts_with('+') => Ok((host, number)),
+            _ => Err("has a port that is not a number from 1 to 65535"),
+        },
+        None => Ok((address, DEFAULT_PORT)),
+    }
 }
 
-fn percent_decode(text: &str) -> Zeroizing<Vec<u8>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match tail {
-            [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match escaped {
-            Some((high, low)) => {
-                bytes.push(high << 4 | low);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+/// The host without the brackets of an IPv6 address.
+fn host_of(host: &str) -> Result<&str, &'static str> {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner
+            .strip_suffix(']')
+            .filter(|inner| inner.parse::<Ipv6Addr>().is_ok())
+            .ok_or("has brackets around what is not an IPv6 address");
     }
-    bytes
+    let is_of_names = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    match host.is_empty() || host.starts_with('.') || host.contains("..") {
+        false if host.chars().all(is_of_names) => Ok(host),
+        _ => Err("names no host"),
+    }
+}
+
+/// The value of `Proxy-Authorization` for `user:password`.
+fn authorization(user: &str) -> Result<Zeroizing<String>, &'static str> {
+    let mut credentials =
+        percent_decoded(user).ok_or("has a % that is not followed by two hexadecimal digits")?;
+    if !user.contains(':') {
+        credentials.push(b':');
+    }
+    let encoded = Zeroizing::new(STANDARD.encode(&*credentials));
+    Ok(Zeroizing::new(["Basic ", &encoded].concat()))
+}
+
+fn percent_decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    // One more than needed, so that nothing outgrows the memory that is wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
+            byte => byte,
+        });
+    }
+    Some(bytes)
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -168,7 +199,7 @@ mod tests {
             proxy: (!proxy.is_empty()).then(|| ("HTTPS_PROXY", proxy.to_owned())),
             no_proxy: no_proxy.to_owned(),
         };
-        Proxy::for_url(&ApiUrl::parse(url).unwrap(), &variables)
+        Proxy::for_url(&ApiUrl::parse(url).unwrap(), Ok(variables))
     }
 
     #[test]
@@ -185,6 +216,8 @@ mod tests {
                 Some("Basic YW5uOnBAc3M="),
             ),
             ("http://ann@proxy:1", "proxy", 1, Some("Basic YW5uOg==")),
+            ("HTTP://Proxy_1.example.:1", "Proxy_1.example.", 1, None),
+            ("[::1]", "::1", 80, None),
         ] {
             let proxy = proxy("https://api.sikkerkey.com", value, "")
                 .unwrap()
@@ -201,6 +234,29 @@ mod tests {
             "https://ann:hunter2@proxy",
             "http://",
             "a b",
+            "proxy:99999",
+            "proxy:0",
+            "proxy:abc",
+            "proxy:",
+            "proxy:+80",
+            ":3128",
+            "http://ann:hunter2@proxy:1#",
+            "http://ann:hunter2#w@proxy:1",
+            "http://ann:hunter2?w@proxy:1",
+            "http://ann:hunter2/w@proxy:1",
+            "http://ann:hunter2@w@proxy:1",
+            "http://ann:hunter2%@proxy:1",
+            "http://ann:hunter2%zz@proxy:1",
+            "http://ann:hunter2 w@proxy:1",
+            "http://ann:hunter2\u{e9}@proxy:1",
+            "http://ann:hunter2\r\nX: y@proxy:1",
+            "http://ann:hunter2@proxy:1/path",
+            "http://ann:hunter2@proxy..example:1",
+            "http://ann:hunter2@.:1",
+            "http://ann:hunter2@[fe80::1%25eth0]:1",
+            "http://ann:hunter2@[::1:1",
+            "http://ann:hunter2@::1",
+            "http://ann:hunter2@pro*xy:1",
         ] {
             let error = proxy("https://api.sikkerkey.com", value, "").unwrap_err();
             let text = error.to_string();

@@ -24,8 +24,16 @@ impl WipedBuffer {
         self.0.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// Drops the first bytes and moves the others to the front. What they leave behind is wiped with the whole memory.
+    pub(super) fn drop_front(&mut self, bytes: usize) {
+        let left = self.0.len() - bytes;
+        self.0.copy_within(bytes.., 0);
+        self.0.truncate(left);
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -80,6 +88,21 @@ mod tests {
         while buffer.read_once(&mut from, 5_000).unwrap() > 0 {}
         assert_eq!(buffer.len(), bytes.len());
         assert_eq!(*buffer.into_inner(), bytes);
+    }
+
+    #[test]
+    fn what_was_used_makes_room() {
+        let mut buffer = WipedBuffer::default();
+        for _ in 0..10_000 {
+            buffer.extend(&[7; 100]);
+            buffer.drop_front(99);
+            buffer.drop_front(1);
+            buffer.drop_front(0);
+        }
+        assert_eq!((buffer.len(), buffer.0.capacity()), (0, FIRST));
+        buffer.extend(b"abc");
+        buffer.drop_front(1);
+        assert_eq!(buffer.bytes(), b"bc");
     }
 
     #[test]

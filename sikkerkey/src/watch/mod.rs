@@ -13,7 +13,7 @@
     allow(dead_code, unused_imports, reason = "Live is who follows")
 )]
 
-mod callbacks;
+pub(crate) mod callbacks;
 mod event;
 pub(crate) mod follower;
 mod handle;

@@ -24,6 +24,10 @@ const RETRY_AFTER_CAP: Duration = Duration::from_secs(900);
 
 /// How a poll ended, as far as the next one is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "hidden: only this workspace's tests see it"
+)]
 pub enum PollOutcome {
     /// The service answered.
     Answered,

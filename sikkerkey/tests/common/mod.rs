@@ -6,6 +6,9 @@
     reason = "each test file uses a part of it"
 )]
 
+use std::env;
+use std::ffi::OsStr;
+use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -122,4 +125,48 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Set in the inner process of [`run_inside`], to what that test needs to know.
+pub const INSIDE: &str = "SIKKERKEY_TEST_INSIDE";
+
+/// Runs this test program again, with these variables and none of the others that count, and only this test.
+#[track_caller]
+pub fn run_inside(test: &str, inside: &str, variables: &[(&str, impl AsRef<OsStr>)]) {
+    run_inside_with(test, inside, |command| {
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+    });
+}
+
+/// [`run_inside`], with whatever else the command needs.
+#[track_caller]
+pub fn run_inside_with(test: &str, inside: &str, set: impl FnOnce(&mut Command)) {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]);
+    for name in [
+        "SIKKERKEY_HOME",
+        "SIKKERKEY_IDENTITY",
+        "SIKKERKEY_API_URL",
+        "SIKKERKEY_VAULT_ID",
+        "SIKKERKEY_MACHINE_ID",
+        "SIKKERKEY_PRIVATE_KEY",
+        "SIKKERKEY_ENROLLMENT_TOKEN",
+        "CREDENTIALS_DIRECTORY",
+        "HOSTNAME",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ] {
+        command.env_remove(name);
+    }
+    set(&mut command);
+    let output = command.env(INSIDE, inside).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{test}: {text}"
+    );
 }

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::form::stray;
 use super::{FromSecret, ValueError};
 
 /// The units, largest first, in nanoseconds.
@@ -21,8 +22,8 @@ const TOO_LONG: ValueError = ValueError::new("it is too long");
 /// `1h30m`: whole numbers, each with its unit, largest unit first.
 impl FromSecret for Duration {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
-        if text.is_empty() {
-            return Err(ValueError::new("it is empty"));
+        if let Some(stray) = stray(text) {
+            return Err(ValueError::new(stray));
         }
         let mut rest = text;
         let mut total: u128 = 0;

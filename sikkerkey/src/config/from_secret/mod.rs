@@ -1,6 +1,7 @@
 //! How the text of a secret becomes a value.
 
 mod duration;
+pub(crate) mod form;
 mod net;
 mod number;
 mod text;

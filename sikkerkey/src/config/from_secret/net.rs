@@ -1,14 +1,17 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use super::form::stray;
 use super::{FromSecret, ValueError};
 
 macro_rules! addresses {
     ($($address:ident $expected:literal, $example:literal;)*) => {$(
         impl FromSecret for $address {
             fn from_secret(text: &str) -> Result<Self, ValueError> {
-                text.parse()
-                    .map_err(|_| ValueError::new(concat!("one looks like ", $example)))
+                text.parse().map_err(|_| {
+                    let example = concat!("one looks like ", $example);
+                    ValueError::new(stray(text).unwrap_or(example))
+                })
             }
 
             fn expected() -> Cow<'static, str> {
@@ -30,6 +33,10 @@ addresses! {
 #[cfg(feature = "url")]
 impl FromSecret for url::Url {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
+        // The parser takes stray white space away without a word, and so would hide it.
+        if let Some(stray) = stray(text) {
+            return Err(ValueError::new(stray));
+        }
         url::Url::parse(text).map_err(|_| ValueError::new("one looks like https://example.com/"))
     }
 

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::num::{IntErrorKind, NonZero, ParseIntError};
 
+use super::form::stray;
 use super::{FromSecret, ValueError};
 use crate::config::requirement::ValueKind;
 
@@ -10,14 +11,17 @@ macro_rules! integers {
             const KIND: ValueKind = ValueKind::Number;
 
             fn from_secret(text: &str) -> Result<Self, ValueError> {
-                text.parse::<$int>().map_err(|error| {
-                    ValueError::new(reason(
+                match text.parse::<$int>() {
+                    Ok(number) => Ok(number),
+                    // An unsigned type does not know the minus of a zero.
+                    Err(_) if text.parse() == Ok(0_i128) => Ok(0),
+                    Err(error) => Err(ValueError::new(reason(
                         text,
                         &error,
                         concat!("above ", $max),
                         concat!("below ", $min),
-                    ))
-                })
+                    ))),
+                }
             }
 
             fn expected() -> Cow<'static, str> {
@@ -92,10 +96,5 @@ fn reason(
 
 /// What stands in a text that would be a number without it.
 fn shape(text: &str) -> Option<&'static str> {
-    match text {
-        "" => Some("it is empty"),
-        _ if text.contains(char::is_whitespace) => Some("it has a space or a line end"),
-        _ if text.contains('_') => Some("it has a `_`"),
-        _ => None,
-    }
+    stray(text).or_else(|| text.contains('_').then_some("it has a `_`"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use secrecy::{SecretBox, SecretString};
 use zeroize::Zeroize;
 
+use super::form::{stray, stray_at_the_ends};
 use super::{FromSecret, ValueError};
 use crate::config::requirement::ValueKind;
 
@@ -54,7 +55,9 @@ impl FromSecret for bool {
         match text {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(ValueError::new("it must be `true` or `false`")),
+            _ => Err(ValueError::new(
+                stray(text).unwrap_or("it must be `true` or `false`"),
+            )),
         }
     }
 }
@@ -65,16 +68,18 @@ impl FromSecret for char {
         match (characters.next(), characters.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => Err(ValueError::new("it is empty")),
-            (Some(_), Some(_)) => Err(ValueError::new("it is more than one character")),
+            (Some(_), Some(_)) => Err(ValueError::new(
+                stray(text).unwrap_or("it is more than one character"),
+            )),
         }
     }
 }
 
 impl FromSecret for PathBuf {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
-        match text {
-            "" => Err(ValueError::new("it is empty")),
-            path => Ok(PathBuf::from(path)),
+        match stray_at_the_ends(text) {
+            Some(stray) => Err(ValueError::new(stray)),
+            None => Ok(PathBuf::from(text)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod reader;
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::net::Ipv6Addr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -9,76 +10,142 @@ use std::time::{Duration, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 use super::{Body, Endpoint, Request, Response, RetryAfter, TransportError};
-use reader::{ResponseReader, invalid};
+use crate::text;
+use reader::ResponseReader;
 
 /// The most bytes of an error's body that are looked at; its message is one line.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
-/// Writes the whole request at once.
-pub(super) fn write(
-    to: &mut impl Write,
-    endpoint: &Endpoint,
-    request: &Request<'_>,
-) -> io::Result<()> {
-    let body = request.body.unwrap_or_default();
-    // An enrollment's body holds the token, so this memory is wiped too.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(2048 + body.len()));
-    write!(
-        bytes,
-        "{} {}{} HTTP/1.1\r\n",
-        request.method,
-        endpoint.url.prefix(),
-        request.path
-    )?;
-    write!(bytes, "Host: {}\r\n", endpoint.url.authority())?;
-    write!(bytes, "User-Agent: {}\r\n", endpoint.user_agent)?;
-    bytes.extend_from_slice(b"Accept: application/json\r\n");
-    for (name, value) in request.headers {
-        write!(bytes, "{name}: {value}\r\n")?;
-    }
-    if request.body.is_some() {
-        bytes.extend_from_slice(b"Content-Type: application/json\r\n");
-    }
-    if request.body.is_some() || request.method != "GET" {
-        write!(bytes, "Content-Length: {}\r\n", body.len())?;
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(body);
-    to.write_all(&bytes)?;
-    to.flush()
+/// How many informational responses may come before the response.
+const INFORMATIONAL: usize = 8;
+
+/// A response, and what became of the connection.
+pub(super) struct Exchange {
+    pub(super) response: Response,
+    /// Whether the connection can carry another request, as far as HTTP goes.
+    pub(super) reusable: bool,
 }
 
-/// Reads one answer. Also says whether the connection can carry another request.
-pub(super) fn read(from: &mut impl Read, limit: usize) -> Result<(Response, bool), TransportError> {
-    let mut source = ResponseReader::new(from);
-    let head = loop {
-        let head = source.head()?;
-        // 1xx announces the answer that follows.
-        if !(100..200).contains(&head.status) {
-            break head;
-        }
+/// An exchange that brought no response.
+pub(super) struct Lost {
+    pub(super) error: TransportError,
+    /// Whether any byte of a response came.
+    pub(super) received: bool,
+}
+
+/// The request as bytes, to be written at once.
+pub(super) fn encode(endpoint: &Endpoint, request: &Request<'_>) -> Zeroizing<Vec<u8>> {
+    let body = request.body.unwrap_or_default();
+    let mut head = vec![
+        request.method,
+        " ",
+        endpoint.url.prefix(),
+        request.path,
+        " HTTP/1.1\r\n",
+    ];
+    let authority = endpoint.url.authority();
+    let length = body.len().to_string();
+    let mut header = |name, value| head.extend([name, ": ", value, "\r\n"]);
+    header("Host", &authority);
+    header("User-Agent", &endpoint.user_agent);
+    header("Accept", "application/json");
+    header("Accept-Encoding", "identity");
+    for (name, value) in request.headers {
+        header(name, value);
+    }
+    if request.body.is_some() {
+        header("Content-Type", "application/json");
+    }
+    if request.body.is_some() || request.method != "GET" {
+        header("Content-Length", &length);
+    }
+    head.push("\r\n");
+    // An enrollment's body holds the token, so this memory is wiped, and never outgrown.
+    let size = head.iter().map(|part| part.len()).sum::<usize>() + body.len();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+    for part in head {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Writes a request and reads its response.
+pub(super) fn exchange(
+    stream: &mut (impl Read + Write),
+    request: &[u8],
+    limit: usize,
+) -> Result<Exchange, Lost> {
+    let written = stream.write_all(request).and_then(|()| stream.flush());
+    match written {
+        Ok(()) => read(stream, limit),
+        Err(cause) => early_response(stream, TransportError::after_sending(cause), limit),
+    }
+}
+
+/// The response of a server that refused a request before it had read all of it, and closed the connection.
+fn early_response(
+    from: &mut impl Read,
+    error: TransportError,
+    limit: usize,
+) -> Result<Exchange, Lost> {
+    let received = match error.is_closed() {
+        false => false,
+        true => match read(from, limit) {
+            Ok(exchange) if exchange.response.status >= 400 => {
+                return Ok(Exchange {
+                    reusable: false,
+                    ..exchange
+                });
+            }
+            Ok(_) => true,
+            Err(lost) => lost.received,
+        },
     };
+    Err(Lost { error, received })
+}
+
+/// Reads one response.
+pub(super) fn read(from: &mut impl Read, limit: usize) -> Result<Exchange, Lost> {
+    let mut reader = ResponseReader::new(from);
+    let head = final_head(&mut reader).map_err(|error| Lost {
+        error,
+        received: reader.has_received(),
+    })?;
     let limit = match head.status {
         200..=299 => limit,
         _ => ERROR_BODY_LIMIT,
     };
-    let mut reusable = head.keep_alive;
-    let body = match source.body(head.framing, limit) {
+    let body = match reader.body(head.framing, limit) {
         Ok(body) => body,
-        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
-            Body::CutOff(TransportError::not_http())
-        }
+        Err(cause) if reader::is_invalid(&cause) => Body::CutOff(TransportError::not_http()),
         Err(cause) => Body::CutOff(TransportError::after_sending(cause)),
     };
     // Whatever follows the body was not asked for.
-    reusable &= matches!(body, Body::Whole(_)) && source.pending().is_empty();
-    let reply = Response {
-        status: head.status,
-        date: head.date,
-        retry_after: head.retry_after,
-        body,
-    };
-    Ok((reply, reusable))
+    let reusable = head.keep_alive && matches!(body, Body::Whole(_)) && reader.is_at_end();
+    Ok(Exchange {
+        response: Response {
+            status: head.status,
+            date: head.date,
+            retry_after: head.retry_after,
+            coding: head.coding,
+            body,
+        },
+        reusable,
+    })
+}
+
+/// The head that follows the informational ones.
+fn final_head(reader: &mut ResponseReader<'_, impl Read>) -> Result<Head, TransportError> {
+    for _ in 0..=INFORMATIONAL {
+        let head = reader.head()?;
+        match head.status {
+            101 => return Err(TransportError::switched_protocols()),
+            100..=199 => {}
+            _ => return Ok(head),
+        }
+    }
+    Err(TransportError::not_http())
 }
 
 /// Asks a proxy for a connection to the service.
@@ -86,25 +153,41 @@ pub(super) fn tunnel(
     stream: &mut (impl Read + Write),
     (host, port): (&str, u16),
     authorization: Option<&str>,
-) -> io::Result<()> {
+) -> Result<(), TransportError> {
     let target = match host.parse::<Ipv6Addr>() {
         Ok(_) => format!("[{host}]:{port}"),
         Err(_) => format!("{host}:{port}"),
     };
-    let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
-    write!(bytes, "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n")?;
+    let mut parts = vec!["CONNECT ", &target, " HTTP/1.1\r\nHost: ", &target, "\r\n"];
     if let Some(value) = authorization {
-        write!(bytes, "Proxy-Authorization: {value}\r\n")?;
+        parts.extend(["Proxy-Authorization: ", value, "\r\n"]);
     }
-    bytes.extend_from_slice(b"\r\n");
-    stream.write_all(&bytes)?;
-    stream.flush()?;
-    let head = ResponseReader::new(stream)
-        .head()
-        .map_err(|failure| failure.into_cause().unwrap_or_else(invalid))?;
+    parts.push("\r\n");
+    let size = parts.iter().map(|part| part.len()).sum();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+    for part in parts {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    let written = stream.write_all(&bytes).and_then(|()| stream.flush());
+    let mut reader = ResponseReader::new(stream);
+    // A proxy that refuses may close before it has read the request; then its response waits.
+    let head = match (final_head(&mut reader), written) {
+        (Ok(head), Ok(())) => head,
+        (Ok(head), Err(_)) if head.status >= 400 => head,
+        (_, Err(cause)) => return Err(TransportError::proxy(cause)),
+        (Err(error), Ok(())) => {
+            let not_http = || io::ErrorKind::InvalidData.into();
+            let cause = error.into_cause().unwrap_or_else(not_http);
+            return Err(TransportError::proxy(cause));
+        }
+    };
     match head.status {
+        // A TLS server says nothing before it is asked.
+        200..=299 if !reader.is_at_end() => {
+            Err(TransportError::proxy(io::ErrorKind::InvalidData.into()))
+        }
         200..=299 => Ok(()),
-        status => Err(io::Error::other(format!("the proxy answered {status}"))),
+        status => Err(TransportError::proxy_response(status)),
     }
 }
 
@@ -114,6 +197,7 @@ struct Head {
     keep_alive: bool,
     date: Option<i64>,
     retry_after: Option<RetryAfter>,
+    coding: Option<String>,
 }
 
 /// What tells where a body ends.
@@ -125,21 +209,26 @@ enum Framing {
     UntilClose,
 }
 
-/// What the headers mean; `None` where they contradict themselves.
+/// What the headers mean; `None` where they contradict themselves or cannot be read.
 fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
-    let status = parsed.code?;
+    let status = parsed.code.filter(|code| *code >= 100)?;
     let mut length = None;
     let mut chunked = false;
     let mut keep_alive = parsed.version? == 1;
     let mut date = None;
     let mut aged = false;
     let mut retry_after = None;
+    let mut coding = None;
     for header in parsed.headers.iter() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let Ok(value) = std::str::from_utf8(header.value) else {
+            let decides = ["content-length", "transfer-encoding", "content-encoding"];
+            if is("connection") || decides.into_iter().any(is) {
+                return None;
+            }
             continue;
         };
-        let value = value.trim();
+        let value = &*unfolded(value);
         if is("content-length") {
             if value.is_empty() || !value.bytes().all(|digit| digit.is_ascii_digit()) {
                 return None;
@@ -150,7 +239,8 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
             }
             length = Some(stated);
         } else if is("transfer-encoding") {
-            if chunked || !value.eq_ignore_ascii_case("chunked") {
+            // HTTP/1.0 knows no such header: a sender that has it does not know where its message ends.
+            if chunked || !value.eq_ignore_ascii_case("chunked") || parsed.version? == 0 {
                 return None;
             }
             chunked = true;
@@ -158,6 +248,10 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
             keep_alive &= !value
                 .split(',')
                 .any(|v| v.trim().eq_ignore_ascii_case("close"));
+        } else if is("content-encoding") {
+            if !value.is_empty() && !value.eq_ignore_ascii_case("identity") {
+                coding = Some(text::name(value));
+            }
         } else if is("date") {
             date = unix_seconds(value);
         } else if is("age") {
@@ -180,7 +274,18 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
         keep_alive,
         date: date.filter(|_| !aged),
         retry_after,
+        coding,
     })
+}
+
+/// A header's value as one line (RFC 9112, section 5.2).
+fn unfolded(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\r', '\n']) {
+        return Cow::Borrowed(value.trim());
+    }
+    let lines = value.split(['\r', '\n']).map(str::trim);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    Cow::Owned(lines.join(" "))
 }
 
 fn read_retry_after(value: &str) -> Option<RetryAfter> {

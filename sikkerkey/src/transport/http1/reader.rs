@@ -1,6 +1,7 @@
 //! Heads and bodies, taken from a stream of bytes.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
@@ -11,11 +12,18 @@ use crate::transport::{Body, TransportError};
 /// The most bytes that the status line and the headers may have.
 pub(super) const HEAD_LIMIT: usize = 32 * 1024;
 
-/// The most headers that an answer may have.
+/// The most headers that a response may have.
 pub(super) const HEADERS: usize = 100;
 
-/// The most bytes of a chunk's first line, and of all trailers together.
+/// The most bytes of one line between chunks.
 const CHUNK_LINE_LIMIT: usize = 4 * 1024;
+
+/// The most bytes of a chunked body that are neither its content nor the least that its chunks need: chunk extensions,
+/// leading zeros, trailers.
+const OVERHEAD_LIMIT: usize = 16 * 1024;
+
+/// A chunk's size in the least number of digits that any size needs.
+const SIZE_DIGITS: usize = 16;
 
 /// The most bytes that are set aside because a header promises them.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
@@ -25,6 +33,9 @@ pub(super) struct ResponseReader<'a, R> {
     from: &'a mut R,
     buffer: WipedBuffer,
     used: usize,
+    received: bool,
+    /// Whether the message had a part that others may read differently.
+    doubtful: bool,
 }
 
 impl<'a, R: Read> ResponseReader<'a, R> {
@@ -33,22 +44,41 @@ impl<'a, R: Read> ResponseReader<'a, R> {
             from,
             buffer: WipedBuffer::default(),
             used: 0,
+            received: false,
+            doubtful: false,
         }
     }
 
-    pub(super) fn pending(&self) -> &[u8] {
+    /// Whether any byte has come.
+    pub(super) fn has_received(&self) -> bool {
+        self.received
+    }
+
+    /// Whether the message certainly ends where the bytes that have come end.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.pending().is_empty() && !self.doubtful
+    }
+
+    /// The size of the buffer.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    fn pending(&self) -> &[u8] {
         &self.buffer.bytes()[self.used..]
     }
 
     /// Reads more; an end of the stream is an error.
-    fn fill(&mut self, most: usize) -> io::Result<()> {
-        if self.pending().is_empty() {
-            self.buffer.clear();
-            self.used = 0;
-        }
-        match self.buffer.read_once(self.from, most)? {
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drop_front(self.used);
+        self.used = 0;
+        match self.buffer.read_once(self.from, 4096)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
+            _ => {
+                self.received = true;
+                Ok(())
+            }
         }
     }
 
@@ -58,7 +88,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
         let mut parse_from = 0;
         let mut searched = 0;
         loop {
-            let pending = self.pending();
+            let pending = &self.buffer.bytes()[self.used..];
             let blank = pending[searched..]
                 .windows(2)
                 .any(|pair| pair == b"\n\r" || pair == b"\n\n");
@@ -67,9 +97,15 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                 parse_from = 2 * pending.len();
                 let mut headers = [httparse::EMPTY_HEADER; HEADERS];
                 let mut parsed = httparse::Response::new(&mut headers);
-                match parsed.parse(pending) {
+                let mut config = httparse::ParserConfig::default();
+                config.allow_obsolete_multiline_headers_in_responses(true);
+                match config.parse_response(&mut parsed, pending) {
                     Ok(httparse::Status::Complete(length)) => {
                         let head = understand(&parsed).ok_or_else(TransportError::not_http)?;
+                        // A folded header is deprecated, and read differently by different software.
+                        self.doubtful |= pending[..length]
+                            .windows(2)
+                            .any(|pair| pair == b"\n " || pair == b"\n\t");
                         self.used += length;
                         return Ok(head);
                     }
@@ -83,7 +119,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                     parse_from = 0;
                 }
             }
-            self.fill(4096).map_err(TransportError::after_sending)?;
+            self.fill().map_err(TransportError::after_sending)?;
         }
     }
 
@@ -118,8 +154,14 @@ impl<'a, R: Read> ResponseReader<'a, R> {
 
     fn chunks(&mut self, limit: usize) -> io::Result<Body> {
         let mut body = WipedBuffer::default();
+        let mut overhead = 0;
         loop {
-            let length = chunk_length(&self.line()?).ok_or_else(invalid)?;
+            let line = self.line()?;
+            overhead += line.len().saturating_sub(SIZE_DIGITS);
+            let length = chunk_length(&self.buffer.bytes()[line]).ok_or_else(invalid)?;
+            if overhead > OVERHEAD_LIMIT {
+                return Err(invalid());
+            }
             if length == 0 {
                 break;
             }
@@ -132,32 +174,35 @@ impl<'a, R: Read> ResponseReader<'a, R> {
             }
         }
         // Trailers say nothing that matters here, and end with an empty line.
-        let mut trailers = 0;
         loop {
             let line = self.line()?;
-            trailers += line.len();
             if line.is_empty() {
                 return Ok(Body::Whole(body.into_inner()));
             }
-            if trailers > CHUNK_LINE_LIMIT {
+            self.doubtful = true;
+            overhead += line.len();
+            if overhead > OVERHEAD_LIMIT {
                 return Err(invalid());
             }
         }
     }
 
-    /// One line without its end.
-    fn line(&mut self) -> io::Result<Vec<u8>> {
+    /// Where in the buffer the next line is, without its end, which is CRLF and nothing else: what takes less for an
+    /// end can be made to see another message than a proxy did.
+    fn line(&mut self) -> io::Result<Range<usize>> {
         loop {
-            if let Some(end) = self.pending().iter().position(|&byte| byte == b'\n') {
-                let line = &self.pending()[..end];
-                let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
-                self.used += end + 1;
-                return Ok(line);
+            if let Some(length) = self.pending().iter().position(|&byte| byte == b'\n') {
+                let start = self.used;
+                self.used += length + 1;
+                return match self.buffer.bytes()[start..start + length].split_last() {
+                    Some((b'\r', line)) if !line.contains(&b'\r') => Ok(start..start + line.len()),
+                    _ => Err(invalid()),
+                };
             }
             if self.pending().len() > CHUNK_LINE_LIMIT {
                 return Err(invalid());
             }
-            self.fill(4096)?;
+            self.fill()?;
         }
     }
 
@@ -178,13 +223,20 @@ impl<'a, R: Read> ResponseReader<'a, R> {
     }
 }
 
-pub(super) fn invalid() -> io::Error {
+fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
+/// Whether the bytes are to blame: rustls has an error of its own inside.
+pub(super) fn is_invalid(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::InvalidData && cause.get_ref().is_none()
+}
+
 fn chunk_length(line: &[u8]) -> Option<usize> {
-    let digits = line.split(|&byte| byte == b';').next()?.trim_ascii();
-    let digits = std::str::from_utf8(digits).ok()?;
+    let digits = line.split(|&byte| byte == b';').next()?;
+    let digits = std::str::from_utf8(digits)
+        .ok()?
+        .trim_end_matches([' ', '\t']);
     // A sign would be taken as part of the number.
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;

@@ -14,8 +14,12 @@ impl Read for Drip<'_> {
 /// What came of an answer, whether it arrives at once or byte by byte.
 #[track_caller]
 fn answer(raw: &str, limit: usize) -> Result<(Response, bool), TransportError> {
-    let dripped = read(&mut Drip(raw.as_bytes()), limit);
-    let whole = read(&mut raw.as_bytes(), limit);
+    let read = |from: &mut dyn Read| match read(&mut { from }, limit) {
+        Ok(exchange) => Ok((exchange.response, exchange.reusable)),
+        Err(lost) => Err(lost.error),
+    };
+    let dripped = read(&mut Drip(raw.as_bytes()));
+    let whole = read(&mut raw.as_bytes());
     match (&dripped, &whole) {
         (Ok((a, _)), Ok((b, _))) => {
             assert_eq!(a.status, b.status);
@@ -80,11 +84,6 @@ fn bodies_in_every_form() {
         true,
     );
     body(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n",
-        "whole a",
-        true,
-    );
-    body(
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
         "whole a",
         true,
@@ -98,8 +97,8 @@ fn bodies_in_every_form() {
 
 #[test]
 fn what_is_too_large_or_cut_off_or_broken() {
-    const CLOSED: &str = "cut off: the connection was closed before the answer was whole";
-    const BROKEN: &str = "cut off: what came back is not HTTP";
+    const CLOSED: &str = "cut off: the connection was closed before the response was complete";
+    const BROKEN: &str = "cut off: the response is not HTTP";
     body(
         "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n",
         "too large",
@@ -141,6 +140,8 @@ fn heads_that_are_none() {
         "hunter2",
         "SSH-2.0-OpenSSH\r\n\r\n",
         "HTTP/2 200\r\n\r\n",
+        "HTTP/1.1 000 OK\r\n\r\n",
+        "HTTP/1.1 099 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na",
@@ -240,7 +241,246 @@ fn a_proxy_is_asked_for_a_tunnel() {
     opened.unwrap();
     let (written, opened) = ask(b"HTTP/1.1 407 No\r\n\r\n", ("::1", 443), None);
     assert!(written.starts_with("CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n"));
-    assert_eq!(opened.unwrap_err().to_string(), "the proxy answered 407");
-    let (_, opened) = ask(b"", ("host", 443), None);
-    assert_eq!(opened.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    let refusal = opened.unwrap_err();
+    assert!(refusal.is_refusal());
+    let text = refusal.to_string();
+    assert!(text.contains("refused the connection with 407"), "{text}");
+    let of_early_hints =
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+    ask(of_early_hints, ("host", 443), None).1.unwrap();
+    for (answer, status) in [
+        (&b""[..], None),
+        (b"HTTP/1.1 200 OK\r\n\r\nx", None),
+        (b"HTTP/1.1 101 Switch\r\n\r\n", None),
+        (b"hunter2\r\n\r\n", None),
+        (
+            b"HTTP/1.1 502 No\r\n\r\n",
+            Some("the proxy's status was 502"),
+        ),
+    ] {
+        let error = ask(answer, ("host", 443), None).1.unwrap_err();
+        assert!(!error.is_refusal());
+        assert!(error.to_string().contains("made no connection"), "{error}");
+        let cause = error.into_cause().unwrap().to_string();
+        assert!(status.is_none_or(|status| cause == status), "{cause}");
+    }
+}
+
+/// Endless bytes: `repeated` after `first`. Counts what was read.
+struct Endless {
+    first: &'static [u8],
+    repeated: Vec<u8>,
+    read: usize,
+}
+
+impl Read for Endless {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        for byte in bytes.iter_mut() {
+            *byte = match self.first.get(self.read) {
+                Some(byte) => *byte,
+                None => self.repeated[(self.read - self.first.len()) % self.repeated.len()],
+            };
+            self.read += 1;
+        }
+        Ok(bytes.len())
+    }
+}
+
+/// What is read of an endless response before it is given up.
+#[track_caller]
+fn read_of_endless(first: &'static str, repeated: &[u8]) -> usize {
+    let mut endless = Endless {
+        first: first.as_bytes(),
+        repeated: repeated.to_vec(),
+        read: 0,
+    };
+    match read(&mut endless, 1024 * 1024) {
+        Ok(exchange) => {
+            assert!(matches!(exchange.response.body, Body::CutOff(_)) && !exchange.reusable)
+        }
+        Err(lost) => assert_eq!(lost.error.to_string(), "the response is not HTTP"),
+    }
+    endless.read
+}
+
+#[test]
+fn informational_responses_without_end_are_given_up() {
+    let mut hint = b"HTTP/1.1 103 Early Hints\r\nLink: ".to_vec();
+    hint.resize(4096 - 4, b'x');
+    hint.extend(b"\r\n\r\n");
+    assert_eq!(hint.len(), 4096);
+    assert!(read_of_endless("", &hint) <= 10 * 4096);
+    assert!(read_of_endless("", b"HTTP/1.1 100 Continue\r\n\r\n") <= 4096);
+
+    let hints = |number| {
+        let hints = "HTTP/1.1 100 Continue\r\n\r\n".repeat(number);
+        format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+    };
+    body(&hints(INFORMATIONAL), "whole a", true);
+    assert!(answer(&hints(INFORMATIONAL + 1), 20).is_err());
+}
+
+#[test]
+fn what_is_not_body_has_a_limit() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let extension = format!("1;{}\r\na\r\n", "x".repeat(1000));
+    assert!(read_of_endless(CHUNKED, extension.as_bytes()) < 64 * 1024);
+    assert!(read_of_endless(CHUNKED, b"0") < 64 * 1024);
+    let zeros = format!("{}1\r\na\r\n", "0".repeat(1000));
+    assert!(read_of_endless(CHUNKED, zeros.as_bytes()) < 64 * 1024);
+    const TRAILERS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    assert!(read_of_endless(TRAILERS, b"X: y\r\n") < 64 * 1024);
+    assert!(read_of_endless(TRAILERS, b"x") < 64 * 1024);
+    assert!(read_of_endless("HTTP/1.1 200 OK\r\n", b"X: y\r\n") < 64 * 1024);
+}
+
+#[test]
+fn the_memory_of_what_was_used_is_used_again() {
+    let chunks = b"1;extension\r\na\r\n".repeat(1_000);
+    let mut raw = Vec::new();
+    raw.extend(&chunks);
+    raw.extend(b"0\r\n\r\n");
+    let mut from = raw.as_slice();
+    let mut reader = ResponseReader::new(&mut from);
+    let body = reader.body(Framing::Chunked, 1024 * 1024).unwrap();
+    assert!(matches!(body, Body::Whole(bytes) if bytes.len() == 1_000));
+    assert!(reader.memory() <= 16 * 1024, "{}", reader.memory());
+}
+
+#[test]
+fn chunks_and_lines_as_every_reader_sees_them() {
+    let chunked =
+        |rest: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{rest}");
+    for rest in [
+        "1\na\r\n0\r\n\r\n",
+        "1\r\na\n0\r\n\r\n",
+        "1;x\ry\r\na\r\n0\r\n\r\n",
+        " 1\r\na\r\n0\r\n\r\n",
+        "1 x\r\na\r\n0\r\n\r\n",
+        "1\r\na\r\n0\n\n",
+        "1\r\na\r\n0\r\n\n",
+    ] {
+        body(&chunked(rest), "cut off: the response is not HTTP", false);
+    }
+    body(&chunked("1 \t;x\r\na\r\n00\r\n\r\n"), "whole a", true);
+    // Trailers are read and dropped; others may read more into them.
+    body(&chunked("1\r\na\r\n0\r\nX: y\r\n\r\n"), "whole a", false);
+}
+
+#[test]
+fn folded_headers_are_one_line_and_the_connection_is_not_kept() {
+    body(
+        "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 1\r\n\r\na",
+        "whole a",
+        false,
+    );
+    body(
+        "HTTP/1.1 200 OK\r\nContent-Length:\r\n 1\r\n\r\na",
+        "whole a",
+        false,
+    );
+    assert!(answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 1\r\n\r\na", 20).is_err());
+    let raw =
+        "HTTP/1.1 503 No\r\nDate: Tue, 26 Mar 2024\r\n\t16:00:00 GMT\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(answer(raw, 20).unwrap().0.date, Some(1_711_468_800));
+}
+
+#[test]
+fn another_protocol_is_an_error_at_once() {
+    let error = answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 20);
+    let Err(error) = error else { panic!() };
+    assert!(
+        error.to_string().contains("switched to another protocol"),
+        "{error}"
+    );
+}
+
+#[test]
+fn framing_headers_that_cannot_be_read_are_not_http() {
+    for name in [
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Content-Encoding",
+    ] {
+        let mut raw = format!("HTTP/1.1 200 OK\r\n{name}: ").into_bytes();
+        raw.extend(b"\xff\r\n\r\n");
+        let Err(lost) = read(&mut raw.as_slice(), 20) else {
+            panic!("{name} was skipped");
+        };
+        assert_eq!(lost.error.to_string(), "the response is not HTTP");
+    }
+    let mut raw = b"HTTP/1.1 200 OK\r\nServer: \xff\r\nContent-Length: 1\r\n\r\na".as_slice();
+    assert!(read(&mut raw, 20).is_ok_and(|exchange| exchange.reusable));
+    assert!(
+        answer(
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            20
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn a_content_coding_is_named() {
+    for (value, coding) in [
+        ("gzip", Some("gzip")),
+        ("identity", None),
+        ("", None),
+        ("g\u{202e}zip", Some("g\\u{202e}zip")),
+    ] {
+        let raw =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {value}\r\nContent-Length: 1\r\n\r\na");
+        assert_eq!(answer(&raw, 20).unwrap().0.coding.as_deref(), coding);
+    }
+}
+
+/// Takes a part of the request, and then fails; what the server sent before it closed can be read.
+struct ClosedEarly {
+    failure: io::ErrorKind,
+    response: &'static [u8],
+}
+
+impl Read for ClosedEarly {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.response.read(bytes)
+    }
+}
+
+impl Write for ClosedEarly {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.failure.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_response_before_the_end_of_the_request_is_read() {
+    let early = |failure, response| exchange(&mut ClosedEarly { failure, response }, b"x", 20);
+    for failure in [
+        io::ErrorKind::BrokenPipe,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::ConnectionAborted,
+    ] {
+        for (raw, status) in [
+            (&b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"[..], 401),
+            (b"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\na", 413),
+            (b"HTTP/1.1 429 No\r\n\r\n", 429),
+        ] {
+            let exchange = early(failure, raw).ok().unwrap();
+            assert_eq!(exchange.response.status, status);
+            assert!(!exchange.reusable);
+        }
+        // A value was not asked for before the request was complete.
+        let lost = early(failure, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na");
+        let lost = lost.err().unwrap();
+        assert!(lost.received && lost.error.sent);
+        assert!(!early(failure, b"").err().unwrap().received);
+    }
+    let raw = b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
+    let lost = early(io::ErrorKind::TimedOut, raw).err().unwrap();
+    assert!(lost.error.to_string().contains("in time"));
 }

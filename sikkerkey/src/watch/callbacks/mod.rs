@@ -1,32 +1,76 @@
-//! Who calls the users' callbacks: a thread of its own, never the poller's.
+//! Runs the callbacks of a client: those of its watches and of the listeners of its live configs.
 //!
-//! Each secret has a lane, and a lane is worked on in order by one thread at a time. One thread
-//! takes the lanes in turn. Where its callback is still running when the next cycle begins and
-//! others wait, a fresh thread takes the others over; the slow one finishes its call and goes. So
-//! no secret waits for another one's callback longer than a cycle, in order all the same.
+//! One thread runs them one after the other, outside every lock, and ends when none waits. A call
+//! that is still running after 10 s keeps its thread, and another thread goes on with the rest; at
+//! most 8 threads are kept so, and then events wait. The events of one secret, and those of one
+//! listener, keep their order.
 
-use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::event::WatchEvent;
+use crate::clock::{Clock, FAR_FUTURE, Signal};
+use crate::contain::{contain, contain_drop};
 use crate::sync::lock;
 
-/// How many events a secret's lane keeps while its callback does not return; past it the oldest
-/// go. They would tell of values that are long superseded.
-const LANE_LIMIT: usize = 1_000;
+/// How long a call may run before others no longer wait for it.
+pub(crate) const HANGS_AFTER: Duration = Duration::from_secs(10);
+
+/// How many calls may hang, each on a thread of its own.
+const MOST_HANGING: usize = 8;
+
+/// How many events of one secret or listener wait while its callback does not return; beyond it
+/// the oldest are dropped. Their values are long superseded.
+const QUEUE_LIMIT: usize = 1_000;
 
 type WatchCallback = Box<dyn FnMut(&WatchEvent) + Send>;
 
-/// One user's callback, and whether it is still wanted.
+thread_local! {
+    /// Whether user code that the client called runs on this thread.
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the caller is a callback: waiting for work that waits for callbacks would be a deadlock.
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
+pub(crate) fn in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
+/// Marks this thread as one that runs the user's code, for as long as it lives.
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
+pub(crate) fn mark_callback_thread() {
+    IN_CALLBACK.set(true);
+}
+
+/// Whose events keep their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Secret(Arc<str>),
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Listener(u64),
+}
+
+/// One call that is due.
+pub(crate) struct CallbackCall {
+    pub(crate) lane: Lane,
+    /// Whether its callback was stopped: then it does not begin.
+    pub(crate) stopped: Arc<AtomicBool>,
+    /// What is called, in words.
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) run: Box<dyn FnOnce() + Send>,
+}
+
+/// The callback of one watch.
 pub(crate) struct Registration {
     id: Arc<str>,
-    /// Only the thread that works on the lane locks it, so it is never waited for.
+    /// Only the thread that works on the secret's lane locks it, so it is never waited for.
     callback: Mutex<WatchCallback>,
-    /// Written and read under the lanes' lock.
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Registration {
@@ -34,7 +78,7 @@ impl Registration {
         Arc::new(Registration {
             id,
             callback: Mutex::new(callback),
-            stopped: AtomicBool::new(false),
+            stopped: Arc::default(),
         })
     }
 
@@ -42,203 +86,221 @@ impl Registration {
         &self.id
     }
 
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
+    pub(crate) fn stopped(&self) -> &AtomicBool {
+        &self.stopped
     }
 
-    /// A panic ends the call and nothing else. Its text is the user's and may quote a value, so
-    /// it is left to the user's own panic hook.
-    fn call(&self, event: &WatchEvent) {
-        let mut callback = lock(&self.callback);
-        if catch_unwind(AssertUnwindSafe(|| callback(event))).is_err() {
-            tracing::error!(target: "sikkerkey", "the callback of a watch on {} panicked; the watch goes on",
-                self.id
-            );
+    /// The call that hands this event over.
+    pub(crate) fn call(self: &Arc<Self>, event: WatchEvent) -> CallbackCall {
+        let registration = self.clone();
+        CallbackCall {
+            lane: Lane::Secret(self.id.clone()),
+            stopped: self.stopped.clone(),
+            name: format!("the callback of a watch on {}", self.id).into(),
+            run: Box::new(move || {
+                let mut callback = lock(&registration.callback);
+                (*callback)(&event);
+            }),
         }
     }
 }
 
-/// One event for one callback.
-pub(crate) struct CallbackCall {
-    pub to: Arc<Registration>,
-    pub event: WatchEvent,
-}
-
-#[derive(Default)]
 pub(crate) struct Callbacks {
-    lanes: Mutex<Lanes>,
+    state: Mutex<CallbackState>,
+    /// A call was added or has ended.
+    changed: Signal,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
-struct Lanes {
-    lanes: HashMap<Arc<str>, Lane>,
-    /// Lanes with events that no thread works on.
-    ready: VecDeque<Arc<str>>,
-    /// The thread that takes ready lanes; others only finish their call.
-    current: Option<CallbackThread>,
-    last_worker: u64,
-    cycle: u64,
+struct CallbackState {
+    waiting: VecDeque<CallbackCall>,
+    running: Vec<RunningCall>,
+    threads: usize,
+    started: u64,
 }
 
-#[derive(Default)]
-struct Lane {
-    queue: VecDeque<CallbackCall>,
-    busy: bool,
-}
-
-struct CallbackThread {
+struct RunningCall {
     number: u64,
-    /// The cycle in which its call began.
-    calling_since: Option<u64>,
+    lane: Lane,
+    since: Duration,
+}
+
+/// What a thread does next.
+enum Step {
+    Run(u64, CallbackCall),
+    /// Looks again at this time, or when something has changed.
+    WaitUntil(Duration),
+    End,
 }
 
 impl Callbacks {
-    /// A cycle begins: a callback of an earlier one that is still running holds nobody up any more.
-    pub(crate) fn cycle_began(self: &Arc<Self>) {
-        let mut lanes = lock(&self.lanes);
-        lanes.cycle += 1;
-        self.staff(&mut lanes);
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Callbacks {
+            state: Mutex::default(),
+            changed: Signal::default(),
+            clock,
+        })
     }
 
-    pub(crate) fn enqueue(self: &Arc<Self>, calls: Vec<CallbackCall>) {
-        if calls.is_empty() {
-            return;
-        }
+    pub(crate) fn enqueue(self: &Arc<Self>, calls: impl IntoIterator<Item = CallbackCall>) {
         let mut dropped = Vec::new();
-        let mut lanes = lock(&self.lanes);
-        for call in calls {
-            let id = call.to.id.clone();
-            let lane = lanes.lanes.entry(id.clone()).or_default();
-            let idle = !lane.busy && lane.queue.is_empty();
-            lane.queue.push_back(call);
-            if lane.queue.len() > LANE_LIMIT {
-                dropped.extend(lane.queue.pop_front());
+        let wanted = {
+            let mut state = lock(&self.state);
+            for call in calls {
+                dropped.extend(state.add(call));
             }
-            if idle {
-                lanes.ready.push_back(id);
-            }
+            let wanted = state.wants_a_thread();
+            state.threads += usize::from(wanted);
+            wanted
+        };
+        self.changed.raise();
+        if wanted {
+            self.start_thread();
         }
-        self.staff(&mut lanes);
-        drop(lanes);
         if !dropped.is_empty() {
             let count = dropped.len();
-            tracing::warn!(target: "sikkerkey", "a callback does not return: {count} old events that wait for it were dropped"
+            tracing::warn!(
+                target: "sikkerkey",
+                "a callback does not return: {count} old events that wait for it were dropped"
             );
+            contain_drop(dropped);
         }
     }
 
-    /// No call of this registration begins after this.
-    pub(crate) fn stop(&self, registration: &Registration) {
-        let _lanes = lock(&self.lanes);
-        registration.stopped.store(true, Ordering::Relaxed);
+    /// No call of this callback begins after this.
+    pub(crate) fn stop(&self, stopped: &AtomicBool) {
+        // Under the lock under which a thread looks at it and takes the call.
+        let _state = lock(&self.state);
+        stopped.store(true, Ordering::Relaxed);
     }
 
-    /// No queued call of this secret, or of any, begins after this.
-    pub(crate) fn clear(&self, id: Option<&str>) {
-        let mut dropped = VecDeque::new();
-        let mut lanes = lock(&self.lanes);
-        lanes.lanes.retain(|lane_id, lane| {
-            let cleared = id.is_none_or(|id| id == &**lane_id);
-            if cleared {
-                dropped.append(&mut lane.queue);
-            }
-            !cleared || lane.busy
-        });
-        lanes
-            .ready
-            .retain(|lane_id| id.is_some_and(|id| id != &**lane_id));
-        // The calls hold the users' closures, which may do anything when they are dropped:
-        // outside the lock.
-        drop(lanes);
-        drop(dropped);
+    /// No call that waits for this secret's watches, or for any watch, begins after this.
+    pub(crate) fn clear_watches(&self, id: Option<&str>) {
+        let cleared: VecDeque<CallbackCall> = {
+            let mut state = lock(&self.state);
+            let (cleared, kept) = state.waiting.drain(..).partition(|call| match &call.lane {
+                Lane::Secret(secret) => id.is_none_or(|id| id == &**secret),
+                Lane::Listener(_) => false,
+            });
+            state.waiting = kept;
+            cleared
+        };
+        // The calls hold the user's closures, which may do anything when they are dropped.
+        contain_drop(cleared);
     }
 
-    /// Sees to it that ready lanes have a thread that is not held up.
-    fn staff(self: &Arc<Self>, lanes: &mut Lanes) {
-        let held_up = lanes.current.as_ref().is_none_or(|worker| {
-            worker
-                .calling_since
-                .is_some_and(|since| since < lanes.cycle)
-        });
-        if lanes.ready.is_empty() || !held_up {
-            return;
-        }
-        lanes.last_worker += 1;
-        let number = lanes.last_worker;
+    fn start_thread(self: &Arc<Self>) {
         let callbacks = self.clone();
-        let spawned = thread::Builder::new()
-            .name("sikkerkey-callbacks".into())
-            .spawn(move || callbacks.work(number));
-        match spawned {
-            Ok(_) => {
-                lanes.current = Some(CallbackThread {
-                    number,
-                    calling_since: None,
-                })
-            }
-            // The events stay queued, and the next cycle tries again.
-            Err(error) => {
-                tracing::error!(target: "sikkerkey", "no thread for the callbacks of watches: {error}")
-            }
+        let thread = thread::Builder::new().name("sikkerkey-callbacks".to_owned());
+        if let Err(error) = thread.spawn(move || callbacks.work()) {
+            // The events stay; the next one tries again.
+            lock(&self.state).threads -= 1;
+            tracing::error!(target: "sikkerkey", "no thread for the callbacks: {error}");
         }
     }
 
-    fn work(self: Arc<Self>, number: u64) {
-        let mut lanes = lock(&self.lanes);
-        while lanes.is_current(number) {
-            let Some((id, call)) = lanes.take() else {
-                lanes.current = None;
-                return;
+    fn work(self: Arc<Self>) {
+        mark_callback_thread();
+        loop {
+            let seen = self.changed.count();
+            let now = self.clock.monotonic();
+            let (step, wanted) = {
+                let mut state = lock(&self.state);
+                let step = state.next(now);
+                // Others do not wait for this call for ever: a thread stands by.
+                let wanted = state.wants_a_thread();
+                state.threads += usize::from(wanted);
+                (step, wanted)
             };
-            let wanted = !call.to.is_stopped();
-            let cycle = lanes.cycle;
-            if let Some(worker) = &mut lanes.current {
-                worker.calling_since = Some(cycle);
-            }
-            drop(lanes);
             if wanted {
-                call.to.call(&call.event);
+                self.start_thread();
             }
-            // With it may go the user's closure, and with that the last handle of the client.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
-            lanes = lock(&self.lanes);
-            lanes.done(&id);
-            // Whoever took its place has run out of work.
-            if lanes.current.is_none() {
-                lanes.current = Some(CallbackThread {
-                    number,
-                    calling_since: None,
-                });
+            match step {
+                Step::End => return self.changed.raise(),
+                Step::WaitUntil(time) => self.clock.wait(&self.changed, seen, time),
+                Step::Run(number, call) => {
+                    run(call);
+                    let mut state = lock(&self.state);
+                    state.running.retain(|running| running.number != number);
+                    drop(state);
+                    self.changed.raise();
+                }
             }
         }
-        self.staff(&mut lanes);
     }
 }
 
-impl Lanes {
-    fn is_current(&self, number: u64) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|worker| worker.number == number)
+fn run(call: CallbackCall) {
+    if contain(call.run).is_err() {
+        let name = call.name;
+        tracing::error!(target: "sikkerkey", "{name} panicked; it stays registered");
+    }
+}
+
+impl CallbackState {
+    /// Adds a call; returns the one that gives way to it.
+    fn add(&mut self, call: CallbackCall) -> Option<CallbackCall> {
+        let same = |waiting: &&CallbackCall| waiting.lane == call.lane;
+        let dropped = match self.waiting.len() >= QUEUE_LIMIT
+            && self.waiting.iter().filter(same).count() >= QUEUE_LIMIT
+        {
+            true => self.waiting.iter().position(|waiting| same(&waiting)),
+            false => None,
+        };
+        let dropped = dropped.and_then(|place| self.waiting.remove(place));
+        self.waiting.push_back(call);
+        dropped
     }
 
-    fn take(&mut self) -> Option<(Arc<str>, CallbackCall)> {
-        let id = self.ready.pop_front()?;
-        let lane = self.lanes.get_mut(&id)?;
-        let call = lane.queue.pop_front()?;
-        lane.busy = true;
-        Some((id, call))
+    /// Whether calls wait and every thread is in a call: then one more runs them, or stands by
+    /// until a call hangs.
+    fn wants_a_thread(&self) -> bool {
+        !self.waiting.is_empty()
+            && self.threads == self.running.len()
+            && self.threads <= MOST_HANGING
     }
 
-    fn done(&mut self, id: &Arc<str>) {
-        if let Some(lane) = self.lanes.get_mut(id) {
-            lane.busy = false;
-            if lane.queue.is_empty() {
-                self.lanes.remove(id);
-            } else {
-                self.ready.push_back(id.clone());
-            }
+    fn next(&mut self, now: Duration) -> Step {
+        if self.waiting.is_empty() {
+            self.threads -= 1;
+            return Step::End;
         }
+        let ends = |running: &RunningCall| running.since.saturating_add(HANGS_AFTER);
+        let fresh = self.running.iter().map(ends).filter(|end| *end > now);
+        if let Some(end) = fresh.max() {
+            return Step::WaitUntil(end);
+        }
+        let running = &self.running;
+        let is_free = |call: &CallbackCall| running.iter().all(|other| other.lane != call.lane);
+        let call = match running.len() < MOST_HANGING {
+            true => self.waiting.iter().position(is_free),
+            false => None,
+        };
+        let Some(call) = call.and_then(|place| self.waiting.remove(place)) else {
+            return Step::WaitUntil(now.saturating_add(FAR_FUTURE));
+        };
+        if call.stopped.load(Ordering::Relaxed) {
+            // Dropped like one that has run: the closure is the user's.
+            return Step::Run(
+                self.begin(call.lane.clone(), now),
+                CallbackCall {
+                    run: Box::new(move || drop(call.run)),
+                    ..call
+                },
+            );
+        }
+        Step::Run(self.begin(call.lane.clone(), now), call)
+    }
+
+    fn begin(&mut self, lane: Lane, since: Duration) -> u64 {
+        self.started += 1;
+        self.running.push(RunningCall {
+            number: self.started,
+            lane,
+            since,
+        });
+        self.started
     }
 }
 

@@ -2,14 +2,33 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::*;
+use crate::clock::virtual_clock::VirtualClock;
 use crate::watch::state::Notice;
 
 const LONG: Duration = Duration::from_secs(30);
 
+fn callbacks() -> (Arc<Callbacks>, Arc<VirtualClock>) {
+    let clock = VirtualClock::new();
+    (Callbacks::new(clock.clone()), clock)
+}
+
 fn call(to: &Arc<Registration>, notice: Notice) -> CallbackCall {
-    CallbackCall {
-        to: to.clone(),
-        event: WatchEvent::new(to.id(), notice),
+    to.call(WatchEvent::new(to.id(), notice))
+}
+
+/// Waits until this many threads are left.
+#[track_caller]
+fn wait_for_threads(callbacks: &Callbacks, threads: usize) {
+    let started = std::time::Instant::now();
+    loop {
+        let seen = callbacks.changed.count();
+        let left = || LONG.saturating_sub(started.elapsed());
+        let now = lock(&callbacks.state).threads;
+        if now == threads {
+            return;
+        }
+        assert!(!left().is_zero(), "{now} threads instead of {threads}");
+        callbacks.changed.wait_while(seen, left);
     }
 }
 
@@ -51,7 +70,7 @@ fn stuck(id: &str) -> (Arc<Registration>, Receiver<String>, Sender<()>) {
 
 #[test]
 fn events_of_a_secret_arrive_in_order_on_a_thread_of_their_own() {
-    let callbacks = Arc::new(Callbacks::default());
+    let (callbacks, _clock) = callbacks();
     let (sender, receiver) = channel();
     let tell = move |event: &WatchEvent| {
         let thread = thread::current().name().map(str::to_owned);
@@ -74,7 +93,7 @@ fn events_of_a_secret_arrive_in_order_on_a_thread_of_their_own() {
 
 #[test]
 fn a_panic_ends_its_call_and_nothing_else() {
-    let callbacks = Arc::new(Callbacks::default());
+    let (callbacks, _clock) = callbacks();
     let (sender, receiver) = channel();
     let mut calls = 0;
     let tell = move |_: &WatchEvent| {
@@ -88,53 +107,27 @@ fn a_panic_ends_its_call_and_nothing_else() {
 }
 
 #[test]
-fn there_is_one_thread_and_one_more_for_each_that_is_held_up() {
-    let callbacks = Arc::new(Callbacks::default());
-    let (first, first_began, release_first) = stuck("sk_first");
-    let (second, second_began, release_second) = stuck("sk_second");
-    let (other, events) = listener("sk_other");
-    let threads = || lock(&callbacks.lanes).last_worker;
-    callbacks.cycle_began();
-    callbacks.enqueue(vec![change(&first, "1")]);
-    first_began.recv_timeout(LONG).unwrap();
-    callbacks.enqueue(vec![change(&second, "1")]);
-    assert_eq!(threads(), 1, "the first may still return in this cycle");
-    callbacks.cycle_began();
-    second_began.recv_timeout(LONG).unwrap();
-    assert_eq!(threads(), 2);
-
-    // The first returns, finds that it was replaced, and ends.
-    release_first.send(()).unwrap();
-    while lock(&callbacks.lanes).lanes.contains_key("sk_first") {
-        thread::yield_now();
-    }
-    callbacks.enqueue(vec![change(&other, "1")]);
-    assert_eq!(threads(), 2);
-    release_second.send(()).unwrap();
-    assert_eq!(events.recv_timeout(LONG).unwrap(), "sk_other=1");
-    assert_eq!(threads(), 2);
-}
-
-#[test]
-fn a_slow_callback_holds_others_up_until_the_next_cycle_at_most() {
-    let callbacks = Arc::new(Callbacks::default());
+fn a_call_that_hangs_keeps_its_thread_and_another_goes_on() {
+    let (callbacks, clock) = callbacks();
     let (slow, began, release) = stuck("sk_slow");
     let (other, events) = listener("sk_other");
-    callbacks.cycle_began();
     callbacks.enqueue(vec![
         change(&slow, "1"),
         change(&slow, "2"),
         change(&other, "1"),
     ]);
     began.recv_timeout(LONG).unwrap();
+    // The thread that stands by.
+    clock.at_rest(1);
+    clock.advance(HANGS_AFTER - Duration::from_millis(1));
+    clock.at_rest(1);
+    assert!(events.try_recv().is_err(), "it may still return in time");
 
-    callbacks.cycle_began();
+    clock.advance(Duration::from_millis(1));
     assert_eq!(events.recv_timeout(LONG).unwrap(), "sk_other=1");
     for n in 2..10 {
-        // While it is stuck, what comes is not held up at all.
         callbacks.enqueue(vec![change(&other, &n.to_string()), change(&slow, "3")]);
         assert_eq!(events.recv_timeout(LONG).unwrap(), format!("sk_other={n}"));
-        callbacks.cycle_began();
     }
     assert!(began.try_recv().is_err(), "its own later events wait");
     release.send(()).unwrap();
@@ -144,24 +137,42 @@ fn a_slow_callback_holds_others_up_until_the_next_cycle_at_most() {
 }
 
 #[test]
-fn many_stuck_callbacks_hold_nobody_up() {
-    let callbacks = Arc::new(Callbacks::default());
-    let stuck: Vec<_> = (0..20).map(|n| stuck(&format!("sk_{n}"))).collect();
-    for (to, began, _) in &stuck {
-        callbacks.cycle_began();
-        callbacks.enqueue(vec![change(to, "1"), change(to, "2")]);
+fn eight_calls_may_hang_and_then_events_wait() {
+    let (callbacks, clock) = callbacks();
+    let stuck: Vec<_> = (0..MOST_HANGING)
+        .map(|n| stuck(&format!("sk_{n}")))
+        .collect();
+    for (n, (to, began, _)) in stuck.iter().enumerate() {
+        callbacks.enqueue(vec![change(to, "1")]);
+        if n > 0 {
+            // A thread stands by until the call before hangs.
+            clock.at_rest(1);
+            clock.advance(HANGS_AFTER);
+        }
         began.recv_timeout(LONG).unwrap();
     }
-    for (_, began, release) in &stuck {
-        callbacks.cycle_began();
-        release.send(()).unwrap();
-        began.recv_timeout(LONG).unwrap();
+    let (other, events) = listener("sk_other");
+    callbacks.enqueue(vec![change(&other, "1")]);
+    clock.at_rest(1);
+    clock.advance(HANGS_AFTER * 100);
+    clock.at_rest(1);
+    assert!(events.try_recv().is_err());
+    let state = lock(&callbacks.state);
+    assert_eq!((state.running.len(), state.threads), (8, 9));
+    drop(state);
+
+    let (_, _, release) = &stuck[3];
+    release.send(()).unwrap();
+    assert_eq!(events.recv_timeout(LONG).unwrap(), "sk_other=1");
+    for (_, _, release) in &stuck {
+        let _ = release.send(());
     }
+    wait_for_threads(&callbacks, 0);
 }
 
 #[test]
 fn after_stop_no_call_begins() {
-    let callbacks = Arc::new(Callbacks::default());
+    let (callbacks, _clock) = callbacks();
     let (slow, began, release) = stuck("sk_a");
     let (other, events) = listener("sk_a");
     callbacks.enqueue(vec![
@@ -170,7 +181,7 @@ fn after_stop_no_call_begins() {
         change(&other, "1"),
     ]);
     began.recv_timeout(LONG).unwrap();
-    callbacks.stop(&slow);
+    callbacks.stop(slow.stopped());
     release.send(()).unwrap();
     assert_eq!(events.recv_timeout(LONG).unwrap(), "sk_a=1");
     assert!(began.try_recv().is_err());
@@ -178,7 +189,7 @@ fn after_stop_no_call_begins() {
 
 #[test]
 fn what_is_cleared_is_not_told_and_what_comes_after_is() {
-    let callbacks = Arc::new(Callbacks::default());
+    let (callbacks, _clock) = callbacks();
     let (slow, began, release) = stuck("sk_slow");
     let (one, ones) = listener("sk_1");
     let (two, twos) = listener("sk_2");
@@ -188,7 +199,7 @@ fn what_is_cleared_is_not_told_and_what_comes_after_is() {
         change(&two, "1"),
     ]);
     began.recv_timeout(LONG).unwrap();
-    callbacks.clear(Some("sk_1"));
+    callbacks.clear_watches(Some("sk_1"));
     callbacks.enqueue(vec![change(&one, "2")]);
     release.send(()).unwrap();
     assert_eq!(ones.recv_timeout(LONG).unwrap(), "sk_1=2");
@@ -200,7 +211,7 @@ fn what_is_cleared_is_not_told_and_what_comes_after_is() {
         change(&one, "3"),
     ]);
     began.recv_timeout(LONG).unwrap();
-    callbacks.clear(None);
+    callbacks.clear_watches(None);
     callbacks.enqueue(vec![change(&two, "4")]);
     release.send(()).unwrap();
     assert_eq!(twos.recv_timeout(LONG).unwrap(), "sk_2=4");
@@ -209,28 +220,25 @@ fn what_is_cleared_is_not_told_and_what_comes_after_is() {
 
 #[test]
 fn a_callback_that_never_returns_keeps_a_bounded_number_of_events() {
-    let callbacks = Arc::new(Callbacks::default());
+    let (callbacks, _clock) = callbacks();
     let (slow, began, release) = stuck("sk_a");
     callbacks.enqueue(vec![change(&slow, "first")]);
     began.recv_timeout(LONG).unwrap();
-    let calls = (0..LANE_LIMIT + 5).map(|n| change(&slow, &n.to_string()));
-    callbacks.enqueue(calls.collect());
+    let calls = (0..QUEUE_LIMIT + 5).map(|n| change(&slow, &n.to_string()));
+    callbacks.enqueue(calls);
     drop(release);
-    for n in 5..LANE_LIMIT + 5 {
+    for n in 5..QUEUE_LIMIT + 5 {
         assert_eq!(began.recv_timeout(LONG).unwrap(), format!("sk_a={n}"));
     }
 }
 
 #[test]
-fn an_idle_dispatch_has_no_lanes_and_no_thread() {
-    let callbacks = Arc::new(Callbacks::default());
+fn threads_end_when_no_event_waits() {
+    let (callbacks, _clock) = callbacks();
     let (to, events) = listener("sk_a");
-    callbacks.enqueue(vec![change(&to, "1")]);
+    callbacks.enqueue(vec![change(&to, "1"), change(&to, "2")]);
     events.recv_timeout(LONG).unwrap();
-    // The thread's end drops its reference; it needs no more than to be scheduled.
-    while Arc::strong_count(&callbacks) > 1 {
-        thread::yield_now();
-    }
-    let lanes = lock(&callbacks.lanes);
-    assert!(lanes.lanes.is_empty() && lanes.ready.is_empty() && lanes.current.is_none());
+    wait_for_threads(&callbacks, 0);
+    let state = lock(&callbacks.state);
+    assert!(state.waiting.is_empty() && state.running.is_empty());
 }

@@ -96,12 +96,18 @@ impl Poller {
             }),
             wake: Signal::default(),
             ended: Signal::default(),
-            callbacks: Arc::default(),
+            callbacks: Callbacks::new(clock.clone()),
             clock,
             random,
             salt: Salt::new(salt),
             resync,
         })
+    }
+
+    /// What runs the callbacks of this client.
+    #[cfg(feature = "live")]
+    pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
+        &self.callbacks
     }
 
     /// Adds a user's watch; the first poll for it is made at once.
@@ -162,7 +168,7 @@ impl Poller {
 
     /// No call of this watch begins after this.
     pub(crate) fn stop(&self, party: PartyId, registration: &Registration) {
-        self.callbacks.stop(registration);
+        self.callbacks.stop(registration.stopped());
         self.leave(party);
     }
 
@@ -191,10 +197,10 @@ impl Poller {
         self.wake.raise();
         drop(state);
         for registration in &registrations {
-            self.callbacks.stop(registration);
+            self.callbacks.stop(registration.stopped());
         }
         // Also those that had ended by themselves and whose last event still waits.
-        self.callbacks.clear(Some(id));
+        self.callbacks.clear_watches(Some(id));
     }
 
     pub(crate) fn set_interval(&self, interval: Duration) {
@@ -295,9 +301,9 @@ impl Poller {
         self.wake.raise();
         drop(state);
         for registration in registrations.values() {
-            self.callbacks.stop(registration);
+            self.callbacks.stop(registration.stopped());
         }
-        self.callbacks.clear(None);
+        self.callbacks.clear_watches(None);
         drop((registrations, followers));
     }
 

@@ -1,18 +1,17 @@
 //! The thread itself.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{IS_POLLER, Poller, PollerState, Upstream, outcome};
+use crate::contain::contain;
 use crate::error::Error;
 use crate::parallel::{given_up, read_all};
 use crate::sync::lock;
 use crate::text;
-use crate::watch::callbacks::CallbackCall;
 use crate::watch::event::WatchEvent;
 use crate::watch::follower::Cycle;
 use crate::watch::schedule::PollOutcome;
@@ -30,7 +29,7 @@ impl Poller {
                 break;
             };
             // A defect here must not end every watch in silence.
-            if catch_unwind(AssertUnwindSafe(|| self.cycle(&*source, generation))).is_err() {
+            if contain(|| self.cycle(&*source, generation)).is_err() {
                 tracing::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
                 let now = self.clock.monotonic();
                 let random = self.random.fraction();
@@ -74,7 +73,6 @@ impl Poller {
     }
 
     fn cycle(&self, source: &dyn Upstream, generation: u64) {
-        self.callbacks.cycle_began();
         let (mut round, ids) = {
             let state = lock(&self.state);
             state.watches.begin(state.schedule.interval())
@@ -165,8 +163,7 @@ impl Poller {
                 ended.push(party);
             }
             if let Some(to) = state.registrations.get(&party).cloned() {
-                let event = WatchEvent::new(&id, notice);
-                calls.push(CallbackCall { to, event });
+                calls.push(to.call(WatchEvent::new(&id, notice)));
             }
         }
         for party in ended {
@@ -183,10 +180,10 @@ impl Poller {
     fn notify_follower(&self, party: PartyId, cycle: Cycle) {
         let follower = lock(&self.state).followers.get(&party).cloned();
         let Some(follower) = follower else { return };
-        let told = catch_unwind(AssertUnwindSafe(|| {
+        let told = contain(|| {
             follower.cycle(cycle);
             drop(follower);
-        }));
+        });
         if told.is_err() {
             tracing::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
         }

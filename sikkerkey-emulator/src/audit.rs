@@ -1,0 +1,54 @@
+//! The record of reads, as in the service's audit log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::emulator::Emulator;
+
+/// # Recorded reads
+///
+/// A read is a value handed out, alone or in an export, or an issued certificate. Lists and polls are not reads. These
+/// counts are kept even if no requests are recorded.
+impl Emulator {
+    /// The number of reads of this secret.
+    pub fn reads(&self, id: impl AsRef<str>) -> u64 {
+        self.vault(|vault| vault.reads.of(id.as_ref()))
+    }
+
+    /// The number of reads of every secret that was read, by id.
+    pub fn read_counts(&self) -> BTreeMap<String, u64> {
+        self.vault(|vault| vault.reads.counts())
+    }
+
+    /// The ids of the canaries that were read, one entry for each read, oldest first.
+    pub fn alarms(&self) -> Vec<String> {
+        self.vault(|vault| vault.reads.alarms())
+    }
+
+    /// Forgets the recorded reads and alarms. The counts of policies are kept.
+    pub fn clear_reads(&self) {
+        self.vault(|vault| vault.reads.clear());
+    }
+
+    /// Asserts that machines asked for no other secrets than these, including refused reads.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// vault.assert_reads_only(["sk_stripe_key", "sk_db_prod"]);
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If another secret was asked for, with the ids; never with a value.
+    #[track_caller]
+    pub fn assert_reads_only(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) {
+        let allowed: BTreeSet<_> = ids.into_iter().map(|id| id.as_ref().to_owned()).collect();
+        let outside = self.vault(|vault| vault.reads.outside(&allowed));
+        assert!(
+            outside.is_empty(),
+            "secrets outside the given set were read: {}",
+            outside.join(", ").escape_debug()
+        );
+    }
+}

@@ -1,0 +1,245 @@
+//! Access policies: limits on the reads of a granted secret, and the rotation that reads trigger.
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::window::Window;
+use crate::clock::millis;
+use crate::http::Response;
+
+const MINUTE: i64 = 60 * 1000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// An access policy of one secret; [`EmulatorBuilder::policy`](crate::EmulatorBuilder::policy) and
+/// [`Emulator::set_policy`](crate::Emulator::set_policy) give it one.
+///
+/// Every limit is off until it is set. All times are the service's: [`Emulator::advance`](crate::Emulator::advance) moves
+/// them. Only successful reads count. An export reads each of its secrets and leaves out those that their policies
+/// refuse. Lists and polls are not reads.
+///
+/// The service's documentation leaves some behavior open; these settings choose it: [`Policy::count_per_machine`], [`Policy::cap_status`],
+/// [`Policy::spent_status`], [`Policy::in_polls`].
+///
+/// ```
+/// use sikkerkey_emulator::{Emulator, Policy};
+///
+/// let vault = Emulator::builder()
+///     .secret("sk_a", "1")
+///     .policy("sk_a", Policy::new().reads_per_day(100).ttl_max_reads(1000))
+///     .start()?;
+/// # Ok::<(), sikkerkey_emulator::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a policy holds once a secret has it"]
+pub struct Policy {
+    windows: Vec<Window>,
+    per_minute: Option<u64>,
+    per_day: Option<u64>,
+    max_reads: Option<u64>,
+    expires_at: Option<i64>,
+    rotate_after: Option<u64>,
+    per_machine: bool,
+    cap_status: u16,
+    spent_status: u16,
+    in_polls: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            windows: Vec::new(),
+            per_minute: None,
+            per_day: None,
+            max_reads: None,
+            expires_at: None,
+            rotate_after: None,
+            per_machine: false,
+            cap_status: 429,
+            spent_status: 403,
+            in_polls: false,
+        }
+    }
+}
+
+/// # Limits
+impl Policy {
+    /// A policy that limits nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads outside this weekly window are refused with 403. With several windows, one of them must be open.
+    pub fn window(mut self, window: Window) -> Self {
+        self.windows.push(window);
+        self
+    }
+
+    /// The most reads in a minute of the clock, `maxReadsPerMinute`.
+    pub fn reads_per_minute(mut self, most: u64) -> Self {
+        self.per_minute = Some(most);
+        self
+    }
+
+    /// The most reads in a day of UTC, `maxReadsPerDay`.
+    pub fn reads_per_day(mut self, most: u64) -> Self {
+        self.per_day = Some(most);
+        self
+    }
+
+    /// The reads after which the secret is spent, `ttlMaxReads`.
+    pub fn ttl_max_reads(mut self, most: u64) -> Self {
+        self.max_reads = Some(most);
+        self
+    }
+
+    /// When the secret ends, `ttlExpiresAt`.
+    pub fn ttl_expires_at(mut self, time: SystemTime) -> Self {
+        self.expires_at = Some(match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => millis(after),
+            Err(before) => -millis(before.duration()),
+        });
+        self
+    }
+
+    /// The reads after which the service rotates the secret, `rotateAfterReads`: the last of them still gets the old
+    /// value. Leased secrets and certificates do not rotate. The new value is random text; of a structured secret, the field `password` has it, or every field of text
+    /// where there is none of that name.
+    pub fn rotate_after_reads(mut self, reads: u64) -> Self {
+        self.rotate_after = Some(reads);
+        self
+    }
+}
+
+/// # Where the service's behavior is not published
+impl Policy {
+    /// Whether each machine has its own count of reads, or all machines together have one (`false`, the default).
+    pub fn count_per_machine(mut self, on: bool) -> Self {
+        self.per_machine = on;
+        self
+    }
+
+    /// The status of a read beyond [`Policy::reads_per_minute`] or [`Policy::reads_per_day`]: 429 by default.
+    pub fn cap_status(mut self, status: u16) -> Self {
+        self.cap_status = status;
+        self
+    }
+
+    /// The status of a read beyond [`Policy::ttl_max_reads`] or after [`Policy::ttl_expires_at`]: 403 by default; 404
+    /// and 410 are possible, too.
+    pub fn spent_status(mut self, status: u16) -> Self {
+        self.spent_status = status;
+        self
+    }
+
+    /// Whether polls report a secret that its policy refuses: a closed window as `access_denied`, a spent secret as
+    /// `deleted` where its status is 404 or 410 and as `access_denied` otherwise. By default they do not; a spent
+    /// cap is never reported.
+    pub fn in_polls(mut self, on: bool) -> Self {
+        self.in_polls = on;
+        self
+    }
+}
+
+/// Why a policy refuses a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Closed,
+    Capped,
+    Spent,
+}
+
+/// What a poll says of a secret that its policy refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Polled {
+    Denied,
+    Deleted,
+}
+
+/// The reads of one secret, by machine or together.
+#[derive(Default, Clone)]
+pub(super) struct Usage(HashMap<String, Counts>);
+
+#[derive(Default, Clone, Copy)]
+struct Counts {
+    /// Which minute, and how many reads in it.
+    minute: (i64, u64),
+    day: (i64, u64),
+    all: u64,
+    since_rotation: u64,
+}
+
+impl Usage {
+    /// The secret has a new value.
+    pub(super) fn rotated(&mut self) {
+        self.0
+            .values_mut()
+            .for_each(|counts| counts.since_rotation = 0);
+    }
+}
+
+impl Policy {
+    /// Why a read now is refused; none where it may be made.
+    pub(super) fn refuses(&self, usage: &Usage, machine: &str, now: i64) -> Option<Refusal> {
+        let counts = usage
+            .0
+            .get(self.counter(machine))
+            .copied()
+            .unwrap_or_default();
+        let reached = |most: Option<u64>, count| most.is_some_and(|most| count >= most);
+        let within = |(at, count): (i64, u64), length| {
+            if at == now.div_euclid(length) {
+                count
+            } else {
+                0
+            }
+        };
+        if self.expires_at.is_some_and(|at| now >= at) || reached(self.max_reads, counts.all) {
+            Some(Refusal::Spent)
+        } else if !self.windows.is_empty() && !self.windows.iter().any(|w| w.is_open(now)) {
+            Some(Refusal::Closed)
+        } else if reached(self.per_minute, within(counts.minute, MINUTE))
+            || reached(self.per_day, within(counts.day, DAY))
+        {
+            Some(Refusal::Capped)
+        } else {
+            None
+        }
+    }
+
+    /// Counts a read; true when the service rotates the secret after it.
+    pub(super) fn count(&self, usage: &mut Usage, machine: &str, now: i64) -> bool {
+        let counts = usage.0.entry(self.counter(machine).to_owned()).or_default();
+        for (counter, length) in [(&mut counts.minute, MINUTE), (&mut counts.day, DAY)] {
+            let at = now.div_euclid(length);
+            *counter = (at, if counter.0 == at { counter.1 + 1 } else { 1 });
+        }
+        counts.all += 1;
+        counts.since_rotation += 1;
+        self.rotate_after
+            .is_some_and(|after| counts.since_rotation >= after)
+    }
+
+    pub(super) fn response(&self, refusal: Refusal) -> Response {
+        match refusal {
+            Refusal::Closed => Response::error(403, "Outside the access window"),
+            Refusal::Capped => Response::error(self.cap_status, "Read limit reached"),
+            Refusal::Spent => {
+                Response::error(self.spent_status, "Secret has reached the end of its life")
+            }
+        }
+    }
+
+    /// What a poll says, where polls report this refusal.
+    pub(super) fn polled(&self, refusal: Refusal) -> Option<Polled> {
+        match refusal {
+            _ if !self.in_polls => None,
+            Refusal::Capped => None,
+            Refusal::Spent if matches!(self.spent_status, 404 | 410) => Some(Polled::Deleted),
+            Refusal::Spent | Refusal::Closed => Some(Polled::Denied),
+        }
+    }
+
+    fn counter<'a>(&self, machine: &'a str) -> &'a str {
+        if self.per_machine { machine } else { "" }
+    }
+}

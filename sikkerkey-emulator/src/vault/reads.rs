@@ -1,0 +1,52 @@
+//! What was read, by secret: the service's audit log in short.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads by id, and the alarms of canaries.
+#[derive(Default)]
+pub(crate) struct Reads {
+    /// Every id that was asked for, and how many times its value went out.
+    counts: BTreeMap<String, u64>,
+    alarms: Vec<String>,
+}
+
+impl Reads {
+    /// A machine asked for this secret, whatever came of it.
+    pub(super) fn asked(&mut self, id: &str) {
+        self.counts.entry(id.to_owned()).or_default();
+    }
+
+    /// The value of this secret went out.
+    pub(super) fn served(&mut self, id: &str) {
+        *self.counts.entry(id.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn alarm(&mut self, id: &str) {
+        self.alarms.push(id.to_owned());
+    }
+
+    pub(crate) fn of(&self, id: &str) -> u64 {
+        self.counts.get(id).copied().unwrap_or_default()
+    }
+
+    /// Those whose value went out.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = self.counts.clone();
+        counts.retain(|_, count| *count > 0);
+        counts
+    }
+
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        self.alarms.clone()
+    }
+
+    /// The ids that were asked for and are not among these.
+    pub(crate) fn outside(&self, allowed: &BTreeSet<String>) -> Vec<String> {
+        let ids = self.counts.keys();
+        ids.filter(|id| !allowed.contains(*id)).cloned().collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

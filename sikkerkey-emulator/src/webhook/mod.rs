@@ -1,0 +1,193 @@
+//! Webhooks: signed notifications of changed secrets.
+
+mod dispatcher;
+mod post;
+mod verbs;
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+
+use crate::{canaries, origin, random};
+pub(crate) use dispatcher::{Dispatcher, News};
+
+/// A receiver of webhooks on this machine.
+///
+/// Each rotation of a secret (`secret_rotate`) and each deletion (`secret_delete`) is delivered to it once, in order, signed
+/// with its signing secret. A test can send early, late and repeated
+/// deliveries: [`Emulator::send_webhook`](crate::Emulator::send_webhook), [`Emulator::repeat_webhook`](crate::Emulator::repeat_webhook).
+///
+/// ```
+/// use sikkerkey_emulator::{Emulator, Webhook};
+///
+/// let hook = Webhook::new("http://localhost:8080/hooks/sikkerkey", "whsec_1")?;
+/// let vault = Emulator::builder().secret("sk_a", "1").webhook(hook).start()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "a webhook is delivered once an emulator has it"]
+pub struct Webhook {
+    url: String,
+    /// `host:port` and path of the URL.
+    authority: String,
+    path: String,
+    secret: String,
+    prefix: bool,
+}
+
+/// An error: the URL is not plain http to this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a webhook goes to this machine, by plain http: http://localhost:PORT/PATH")]
+#[non_exhaustive]
+pub struct WebhookError;
+
+impl Webhook {
+    /// A receiver at this URL, which must be plain http on this machine, and its signing secret.
+    ///
+    /// # Errors
+    ///
+    /// [`WebhookError`] for any other URL.
+    pub fn new(url: impl Into<String>, secret: impl Into<String>) -> Result<Self, WebhookError> {
+        let url = url.into();
+        let rest = url.strip_prefix("http://").ok_or(WebhookError)?;
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let plain = |b: u8| b.is_ascii_graphic() && b != b'#';
+        if !origin::is_loopback_authority(authority) || !path.bytes().all(plain) {
+            return Err(WebhookError);
+        }
+        Ok(Self {
+            authority: authority.into(),
+            path: path.into(),
+            secret: secret.into(),
+            prefix: false,
+            url,
+        })
+    }
+
+    /// A new signing secret.
+    pub fn new_secret() -> String {
+        format!("whsec_{}", random::hex::<20>())
+    }
+
+    /// Whether the signature has `sha256=` in front, as some services write it. Defaults to `false`.
+    pub fn signature_prefix(mut self, on: bool) -> Self {
+        self.prefix = on;
+        self
+    }
+
+    /// The value of `X-SikkerKey-Signature` for this body.
+    fn signature(&self, body: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes())
+            .expect("HMAC takes a key of any length");
+        mac.update(body);
+        let hex = random::hex_of(&mac.finalize().into_bytes());
+        if self.prefix {
+            format!("sha256={hex}")
+        } else {
+            hex
+        }
+    }
+
+    /// Writes down what must never show, where a search was asked for.
+    fn note(&self) {
+        canaries::note(&self.secret);
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook")
+            .field("url", &self.url)
+            .field("signature_prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One delivery of a webhook, and its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebhookDelivery {
+    /// `X-SikkerKey-Delivery-Id`: the same for every repetition.
+    pub id: String,
+    /// `secret_rotate`, `secret_delete`.
+    pub event: String,
+    /// The secret that it is about.
+    pub secret_id: String,
+    /// Where it was sent.
+    pub url: String,
+    /// The body that was signed.
+    pub body: String,
+    /// The status of the receiver's response; 0 if there was none.
+    pub status: u16,
+}
+
+impl WebhookDelivery {
+    /// What is to be told of a secret, at this time in milliseconds.
+    fn of(event: &str, secret_id: &str, now: i64) -> Self {
+        let severity = if event == "secret_delete" {
+            "warning"
+        } else {
+            "info"
+        };
+        let body = json!({
+            "id": random::uuid(),
+            "event": event,
+            "severity": severity,
+            "timestamp": now,
+            "data": { "secretId": secret_id },
+        });
+        Self {
+            id: random::uuid(),
+            event: event.into(),
+            secret_id: secret_id.into(),
+            url: String::new(),
+            body: body.to_string(),
+            status: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_receivers_on_this_machine_are_accepted() {
+        for url in [
+            "http://localhost:1",
+            "http://127.0.0.1:80/a?b=c",
+            "http://[::1]:5/",
+        ] {
+            assert!(Webhook::new(url, "s").is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "https://localhost:1/",
+            "http://example.com/",
+            "http://localhost.evil.example/",
+            "http://localhost@evil.example/",
+            "http://localhost:1/a b",
+            "http://localhost:1/\r\nX: y",
+        ] {
+            assert_eq!(Webhook::new(url, "s").err(), Some(WebhookError), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_signed_by_hmac_sha256_in_hex() -> Result<(), WebhookError> {
+        // RFC 4231, test case 2.
+        let hook = Webhook::new("http://localhost:1/", "Jefe")?;
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        let body = b"what do ya want for nothing?";
+        assert_eq!(hook.signature(body), expected);
+        let hook = hook.signature_prefix(true);
+        assert_eq!(hook.signature(body), format!("sha256={expected}"));
+        assert!(!format!("{hook:?}").contains("Jefe"));
+        Ok(())
+    }
+}

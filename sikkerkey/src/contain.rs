@@ -1,0 +1,52 @@
+//! User code, contained: a panic of it is an event, not the end of a thread.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// User code panicked. Its text may quote a value, so it stays with the program's panic hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Panicked;
+
+/// Runs user code and survives its panic, also one whose payload panics when it is dropped.
+pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+        discard(payload);
+        Panicked
+    })
+}
+
+/// Drops a value of the user's and survives a panic of its `Drop`.
+pub(crate) fn contain_drop<T>(value: T) {
+    if contain(|| drop(value)).is_err() {
+        tracing::error!(target: "sikkerkey", "dropping a value panicked; the work goes on");
+    }
+}
+
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // It would go on for ever.
+        std::mem::forget(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a drop that panics");
+        }
+    }
+
+    #[test]
+    fn panics_and_payloads_that_panic_are_contained() {
+        assert_eq!(contain(|| 1), Ok(1));
+        assert_eq!(contain(|| panic!("on purpose")), Err::<(), _>(Panicked));
+        let bomb = || std::panic::panic_any(Bomb);
+        assert_eq!(contain(bomb), Err::<(), _>(Panicked));
+        contain_drop(Bomb);
+    }
+}

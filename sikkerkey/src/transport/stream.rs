@@ -1,0 +1,313 @@
+//! A connection as a stream of bytes: a socket, with TLS over it where the service has it.
+//!
+//! What this file decides is when a connection may carry another request. Whatever the server has sent
+//! by then belongs to no request, and would be read as the response to the next one. Such bytes can be in two places:
+//! in the socket, and decrypted inside rustls.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+/// How often a silent connection is read from for session tickets and key updates. A server sends a few of them;
+/// one that never stops is not silent.
+const LATE_READS: usize = 16;
+
+/// What a connection is made on: a TCP socket, or what a test has in its place.
+pub trait Socket: Read + Write {
+    /// The moment after which reads and writes fail.
+    fn set_deadline(&mut self, deadline: Instant);
+
+    /// Reads what has arrived, without waiting for more; `WouldBlock` where nothing has.
+    fn read_now(&mut self, bytes: &mut [u8]) -> io::Result<usize>;
+}
+
+/// A TCP socket that fails once its deadline has passed, however slowly bytes drip in.
+#[derive(Debug)]
+pub(super) struct TcpSocket {
+    tcp: TcpStream,
+    deadline: Instant,
+}
+
+impl TcpSocket {
+    pub(super) fn new(tcp: TcpStream, deadline: Instant) -> Self {
+        TcpSocket { tcp, deadline }
+    }
+}
+
+impl Socket for TcpSocket {
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
+    fn read_now(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_nonblocking(true)?;
+        let read = self.tcp.read(bytes);
+        self.tcp.set_nonblocking(false)?;
+        read
+    }
+}
+
+impl Read for TcpSocket {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(Some(left(self.deadline)?))?;
+        self.tcp.read(bytes)
+    }
+}
+
+impl Write for TcpSocket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(Some(left(self.deadline)?))?;
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tcp.flush()
+    }
+}
+
+/// The time that is left, which a socket takes as a timeout: never zero.
+pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
+    match deadline.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+        left => Ok(left),
+    }
+}
+
+/// A connection to the service.
+#[derive(Debug)]
+pub(super) enum Stream<S = TcpSocket> {
+    Plain(S),
+    // A TLS connection's state is some kilobytes.
+    Tls(Box<Tls<S>>),
+}
+
+impl<S: Socket> Stream<S> {
+    /// Makes the TLS handshake with `host` on a socket.
+    pub(super) fn handshake(socket: S, config: &Arc<ClientConfig>, host: &str) -> io::Result<Self> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let session = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
+        let mut tls = Tls {
+            session,
+            socket,
+            records: Records::default(),
+        };
+        tls.handshake()?;
+        Ok(Stream::Tls(Box::new(tls)))
+    }
+
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.socket().set_deadline(deadline);
+    }
+
+    /// Whether the connection is open and the server has sent nothing but what TLS needs for itself, so that the
+    /// next byte belongs to the next response.
+    pub(super) fn is_silent(&mut self) -> bool {
+        match self {
+            Stream::Plain(socket) => {
+                matches!(socket.read_now(&mut [0]), Err(cause) if cause.kind() == io::ErrorKind::WouldBlock)
+            }
+            Stream::Tls(tls) => tls.is_silent(),
+        }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut S {
+        match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => &mut tls.socket,
+        }
+    }
+}
+
+impl<S: Socket> Read for Stream<S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(socket) => socket.read(bytes),
+            Stream::Tls(tls) => tls.read(bytes),
+        }
+    }
+}
+
+impl<S: Socket> Write for Stream<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(socket) => socket.write(bytes),
+            Stream::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(socket) => socket.flush(),
+            Stream::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+/// A TLS session over a socket. `rustls::StreamOwned` writes before it reads, so that after a failed write it
+/// cannot read the response that the server sent before it closed.
+#[derive(Debug)]
+pub(super) struct Tls<S> {
+    session: ClientConnection,
+    socket: S,
+    records: Records,
+}
+
+impl<S: Socket> Tls<S> {
+    fn handshake(&mut self) -> io::Result<()> {
+        loop {
+            self.flush()?;
+            if !self.session.is_handshaking() {
+                return Ok(());
+            }
+            if self.receive(S::read)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Reads once from the socket with `read`, and decrypts what came; 0 at the end of the stream.
+    fn receive(&mut self, read: fn(&mut S, &mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        let read = self.session.read_tls(&mut Metered {
+            socket: &mut self.socket,
+            records: &mut self.records,
+            read,
+        })?;
+        if let Err(error) = self.session.process_new_packets() {
+            // The alert that tells the server why, where it can still be sent.
+            let _ = self.flush();
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        Ok(read)
+    }
+
+    fn is_silent(&mut self) -> bool {
+        for _ in 0..LATE_READS {
+            match self.session.process_new_packets() {
+                Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+                _ => return false,
+            }
+            match self.receive(S::read_now) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                // The rest of a record may hold anything.
+                Err(cause) => {
+                    return cause.kind() == io::ErrorKind::WouldBlock && self.records.are_whole();
+                }
+            }
+        }
+        false
+    }
+}
+
+impl<S: Socket> Read for Tls<S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(bytes) {
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            // At the end of the stream the reader above tells an end by TLS from a cut.
+            self.receive(S::read)?;
+        }
+    }
+}
+
+impl<S: Socket> Write for Tls<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.session.writer().write(bytes)?;
+        self.flush()?;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut self.socket) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(cause) if cause.kind() != io::ErrorKind::Interrupted => return Err(cause),
+                _ => {}
+            }
+        }
+        self.socket.flush()
+    }
+}
+
+/// Reads for rustls, and follows the records meanwhile.
+struct Metered<'a, S> {
+    socket: &'a mut S,
+    records: &'a mut Records,
+    read: fn(&mut S, &mut [u8]) -> io::Result<usize>,
+}
+
+impl<S: Socket> Read for Metered<'_, S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = (self.read)(self.socket, bytes)?;
+        self.records.pass(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+/// The bytes of a TLS record's header: its type, two of a version, two of its length.
+const RECORD_HEADER: u8 = 5;
+
+/// Follows the records of a TLS stream, since rustls does not say whether it holds a part of one.
+#[derive(Debug, Default)]
+struct Records {
+    /// How many bytes of a header have come.
+    header: u8,
+    /// The last two bytes of the header.
+    length: u16,
+    /// How many bytes of the record are still to come.
+    left: usize,
+}
+
+impl Records {
+    fn pass(&mut self, mut bytes: &[u8]) {
+        while let Some((&first, rest)) = bytes.split_first() {
+            if self.left > 0 {
+                let passed = self.left.min(bytes.len());
+                self.left -= passed;
+                bytes = &bytes[passed..];
+                continue;
+            }
+            self.length = self.length << 8 | u16::from(first);
+            self.header += 1;
+            if self.header == RECORD_HEADER {
+                self.header = 0;
+                self.left = usize::from(self.length);
+            }
+            bytes = rest;
+        }
+    }
+
+    fn are_whole(&self) -> bool {
+        self.header == 0 && self.left == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_followed_however_they_are_cut() {
+        let mut bytes = vec![22, 3, 3, 1, 2];
+        bytes.extend([7; 258]);
+        bytes.extend([23, 3, 3, 0, 0, 21, 3, 3, 0, 1, 0]);
+        let ends = [0, 263, 268, bytes.len()];
+        for size in [1, 2, 5, 100, bytes.len()] {
+            let mut records = Records::default();
+            let mut passed = 0;
+            for part in bytes.chunks(size) {
+                assert_eq!(records.are_whole(), ends.contains(&passed), "{passed}");
+                records.pass(part);
+                passed += part.len();
+            }
+            assert!(records.are_whole());
+        }
+    }
+}
