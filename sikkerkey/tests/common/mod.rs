@@ -6,11 +6,14 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod stage;
+mod virtual_clock;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sikkerkey::__private::{Clock, Randomness, SystemClock, SystemRandomness};
+use sikkerkey::__private::{Clock, Randomness, Signal, SystemClock, SystemRandomness};
 use sikkerkey::{Error, SikkerKey, SikkerKeyBuilder};
 use sikkerkey_emulator::Emulator;
 
