@@ -6,6 +6,8 @@
     reason = "each test file uses a part of it"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod process;
 pub mod stage;
 mod virtual_clock;
 
