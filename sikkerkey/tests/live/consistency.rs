@@ -64,6 +64,10 @@ fn no_reader_sees_half_of_a_rotation() {
                     }
                     last = config.a;
                     own += 1;
+                    if own % 100 == 0 {
+                        // The rotations need a core too.
+                        std::thread::yield_now();
+                    }
                 }
                 loaded.fetch_add(own, Ordering::Relaxed);
             });

@@ -105,7 +105,9 @@ fn cycles(stage: &Stage, count: usize) {
 /// called one after the other.
 fn after_listeners(live: &Live<Config>) -> Receiver<()> {
     let (tell, told) = channel();
-    live.on_change(move |_| drop(tell.send(())));
+    live.on_change(move |_| {
+        let _ = tell.send(());
+    });
     told
 }
 
