@@ -60,6 +60,7 @@ impl VirtualClock {
 
     /// Waits until this many threads of this name rest; how long the first of them goes on to.
     #[track_caller]
+    #[allow(dead_code, reason = "the unit tests have no use for names")]
     pub fn threads_at_rest(&self, name: &str, threads: usize) -> Duration {
         let named = |wait: &Wait| wait.thread.as_deref() == Some(name);
         let (now, resting) = self.resting(threads, named);
