@@ -46,9 +46,6 @@ pub(crate) enum Role {
 }
 
 pub(crate) struct Nested {
-    /// The struct, without its `Option`.
-    pub(crate) inner: Type,
-    pub(crate) optional: bool,
     /// What the struct's own secret is replaced with.
     pub(crate) secret: Option<Secret>,
     /// What the struct's own `resync` is replaced with, and where that stands.

@@ -7,14 +7,13 @@ pub use crate::clock::{Clock, Signal, SystemClock};
 pub use crate::config::error::config_error;
 pub use crate::config::from_secret::fields::field_texts;
 pub use crate::config::from_secret::form::{list_items, stray};
-pub use crate::config::parser::{Parser, delimited, from_str, json, value, with};
+pub use crate::config::parser::{Parser, Text, delimited, from_str, json, value, with};
 pub use crate::config::traits::{
     Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
 };
 pub use crate::config::visit::{
     Field, FieldSource, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit, nested,
-    nested_inherit, nested_inherit_optional, nested_optional, nesting, optional, or_default,
-    required, resync, skipped, validated,
+    nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
 };
 #[cfg(fuzzing)]
 pub use crate::fuzz;

@@ -224,10 +224,15 @@ impl Optional {
     }
 }
 
+type Maybe<T> = Option<T>;
+
 #[derive(SikkerKeyConfig)]
 struct WithOptional {
+    /// By an alias.
     #[sikkerkey(nested)]
-    optional: Option<Optional>,
+    optional: Maybe<Optional>,
+    #[sikkerkey(nested)]
+    boxed: Box<Option<Optional>>,
     #[sikkerkey(nested)]
     deeper: Option<Deeper>,
     #[sikkerkey(nested, secret = "sk_there")]
@@ -259,7 +264,7 @@ impl Checked {
 #[test]
 fn validate_does_not_run_where_nothing_of_an_optional_struct_is_there() {
     let config = WithOptional::from_snapshot(&Snapshot::default()).unwrap();
-    assert!(config.optional.is_none() && config.there.is_none());
+    assert!(config.optional.is_none() && config.boxed.is_none() && config.there.is_none());
     assert!(config.deeper.is_none());
     let _ = config
         .deeper

@@ -43,13 +43,11 @@ pub(super) fn skipped(field: &Field) -> TokenStream {
 
 fn nested(field: &Field, nested: &Nested, from: &Ident) -> TokenStream {
     let name = name(field);
-    let ty = &nested.inner;
+    let ty = &field.ty;
     let secret = secret(nested.secret.as_ref());
-    let function = match (nested.alone, nested.optional) {
-        (true, false) => format_ident!("nested"),
-        (true, true) => format_ident!("nested_optional"),
-        (false, false) => format_ident!("nested_inherit"),
-        (false, true) => format_ident!("nested_inherit_optional"),
+    let function = match nested.alone {
+        true => format_ident!("nested"),
+        false => format_ident!("nested_inherit"),
     };
     let resync = again(nested.resync);
     quote_spanned! { place(field) =>
@@ -73,11 +71,14 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
         Reading::Plain => quote_spanned! { place => __sikkerkey::value::<#ty>() },
         Reading::Json => quote_spanned! { place => __sikkerkey::json::<#ty>() },
         Reading::FromStr => quote_spanned! { place => __sikkerkey::from_str::<#ty>() },
-        // A closure, and not the path: a function that is generic over its text fits too.
+        // A closure, and not the path: a function that is generic over its text fits too. The
+        // text is lent by a value that ends with the call, so that the compiler says of a function
+        // which returns a part of it: "cannot return value referencing function parameter".
         Reading::With(path) => {
-            let text = local("text");
+            let mut text = local("text");
+            text.set_span(text.span().located_at(place));
             quote_spanned! { place =>
-                __sikkerkey::with::<#ty, _, _>(|#text: &::core::primitive::str| #path(#text))
+                __sikkerkey::with::<#ty, _, _>(|#text: __sikkerkey::Text| #path(#text.get()))
             }
         }
         Reading::Delimited(delimiter) => quote_spanned! { place =>

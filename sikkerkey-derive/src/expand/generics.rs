@@ -40,8 +40,8 @@ fn bounds<'a>(config: &'a Config, field: &'a Field) -> Vec<(&'a Type, TokenStrea
         Role::Skipped(Fallback::Trait) => vec![(&field.ty, default())],
         Role::Skipped(Fallback::Expr(_)) => vec![],
         Role::Nested(nested) => match nested.alone {
-            true => vec![(&nested.inner, quote! { #krate::SikkerKeyConfig })],
-            false => vec![(&nested.inner, quote! { #krate::__private::VisitNested })],
+            true => vec![(&field.ty, quote! { #krate::SikkerKeyConfig })],
+            false => vec![(&field.ty, quote! { #krate::__private::VisitNested })],
         },
         Role::Value(value) => {
             let inner = match &value.absence {

@@ -40,6 +40,10 @@ impl Attributes {
         self.items.iter().find(|item| item.key == key)
     }
 
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Item> {
+        self.items.iter()
+    }
+
     /// The first of these keys that is there.
     pub(super) fn first_of(&self, keys: &[Key]) -> Option<&Item> {
         self.items.iter().find(|item| keys.contains(&item.key))
@@ -73,9 +77,14 @@ impl Attributes {
                 }
                 if let Err(error) = input.parse::<Token![,]>() {
                     self.broken = true;
-                    context.mistake_at(error.span(), "a comma is missing before this");
                     // Another key is read as if the comma were there.
-                    if !input.peek(Ident::peek_any) {
+                    let follows = input.peek(Ident::peek_any);
+                    let mistake = match follows {
+                        true => "a comma is missing before this",
+                        false => "a comma is expected here",
+                    };
+                    context.mistake_at(error.span(), mistake);
+                    if !follows {
                         skip_to_comma(input);
                         let _ = input.parse::<Option<Token![,]>>();
                     }
@@ -155,6 +164,12 @@ fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
         return Err(syn::Error::new(
             word.span(),
             format!("a value is written `{word} = …`, without parentheses"),
+        ));
+    }
+    if input.peek(Token![::]) {
+        return Err(syn::Error::new(
+            word.span(),
+            "a key is one word, such as `secret = \"sk_…\"`",
         ));
     }
     if input.peek(Token![:]) || input.peek(syn::Lit) {

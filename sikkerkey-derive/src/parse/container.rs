@@ -1,4 +1,4 @@
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 use syn::{Attribute, ExprPath, Path};
 
 use super::attributes::Attributes;
@@ -25,6 +25,7 @@ pub(super) struct Container {
 
 /// What a field wants to know of its struct.
 pub(super) struct Owner {
+    pub(super) ident: Ident,
     /// Whether a field that names no secret has one to read; `None` where that cannot be told,
     /// since something on the struct was not understood.
     pub(super) has_secret: Option<bool>,
@@ -34,9 +35,10 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    pub(super) fn of(container: &Container) -> Self {
+    pub(super) fn of(container: &Container, ident: &Ident) -> Self {
         let known = container.has_secret || !container.broken;
         Owner {
+            ident: ident.clone(),
             has_secret: known.then_some(container.has_secret),
             case: container.rename_all.map_or(Case::Snake, |(case, _)| case),
             told: false,

@@ -5,7 +5,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
 use super::attributes::{Attributes, Item};
 use super::container::Owner;
 use super::key::{Key, Level};
-use super::types::{inside_option, not_nested, primitive};
+use super::types::{borrowed, inside_option, not_nested, primitive};
 use super::{resync, value};
 use crate::context::Context;
 use crate::model::{
@@ -91,14 +91,11 @@ fn nested(
     );
     let secret = one_secret(context, attributes);
     let resync = resync_of(context, attributes);
-    let inner = inside_option(&field.ty);
-    if let Some((place, mistake)) = not_nested(inner.unwrap_or(&field.ty)) {
+    if let Some((place, mistake)) = not_nested(&field.ty, &owner.ident) {
         context.mistake(place, mistake);
         return None;
     }
     (alone && !attributes.broken).then(|| Nested {
-        inner: inner.unwrap_or(&field.ty).clone(),
-        optional: inner.is_some(),
         alone: matches!(secret, Some(None)) && owner.has_secret == Some(false),
         secret: secret.flatten(),
         resync,
@@ -114,6 +111,14 @@ fn value(
     let source = source(context, owner, attributes, field);
     let resync = resync_of(context, attributes);
     let reading = reading(context, attributes);
+    if let (Some(place), false) = (borrowed(&field.ty), attributes.get(Key::With).is_some()) {
+        context.mistake(
+            place,
+            "a config owns what it holds: write `String` or `SecretString` for a text, `Vec` for a \
+             list",
+        );
+        return None;
+    }
     let absence = absence(context, attributes, field);
     (!attributes.broken).then_some(())?;
     Some(Value {
@@ -222,13 +227,15 @@ fn text_for_a_number(context: &mut Context, item: &Item, ty: &Type) -> Option<()
     else {
         return Some(());
     };
-    context.mistake(
-        text,
-        format!(
-            "a default is a value, here a `{ty}`: write `default = {}`, without quotes",
-            text.value().escape_debug()
-        ),
-    );
+    let inside = text.value();
+    let advice = match syn::parse_str::<Lit>(inside.trim_start_matches('-')) {
+        Ok(Lit::Int(_) | Lit::Float(_)) if ty != "bool" => format!("`default = {inside}`"),
+        Ok(Lit::Bool(_)) if ty == "bool" => format!("`default = {inside}`"),
+        _ if ty == "bool" => "`default = true`, for example".to_owned(),
+        _ => "`default = 5432`, for example".to_owned(),
+    };
+    let mistake = format!("a default is a value, here a `{ty}`: write {advice}, without quotes");
+    context.mistake(text, mistake);
     None
 }
 
@@ -270,17 +277,15 @@ fn refuse(
     reason: &str,
 ) -> bool {
     let mut alone = true;
-    for other in others {
-        if let Some(other) = attributes.get(*other) {
-            alone = false;
-            context.mistake_between(
-                (
-                    other.word.span(),
-                    format!("`{}` cannot go with `{}`: {reason}", other.key, item.key),
-                ),
-                (item.word.span(), format!("`{}` is given here", item.key)),
-            );
-        }
+    for other in attributes.iter().filter(|one| others.contains(&one.key)) {
+        alone = false;
+        context.mistake_between(
+            (
+                other.word.span(),
+                format!("`{}` cannot go with `{}`: {reason}", other.key, item.key),
+            ),
+            (item.word.span(), format!("`{}` is given here", item.key)),
+        );
     }
     alone
 }

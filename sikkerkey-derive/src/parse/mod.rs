@@ -30,7 +30,7 @@ pub(crate) fn config(context: &mut Context, input: &DeriveInput) -> Option<Confi
         .iter()
         .map(|field| Attributes::read(context, &field.attrs, Level::Field))
         .collect();
-    let mut owner = container::Owner::of(&container);
+    let mut owner = container::Owner::of(&container, &input.ident);
     owner.told = no_field_names_a_secret(context, &owner, &attributes, &input.ident);
     let fields: Vec<_> = fields
         .iter()
@@ -114,11 +114,15 @@ fn named_fields(
         Data::Enum(data) => (data.enum_token.span, "an enum"),
         Data::Union(data) => (data.union_token.span, "a union"),
     };
+    let names = match data {
+        Data::Struct(_) => ": give its fields names",
+        Data::Enum(_) | Data::Union(_) => "",
+    };
     context.mistake_at(
         place,
         format!(
-            "SikkerKeyConfig is derived for a struct with named fields, not for {what}; a value \
-             of such a type can be a field of one, with `json`, `from_str` or `with`"
+            "SikkerKeyConfig is derived for a struct with named fields, not for {what}{names}; a \
+             value of such a type can be a field of one, with `json`, `from_str` or `with`"
         ),
     );
     Punctuated::new()

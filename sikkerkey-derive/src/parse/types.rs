@@ -1,3 +1,4 @@
+use proc_macro2::Ident;
 use syn::{GenericArgument, PathArguments, Type};
 
 /// The `T` of a type that is written as an `Option<T>`, by whatever path.
@@ -27,10 +28,10 @@ pub(super) fn inside_option(ty: &Type) -> Option<&Type> {
 ///
 /// It looks at what is written, so that the advice is about what the user can change: not "derive
 /// it for `Vec`".
-pub(super) fn not_nested(ty: &Type) -> Option<(&Type, String)> {
+pub(super) fn not_nested<'t>(ty: &'t Type, owner: &Ident) -> Option<(&'t Type, String)> {
     let path = match ty {
-        Type::Group(group) => return not_nested(&group.elem),
-        Type::Paren(paren) => return not_nested(&paren.elem),
+        Type::Group(group) => return not_nested(&group.elem, owner),
+        Type::Paren(paren) => return not_nested(&paren.elem, owner),
         Type::Path(path) if path.qself.is_none() => &path.path,
         Type::Path(_) | Type::Macro(_) | Type::Infer(_) | Type::Verbatim(_) => return None,
         _ => {
@@ -39,6 +40,9 @@ pub(super) fn not_nested(ty: &Type) -> Option<(&Type, String)> {
             return Some((ty, advice.to_owned()));
         }
     };
+    if path.is_ident(owner) || path.is_ident("Self") {
+        return Some((ty, "a config cannot be nested in itself".to_owned()));
+    }
     let last = path.segments.last()?;
     let name = last.ident.to_string();
     let inner = match &last.arguments {
@@ -51,11 +55,7 @@ pub(super) fn not_nested(ty: &Type) -> Option<(&Type, String)> {
         _ => None,
     };
     let advice = match (name.as_str(), inner) {
-        ("Box" | "Rc" | "Arc", Some(inner)) if inside_option(inner).is_some() => {
-            format!("the `Option` goes outside: `Option<{name}<…>>`")
-        }
-        ("Box" | "Rc" | "Arc", Some(inner)) => return not_nested(inner),
-        ("Option", Some(_)) => "an `Option` in an `Option`: one says all".to_owned(),
+        ("Option" | "Box" | "Rc" | "Arc", Some(inner)) => return not_nested(inner, owner),
         ("Mutex" | "RwLock" | "RefCell" | "Cell" | "OnceCell" | "OnceLock", Some(_)) => format!(
             "`nested` fills no `{name}`: nest the struct itself, and put the config as a whole \
              behind a lock"
@@ -72,6 +72,21 @@ pub(super) fn not_nested(ty: &Type) -> Option<(&Type, String)> {
         _ => return None,
     };
     Some((ty, advice))
+}
+
+/// The type, if it borrows a text or a slice, also in an `Option`. Nothing reads one: the text of a
+/// secret does not outlive its reading.
+pub(super) fn borrowed(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Group(group) => borrowed(&group.elem),
+        Type::Paren(paren) => borrowed(&paren.elem),
+        Type::Reference(reference) => match &*reference.elem {
+            Type::Slice(_) => Some(ty),
+            Type::Path(path) => path.path.is_ident("str").then_some(ty),
+            _ => None,
+        },
+        _ => borrowed(inside_option(ty)?),
+    }
 }
 
 /// The name of a type that is written as a plain number or `bool`.
@@ -93,22 +108,39 @@ mod tests {
 
     #[test]
     fn what_is_never_nested() {
-        let cases: [(Type, bool); 12] = [
+        let cases: [(Type, bool); 13] = [
             (syn::parse_quote!(Database), true),
             (syn::parse_quote!(crate::db::Database<T>), true),
-            (syn::parse_quote!(Box<Arc<Database>>), true),
+            (syn::parse_quote!(Option<Box<Arc<Database>>>), true),
+            (syn::parse_quote!(Box<Option<Database>>), true),
             (syn::parse_quote!(<A as B>::C), true),
             (syn::parse_quote!(Wrapper<Vec<u8>>), true),
-            (syn::parse_quote!(Box<Option<Database>>), false),
-            (syn::parse_quote!(Option<Database>), false),
             (syn::parse_quote!(Arc<Mutex<Database>>), false),
             (syn::parse_quote!(std::vec::Vec<Database>), false),
             (syn::parse_quote!((A, B)), false),
             (syn::parse_quote!(&'static Database), false),
             (syn::parse_quote!(u16), false),
+            (syn::parse_quote!(Option<Box<Owner>>), false),
+            (syn::parse_quote!(Box<Self>), false),
         ];
         for (ty, may) in cases {
-            assert_eq!(not_nested(&ty).is_none(), may, "{}", quote::quote!(#ty));
+            let refused = not_nested(&ty, &syn::parse_quote!(Owner));
+            assert_eq!(refused.is_none(), may, "{}", quote::quote!(#ty));
+        }
+    }
+
+    #[test]
+    fn texts_and_slices_are_owned() {
+        let cases: [(Type, bool); 6] = [
+            (syn::parse_quote!(&'a str), true),
+            (syn::parse_quote!(Option<&'static str>), true),
+            (syn::parse_quote!((&[u8])), true),
+            (syn::parse_quote!(&'static Level), false),
+            (syn::parse_quote!(Cow<'a, str>), false),
+            (syn::parse_quote!(String), false),
+        ];
+        for (ty, is) in cases {
+            assert_eq!(borrowed(&ty).is_some(), is, "{}", quote::quote!(#ty));
         }
     }
 

@@ -37,8 +37,8 @@ impl ::sikkerkey::__private::VisitNested for Database {
             ),
             __sikkerkey::json::<Flags>(),
         );
-        let __field_replica = __sikkerkey::nested_inherit_optional::<
-            Replica,
+        let __field_replica = __sikkerkey::nested_inherit::<
+            Option<Replica>,
         >(
             __from,
             __sikkerkey::nesting(

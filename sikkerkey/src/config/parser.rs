@@ -72,13 +72,25 @@ pub fn from_str<'p, T: ReadFromStr + 'p>() -> Parser<'p, T> {
     })
 }
 
+/// The text of a secret while a function reads it. It owns its copy, which is wiped: a function
+/// that returns a part of it is then told so by the compiler, in words that can be followed.
+#[derive(Debug)]
+pub struct Text(SecretString);
+
+impl Text {
+    /// The text, for as long as this value lives.
+    pub fn get(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
 /// A function of the user's.
 pub fn with<'p, T: 'p, F, E: 'static>(function: F) -> Parser<'p, T>
 where
-    F: Fn(&str) -> Result<T, E> + 'p,
+    F: Fn(Text) -> Result<T, E> + 'p,
 {
     Parser::new(named::<T>, move |text| {
-        function(text).map_err(|error| own_text(&error).into())
+        function(Text(text.into())).map_err(|error| own_text(&error).into())
     })
 }
 

@@ -50,6 +50,26 @@ macro_rules! pointers {
 
 pointers!(Box Rc Arc);
 
+/// `None` where not one of its values is there.
+impl<T: VisitNested> VisitNested for Option<T> {
+    fn visit(from: &mut Reader<'_>) -> Option<Self> {
+        let begins = |build: &mut Build| !std::mem::replace(&mut build.looking, true);
+        if from.build().is_some_and(begins) {
+            // A look before: where nothing is there, no default is made, no `validate` is called.
+            from.build()?.anything = false;
+            let _ = T::visit(&mut from.optional());
+            let build = from.build()?;
+            build.looking = false;
+            if !build.anything {
+                return Some(None);
+            }
+        }
+        T::visit(&mut from.optional()).map(Some)
+    }
+}
+
+impl<T: Visit> Visit for Option<T> {}
+
 /// The most structs inside each other. Only a struct that nests itself comes here.
 const DEEPEST: usize = 64;
 
@@ -278,35 +298,9 @@ pub fn nested<T: Visit>(from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
     nested_inherit(from, nesting)
 }
 
-/// The same of one that is `None` where not one of its values is there.
-pub fn nested_optional<T: Visit>(from: &mut Reader<'_>, nesting: Nesting) -> Option<Option<T>> {
-    nested_inherit_optional(from, nesting)
-}
-
 /// Another config inside this one.
 pub fn nested_inherit<T: VisitNested>(from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
-    let group = from.group.clone();
-    T::visit(&mut from.inside(nesting, group))
-}
-
-/// Another config inside this one, which is `None` where not one of its values is there.
-pub fn nested_inherit_optional<T: VisitNested>(
-    from: &mut Reader<'_>,
-    nesting: Nesting,
-) -> Option<Option<T>> {
-    let group = Some(format!("{}{}", from.prefix, nesting.name));
-    let begins = |build: &mut Build| !std::mem::replace(&mut build.looking, true);
-    if from.build().is_some_and(begins) {
-        // A look before: where nothing is there, no default is made and no `validate` is called.
-        from.build()?.anything = false;
-        let _ = T::visit(&mut from.inside(nesting, group.clone()));
-        let build = from.build()?;
-        build.looking = false;
-        if !build.anything {
-            return Some(None);
-        }
-    }
-    T::visit(&mut from.inside(nesting, group)).map(Some)
+    T::visit(&mut from.inside(nesting))
 }
 
 /// The config, if the user's function accepts it.
@@ -407,7 +401,20 @@ impl Reader<'_> {
         }
     }
 
-    fn inside(&mut self, nesting: Nesting, group: Option<String>) -> Reader<'_> {
+    /// A place that is that of an `Option`.
+    fn optional(&mut self) -> Reader<'_> {
+        Reader {
+            prefix: self.prefix.clone(),
+            secret: self.secret.clone(),
+            resync: self.resync,
+            outer: self.outer.clone(),
+            depth: self.depth,
+            group: Some(self.prefix.trim_end_matches('.').to_owned()),
+            pass: self.pass,
+        }
+    }
+
+    fn inside(&mut self, nesting: Nesting) -> Reader<'_> {
         let prefix = format!("{}{}.", self.prefix, nesting.name);
         assert!(
             self.depth < DEEPEST,
@@ -420,7 +427,7 @@ impl Reader<'_> {
             resync: nesting.resync,
             outer: self.secret.clone(),
             depth: self.depth + 1,
-            group,
+            group: self.group.clone(),
             pass: self.pass,
         }
     }

@@ -57,7 +57,7 @@ use super::requirement::ValueKind;
     label = "`FromSecret` is not implemented for `{Self}`",
     note = "if it implements `serde::Deserialize`, add `#[sikkerkey(json)]`; if `FromStr`, add `#[sikkerkey(from_str)]`",
     note = "if a function of yours makes it, add `#[sikkerkey(with = \"path::to::function\")]`; a list in one text takes `#[sikkerkey(delimiter = \",\")]`",
-    note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`; all fields of a structured secret are a `Fields` or a `BTreeMap<String, SecretString>`"
+    note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`; a `Fields` or a `BTreeMap<String, SecretString>` has all fields of a structured secret"
 )]
 pub trait FromSecret: Sized {
     /// What a report calls the shape of the value; text, unless the type says otherwise.
