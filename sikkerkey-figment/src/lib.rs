@@ -124,8 +124,10 @@
 
 mod exported;
 mod ext;
+// Only the fuzz targets see it, so it stands with them.
 #[cfg(fuzzing)]
 #[doc(hidden)]
+#[path = "../../fuzz/seams/figment.rs"]
 pub mod fuzz;
 mod keys;
 mod live;

@@ -13,8 +13,10 @@ mod clock;
 mod config;
 mod contain;
 mod error;
+// Only the fuzz targets see it, so it stands with them.
 #[cfg(fuzzing)]
 #[doc(hidden)]
+#[path = "../../fuzz/seams/client.rs"]
 pub mod fuzz;
 mod id;
 mod identity;

@@ -422,7 +422,7 @@ fn writer() {
     loop {
         sk.get_secret("sk_a").unwrap();
         // Eight of these would leave no processor to the reader.
-        std::thread::park_timeout(Duration::from_millis(1));
+        std::thread::park_timeout(Duration::from_millis(4));
     }
 }
 

@@ -1,4 +1,5 @@
-//! Where the fuzz targets of `fuzz/` come in; it exists for them alone.
+//! Where the fuzz targets reach into `sikkerkey-figment`, of which this is a module while they are
+//! built.
 
 use std::sync::LazyLock;
 

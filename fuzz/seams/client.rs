@@ -1,4 +1,4 @@
-//! Where the fuzz targets of `fuzz/` come in; it exists for them alone.
+//! Where the fuzz targets reach into `sikkerkey`, of which this is a module while they are built.
 
 use std::time::Duration;
 
