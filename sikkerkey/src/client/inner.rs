@@ -11,10 +11,11 @@ use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
 #[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::error_text::Purpose;
+use super::process::{Process, Processes};
 use super::reenrollment::Reenrollment;
 use super::reload::Reload;
 use super::retry::RetryPolicy;
-use super::session::{CurrentSession, Session};
+use super::session::Session;
 use super::settings::Settings;
 #[cfg(feature = "cache")]
 use crate::cache::{Cache, CachedRead};
@@ -39,15 +40,10 @@ pub(crate) enum Renewal {
 pub(crate) struct ClientInner {
     /// Of the first identity; a later one is of the same vault.
     vault_id: String,
-    session: CurrentSession,
+    processes: Processes,
     settings: Settings,
     skew: Skew,
     renewal: Renewal,
-    poller: Arc<Poller>,
-    #[cfg(feature = "tokio")]
-    call_threads: Arc<CallThreads>,
-    #[cfg(feature = "cache")]
-    cache: Option<Cache>,
 }
 
 impl ClientInner {
@@ -57,26 +53,24 @@ impl ClientInner {
         renewal: Renewal,
         #[cfg(feature = "cache")] cache: Option<Cache>,
     ) -> Self {
-        let poller = Poller::new(
-            settings.clock.clone(),
-            settings.random.clone(),
-            settings.poll_interval,
-            session.transport.url().is_loopback(),
-            settings.resync,
-        );
         let skew = Skew::new(settings.clock_correction);
         ClientInner {
-            poller,
-            #[cfg(feature = "tokio")]
-            call_threads: CallThreads::new(settings.clock.clone()),
-            #[cfg(feature = "cache")]
-            cache,
             vault_id: session.identity.vault_id.clone(),
-            session: CurrentSession::new(session),
+            processes: Processes::new(Process::new(
+                session,
+                &settings,
+                #[cfg(feature = "cache")]
+                cache,
+            )),
             settings,
             skew,
             renewal,
         }
+    }
+
+    /// The connections and threads of the calling process.
+    fn process(&self) -> &Process {
+        self.processes.current(&self.settings)
     }
 
     pub(crate) fn vault_id(&self) -> &str {
@@ -93,22 +87,22 @@ impl ClientInner {
 
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
-        self.session.get()
+        self.process().session.get()
     }
 
     /// Where blocking calls of async callers run.
     #[cfg(feature = "tokio")]
     pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
-        &self.call_threads
+        &self.process().call_threads
     }
 
     pub(crate) fn poller(&self) -> &Arc<Poller> {
-        &self.poller
+        &self.process().poller
     }
 
     #[cfg(feature = "cache")]
     pub(crate) fn cache(&self) -> Option<&Cache> {
-        self.cache.as_ref()
+        self.process().cache.as_ref()
     }
 
     /// The one place where a user's read of a secret passes: retries, then what depends on how it
@@ -117,10 +111,10 @@ impl ClientInner {
         let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &self.settings.retry);
         #[cfg(feature = "cache")]
-        let read = match &self.cache {
+        let read = match self.cache() {
             Some(cache) => match cache.read(id, self.clock(), ask) {
                 Ok(CachedRead::Cached(value)) => {
-                    self.poller.note_cached(id, &value);
+                    self.poller().note_cached(id, &value);
                     return Ok(value);
                 }
                 Ok(CachedRead::Live(value)) => Ok(value),
@@ -136,7 +130,7 @@ impl ClientInner {
                 Ok(value)
             }
             Err(error) => {
-                self.poller.note_failure(id, &error);
+                self.poller().note_failure(id, &error);
                 Err(error)
             }
         }
@@ -148,7 +142,7 @@ impl ClientInner {
         let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &RetryPolicy::none());
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache() {
             return cache.read_live(id, self.clock(), ask);
         }
         ask()
@@ -175,7 +169,7 @@ impl ClientInner {
     /// Told of every value that a user's call read, so that a watch does not report as new what
     /// this process already knows, and does report what another read swallowed.
     pub(crate) fn note_read(&self, id: &str, value: &SecretString) {
-        self.poller.note(id, value);
+        self.poller().note(id, value);
     }
 
     fn read_with(&self, id: &SecretId, policy: &RetryPolicy) -> Result<SecretString, Error> {
@@ -222,13 +216,15 @@ impl ClientInner {
             Renewal::Enrollment(reenrollment) if expired || session.lockout.was_accepted() => {
                 attempt(&*self.replace(reenrollment, &session, budget)?)
             }
-            Renewal::Disk(reload) => match reload.renew(&session, &self.session, &self.settings) {
-                Some(renewed) => {
-                    self.adopt(&renewed);
-                    attempt(&renewed)
+            Renewal::Disk(reload) => {
+                match reload.renew(&session, &self.process().session, &self.settings) {
+                    Some(renewed) => {
+                        self.adopt(&renewed);
+                        attempt(&renewed)
+                    }
+                    None => Err(error),
                 }
-                None => Err(error),
-            },
+            }
             Renewal::None if expired => Err(error.prefixed(
                 "the lifetime of this enrolled machine is over (reenroll_when_expired would \
                  enroll another)",
@@ -240,12 +236,12 @@ impl ClientInner {
     /// Goes on with another identity from disk. The service may count changes anew for it.
     fn adopt(&self, session: &Session) {
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache() {
             cache.adopt(&session.identity);
         }
         #[cfg(not(feature = "cache"))]
         let _ = session;
-        self.poller.suspect_all();
+        self.poller().suspect_all();
     }
 
     /// The session of the next machine, for which the service counts changes anew.
@@ -255,8 +251,9 @@ impl ClientInner {
         expired: &Arc<Session>,
         budget: Budget,
     ) -> Result<Arc<Session>, Error> {
-        let session = reenrollment.replace(expired, &self.session, &self.settings, budget)?;
-        self.poller.suspect_all();
+        let session =
+            reenrollment.replace(expired, &self.process().session, &self.settings, budget)?;
+        self.poller().suspect_all();
         Ok(session)
     }
 }
@@ -285,7 +282,7 @@ impl Upstream for ClientInner {
 
     fn lost(&self, id: &str) {
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache
+        if let Some(cache) = self.cache()
             && let Ok(id) = SecretId::new(id)
         {
             cache.forget(&id);
@@ -315,9 +312,7 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.poller.end();
-        #[cfg(feature = "tokio")]
-        self.0.call_threads.close();
+        self.0.processes.end();
     }
 }
 

@@ -40,6 +40,10 @@ impl Lockout {
         }
     }
 
+    pub(crate) fn is_replaceable(&self) -> bool {
+        self.replaceable
+    }
+
     /// Notes that the service accepted the identity.
     pub(crate) fn accept(&self) {
         if !self.accepted.swap(true, Ordering::AcqRel) {

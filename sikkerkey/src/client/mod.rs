@@ -13,6 +13,7 @@ pub(crate) mod inner;
 mod key_source;
 mod lockout;
 pub(crate) mod machine;
+mod process;
 mod reenrollment;
 mod refusals;
 mod register;
@@ -99,6 +100,14 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// networks such as `10.0.0.0/8`, each with a port if only that port is meant. This machine is never reached through a
 /// proxy. A variable that cannot be read or understood is an error when the client is built. A proxy that refuses to
 /// connect (407, for instance) is an error at once, and is never taken for an outage either.
+///
+/// # Forks
+///
+/// A child process that was forked uses the client with connections and threads of its own: no
+/// request of one process gets a response of the other. A [`Live`](crate::Live) follows its secrets
+/// in the process that started it; its copy in a child keeps what it had, and its status says so.
+/// Watches and a `Live` of the child's own work. This is promised for a fork while no other thread
+/// uses the client, and best effort otherwise.
 ///
 /// # Events
 ///

@@ -1,7 +1,7 @@
 //! One identity in use, and the connections to where it is known.
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, TryLockError};
 use std::time::Duration;
 
 use super::lockout::Lockout;
@@ -14,7 +14,7 @@ use crate::transport::Transport;
 const NEAR_END: Duration = Duration::from_secs(60);
 
 pub(crate) struct Session {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) transport: Transport,
     pub(crate) lockout: Lockout,
     pub(crate) refusals: Refusals,
@@ -22,13 +22,26 @@ pub(crate) struct Session {
 
 impl Session {
     /// `replaceable` is whether another identity takes its place when it expires.
-    pub(crate) fn new(identity: Identity, transport: Transport, replaceable: bool) -> Self {
+    pub(crate) fn new(
+        identity: impl Into<Arc<Identity>>,
+        transport: Transport,
+        replaceable: bool,
+    ) -> Self {
         Session {
-            identity,
+            identity: identity.into(),
             transport,
             lockout: Lockout::new(replaceable),
             refusals: Refusals::default(),
         }
+    }
+
+    /// The same identity in a process that was forked: with connections of its own.
+    pub(crate) fn forked(&self) -> Self {
+        Session::new(
+            self.identity.clone(),
+            self.transport.forked(),
+            self.lockout.is_replaceable(),
+        )
     }
 
     /// Whether the lifetime that the service gave is over, by a clock that no wrong date confuses.
@@ -63,19 +76,36 @@ impl fmt::Debug for Session {
 
 /// The session that a client uses now. Re-enrollment replaces it.
 #[derive(Debug)]
-pub(crate) struct CurrentSession(RwLock<Arc<Session>>);
+pub(crate) struct CurrentSession {
+    current: RwLock<Arc<Session>>,
+    first: Arc<Session>,
+}
 
 impl CurrentSession {
     pub(crate) fn new(session: Session) -> Self {
-        CurrentSession(RwLock::new(Arc::new(session)))
+        let first = Arc::new(session);
+        CurrentSession {
+            current: RwLock::new(first.clone()),
+            first,
+        }
     }
 
     pub(crate) fn get(&self) -> Arc<Session> {
-        sync::read(&self.0).clone()
+        sync::read(&self.current).clone()
+    }
+
+    /// The session without waiting for the lock, which a thread of another process may hold; then
+    /// the first one.
+    pub(crate) fn unlocked(&self) -> Arc<Session> {
+        match self.current.try_read() {
+            Ok(current) => current.clone(),
+            Err(TryLockError::Poisoned(current)) => current.into_inner().clone(),
+            Err(TryLockError::WouldBlock) => self.first.clone(),
+        }
     }
 
     pub(crate) fn replace(&self, session: Arc<Session>) {
-        *sync::write(&self.0) = session;
+        *sync::write(&self.current) = session;
     }
 }
 

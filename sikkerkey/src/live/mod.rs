@@ -183,6 +183,9 @@ impl<T> Live<T> {
     }
 
     fn refresh_scope(&self, scope: Scope) -> Result<(), ConfigError> {
+        if let Some(error) = self.core.forked() {
+            return Err(error);
+        }
         let inbox = &self.owner.inbox;
         let ticket = inbox.ask(scope);
         if in_callback() {
@@ -197,6 +200,9 @@ impl<T> Live<T> {
     /// # Errors
     /// As `refresh`.
     pub async fn refresh_async(&self) -> Result<(), ConfigError> {
+        if let Some(error) = self.core.forked() {
+            return Err(error);
+        }
         let inbox = &self.owner.inbox;
         let ticket = inbox.ask(Scope::All);
         if in_callback() {

@@ -35,6 +35,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let paths = schema.iter().map(|r| r.path().to_owned()).collect();
     let client = fetch.client.clone();
     let core = Arc::new(LiveState::new(
+        name,
         first,
         paths,
         first_states(&snapshot),

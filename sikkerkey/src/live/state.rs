@@ -12,8 +12,9 @@ use event_listener::Event;
 use super::change::Change;
 use super::status::{Freshness, LiveStatus, SecretState};
 use crate::clock::Clock;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Problem};
 use crate::contain::contain_drop;
+use crate::error::Error;
 use crate::sync::lock;
 use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
 
@@ -37,6 +38,10 @@ pub(super) struct LiveState<T> {
     clock: Arc<dyn Clock>,
     max_stale: Duration,
     grace: Duration,
+    /// What errors call the config.
+    name: &'static str,
+    /// The process whose worker keeps it up to date.
+    process: u32,
     record: Mutex<Record<T>>,
     listeners: Mutex<Vec<RegisteredListener<T>>>,
     callbacks: Arc<Callbacks>,
@@ -130,7 +135,9 @@ pub(super) enum Adoption<T> {
 }
 
 impl<T> LiveState<T> {
+    #[allow(clippy::too_many_arguments, reason = "one place makes it")]
     pub(super) fn new(
+        name: &'static str,
         first: Arc<T>,
         paths: Vec<String>,
         secrets: BTreeMap<String, SecretState>,
@@ -159,6 +166,8 @@ impl<T> LiveState<T> {
             clock,
             max_stale,
             grace,
+            name,
+            process: std::process::id(),
             record: Mutex::new(record),
             listeners: Mutex::default(),
             callbacks,
@@ -170,7 +179,31 @@ impl<T> LiveState<T> {
         lock(&self.record)
     }
 
+    /// Why this config does not follow its secrets: the process was forked from the one that has the
+    /// worker.
+    pub(super) fn forked(&self) -> Option<ConfigError> {
+        (self.process != std::process::id()).then(|| {
+            let error = Error::configuration(
+                "this process was forked from the one that keeps the live config up to date: start \
+                 one here",
+            );
+            ConfigError::new(self.name, vec![Problem::unavailable(&error)])
+        })
+    }
+
     pub(super) fn status(&self) -> LiveStatus {
+        // Before any lock: a thread of the other process may have held it.
+        if let Some(error) = self.forked() {
+            return LiveStatus {
+                generation: 0,
+                loaded_at: system_time(&*self.clock),
+                age: Duration::MAX,
+                freshness: Freshness::Stale,
+                last_error: Some(error),
+                consecutive_failures: 0,
+                secrets: BTreeMap::new(),
+            };
+        }
         let record = self.record();
         let age = self.clock.monotonic().saturating_sub(record.confirmed);
         let degraded =
@@ -194,6 +227,9 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn previous(&self) -> Option<Arc<T>> {
+        if self.forked().is_some() {
+            return None;
+        }
         let record = self.record();
         let (previous, until) = record.previous.as_ref()?;
         (self.clock.monotonic() < *until).then(|| Arc::clone(previous))
@@ -221,6 +257,9 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn change_since(&self, seen: u64) -> Option<(Arc<T>, u64, Arc<[String]>)> {
+        if self.forked().is_some() {
+            return None;
+        }
         let record = self.record();
         if record.generation == seen {
             return None;
@@ -235,6 +274,9 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn refusal_since(&self, seen: u64) -> Option<(ConfigError, u64)> {
+        if self.forked().is_some() {
+            return None;
+        }
         let record = self.record();
         if record.refusals == seen {
             return None;
@@ -244,7 +286,7 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.record().closed
+        self.forked().is_some() || self.record().closed
     }
 
     pub(super) fn close(&self) {

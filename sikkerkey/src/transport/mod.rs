@@ -147,6 +147,31 @@ impl Transport {
         })))
     }
 
+    /// The same way to the service in a process that was forked, without the connections of the other
+    /// process. It resumes no TLS session: the tickets are the other process's too.
+    pub(crate) fn forked(&self) -> Self {
+        let Endpoint {
+            url,
+            user_agent,
+            tls,
+            proxy,
+            ..
+        } = &*self.0;
+        let tls = tls.as_ref().map(|config| {
+            let mut config = rustls::ClientConfig::clone(config);
+            config.resumption = rustls::client::Resumption::disabled();
+            Arc::new(config)
+        });
+        Transport(Arc::new(Endpoint {
+            url: url.clone(),
+            user_agent: user_agent.clone(),
+            tls,
+            proxy: proxy.clone(),
+            names: dns::Names::default(),
+            pool: Pool::default(),
+        }))
+    }
+
     pub(crate) fn url(&self) -> &ApiUrl {
         &self.0.url
     }

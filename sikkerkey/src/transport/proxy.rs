@@ -51,6 +51,7 @@ fn first_set(names: &[&'static str]) -> Result<Option<(&'static str, String)>, E
 }
 
 /// A proxy that is asked to `CONNECT`; it sees the service's name and nothing else.
+#[derive(Clone)]
 pub(super) struct Proxy {
     host: String,
     port: u16,
