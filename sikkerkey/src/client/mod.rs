@@ -71,7 +71,7 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// # What a call does
 ///
 /// An id is checked before anything is sent. Each attempt is signed anew, with the time, a random
-/// nonce and the machine's key, and has 15 s; the whole call has 30 s. No answer, 429 and 503 are
+/// nonce and the machine's key, and has 15 s; the whole call has 30 s. No response, 429 and 503 are
 /// tried again as [`RetryPolicy`](crate::RetryPolicy) says, everything else is an [`Error`] at
 /// once. A 401 is never tried again, since the service locks an address out after three, with one
 /// exception: where the service's own `Date` shows that this machine's clock is more than a minute
@@ -88,11 +88,18 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// [`add_root_certificate_pem`](SikkerKeyBuilder::add_root_certificate_pem), or take their place by
 /// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem). Plain http is for this
 /// machine alone. A certificate that is refused is an error that says why, is not tried again, and
-/// is never taken for an outage. `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as
-/// `http://host:port`, and `NO_PROXY` the hosts that need none; this machine is never reached
-/// through one. Redirects are errors. A value may have 1 MiB (and its JSON 3 MiB), a list or an
-/// export 64 MiB. Up to 16 idle connections are kept for 45 s, and a name that was looked up for
-/// 60 s, or until a connection fails.
+/// is never taken for an outage. Redirects are errors. A value may have 1 MiB (and its JSON 3 MiB), a list or an export 64 MiB.
+///
+/// Up to 16 idle connections are kept, each for 45 s, and none for more than 5 minutes. One that turns out to be dead as it is
+/// used is replaced at once, with a new signature; that is none of the attempts of the retry policy. A name that was
+/// looked up is kept for 60 s, or until a connection fails. Its addresses are tried 250 ms apart, the one that
+/// worked last first.
+///
+/// `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as `http://user:password@host:port`, user and password optional and
+/// percent-encoded. `NO_PROXY` lists the hosts that need none: `*`, names (which stand for those below them too), addresses,
+/// networks such as `10.0.0.0/8`, each with a port if only that port is meant. This machine is never reached through a
+/// proxy. A variable that cannot be read or understood is an error when the client is built. A proxy that refuses to
+/// connect (407, for instance) is an error at once, and is never taken for an outage either.
 ///
 /// # Forks
 ///

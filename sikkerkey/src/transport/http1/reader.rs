@@ -18,11 +18,11 @@ pub(super) const HEADERS: usize = 100;
 /// The most bytes of one line between chunks.
 const CHUNK_LINE_LIMIT: usize = 4 * 1024;
 
-/// The most bytes of a chunked body that are neither its content nor the least that its chunks need: chunk extensions,
-/// leading zeros, trailers.
+/// The most bytes of a chunked body that are neither its content nor what its chunks need: extensions, sizes that are padded
+/// beyond all need, trailers.
 const OVERHEAD_LIMIT: usize = 16 * 1024;
 
-/// A chunk's size in the least number of digits that any size needs.
+/// The most digits that a chunk's size needs.
 const SIZE_DIGITS: usize = 16;
 
 /// The most bytes that are set aside because a header promises them.
@@ -157,8 +157,8 @@ impl<'a, R: Read> ResponseReader<'a, R> {
         let mut overhead = 0;
         loop {
             let line = self.line()?;
-            overhead += line.len().saturating_sub(SIZE_DIGITS);
-            let length = chunk_length(&self.buffer.bytes()[line]).ok_or_else(invalid)?;
+            let (length, more) = chunk_size(&self.buffer.bytes()[line]).ok_or_else(invalid)?;
+            overhead += more;
             if overhead > OVERHEAD_LIMIT {
                 return Err(invalid());
             }
@@ -232,14 +232,16 @@ pub(super) fn is_invalid(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::InvalidData && cause.get_ref().is_none()
 }
 
-fn chunk_length(line: &[u8]) -> Option<usize> {
-    let digits = line.split(|&byte| byte == b';').next()?;
-    let digits = std::str::from_utf8(digits)
-        .ok()?
-        .trim_end_matches([' ', '\t']);
+/// A chunk's size, and how many bytes of its line are more than that.
+fn chunk_size(line: &[u8]) -> Option<(usize, usize)> {
+    let size = line.split(|&byte| byte == b';').next()?;
+    let size = std::str::from_utf8(size).ok()?;
+    let digits = size.trim_end_matches([' ', '\t']);
     // A sign would be taken as part of the number.
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
-    usize::from_str_radix(digits, 16).ok()
+    let extension = line.len() - size.len();
+    let padding = size.len().saturating_sub(SIZE_DIGITS);
+    Some((usize::from_str_radix(digits, 16).ok()?, extension + padding))
 }
