@@ -30,28 +30,36 @@ impl Case {
     }
 
     /// The secret's name for a Rust field, which is taken to be in snake case.
+    ///
+    /// The same name as serde's, letter for letter: only ASCII letters change their case, and a
+    /// word keeps the capitals that it has. A test of the workspace compares the two.
     pub(crate) fn apply(self, field: &str) -> String {
         match self {
             Case::Lower | Case::Snake => field.to_owned(),
-            Case::Upper | Case::ScreamingSnake => field.to_uppercase(),
+            Case::Upper | Case::ScreamingSnake => field.to_ascii_uppercase(),
             Case::Kebab => field.replace('_', "-"),
-            Case::ScreamingKebab => field.to_uppercase().replace('_', "-"),
-            Case::Pascal => field.split('_').map(capitalized).collect(),
+            Case::ScreamingKebab => field.to_ascii_uppercase().replace('_', "-"),
+            Case::Pascal => pascal(field),
             Case::Camel => {
-                let mut words = field.split('_').filter(|word| !word.is_empty());
-                let first = words.next().unwrap_or_default().to_lowercase();
-                words.map(capitalized).fold(first, |all, word| all + &word)
+                let mut name = pascal(field);
+                if let Some(first) = name.get_mut(..1) {
+                    first.make_ascii_lowercase();
+                }
+                name
             }
         }
     }
 }
 
-fn capitalized(word: &str) -> String {
-    let mut letters = word.chars();
-    match letters.next() {
-        None => String::new(),
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-    }
+fn pascal(field: &str) -> String {
+    let capitalized = |word: &str| {
+        let mut word = word.to_owned();
+        if let Some(first) = word.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        word
+    };
+    field.split('_').map(capitalized).collect()
 }
 
 #[cfg(test)]
@@ -75,5 +83,7 @@ mod tests {
         }
         assert_eq!(Case::named("Kebab"), None);
         assert_eq!(Case::Camel.apply("_leading"), "leading");
+        assert_eq!(Case::Camel.apply("ähnlich_x"), "ähnlichX");
+        assert_eq!(Case::Pascal.apply("__"), "");
     }
 }

@@ -1,7 +1,7 @@
 //! What a struct without mistakes means. Nothing here can say nonsense: a nested field has no
 //! `field`, a skipped one no secret.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::{Expr, ExprPath, Generics, LitStr, Path, Type};
 
 /// A struct that derives `SikkerKeyConfig`.
@@ -12,6 +12,12 @@ pub(crate) struct Config {
     pub(crate) krate: Path,
     /// What a field reads that names no secret.
     pub(crate) secret: Option<Secret>,
+    /// Whether that comes from where the struct is nested.
+    pub(crate) inherit: bool,
+    /// How often that secret is read again.
+    pub(crate) resync: Option<Resync>,
+    /// Whether the user allows uses of what is deprecated.
+    pub(crate) allows_deprecated: bool,
     pub(crate) validate: Option<ExprPath>,
     pub(crate) fields: Vec<Field>,
 }
@@ -21,6 +27,12 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     pub(crate) description: String,
     pub(crate) role: Role,
+}
+
+impl Field {
+    pub(crate) fn is_skipped(&self) -> bool {
+        matches!(self.role, Role::Skipped(_))
+    }
 }
 
 /// Where a field's value comes from.
@@ -34,17 +46,20 @@ pub(crate) enum Role {
 }
 
 pub(crate) struct Nested {
-    /// The struct, without its `Option`.
-    pub(crate) inner: Type,
-    pub(crate) optional: bool,
     /// What the struct's own secret is replaced with.
     pub(crate) secret: Option<Secret>,
+    /// What the struct's own `resync` is replaced with, and where that stands.
+    pub(crate) resync: Option<(Resync, Span)>,
+    /// Whether there is no secret here that the struct could inherit.
+    pub(crate) alone: bool,
 }
 
 pub(crate) struct Value {
     pub(crate) source: Source,
     pub(crate) reading: Reading,
     pub(crate) absence: Absence,
+    /// How often its secret is read again, and where that stands.
+    pub(crate) resync: Option<(Resync, Span)>,
 }
 
 pub(crate) enum Source {
@@ -54,12 +69,23 @@ pub(crate) enum Source {
     FieldOf(Secret, String),
     /// A whole secret.
     Whole(Secret),
+    /// There is a mistake in it. The rest of the field is checked all the same.
+    Unknown,
 }
 
 pub(crate) enum Secret {
     Id(LitStr),
     /// A display name, which the loader looks up.
     Name(LitStr),
+}
+
+/// How often a secret is read again unasked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Resync {
+    Adaptive,
+    Never,
+    /// Once in so many seconds.
+    Every(u64),
 }
 
 /// How text becomes a value.

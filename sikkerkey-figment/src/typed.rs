@@ -1,9 +1,9 @@
 //! A secret is text; a config wants numbers, switches and tables too.
 
-use figment::value::{Empty, Num, Value};
+use figment::value::{Dict, Empty, Num, Value};
 use serde_json::Value as Json;
-use sikkerkey::__private::{list_items, stray};
-use sikkerkey::{Requirement, ValueKind};
+use sikkerkey::__private::{field_texts, list_items, stray};
+use sikkerkey::{ExposeSecret, Requirement, ValueKind};
 
 /// The value that `requirement` asks for, or what `text` should have been. Never what it was.
 pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, String> {
@@ -11,6 +11,13 @@ pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, String>
         (ValueKind::List, Some(delimiter)) => {
             let items = requirement.items().unwrap_or(ValueKind::String);
             list(text, delimiter, items)
+        }
+        // A structured secret that is read whole: a table of texts.
+        (ValueKind::Json, _) if requirement.items().is_some() => {
+            let fields = field_texts(text).ok_or("the value is not a JSON object")?;
+            let texts = fields.iter();
+            let texts = texts.map(|(name, text)| (name.clone(), text.expose_secret().into()));
+            Ok(Value::from(texts.collect::<Dict>()))
         }
         (kind, _) => value(kind, text),
     }
@@ -80,11 +87,7 @@ fn json(parsed: Json) -> Value {
         Json::Number(n) => number(&n.to_string()).map_or(Value::from(Empty::None), Value::from),
         Json::String(s) => Value::from(s),
         Json::Array(a) => Value::from(a.into_iter().map(json).collect::<Vec<_>>()),
-        Json::Object(o) => Value::from(
-            o.into_iter()
-                .map(|(k, v)| (k, json(v)))
-                .collect::<figment::value::Dict>(),
-        ),
+        Json::Object(o) => Value::from(o.into_iter().map(|(k, v)| (k, json(v))).collect::<Dict>()),
     }
 }
 

@@ -5,14 +5,15 @@ pub use serde::de::DeserializeOwned;
 
 pub use crate::clock::{Clock, Signal, SystemClock};
 pub use crate::config::error::config_error;
+pub use crate::config::from_secret::fields::field_texts;
 pub use crate::config::from_secret::form::{list_items, stray};
-pub use crate::config::parser::{Parser, delimited, from_str, json, value, with};
+pub use crate::config::parser::{Parser, Text, delimited, from_str, json, value, with};
 pub use crate::config::traits::{
     Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
 };
 pub use crate::config::visit::{
-    Field, FieldSource, Reader, Secret, Visit, enter, nested, nested_optional, optional,
-    or_default, required, skipped, validated,
+    Field, FieldSource, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit, nested,
+    nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
 };
 #[cfg(fuzzing)]
 pub use crate::fuzz;
@@ -22,6 +23,7 @@ pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
 pub use crate::loader::live::live_from;
 pub use crate::random::{Randomness, SystemRandomness};
+pub use crate::resync::Resync;
 pub use crate::transport::seam::{TestConnection, TestExchange};
 pub use crate::transport::stream::Socket;
 pub use crate::watch::schedule::{

@@ -25,6 +25,7 @@ mod parallel;
 mod protocol;
 mod random;
 mod read;
+mod resync;
 mod sync;
 mod text;
 mod transport;
@@ -55,6 +56,7 @@ pub use protocol::listing::SecretListItem;
 pub use protocol::signing::{RequestSigner, SignError};
 pub use read::options::LoadOptions;
 pub use read::reader::Fetch;
+pub use resync::Resync;
 #[cfg(feature = "rustls")]
 pub use rustls;
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};

@@ -45,7 +45,15 @@ fn file(vault: &Emulator, id: &str) -> PathBuf {
 
 #[track_caller]
 fn read(sk: &SikkerKey, id: &str) -> String {
-    sk.get_secret(id).unwrap().expose_secret().to_owned()
+    let value = sk.get_secret(id).unwrap().expose_secret().to_owned();
+    written(sk);
+    value
+}
+
+/// Waits until the files are what the client knows.
+fn written(sk: &SikkerKey) {
+    // To count them, the client waits for its writer.
+    let _ = sk.cached_count();
 }
 
 #[test]
@@ -134,6 +142,7 @@ fn what_is_denied_or_deleted_does_not_come_back() {
         assert_eq!(sk.cached_count().unwrap(), 2);
         lose(&vault);
         sk.get_secret("sk_a").unwrap_err();
+        written(&sk);
         assert!(!file(&vault, "sk_a").exists());
         assert_eq!(sk.cached_count().unwrap(), 1);
         vault.outage(true);
@@ -163,6 +172,7 @@ fn a_poll_that_says_denied_empties_the_cache_too() {
     vault.deny("sk_a");
     let event = events.recv_timeout(LONG).unwrap();
     assert!(matches!(event.kind, WatchKind::AccessDenied));
+    written(&sk);
     assert!(!file(&vault, "sk_a").exists());
 }
 
@@ -331,8 +341,9 @@ fn a_cache_that_cannot_be_written_fails_no_read() {
     let sk = cached(&vault);
     assert_eq!(read(&sk, "sk_a"), "1");
     vault.outage(true);
+    assert_eq!(read(&sk, "sk_a"), "1", "from memory");
     assert_eq!(
-        sk.get_secret("sk_a").unwrap_err().kind(),
+        cached(&vault).get_secret("sk_a").unwrap_err().kind(),
         ErrorKind::Network
     );
     assert_eq!(
@@ -410,6 +421,8 @@ fn writer() {
         .unwrap();
     loop {
         sk.get_secret("sk_a").unwrap();
+        // Eight of these would leave no processor to the reader.
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -485,4 +498,19 @@ fn offline(vault: &Emulator) -> SikkerKey {
     let sk = SikkerKey::builder().identity_file(other.join("identity.json"));
     let sk = sk.fake(&FakeClock::new()).cache(options(vault));
     sk.build().unwrap()
+}
+
+#[test]
+fn a_value_that_could_not_be_written_is_served_from_memory() {
+    let vault = vault();
+    let sk = cached(&vault);
+    assert_eq!(read(&sk, "sk_a"), "1");
+    // A folder in the place of the entry: the rename fails, and so does the removal.
+    fs::remove_file(file(&vault, "sk_b")).ok();
+    fs::create_dir(file(&vault, "sk_b")).unwrap();
+    vault.put("sk_b", "2");
+    assert_eq!(read(&sk, "sk_b"), "2");
+    vault.outage(true);
+    assert_eq!(read(&sk, "sk_b"), "2", "from memory");
+    assert_eq!(read(&sk, "sk_a"), "1", "from its file");
 }

@@ -5,10 +5,10 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::emulator;
-use sikkerkey::{SikkerKey, SikkerKeyConfig};
+use common::process::{files, threads, wait_for_at_most};
+use common::stage::Stage;
+use sikkerkey::SikkerKeyConfig;
 
 #[derive(SikkerKeyConfig)]
 struct Config {
@@ -19,44 +19,18 @@ struct Config {
 #[test]
 fn starting_and_stopping_leaves_nothing_behind() {
     let vault = emulator().secret("sk_name", "one").start().unwrap();
-    let sk = SikkerKey::builder()
-        .identity_file(vault.identity_path())
-        .poll_interval(Duration::from_millis(5))
-        .build()
-        .unwrap();
+    let stage = Stage::new(vault);
+    let sk = stage.builder().build().unwrap();
     for _ in 0..20 {
         drop(Config::live(&sk).unwrap());
     }
-    wait_for_the_threads();
+    wait_for_at_most(0, "threads", threads);
     let before = files();
     for _ in 0..1000 {
         let live = Config::live(&sk).unwrap();
         let _pool = live.resource(|config| Ok::<_, ()>(config.name.clone()));
     }
-    wait_for_the_threads();
-    let after = files();
+    wait_for_at_most(0, "threads", threads);
     // The client keeps a connection or two, and the emulator the other ends of them.
-    assert!(after <= before + 8, "files: {before}, then {after}");
-}
-
-/// The threads of what was dropped end by themselves, and nobody can be told of the end.
-fn wait_for_the_threads() {
-    let ours = || named("sikkerkey-live") + named("sikkerkey-poll") + named("sikkerkey-load");
-    for _ in 0..10_000 {
-        if ours() == 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("{} threads of dropped configs go on", ours());
-}
-
-fn named(name: &str) -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|comm| comm.trim() == name).count()
-}
-
-fn files() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+    wait_for_at_most(before + 8, "files", files);
 }

@@ -4,29 +4,26 @@ mod common;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Fake as _, FakeClock, builder, emulator};
+use common::emulator;
+use common::stage::{INTERVAL, PATIENCE, Stage, is_poll};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey, Watch, WatchEvent, WatchKind};
-use sikkerkey_emulator::{Emulator, Fault, Recorded, Reply};
+use sikkerkey_emulator::{Fault, Reply};
 
-const LONG: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(5);
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const POLL: &str = "/v1/secrets/poll";
 
-fn vault() -> Emulator {
+fn stage() -> Stage {
     let vault = emulator().secret("sk_a", "1").secret("sk_b", "1");
-    vault.start().unwrap()
+    Stage::new(vault.start().unwrap())
 }
 
-/// Polls every few milliseconds, and reads nothing unless there is a reason.
-fn client(vault: &Emulator) -> SikkerKey {
-    builder(vault)
-        .poll_interval(SHORT)
-        .resync(None)
-        .build()
-        .unwrap()
+/// Reads nothing unless there is a reason.
+fn client(stage: &Stage) -> SikkerKey {
+    stage.builder().resync(None).build().unwrap()
 }
 
 fn describe(event: &WatchEvent) -> String {
@@ -44,7 +41,8 @@ fn describe(event: &WatchEvent) -> String {
     }
 }
 
-fn watch(sk: &SikkerKey, id: &str) -> (Watch, Receiver<String>) {
+/// Watches a secret; the first poll, which comes at once, may still be under way.
+fn begin(sk: &SikkerKey, id: &str) -> (Watch, Receiver<String>) {
     let (sender, events) = channel();
     let watch = sk
         .watch(id, move |event| drop(sender.send(describe(event))))
@@ -52,69 +50,64 @@ fn watch(sk: &SikkerKey, id: &str) -> (Watch, Receiver<String>) {
     (watch, events)
 }
 
+/// Watches a secret, and waits until the first poll is over.
+#[track_caller]
+fn watch(stage: &Stage, sk: &SikkerKey, id: &str) -> (Watch, Receiver<String>) {
+    let begun = begin(sk, id);
+    stage.rest();
+    begun
+}
+
 #[track_caller]
 fn next(events: &Receiver<String>) -> String {
-    events.recv_timeout(LONG).unwrap()
+    events.recv_timeout(PATIENCE).unwrap()
 }
 
-fn polls(requests: &[Recorded]) -> usize {
-    let answered = |request: &&Recorded| request.path == POLL && request.status != 0;
-    requests.iter().filter(answered).count()
-}
-
-/// Waits until so many more polls were answered.
+/// The callback was dropped, after every event was received.
 #[track_caller]
-fn wait_for_polls(vault: &Emulator, more: usize) {
-    let before = polls(&vault.requests());
-    assert!(vault.wait_for(LONG, |requests| polls(requests) >= before + more));
-}
-
-/// Waits until there was a poll, also where it came before this call: the next may be an hour away.
-#[track_caller]
-fn wait_for_the_first_poll(vault: &Emulator) {
-    assert!(vault.wait_for(LONG, |requests| polls(requests) >= 1));
+fn assert_ended(events: &Receiver<String>) {
+    let end = events.recv_timeout(PATIENCE);
+    assert_eq!(end, Err(RecvTimeoutError::Disconnected));
 }
 
 #[test]
 fn every_kind_of_event() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
-    vault.put("sk_a", "2");
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.put("sk_a", "2");
+    stage.poll();
     assert_eq!(next(&events), "2");
-    vault.put_structured("sk_a", [("host", "db"), ("port", "1")]);
+    let fields = [("host", "db"), ("port", "1")];
+    stage.vault.put_structured("sk_a", fields);
+    stage.poll();
     assert!(next(&events).ends_with("} host,port"));
 
-    vault.delete("sk_a");
+    stage.vault.delete("sk_a");
+    stage.wake();
     assert_eq!(next(&events), "Deleted");
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected),
-        "the watch has ended"
-    );
-    vault.put("sk_a", "3");
-    let (_, events) = watch(&sk, "sk_a");
+    assert_ended(&events);
+    stage.vault.put("sk_a", "3");
+    let (_, events) = watch(&stage, &sk, "sk_a");
     assert_eq!(
         next(&events),
         "3",
         "a secret that came back can be watched again"
     );
-    vault.deny("sk_a");
+    stage.vault.deny("sk_a");
+    stage.wake();
     assert_eq!(next(&events), "AccessDenied");
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected)
-    );
+    assert_ended(&events);
 }
 
 #[test]
 fn an_id_is_checked_and_a_missing_secret_is_an_event() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     let error = sk.watch("sk/a", |_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidId);
-    let (_, events) = watch(&sk, "sk_missing");
+    let (_, events) = begin(&sk, "sk_missing");
     assert_eq!(next(&events), "Deleted");
 }
 
@@ -124,109 +117,118 @@ fn one_request_asks_for_everything() {
     let vault = ids
         .iter()
         .fold(emulator(), |vault, id| vault.secret(id, "1"));
-    let vault = vault.start().unwrap();
-    let sk = builder(&vault).poll_interval(HOUR).build().unwrap();
+    let stage = Stage::new(vault.start().unwrap());
+    let sk = stage.builder().build().unwrap();
     for id in &ids {
         sk.watch(id, |_| ()).unwrap();
     }
-    assert!(vault.wait_for(LONG, |requests| {
-        let last = requests.last().map(Recorded::text).unwrap_or_default();
-        last.matches("sk_").count() == 1000
-    }));
+    stage.rest();
+    let requests = stage.vault.requests();
+    let last = requests.last().unwrap();
+    assert!(is_poll(last));
+    assert_eq!(last.text().matches("sk_").count(), 1000);
 }
 
 #[test]
 fn watches_on_one_secret_are_told_and_stopped_each_on_its_own() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
-    let (one, ones) = watch(&sk, "sk_a");
-    let (two, twos) = watch(&sk, "sk_a");
+    let (one, ones) = watch(&stage, &sk, "sk_a");
+    let (two, twos) = watch(&stage, &sk, "sk_a");
     assert_eq!(one.secret_id(), "sk_a");
-    vault.put("sk_a", "2");
+    stage.vault.put("sk_a", "2");
+    stage.poll();
     assert_eq!((next(&ones), next(&twos)), ("2".into(), "2".into()));
     one.stop();
     one.stop();
     drop(two);
-    assert_eq!(
-        ones.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected),
-        "the callback is gone"
-    );
-    vault.put("sk_a", "3");
+    assert_ended(&ones);
+    stage.vault.put("sk_a", "3");
+    stage.poll();
     assert_eq!(next(&twos), "3", "a watch outlives its handle");
     sk.unwatch("sk_a");
-    assert_eq!(twos.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected));
+    assert_ended(&twos);
 }
 
 #[test]
 fn a_changed_secret_stays_pending_until_it_was_read() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
+    let (_, events) = watch(&stage, &sk, "sk_a");
     // The service acts on the read, so that it holds the change to be known; its answer is lost.
-    vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Close));
-    vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Truncated));
-    vault.fail_next_matching("/v1/secret/sk_a", Fault::Status(500));
+    let path = "/v1/secret/sk_a";
+    let vault = &stage.vault;
+    vault.fail_next_matching(path, Fault::after(Fault::Close));
+    vault.fail_next_matching(path, Fault::after(Fault::Truncated));
+    vault.fail_next_matching(path, Fault::Status(500));
     vault.put("sk_a", "2");
+    stage.poll();
     assert_eq!(next(&events), "Network");
+    stage.polls(3);
     assert_eq!(next(&events), "Recovered");
     assert_eq!(next(&events), "2");
+    assert_eq!(stage.reads("sk_a"), 5, "the user's, and one with each poll");
 }
 
 #[test]
 fn a_change_that_the_users_own_read_swallowed_is_told() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
+    let (_, events) = watch(&stage, &sk, "sk_a");
     for value in ["2", "3", "4"] {
-        vault.put("sk_a", value);
+        stage.vault.put("sk_a", value);
         assert_eq!(sk.get_secret("sk_a").unwrap().expose_secret(), value);
+        stage.poll();
         assert_eq!(next(&events), value);
     }
 }
 
 #[test]
 fn a_read_whose_answer_was_lost_loses_no_change() {
-    let vault = vault();
-    let sk = builder(&vault)
-        .poll_interval(HOUR)
-        .resync(None)
-        .retry(sikkerkey::RetryPolicy::none())
-        .build()
-        .unwrap();
+    let stage = stage();
+    let sk = stage.builder().resync(None);
+    let sk = sk.retry(sikkerkey::RetryPolicy::none()).build().unwrap();
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
-    wait_for_the_first_poll(&vault);
-    vault.put("sk_a", "2");
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.put("sk_a", "2");
     // Begun, so that it is not asked for again at once.
-    vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Truncated));
+    let lost = Fault::after(Fault::Truncated);
+    stage.vault.fail_next_matching("/v1/secret/sk_a", lost);
     sk.get_secret("sk_a").unwrap_err();
-    sk.set_poll_interval(SHORT);
+    stage.poll();
     assert_eq!(next(&events), "2");
 }
 
 #[test]
 fn what_another_process_swallowed_is_found_by_the_resync() {
-    let vault = vault();
-    let other = client(&vault);
-    let sk = builder(&vault)
-        .poll_interval(HOUR)
-        .resync(Some(Duration::from_millis(30)))
-        .build()
-        .unwrap();
+    let stage = stage();
+    let other = client(&stage);
+    // A resync comes 405 s after the one before, with every 27th poll.
+    let sk = stage.builder().resync(Some(INTERVAL * 30));
+    let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
-    wait_for_the_first_poll(&vault);
-    vault.put("sk_a", "2");
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.put("sk_a", "2");
     other.get_secret("sk_a").unwrap();
-    sk.set_poll_interval(SHORT);
+    stage.polls(26);
+    assert_eq!(
+        stage.reads("sk_a"),
+        2,
+        "the service says that nothing changed"
+    );
+    stage.poll();
     assert_eq!(next(&events), "2");
-    wait_for_polls(&vault, 30);
-    assert!(
-        events.try_recv().is_err(),
+
+    stage.polls(27 * 2);
+    assert_eq!(stage.reads("sk_a"), 5);
+    stage.vault.put("sk_a", "3");
+    stage.poll();
+    assert_eq!(
+        next(&events),
+        "3",
         "a re-read without a difference is no event"
     );
 }
@@ -234,207 +236,200 @@ fn what_another_process_swallowed_is_found_by_the_resync() {
 #[test]
 fn an_answer_to_a_poll_that_was_lost_is_made_up_for() {
     let vault = emulator().secret("sk_a", "1").changed_until_read(false);
-    let vault = vault.start().unwrap();
-    let sk = builder(&vault)
-        .poll_interval(SHORT)
-        .resync(Some(Duration::from_millis(30)))
-        .build()
-        .unwrap();
+    let stage = Stage::new(vault.start().unwrap());
+    // A resync comes 135 s after the one before, with every ninth poll.
+    let sk = stage.builder().resync(Some(INTERVAL * 10));
+    let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
-    wait_for_polls(&vault, 1);
+    let (_, events) = watch(&stage, &sk, "sk_a");
     // Begun, so that it is not asked for again at once.
-    vault.fail_next_matching(POLL, Fault::after(Fault::Truncated));
-    vault.put("sk_a", "2");
-    let told: Vec<_> = (0..3).map(|_| next(&events)).collect();
-    assert_eq!(told, ["Network", "Recovered", "2"]);
+    let lost = Fault::after(Fault::Truncated);
+    stage.vault.fail_next_matching(POLL, lost);
+    stage.vault.put("sk_a", "2");
+    stage.poll();
+    assert_eq!(next(&events), "Network");
+    stage.polls(7);
+    assert_eq!(next(&events), "Recovered");
+    assert_eq!(stage.reads("sk_a"), 1);
+    stage.poll();
+    assert_eq!(next(&events), "2");
 }
 
 #[test]
 fn an_outage_is_one_error_and_one_recovery_for_each_watch() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
     sk.get_secret("sk_b").unwrap();
-    let (_, one) = watch(&sk, "sk_a");
-    let (_, two) = watch(&sk, "sk_b");
-    wait_for_polls(&vault, 2);
-    vault.fail_always(Fault::Status(503));
-    assert_eq!(
-        (next(&one), next(&two)),
-        ("Unavailable".into(), "Unavailable".into())
-    );
-    wait_for_polls(&vault, 20);
-    vault.put("sk_b", "2");
-    vault.clear_faults();
-    assert_eq!(
-        (next(&one), next(&two)),
-        ("Recovered".into(), "Recovered".into())
-    );
-    assert_eq!(next(&two), "2");
-    wait_for_polls(&vault, 20);
-    assert!(one.try_recv().is_err() && two.try_recv().is_err());
+    let (_, one) = watch(&stage, &sk, "sk_a");
+    let (_, two) = watch(&stage, &sk, "sk_b");
+    stage.vault.fail_always(Fault::Status(503));
+    stage.polls(20);
+    stage.vault.put("sk_b", "2");
+    stage.vault.clear_faults();
+    stage.polls(20);
+    let last = [("sk_a", "last"), ("sk_b", "last")];
+    stage.vault.put_all(last);
+    stage.poll();
+    for told in ["Unavailable", "Recovered", "last"] {
+        assert_eq!(next(&one), told);
+    }
+    for told in ["Unavailable", "Recovered", "2", "last"] {
+        assert_eq!(next(&two), told);
+    }
 }
 
 #[test]
 fn a_poll_is_not_repeated_within_its_cycle() {
-    let vault = vault();
-    let sk = builder(&vault).poll_interval(HOUR).build().unwrap();
-    vault.fail_always(Fault::Status(503));
-    let (_, events) = watch(&sk, "sk_a");
+    let stage = stage();
+    let sk = client(&stage);
+    stage.vault.fail_always(Fault::Status(503));
+    let (_, events) = begin(&sk, "sk_a");
+    assert_eq!(stage.rest(), INTERVAL, "it waits for no attempt before");
     assert_eq!(next(&events), "Unavailable");
-    assert_eq!(vault.request_count(), 1);
+    assert_eq!(stage.vault.request_count(), 1);
 }
 
 #[test]
 fn a_time_to_wait_is_waited_for() {
-    let vault = vault();
-    let sk = client(&vault);
-    vault.fail_next(Reply::new(429).header("Retry-After", "1"));
-    let (_, events) = watch(&sk, "sk_a");
+    let stage = stage();
+    let sk = client(&stage);
+    let refusal = Reply::new(429).header("Retry-After", "60");
+    stage.vault.fail_next(refusal);
+    let (_, events) = watch(&stage, &sk, "sk_a");
     assert_eq!(next(&events), "RateLimited");
-    sk.set_poll_interval(SHORT);
+    sk.set_poll_interval(SECOND);
+    stage.pass(SECOND * 60 - MILLISECOND);
+    assert_eq!(stage.rest(), MILLISECOND);
+    assert_eq!(stage.poll_count(), 1);
+    stage.poll();
     assert_eq!(next(&events), "Recovered");
-    let requests = vault.requests();
-    let [refused, answered] = [&requests[0], &requests[1]];
-    assert!(answered.at - refused.at >= Duration::from_secs(1));
+    assert_eq!(stage.poll_count(), 2);
 }
 
 #[test]
 fn a_machine_that_is_refused_asks_less_and_less() {
-    let vault = vault();
-    let sk = client(&vault);
-    let (_, events) = watch(&sk, "sk_a");
-    wait_for_polls(&vault, 1);
-    vault.expire_machines();
+    let stage = stage();
+    let sk = client(&stage);
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.expire_machines();
+    stage.poll();
     assert_eq!(next(&events), "Authentication");
-    assert!(vault.wait_for(LONG, |requests| {
-        requests
-            .iter()
-            .filter(|request| request.status == 401)
-            .count()
-            >= 3
-    }));
-    let refused = vault
-        .requests()
-        .into_iter()
-        .filter(|request| request.status == 401);
-    let at: Vec<Instant> = refused.map(|request| request.at).collect();
-    // Four and sixteen intervals, less the jitter.
-    assert!(at[1] - at[0] >= SHORT * 3);
-    assert!(at[2] - at[1] >= SHORT * 12);
+    assert_eq!(stage.rest(), INTERVAL * 4);
+    stage.poll();
+    assert_eq!(stage.rest(), INTERVAL * 16);
+    stage.poll();
+    assert_eq!(stage.rest(), SECOND * 600, "and 10 minutes at most");
+    assert_eq!(stage.poll_count(), 4);
 }
 
 #[test]
 fn a_new_interval_acts_at_once() {
-    let vault = vault();
-    let sk = builder(&vault).poll_interval(HOUR).build().unwrap();
-    sk.watch("sk_a", |_| ()).unwrap();
-    wait_for_the_first_poll(&vault);
-    sk.set_poll_interval(SHORT);
-    wait_for_polls(&vault, 3);
+    let stage = stage();
+    let sk = stage.builder().poll_interval(HOUR).build().unwrap();
+    watch(&stage, &sk, "sk_a");
+    assert_eq!(stage.rest(), HOUR);
+    stage.pass(SECOND);
+    sk.set_poll_interval(SECOND);
+    assert_eq!(stage.rest(), SECOND);
+    assert_eq!(stage.poll_count(), 2, "it was due");
+    stage.polls(2);
+    assert_eq!(stage.poll_count(), 4);
 }
 
 #[test]
 fn the_schedule_follows_the_clock_of_the_client() {
-    let vault = vault();
-    let clock = FakeClock::new();
-    let sk = builder(&vault).fake(&clock).build().unwrap();
-    sk.watch("sk_a", |_| ()).unwrap();
+    let stage = stage();
+    let sk = stage.builder().build().unwrap();
+    watch(&stage, &sk, "sk_a");
     for n in 1..10 {
-        // The poll may have been answered and its end not yet noted: then more time must pass.
-        while !vault.wait_for(Duration::from_millis(50), |requests| polls(requests) >= n) {
-            clock.pass(Duration::from_secs(15));
-            // Looks at the clock again; the interval is what it was.
-            sk.set_poll_interval(Duration::from_secs(15));
-        }
+        assert_eq!(stage.poll_count(), n);
+        stage.pass(INTERVAL - MILLISECOND);
+        assert_eq!(stage.rest(), MILLISECOND);
+        assert_eq!(stage.poll_count(), n);
+        stage.poll();
     }
 }
 
 #[test]
 fn close_ends_everything_and_a_new_watch_begins_again() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
-    wait_for_polls(&vault, 1);
+    let (_, events) = watch(&stage, &sk, "sk_a");
     sk.close();
     sk.close();
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected)
-    );
-    let before = vault.request_count();
+    assert_ended(&events);
+    let before = stage.vault.request_count();
+    stage.pass(INTERVAL * 10);
     assert_eq!(sk.get_secret("sk_a").unwrap().expose_secret(), "1");
     assert_eq!(
-        vault.request_count(),
+        stage.vault.request_count(),
         before + 1,
         "reads work, and nothing polls"
     );
-    let (_, events) = watch(&sk, "sk_a");
-    vault.put("sk_a", "2");
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.put("sk_a", "2");
+    stage.poll();
     assert_eq!(next(&events), "2");
 }
 
+/// A client whose requests wait for an hour: longer than these tests.
+fn patient_client(stage: &Stage) -> SikkerKey {
+    let sk = stage.builder().timeout(HOUR).deadline(HOUR);
+    sk.build().unwrap()
+}
+
 #[test]
-fn close_does_not_wait_for_a_request_that_hangs() {
-    let vault = vault();
-    let sk = client(&vault);
-    vault.fail_always(Fault::Hang);
-    let (_, events) = watch(&sk, "sk_a");
-    assert!(vault.wait_for(LONG, |requests| !requests.is_empty()));
-    let start = Instant::now();
-    sk.close();
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "the request itself waits for 15 s"
-    );
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected)
-    );
+fn close_waits_a_moment_and_no_longer_for_a_request_that_hangs() {
+    let stage = stage();
+    let sk = patient_client(&stage);
+    stage.vault.fail_always(Fault::Hang);
+    let (_, events) = begin(&sk, "sk_a");
+    stage.wait_for("a poll", |requests| !requests.is_empty());
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| sk.close());
+        stage.clock.at_rest(1);
+        let left = stage.clock.next().unwrap();
+        assert!(left <= SECOND, "{left:?}");
+        stage.pass(left - MILLISECOND);
+        stage.clock.at_rest(1);
+        assert!(!closing.is_finished());
+        stage.pass(MILLISECOND);
+        closing.join().unwrap();
+    });
+    assert_ended(&events);
 }
 
 #[test]
 fn dropping_the_last_handle_ends_the_watches() {
-    let vault = vault();
-    let sk = client(&vault);
-    let (watch, events) = watch(&sk, "sk_a");
+    let stage = stage();
+    let sk = client(&stage);
+    let (watch, events) = watch(&stage, &sk, "sk_a");
     let other = sk.clone();
     drop(sk);
-    wait_for_polls(&vault, 2);
+    stage.polls(2);
+    assert_eq!(stage.poll_count(), 3);
     drop(other);
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected),
-        "the callback is dropped with the client"
-    );
+    assert_ended(&events);
     watch.stop();
 }
 
 #[test]
 fn a_request_that_hangs_keeps_no_watch_alive() {
-    let vault = vault();
-    let sk = client(&vault);
-    vault.fail_always(Fault::Hang);
-    let (_, events) = watch(&sk, "sk_a");
-    assert!(vault.wait_for(LONG, |requests| !requests.is_empty()));
-    let start = Instant::now();
+    let stage = stage();
+    let sk = patient_client(&stage);
+    stage.vault.fail_always(Fault::Hang);
+    let (_, events) = begin(&sk, "sk_a");
+    stage.wait_for("a poll", |requests| !requests.is_empty());
     drop(sk);
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected)
-    );
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "the request itself waits for 15 s"
-    );
+    assert_ended(&events);
 }
 
 #[test]
 fn a_callback_may_do_anything_to_its_client() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
     type Action = fn(&SikkerKey);
     let actions: [Action; 5] = [
@@ -442,7 +437,7 @@ fn a_callback_may_do_anything_to_its_client() {
         |sk| sk.close(),
         |sk| drop(sk.watch("sk_b", |_| ()).unwrap()),
         |sk| drop(sk.get_secret("sk_a").unwrap()),
-        |sk| sk.set_poll_interval(Duration::from_millis(7)),
+        |sk| sk.set_poll_interval(SECOND * 7),
     ];
     for (n, action) in actions.into_iter().enumerate() {
         let (sender, events) = channel();
@@ -451,22 +446,20 @@ fn a_callback_may_do_anything_to_its_client() {
             action(&handle);
             drop(sender.send(describe(event)));
         });
+        stage.rest();
         let value = format!("next {n}");
-        vault.put("sk_a", &value);
+        stage.vault.put("sk_a", &value);
+        stage.wake();
         assert_eq!(next(&events), value);
         watch.unwrap().stop();
-        assert_eq!(
-            events.recv_timeout(LONG),
-            Err(RecvTimeoutError::Disconnected),
-            "{n}"
-        );
+        assert_ended(&events);
     }
 }
 
 #[test]
 fn a_callback_may_stop_its_own_watch_and_drop_the_last_handle() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
     let own: Arc<Mutex<Option<(SikkerKey, Watch)>>> = Arc::default();
     let (sender, events) = channel();
@@ -480,19 +473,18 @@ fn a_callback_may_stop_its_own_watch_and_drop_the_last_handle() {
         drop(sender.send(describe(event)));
     });
     *own.lock().unwrap() = Some((sk, watch.unwrap()));
-    vault.put("sk_a", "2");
+    stage.rest();
+    stage.vault.put("sk_a", "2");
+    stage.wake();
     assert_eq!(next(&events), "2");
-    assert_eq!(
-        events.recv_timeout(LONG),
-        Err(RecvTimeoutError::Disconnected),
-        "all is gone"
-    );
+    assert_ended(&events);
 }
 
 #[test]
-fn a_slow_or_panicking_callback_harms_no_other_secret() {
-    let vault = vault();
-    let sk = client(&vault);
+fn a_callback_that_hangs_delays_others_for_10_s_and_its_panic_harms_none() {
+    let stage = stage();
+    let sk = stage.builder().resync(None).poll_interval(SECOND);
+    let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
     sk.get_secret("sk_b").unwrap();
     let (release, gate) = channel::<()>();
@@ -502,32 +494,45 @@ fn a_slow_or_panicking_callback_harms_no_other_secret() {
         let _ = gate.recv();
         panic!("and then it panics");
     });
-    let (_, events) = watch(&sk, "sk_b");
-    vault.put("sk_a", "2");
-    begins.recv_timeout(LONG).unwrap();
-    for value in ["2", "3", "4"] {
-        vault.put("sk_b", value);
-        assert_eq!(next(&events), value);
+    let (_, events) = watch(&stage, &sk, "sk_b");
+    stage.vault.put("sk_a", "2");
+    stage.poll();
+    begins.recv_timeout(PATIENCE).unwrap();
+
+    let stand_by = || stage.clock.threads_at_rest("sikkerkey-callbacks", 1);
+    stage.vault.put("sk_b", "2");
+    stage.poll();
+    assert_eq!(stand_by(), SECOND * 9);
+    stage.pass(SECOND * 9 - MILLISECOND);
+    assert_eq!(stand_by(), MILLISECOND);
+    assert!(events.try_recv().is_err(), "it may still return in time");
+    stage.pass(MILLISECOND);
+    assert_eq!(next(&events), "2");
+    for value in ["3", "4"] {
+        stage.vault.put("sk_b", value);
+        stage.poll();
+        assert_eq!(next(&events), value, "nothing waits for it any more");
     }
+
     drop(release);
-    vault.put("sk_a", "3");
-    begins.recv_timeout(LONG).unwrap();
+    stage.vault.put("sk_a", "3");
+    stage.poll();
+    begins.recv_timeout(PATIENCE).unwrap();
     slow.unwrap().stop();
 }
 
 #[test]
 fn no_event_shows_its_value_by_accident() {
-    let vault = emulator()
-        .structured("sk_a", [("pin", "hunter2")])
-        .start()
-        .unwrap();
-    let sk = client(&vault);
+    let vault = emulator().structured("sk_a", [("pin", "hunter2")]);
+    let stage = Stage::new(vault.start().unwrap());
+    let sk = client(&stage);
     sk.get_secret("sk_a").unwrap();
     let (sender, events) = channel();
     let watch = sk.watch("sk_a", move |event| {
         drop(sender.send(format!("{event:?} {event:#?}")))
     });
-    vault.put_structured("sk_a", [("pin", "hunter3")]);
+    stage.vault.put_structured("sk_a", [("pin", "hunter3")]);
+    stage.poll();
     let shown = next(&events);
     assert!(
         shown.contains("Changed") && shown.contains("pin") && !shown.contains("hunter"),
@@ -546,15 +551,12 @@ fn no_change_is_missed_with_a_fifth_of_the_answers_lost() {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(200);
-    let vault = vault();
-    let sk = builder(&vault)
-        .poll_interval(Duration::from_millis(1))
-        .resync(Some(Duration::from_millis(50)))
-        .build()
-        .unwrap();
+    let stage = stage();
+    let sk = stage.builder().resync(Some(INTERVAL * 50));
+    let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
-    let (_, events) = watch(&sk, "sk_a");
-    vault.fail_randomly(
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.fail_randomly(
         7,
         20,
         [
@@ -563,11 +565,15 @@ fn no_change_is_missed_with_a_fifth_of_the_answers_lost() {
             Fault::after(Fault::Truncated),
         ],
     );
-    for n in 0..rotations {
-        let value = format!("v{n}");
-        vault.put("sk_a", &value);
-        while next(&events) != value {}
-    }
+    stage.polling_all_the_time(|| {
+        for n in 0..rotations {
+            let value = format!("v{n}");
+            stage.vault.put("sk_a", &value);
+            // A change that is missed is followed by errors and recoveries without end.
+            let told = (0..1_000).any(|_| next(&events) == value);
+            assert!(told, "{value} was missed");
+        }
+    });
 }
 
 #[test]

@@ -3,46 +3,17 @@
 #![cfg(target_os = "linux")]
 mod common;
 
-use std::fs;
 use std::sync::mpsc::channel;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use common::{builder, emulator};
-
-/// How many threads have a name of ours.
-fn threads() -> usize {
-    let tasks = fs::read_dir("/proc/self/task").unwrap();
-    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    // The kernel keeps 15 bytes of a name.
-    names
-        .filter(|name| {
-            ["sikkerkey-poll", "sikkerkey-callb", "sikkerkey-read"].contains(&name.trim())
-        })
-        .count()
-}
-
-fn files() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-#[track_caller]
-fn wait_until(holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(30));
-        thread::yield_now();
-    }
-}
+use common::emulator;
+use common::process::{files, threads, wait_for_at_most};
+use common::stage::{PATIENCE, Stage};
 
 #[test]
 fn a_thousand_starts_and_stops_leave_threads_and_files_as_they_were() {
     let vault = emulator().secret("sk_a", "1").record(false);
-    let vault = vault.start().unwrap();
-    let sk = builder(&vault)
-        .poll_interval(Duration::from_millis(1))
-        .build()
-        .unwrap();
+    let stage = Stage::new(vault.start().unwrap());
+    let sk = stage.builder().build().unwrap();
     sk.get_secret("sk_a").unwrap();
     assert_eq!(threads(), 0, "reading alone starts none");
     let mut first = None;
@@ -52,9 +23,10 @@ fn a_thousand_starts_and_stops_leave_threads_and_files_as_they_were() {
             let _ = sender.send(());
         });
         if n % 50 == 0 {
-            vault.put("sk_a", format!("v{n}"));
-            events.recv_timeout(Duration::from_secs(30)).unwrap();
-            let other = builder(&vault).build().unwrap();
+            stage.vault.put("sk_a", format!("v{n}"));
+            stage.poll();
+            events.recv_timeout(PATIENCE).unwrap();
+            let other = stage.builder().build().unwrap();
             other.watch("sk_a", |_| ()).unwrap();
         }
         match n % 3 {
@@ -63,12 +35,12 @@ fn a_thousand_starts_and_stops_leave_threads_and_files_as_they_were() {
             _ => sk.close(),
         }
         if n == 100 {
-            wait_until(|| threads() == 0);
+            wait_for_at_most(0, "threads", threads);
             first = Some(files());
         }
     }
-    wait_until(|| threads() == 0);
+    wait_for_at_most(0, "threads", threads);
     let first = first.unwrap();
     // Connections that are kept for the next request come and go by a few.
-    wait_until(|| files() <= first + 8);
+    wait_for_at_most(first + 8, "files", files);
 }

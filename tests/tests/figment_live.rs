@@ -2,20 +2,28 @@
 // A test fails by panicking; the error is figment's own.
 #![allow(clippy::result_large_err)]
 
+#[path = "../../sikkerkey/tests/common/stage.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest")]
+mod stage;
+#[path = "../../sikkerkey/tests/common/virtual_clock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest")]
+mod virtual_clock;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
-use sikkerkey::live::RecvError;
-use sikkerkey::{ExposeSecret, Freshness, SecretString, SikkerKey, SikkerKeyConfig};
-use sikkerkey_emulator::Emulator;
+use serde::de::DeserializeOwned;
+use sikkerkey::__private::{Clock, Signal};
+use sikkerkey::live::{Change, RecvError, Subscription};
+use sikkerkey::{
+    ConfigError, ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig,
+};
 use sikkerkey_figment::{Exported, LiveFigment, Secrets};
 use sikkerkey_tests::emulator;
-
-/// Long enough for a machine under load; what is awaited comes within a poll of 50 ms.
-const PATIENCE: Duration = Duration::from_secs(20);
+use stage::PATIENCE;
 
 #[derive(Debug, Deserialize)]
 struct Config {
@@ -32,6 +40,9 @@ struct Token {
     token: SecretString,
 }
 
+/// How far apart refreshes begin.
+const GAP: Duration = Duration::from_secs(1);
+
 const FILE: &str = r#"
     workers = 4
     port = "sikkerkey://sk_db/port?as=number"
@@ -39,8 +50,9 @@ const FILE: &str = r#"
     token = "sikkerkey://sk_not_asked_for"
 "#;
 
+/// A service, a client of it, and a file that names its secrets.
 struct Stage {
-    vault: Emulator,
+    time: stage::Stage,
     sk: SikkerKey,
     file: PathBuf,
     _folder: tempfile::TempDir,
@@ -53,19 +65,48 @@ impl Stage {
             .secret("sk_token", "t1")
             .start()
             .unwrap();
-        let sk = SikkerKey::builder()
-            .identity_file(vault.identity_path())
-            .poll_interval(Duration::from_millis(50))
-            .build()
-            .unwrap();
+        let time = stage::Stage::new(vault);
+        let sk = time.builder().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("App.toml");
         std::fs::write(&file, FILE).unwrap();
         Stage {
-            vault,
+            time,
             sk,
             file,
             _folder: folder,
+        }
+    }
+
+    fn put(&self, id: &str, value: &str) {
+        self.time.vault.put(id, value);
+    }
+
+    /// A live config that has seen its first poll.
+    #[track_caller]
+    fn live<T>(&self, layers: impl Fn() -> Figment + Send + 'static) -> Live<T>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let live = LiveFigment::new(&self.sk, layers).live().unwrap();
+        self.time.rest();
+        live
+    }
+
+    /// Has the next poll come, and returns the change that it brings.
+    #[track_caller]
+    fn change<T>(&self, changes: &mut Subscription<T>) -> Change<T> {
+        self.time.poll();
+        changes.recv_timeout(PATIENCE).expect("no change came")
+    }
+
+    /// Has the next poll come, and returns why what it brings is refused.
+    #[track_caller]
+    fn refusal<T>(&self, changes: &mut Subscription<T>) -> ConfigError {
+        self.time.poll();
+        match changes.recv_timeout(PATIENCE) {
+            Err(RecvError::Refused(error)) => error,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -78,12 +119,12 @@ impl Stage {
     }
 
     fn put_db(&self, port: &str, password: &str) {
-        self.vault
-            .put_structured("sk_db", [("port", port), ("password", password)]);
+        let fields = [("port", port), ("password", password)];
+        self.time.vault.put_structured("sk_db", fields);
     }
 
     fn reads(&self) -> Vec<String> {
-        let requests = self.vault.requests();
+        let requests = self.time.vault.requests();
         let read = |path: &str| path.strip_prefix("/v1/secret/").map(str::to_owned);
         let mut reads: Vec<_> = requests.iter().filter_map(|r| read(&r.path)).collect();
         reads.sort();
@@ -105,9 +146,7 @@ fn sorted(paths: &[String]) -> Vec<&str> {
 #[test]
 fn the_first_config_reads_each_secret_once_and_no_other() {
     let stage = Stage::new();
-    let live = LiveFigment::new(&stage.sk, stage.layers())
-        .live::<Config>()
-        .unwrap();
+    let live = stage.live::<Config>(stage.layers());
     let config = live.load();
     assert_eq!((config.workers, config.port), (4, 5432));
     assert_eq!(config.password.expose_secret(), "hunter2");
@@ -118,15 +157,13 @@ fn the_first_config_reads_each_secret_once_and_no_other() {
 #[test]
 fn what_changes_in_one_poll_is_one_swap_with_its_key_paths() {
     let stage = Stage::new();
-    let live = LiveFigment::new(&stage.sk, stage.layers())
-        .live::<Config>()
-        .unwrap();
+    let live = stage.live::<Config>(stage.layers());
     let mut changes = live.subscribe();
-    stage.vault.put_all([
+    stage.time.vault.put_all([
         ("sk_db", r#"{"port": "5433", "password": "correct horse"}"#),
         ("sk_token", "t2"),
     ]);
-    let change = changes.recv_timeout(PATIENCE).unwrap();
+    let change = stage.change(&mut changes);
     assert_eq!(sorted(change.paths()), ["password", "port", "token"]);
     assert_eq!((change.before().port, change.after().port), (5432, 5433));
     assert_eq!(live.status().generation(), 2);
@@ -136,15 +173,10 @@ fn what_changes_in_one_poll_is_one_swap_with_its_key_paths() {
 #[test]
 fn a_value_that_does_not_fit_keeps_the_last_good_config_and_says_where() {
     let stage = Stage::new();
-    let live = LiveFigment::new(&stage.sk, stage.layers())
-        .live::<Config>()
-        .unwrap();
+    let live = stage.live::<Config>(stage.layers());
     let mut changes = live.subscribe();
     stage.put_db("54x3", "canary-in-password");
-    match changes.recv_timeout(PATIENCE) {
-        Err(RecvError::Refused(_)) => {}
-        other => panic!("{other:?}"),
-    }
+    stage.refusal(&mut changes);
     let status = live.status();
     let error = status.last_error().unwrap();
     let text = format!("{error} {error:?}");
@@ -157,21 +189,19 @@ fn a_value_that_does_not_fit_keeps_the_last_good_config_and_says_where() {
     assert_eq!(status.freshness(), Freshness::Degraded);
     assert_eq!(live.load().port, 5432);
     stage.put_db("70000", "canary-in-password");
+    stage.refusal(&mut changes);
+    assert_eq!(live.load().port, 5432);
     stage.put_db("5434", "p");
-    let change = changes.recv_timeout(PATIENCE);
-    let change = change.or_else(|_| changes.recv_timeout(PATIENCE)).unwrap();
-    assert_eq!(change.after().port, 5434);
+    assert_eq!(stage.change(&mut changes).after().port, 5434);
     assert_eq!(live.status().freshness(), Freshness::Fresh);
 }
 
 #[test]
 fn refresh_takes_a_change_of_the_file_and_follows_what_it_names_now() {
     let stage = Stage::new();
-    let live = LiveFigment::new(&stage.sk, stage.layers())
-        .live::<Config>()
-        .unwrap();
+    let live = stage.live::<Config>(stage.layers());
     let mut changes = live.subscribe();
-    stage.vault.put("sk_other", "from other");
+    stage.put("sk_other", "from other");
     stage.write(
         &FILE
             .replace("workers = 4", "workers = 8")
@@ -182,8 +212,8 @@ fn refresh_takes_a_change_of_the_file_and_follows_what_it_names_now() {
     assert_eq!(sorted(change.paths()), ["password", "workers"]);
     assert_eq!(live.load().password.expose_secret(), "from other");
 
-    stage.vault.put("sk_other", "rotated");
-    let change = changes.recv_timeout(PATIENCE).unwrap();
+    stage.put("sk_other", "rotated");
+    let change = stage.change(&mut changes);
     assert_eq!(change.paths(), ["password"]);
     assert_eq!(live.load().workers, 8);
 }
@@ -191,34 +221,28 @@ fn refresh_takes_a_change_of_the_file_and_follows_what_it_names_now() {
 #[test]
 fn a_secret_that_a_file_names_meanwhile_is_read_with_the_next_change() {
     let stage = Stage::new();
-    let live = LiveFigment::new(&stage.sk, stage.layers())
-        .live::<Config>()
-        .unwrap();
+    let live = stage.live::<Config>(stage.layers());
     let mut changes = live.subscribe();
-    stage.vault.put("sk_other", "from other");
+    stage.put("sk_other", "from other");
     stage.write(&FILE.replace("sk_db/password", "sk_other"));
-    stage.vault.put("sk_token", "t2");
-    let change = changes.recv_timeout(PATIENCE).unwrap();
+    stage.put("sk_token", "t2");
+    let change = stage.change(&mut changes);
     assert_eq!(sorted(change.paths()), ["password", "token"]);
-    stage.vault.put("sk_other", "rotated");
-    assert_eq!(
-        changes.recv_timeout(PATIENCE).unwrap().paths(),
-        ["password"]
-    );
+    stage.put("sk_other", "rotated");
+    assert_eq!(stage.change(&mut changes).paths(), ["password"]);
 }
 
 #[test]
 fn a_broken_file_fails_the_refresh_and_changes_nothing() {
     let stage = Stage::new();
-    let live = LiveFigment::new(&stage.sk, stage.layers())
-        .live::<Config>()
-        .unwrap();
+    let live = stage.live::<Config>(stage.layers());
     let reads = stage.reads().len();
     stage.write("workers = ");
     let error = live.refresh().unwrap_err().to_string();
     assert!(error.contains("App.toml"), "{error}");
     assert_eq!(stage.reads().len(), reads, "nothing is read for it");
     stage.write(&FILE.replace("workers = 4", "workers = 'many'"));
+    stage.time.pass(GAP);
     let error = live.refresh().unwrap_err().to_string();
     assert!(
         error.contains("workers") && error.contains("\"many\""),
@@ -226,6 +250,7 @@ fn a_broken_file_fails_the_refresh_and_changes_nothing() {
     );
     assert_eq!((live.load().workers, live.status().generation()), (4, 1));
     stage.write(FILE);
+    stage.time.pass(GAP);
     live.refresh().unwrap();
     assert_eq!(live.status().generation(), 1, "equal values swap nothing");
     assert_eq!(live.status().freshness(), Freshness::Fresh);
@@ -234,8 +259,8 @@ fn a_broken_file_fails_the_refresh_and_changes_nothing() {
 #[test]
 fn everything_wrong_at_the_start_is_told_at_once() {
     let stage = Stage::new();
-    stage.vault.delete("sk_token");
-    stage.vault.deny("sk_db");
+    stage.time.vault.delete("sk_token");
+    stage.time.vault.deny("sk_db");
     let error = LiveFigment::new(&stage.sk, stage.layers())
         .live::<Config>()
         .unwrap_err();
@@ -245,7 +270,7 @@ fn everything_wrong_at_the_start_is_told_at_once() {
         text.contains("Config") && text.contains("sk_token: missing"),
         "{text}"
     );
-    stage.vault.put("sk_token", "t");
+    stage.put("sk_token", "t");
     let error = LiveFigment::new(&stage.sk, stage.layers())
         .live::<Config>()
         .unwrap_err();
@@ -269,10 +294,10 @@ fn an_optional_secret_comes_and_goes_over_the_file() {
     stage.write("level = 'file'");
     let (file, sk) = (stage.file.clone(), stage.sk.clone());
     let layers = move || Figment::from(Toml::file(&file)).merge(Secrets::of::<Maybe>(&sk));
-    let live = LiveFigment::new(&stage.sk, layers).live::<Level>().unwrap();
+    let live = stage.live::<Level>(layers);
     assert_eq!(live.load().level, "file");
     let mut changes = live.subscribe();
-    stage.vault.put("sk_maybe", "vault");
+    stage.put("sk_maybe", "vault");
     // A poll tells of secrets that were read before; this one never was.
     live.refresh().unwrap();
     let change = changes.recv_timeout(PATIENCE).unwrap();
@@ -294,15 +319,15 @@ fn a_provider_made_outside_is_followed_like_one_made_inside() {
         token: SecretString,
         db_port: Option<String>,
     }
-    stage.vault.rename("sk_db", "DB");
+    stage.time.vault.rename("sk_db", "DB");
     let exported = Exported::all(&stage.sk).only(&["DB_PORT"]);
     let layers = move || Figment::from(secrets.clone()).merge(exported.clone());
-    let live = LiveFigment::new(&stage.sk, layers).live::<Only>().unwrap();
+    let live = stage.live::<Only>(layers);
     assert_eq!(live.load().db_port.as_deref(), Some("5432"));
     let mut changes = live.subscribe();
     stage.put_db("1", "p");
-    stage.vault.put("sk_token", "t2");
-    let change = changes.recv_timeout(PATIENCE).unwrap();
+    stage.put("sk_token", "t2");
+    let change = stage.change(&mut changes);
     assert_eq!(change.after().token.expose_secret(), "t2");
     assert_eq!(
         change.after().db_port.as_deref(),
@@ -332,30 +357,18 @@ fn a_probe_and_a_panicking_closure_are_refusals() {
             })
         })
         .unwrap();
+    stage.time.rest();
     let mut changes = live.subscribe();
     stage.put_db("1", "p");
-    let refused = changes.recv_timeout(PATIENCE);
-    assert!(matches!(
-        refused,
-        Err(sikkerkey::live::RecvError::Refused(_))
-    ));
-    assert!(
-        live.status()
-            .last_error()
-            .unwrap()
-            .to_string()
-            .contains("port 1 does not answer")
-    );
+    let refusal = stage.refusal(&mut changes).to_string();
+    assert!(refusal.contains("port 1 does not answer"), "{refusal}");
+    let shown = live.status().last_error().unwrap().to_string();
+    assert_eq!(shown, refusal);
     panics.store(true, std::sync::atomic::Ordering::SeqCst);
     stage.put_db("2", "p");
-    let refused = changes.recv_timeout(PATIENCE);
-    assert!(matches!(
-        refused,
-        Err(sikkerkey::live::RecvError::Refused(_))
-    ));
+    stage.refusal(&mut changes);
     panics.store(false, std::sync::atomic::Ordering::SeqCst);
-    let change = changes.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(change.after().port, 2);
+    assert_eq!(stage.change(&mut changes).after().port, 2);
 }
 
 #[test]

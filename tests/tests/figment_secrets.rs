@@ -2,6 +2,8 @@
 // A test fails by panicking; the error is figment's own.
 #![allow(clippy::result_large_err)]
 
+use std::collections::BTreeMap;
+
 use figment::providers::{Format, Toml};
 use figment::value::Dict;
 use figment::{Figment, Jail, Profile};
@@ -332,4 +334,46 @@ fn a_file_and_the_environment_are_layers_beside_it() {
         );
         Ok(())
     });
+}
+
+#[test]
+fn a_whole_structured_secret_is_a_table_of_texts() {
+    #[derive(Deserialize, SikkerKeyConfig)]
+    struct Tenants {
+        #[sikkerkey(secret = "sk_tenants")]
+        tenants: BTreeMap<String, SecretString>,
+        #[sikkerkey(secret = "sk_none", default)]
+        #[serde(default)]
+        none: BTreeMap<String, SecretString>,
+    }
+    let vault = emulator()
+        .json("sk_tenants", r#"{"b": "two", "a": 12345, "gone": null}"#)
+        .start()
+        .unwrap();
+    let sk = client(&vault);
+    let shown = |config: &Tenants| {
+        assert!(config.none.is_empty());
+        let pairs = config.tenants.iter();
+        pairs
+            .map(|(name, value)| format!("{name}={}", value.expose_secret()))
+            .collect()
+    };
+    let by_figment: Tenants = Figment::from(Secrets::of::<Tenants>(&sk))
+        .extract()
+        .unwrap();
+    let loaded = Tenants::load(&sk).unwrap();
+    let texts: Vec<String> = shown(&by_figment);
+    assert_eq!(texts, ["a=12345", "b=two"]);
+    assert_eq!(shown(&loaded), texts);
+
+    let vault = emulator().secret("sk_tenants", "hunter2").start().unwrap();
+    let refused = Figment::from(Secrets::of::<Tenants>(&client(&vault))).extract::<Tenants>();
+    let Err(error) = refused else {
+        panic!("a text without fields is not a table");
+    };
+    let said = error.to_string();
+    assert!(
+        said.contains("not a JSON object") && !said.contains("hunter2"),
+        "{said}"
+    );
 }

@@ -5,22 +5,20 @@ use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 use crate::context::Context;
-use crate::{expand, parse};
+use crate::expand::{self, Body};
+use crate::parse;
 
-/// The impl, or every mistake as a `compile_error!` and a stub of the impl, so that code which
-/// uses the trait adds no errors of its own.
+/// The impls; or every mistake as a `compile_error!`, and impls that only check the rest.
 pub(crate) fn config(input: &DeriveInput) -> TokenStream {
     let mut context = Context::new();
     let config = parse::config(&mut context, input);
-    match (context.check(), config) {
-        (Ok(()), Some(config)) => expand::config(&config),
-        (Ok(()), None) => expand::stub(input),
-        (Err(mistakes), _) => {
-            let mistakes = mistakes.into_compile_error();
-            let stub = expand::stub(input);
-            quote::quote! { #mistakes #stub }
-        }
-    }
+    let (mistakes, body) = match context.check() {
+        Ok(()) => (None, Body::Whole),
+        Err(mistakes) => (Some(mistakes.into_compile_error()), Body::Checks),
+    };
+    // Without the path of the crate there is nothing to check with.
+    let impls = config.map(|config| expand::config(&config, body));
+    quote::quote! { #mistakes #impls }
 }
 
 #[cfg(test)]

@@ -83,15 +83,41 @@ fn what_a_mistake_quotes_stays_on_its_line() {
 }
 
 #[test]
-fn mistakes_leave_a_stub_behind() {
+fn mistakes_leave_the_traits_and_the_checks_of_the_other_fields() {
     let input: DeriveInput = parse_quote! {
+        #[sikkerkey(crate = "sk", secert = "sk_x")]
         struct Broken<T> {
-            #[sikkerkey(secert = "sk_x")]
+            #[sikkerkey(josn)]
             a: T,
             b: u16,
+            #[sikkerkey(secret = "")]
+            c: Vec<u8>,
         }
     };
     let output = config(&input).to_string();
-    assert_eq!(output.matches("compile_error").count(), 2, "{output}");
-    assert!(output.contains("impl < T > :: sikkerkey :: SikkerKeyConfig for Broken < T >"));
+    assert_eq!(output.matches("compile_error").count(), 3, "{output}");
+    assert!(!output.contains(":: sikkerkey ::"), "{output}");
+    for part in [
+        "impl < T > sk :: __private :: VisitNested for Broken < T >",
+        "impl < T > sk :: __private :: Visit for Broken < T >",
+        "value :: < u16 >",
+        "value :: < Vec < u8 > >",
+    ] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    assert!(!output.contains("value :: < T >"), "{output}");
+}
+
+#[test]
+fn without_the_path_of_the_crate_nothing_is_checked() {
+    let input: DeriveInput = parse_quote! {
+        #[sikkerkey(crate = 5)]
+        struct Broken {
+            #[sikkerkey(secret = "sk_a")]
+            a: u8,
+        }
+    };
+    let output = config(&input).to_string();
+    assert_eq!(output.matches("compile_error").count(), 1, "{output}");
+    assert!(!output.contains("impl"), "{output}");
 }

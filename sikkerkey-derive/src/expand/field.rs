@@ -4,8 +4,8 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, Type};
 
-use super::{local, secret};
-use crate::model::{Absence, Fallback, Field, Nested, Reading, Role, Source, Value};
+use super::{derived, local, resync, secret};
+use crate::model::{Absence, Fallback, Field, Nested, Reading, Resync, Role, Source, Value};
 use crate::parse::bare;
 
 /// The statement that reads a field, whatever became of the fields before it.
@@ -21,12 +21,9 @@ pub(super) fn read(field: &Field, from: &Ident) -> TokenStream {
 
 /// The field in the struct expression: here the first missing value ends the reading.
 pub(super) fn build(field: &Field) -> TokenStream {
-    let ident = &field.ident;
+    let ident = derived(&field.ident);
     let value = match &field.role {
-        Role::Skipped(default) => {
-            let default = fallback(default, &field.ty);
-            quote_spanned! { place(field) => __sikkerkey::skipped(#default) }
-        }
+        Role::Skipped(_) => skipped(field),
         Role::Nested(_) | Role::Value(_) => {
             let variable = variable(field);
             quote_spanned! { place(field) => #variable? }
@@ -35,16 +32,26 @@ pub(super) fn build(field: &Field) -> TokenStream {
     quote! { #ident: #value }
 }
 
+/// The default of a skipped field; nothing for any other.
+pub(super) fn skipped(field: &Field) -> TokenStream {
+    let Role::Skipped(default) = &field.role else {
+        return TokenStream::new();
+    };
+    let default = fallback(default, &field.ty);
+    quote_spanned! { place(field) => __sikkerkey::skipped(#default) }
+}
+
 fn nested(field: &Field, nested: &Nested, from: &Ident) -> TokenStream {
     let name = name(field);
-    let ty = &nested.inner;
+    let ty = &field.ty;
     let secret = secret(nested.secret.as_ref());
-    let function = match nested.optional {
-        true => format_ident!("nested_optional"),
-        false => format_ident!("nested"),
+    let function = match nested.alone {
+        true => format_ident!("nested"),
+        false => format_ident!("nested_inherit"),
     };
+    let resync = again(nested.resync);
     quote_spanned! { place(field) =>
-        __sikkerkey::#function::<#ty>(#from, #name, #secret)
+        __sikkerkey::#function::<#ty>(#from, __sikkerkey::nesting(#name, #secret)#resync)
     }
 }
 
@@ -52,9 +59,8 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
     let name = name(field);
     let description = &field.description;
     let source = source(&value.source);
-    let what = quote! {
-        __sikkerkey::Field { name: #name, description: #description, source: #source }
-    };
+    let resync = again(value.resync);
+    let what = quote! { __sikkerkey::field(#name, #description, #source)#resync };
     // `FromSecret` knows of `Option` itself; the other readings are of what is inside.
     let (ty, optional) = match (&value.absence, &value.reading) {
         (Absence::None(inner), reading) if !matches!(reading, Reading::Plain) => (inner, true),
@@ -65,7 +71,16 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
         Reading::Plain => quote_spanned! { place => __sikkerkey::value::<#ty>() },
         Reading::Json => quote_spanned! { place => __sikkerkey::json::<#ty>() },
         Reading::FromStr => quote_spanned! { place => __sikkerkey::from_str::<#ty>() },
-        Reading::With(path) => quote_spanned! { place => __sikkerkey::with::<#ty, _, _>(#path) },
+        // A closure, and not the path: a function that is generic over its text fits too. The
+        // text is lent by a value that ends with the call, so that the compiler says of a function
+        // which returns a part of it: "cannot return value referencing function parameter".
+        Reading::With(path) => {
+            let mut text = local("text");
+            text.set_span(text.span().located_at(place));
+            quote_spanned! { place =>
+                __sikkerkey::with::<#ty, _, _>(|#text: __sikkerkey::Text| #path(#text.get()))
+            }
+        }
         Reading::Delimited(delimiter) => quote_spanned! { place =>
             __sikkerkey::delimited::<#ty>(#delimiter)
         },
@@ -94,6 +109,17 @@ fn place(field: &Field) -> Span {
     Span::call_site().located_at(written)
 }
 
+/// The call that says how often the secret is read again.
+fn again(every: Option<(Resync, Span)>) -> TokenStream {
+    match every {
+        None => TokenStream::new(),
+        Some((every, _)) => {
+            let every = resync(every);
+            quote! { .resync(#every) }
+        }
+    }
+}
+
 fn source(source: &Source) -> TokenStream {
     match source {
         Source::FieldOfStruct(field) => quote! { __sikkerkey::FieldSource::FieldOfStruct(#field) },
@@ -105,6 +131,8 @@ fn source(source: &Source) -> TokenStream {
             let of = bare_secret(of);
             quote! { __sikkerkey::FieldSource::Whole(#of) }
         }
+        // Checked and never run.
+        Source::Unknown => quote! { __sikkerkey::FieldSource::FieldOfStruct("") },
     }
 }
 

@@ -39,7 +39,10 @@ fn bounds<'a>(config: &'a Config, field: &'a Field) -> Vec<(&'a Type, TokenStrea
     match &field.role {
         Role::Skipped(Fallback::Trait) => vec![(&field.ty, default())],
         Role::Skipped(Fallback::Expr(_)) => vec![],
-        Role::Nested(nested) => vec![(&nested.inner, quote! { #krate::SikkerKeyConfig })],
+        Role::Nested(nested) => match nested.alone {
+            true => vec![(&field.ty, quote! { #krate::SikkerKeyConfig })],
+            false => vec![(&field.ty, quote! { #krate::__private::VisitNested })],
+        },
         Role::Value(value) => {
             let inner = match &value.absence {
                 Absence::None(inner) => inner,

@@ -3,7 +3,7 @@
 //!
 //! ```ignore
 //! #[automatically_derived]
-//! impl ::sikkerkey::__private::Visit for Database {
+//! impl ::sikkerkey::__private::VisitNested for Database {
 //!     fn visit(
 //!         __from: &mut ::sikkerkey::__private::Reader<'_>,
 //!     ) -> ::core::option::Option<Self> {
@@ -14,6 +14,8 @@
 //!         Some(Self { port: __port? })
 //!     }
 //! }
+//! #[automatically_derived]
+//! impl ::sikkerkey::__private::Visit for Database {}
 //! ```
 //!
 //! The whole of it, for one struct, is in `tests/expansion/database.rs`, which a test compares.
@@ -23,67 +25,119 @@ mod generics;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::DeriveInput;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use crate::model::{Config, Secret};
+use crate::model::{Config, Resync, Secret};
 
-/// The impl of a struct.
-pub(crate) fn config(config: &Config) -> TokenStream {
-    let Config { ident, krate, .. } = config;
+/// What is made of a struct.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Body {
+    /// The impl.
+    Whole,
+    /// What the compiler checks of a struct with mistakes, and no value: the calls for the fields
+    /// that were understood. So mistakes of spelling hide no mistakes of types, and uses of the
+    /// trait are no mistakes as well.
+    Checks,
+}
+
+pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
+    let Config { krate, .. } = config;
     let from = local("from");
-    let name = ident.unraw().to_string();
+    let name = config.ident.unraw().to_string();
     let secret = secret(config.secret.as_ref());
+    let inherit = config
+        .inherit
+        .then(|| quote! { __sikkerkey::inherit(#from); });
+    let resync = config.resync.map(|every| {
+        let every = resync(every);
+        quote! { __sikkerkey::resync(#from, #every); }
+    });
     let reads = config.fields.iter().map(|field| field::read(field, &from));
-    let fields = config.fields.iter().map(field::build);
-    let built = quote! { Self { #(#fields),* } };
-    let result = match &config.validate {
-        None => quote! { ::core::option::Option::Some(#built) },
-        Some(validate) => {
-            let value = local("value");
-            let place = Span::call_site().located_at(validate.span());
-            let validated = quote_spanned! { place =>
-                __sikkerkey::validated(#from, #value, #validate)
-            };
-            quote! {
-                let #value = #built;
-                #validated
-            }
-        }
+    let result = match body {
+        Body::Whole => built(config, &from),
+        Body::Checks => checks(config, &from),
     };
     let where_clause = generics::where_clause(config);
     let (impl_generics, type_generics, _) = config.generics.split_for_impl();
+    let allow = config
+        .allows_deprecated
+        .then(|| quote! { #[allow(deprecated)] });
+    let ident = derived(&config.ident);
+    // A struct that inherits its secret stands nowhere alone. Where it has mistakes, one more of
+    // its uses would only add to them.
+    let alone = (!config.inherit || body == Body::Checks).then(|| {
+        quote! {
+            #[automatically_derived]
+            #allow
+            impl #impl_generics #krate::__private::Visit for #ident #type_generics #where_clause {}
+        }
+    });
     quote! {
         #[automatically_derived]
-        #[allow(deprecated)]
-        impl #impl_generics #krate::__private::Visit for #ident #type_generics #where_clause {
+        #allow
+        impl #impl_generics #krate::__private::VisitNested for #ident #type_generics #where_clause {
             fn visit(
                 #from: &mut #krate::__private::Reader<'_>,
             ) -> ::core::option::Option<Self> {
                 use #krate::__private as __sikkerkey;
                 __sikkerkey::enter(#from, #name, #secret);
+                #inherit
+                #resync
                 #(#reads)*
                 #result
+            }
+        }
+        #alone
+    }
+}
+
+/// The struct, from the variables of its fields; then the user's `validate`.
+fn built(config: &Config, from: &Ident) -> TokenStream {
+    // The values first: where one is missing, no default of a skipped field is made.
+    let values = config.fields.iter().filter(|field| !field.is_skipped());
+    let skipped = config.fields.iter().filter(|field| field.is_skipped());
+    let fields = values.chain(skipped).map(field::build);
+    let built = quote! { Self { #(#fields),* } };
+    match validated(config, from) {
+        None => quote! { ::core::option::Option::Some(#built) },
+        Some(validated) => {
+            let value = local("value");
+            quote! {
+                let #value = #built;
+                #validated
             }
         }
     }
 }
 
-/// An impl for a struct with mistakes, so that the uses of the trait are no mistakes as well.
-pub(crate) fn stub(input: &DeriveInput) -> TokenStream {
-    let ident = &input.ident;
-    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+fn checks(config: &Config, from: &Ident) -> TokenStream {
+    let skipped = config.fields.iter().filter(|field| field.is_skipped());
+    let skipped = skipped.map(field::skipped);
+    let validated = validated(config, from).map(|validated| {
+        let value = local("value");
+        quote! { let _ = |#value: Self| #validated; }
+    });
     quote! {
-        #[automatically_derived]
-        impl #impl_generics ::sikkerkey::__private::Visit for #ident #type_generics #where_clause {
-            fn visit(
-                _: &mut ::sikkerkey::__private::Reader<'_>,
-            ) -> ::core::option::Option<Self> {
-                ::core::option::Option::None
-            }
-        }
+        #(let _ = || #skipped;)*
+        #validated
+        ::core::option::Option::None
     }
+}
+
+fn validated(config: &Config, from: &Ident) -> Option<TokenStream> {
+    let validate = config.validate.as_ref()?;
+    let value = local("value");
+    let place = Span::call_site().located_at(validate.span());
+    Some(quote_spanned! { place => __sikkerkey::validated(#from, #value, #validate) })
+}
+
+/// A name of the user's, as one that the derive wrote at the same place: lints about its use, such
+/// as `deprecated`, leave it alone.
+fn derived(ident: &Ident) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(Span::call_site().located_at(ident.span()));
+    ident
 }
 
 /// A local name that no expression of the user can see or shadow.
@@ -100,5 +154,15 @@ fn secret(secret: Option<&Secret>) -> TokenStream {
         Some(Secret::Name(name)) => {
             quote! { ::core::option::Option::Some(__sikkerkey::Secret::Name(#name)) }
         }
+    }
+}
+
+fn resync(resync: Resync) -> TokenStream {
+    match resync {
+        Resync::Adaptive => quote! { __sikkerkey::Resync::Adaptive },
+        Resync::Never => quote! { __sikkerkey::Resync::Never },
+        Resync::Every(seconds) => quote! {
+            __sikkerkey::Resync::Every(::core::time::Duration::from_secs(#seconds))
+        },
     }
 }

@@ -40,6 +40,10 @@ impl Attributes {
         self.items.iter().find(|item| item.key == key)
     }
 
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Item> {
+        self.items.iter()
+    }
+
     /// The first of these keys that is there.
     pub(super) fn first_of(&self, keys: &[Key]) -> Option<&Item> {
         self.items.iter().find(|item| keys.contains(&item.key))
@@ -68,8 +72,22 @@ impl Attributes {
                         skip_to_comma(input);
                     }
                 }
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
+                if input.is_empty() {
+                    break;
+                }
+                if let Err(error) = input.parse::<Token![,]>() {
+                    self.broken = true;
+                    // Another key is read as if the comma were there.
+                    let follows = input.peek(Ident::peek_any);
+                    let mistake = match follows {
+                        true => "a comma is missing before this",
+                        false => "a comma is expected here",
+                    };
+                    context.mistake_at(error.span(), mistake);
+                    if !follows {
+                        skip_to_comma(input);
+                        let _ = input.parse::<Option<Token![,]>>();
+                    }
                 }
             }
             Ok(())
@@ -147,6 +165,18 @@ fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
             word.span(),
             format!("a value is written `{word} = …`, without parentheses"),
         ));
+    }
+    if input.peek(Token![::]) {
+        return Err(syn::Error::new(
+            word.span(),
+            "a key is one word, such as `secret = \"sk_…\"`",
+        ));
+    }
+    if input.peek(Token![:]) || input.peek(syn::Lit) {
+        return Err(input.error(format!("a value is written with `=`: `{word} = …`")));
+    }
+    if input.peek(Token![==]) || input.peek(Token![=>]) {
+        return Err(input.error(format!("a value is written with one `=`: `{word} = …`")));
     }
     if !input.peek(Token![=]) {
         return Ok((word, None));

@@ -1,38 +1,47 @@
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 use syn::{Attribute, ExprPath, Path};
 
 use super::attributes::Attributes;
 use super::key::{Key, Level};
-use super::value;
+use super::{resync, value};
 use crate::case::Case;
 use crate::context::Context;
-use crate::model::Secret;
+use crate::model::{Resync, Secret};
 
 /// What stands on the struct itself.
 pub(super) struct Container {
     pub(super) secret: Option<Secret>,
+    pub(super) inherit: bool,
+    /// How often the secret is read again, and where that stands.
+    pub(super) resync: Option<(Resync, Span)>,
     pub(super) validate: Option<ExprPath>,
     /// `None` where the user's path was wrong.
     pub(super) krate: Option<Path>,
     rename_all: Option<(Case, Span)>,
+    resync_word: Option<Span>,
     has_secret: bool,
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 /// What a field wants to know of its struct.
 pub(super) struct Owner {
+    pub(super) ident: Ident,
     /// Whether a field that names no secret has one to read; `None` where that cannot be told,
     /// since something on the struct was not understood.
     pub(super) has_secret: Option<bool>,
     pub(super) case: Case,
+    /// Whether it was told of the whole struct that its fields name no secret.
+    pub(super) told: bool,
 }
 
 impl Owner {
-    pub(super) fn of(container: &Container) -> Self {
+    pub(super) fn of(container: &Container, ident: &Ident) -> Self {
         let known = container.has_secret || !container.broken;
         Owner {
+            ident: ident.clone(),
             has_secret: known.then_some(container.has_secret),
             case: container.rename_all.map_or(Case::Snake, |(case, _)| case),
+            told: false,
         }
     }
 }
@@ -48,6 +57,18 @@ pub(super) fn read(context: &mut Context, attributes: &[Attribute]) -> Container
             (id.word.span(), "it is named here already"),
         );
     }
+    let named = attributes.first_of(&[Key::Secret, Key::Name]);
+    let inherit = attributes.get(Key::Inherit);
+    if let (Some(named), Some(inherit)) = (named, inherit) {
+        context.mistake_between(
+            (
+                inherit.word.span(),
+                "`inherit` takes the secret from where the struct is nested, and the struct names \
+                 one: drop one of the two (`nested, secret = \"sk_…\"` replaces a struct's secret)",
+            ),
+            (named.word.span(), "it is named here"),
+        );
+    }
     let krate = match attributes.get(Key::Crate) {
         None => Some(syn::parse_quote!(::sikkerkey)),
         Some(item) => value::path(context, item).map(|path| path.path),
@@ -56,21 +77,34 @@ pub(super) fn read(context: &mut Context, attributes: &[Attribute]) -> Container
         .get(Key::RenameAll)
         .and_then(|item| Some((value::case(context, item)?, item.word.span())));
     Container {
-        secret: attributes
-            .first_of(&[Key::Secret, Key::Name])
-            .and_then(|item| value::secret(context, item)),
+        secret: named.and_then(|item| value::secret(context, item, Level::Struct)),
+        inherit: inherit.is_some(),
+        resync: attributes
+            .get(Key::Resync)
+            .and_then(|item| resync::read(context, item)),
         validate: attributes
             .get(Key::Validate)
             .and_then(|item| value::path(context, item)),
         krate,
         rename_all,
-        has_secret: attributes.first_of(&[Key::Secret, Key::Name]).is_some(),
+        resync_word: attributes.get(Key::Resync).map(|item| item.word.span()),
+        has_secret: named.is_some() || inherit.is_some(),
         broken: attributes.broken,
     }
 }
 
 /// What can be told only of the struct as a whole.
 pub(super) fn check(context: &mut Context, container: &Container) {
+    if let Some(place) = container.resync_word
+        && !container.has_secret
+        && !container.broken
+    {
+        context.mistake_at(
+            place,
+            "`resync` of which secret? Add `secret = \"sk_…\"` here, or move it to the fields that \
+             name one",
+        );
+    }
     if let Some((_, place)) = container.rename_all
         && !container.has_secret
         && !container.broken

@@ -1,27 +1,34 @@
+use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
 
 use super::attributes::{Attributes, Item};
 use super::container::Owner;
 use super::key::{Key, Level};
-use super::types::{inside_option, primitive};
-use super::value;
+use super::types::{borrowed, inside_option, not_nested, primitive};
+use super::{resync, value};
 use crate::context::Context;
-use crate::model::{Absence, Fallback, Field, Nested, Reading, Role, Source, Value};
+use crate::model::{
+    Absence, Fallback, Field, Nested, Reading, Resync, Role, Secret, Source, Value,
+};
 
 /// The ways in which text becomes a value; a field has at most one.
 const READINGS: &[Key] = &[Key::Json, Key::FromStr, Key::With, Key::Delimiter];
 
-/// The field, or `None` where the context has a mistake.
-pub(super) fn read(context: &mut Context, owner: &Owner, field: &syn::Field) -> Option<Field> {
+/// The field, or `None` where a mistake in it leaves open how its type is used.
+pub(super) fn read(
+    context: &mut Context,
+    owner: &Owner,
+    field: &syn::Field,
+    attributes: &Attributes,
+) -> Option<Field> {
     let ident = field.ident.clone()?;
-    let attributes = Attributes::read(context, &field.attrs, Level::Field);
     let role = if let Some(skip) = attributes.get(Key::Skip) {
-        skipped(context, &attributes, skip).map(Role::Skipped)
+        skipped(context, attributes, skip).map(Role::Skipped)
     } else if let Some(nested) = attributes.get(Key::Nested) {
-        self::nested(context, &attributes, nested, field).map(Role::Nested)
+        self::nested(context, owner, attributes, nested, field).map(Role::Nested)
     } else {
-        self::value(context, owner, &attributes, field).map(|value| Role::Value(Box::new(value)))
+        self::value(context, owner, attributes, field).map(|value| Role::Value(Box::new(value)))
     };
     Some(Field {
         ident,
@@ -45,6 +52,7 @@ fn skipped(context: &mut Context, attributes: &Attributes, skip: &Item) -> Optio
             Key::FromStr,
             Key::With,
             Key::Delimiter,
+            Key::Resync,
         ],
         "a skipped field reads nothing: it takes its default",
     );
@@ -56,6 +64,7 @@ fn skipped(context: &mut Context, attributes: &Attributes, skip: &Item) -> Optio
 
 fn nested(
     context: &mut Context,
+    owner: &Owner,
     attributes: &Attributes,
     nested: &Item,
     field: &syn::Field,
@@ -80,12 +89,16 @@ fn nested(
         &[Key::Default],
         "its own fields have defaults, and an `Option` of it may be absent",
     );
-    let secret = one_secret(context, attributes)?;
-    let inner = inside_option(&field.ty);
+    let secret = one_secret(context, attributes);
+    let resync = resync_of(context, attributes);
+    if let Some((place, mistake)) = not_nested(&field.ty, &owner.ident) {
+        context.mistake(place, mistake);
+        return None;
+    }
     (alone && !attributes.broken).then(|| Nested {
-        inner: inner.unwrap_or(&field.ty).clone(),
-        optional: inner.is_some(),
-        secret,
+        alone: matches!(secret, Some(None)) && owner.has_secret == Some(false),
+        secret: secret.flatten(),
+        resync,
     })
 }
 
@@ -96,13 +109,23 @@ fn value(
     field: &syn::Field,
 ) -> Option<Value> {
     let source = source(context, owner, attributes, field);
+    let resync = resync_of(context, attributes);
     let reading = reading(context, attributes);
+    if let (Some(place), false) = (borrowed(&field.ty), attributes.get(Key::With).is_some()) {
+        context.mistake(
+            place,
+            "a config owns what it holds: write `String` or `SecretString` for a text, `Vec` for a \
+             list",
+        );
+        return None;
+    }
     let absence = absence(context, attributes, field);
     (!attributes.broken).then_some(())?;
     Some(Value {
-        source: source?,
+        source: source.unwrap_or(Source::Unknown),
         reading: reading?,
         absence: absence?,
+        resync,
     })
 }
 
@@ -135,11 +158,13 @@ fn source(
                 );
             }
         }
+        (None, None) if owner.told => {}
         (None, None) => context.mistake_at(
             ident.span(),
             format!(
                 "`{ident}` names no secret: add `#[sikkerkey(secret = \"sk_…\")]` here, or to the \
-                 struct for all of its fields; or mark it `nested` or `skip`"
+                 struct for all of its fields (`inherit` there, if it comes from where the struct \
+                 is nested); or mark it `nested` or `skip`"
             ),
         ),
     }
@@ -202,13 +227,15 @@ fn text_for_a_number(context: &mut Context, item: &Item, ty: &Type) -> Option<()
     else {
         return Some(());
     };
-    context.mistake(
-        text,
-        format!(
-            "a default is a value, here a `{ty}`: write `default = {}`, without quotes",
-            text.value().escape_debug()
-        ),
-    );
+    let inside = text.value();
+    let advice = match syn::parse_str::<Lit>(inside.trim_start_matches('-')) {
+        Ok(Lit::Int(_) | Lit::Float(_)) if ty != "bool" => format!("`default = {inside}`"),
+        Ok(Lit::Bool(_)) if ty == "bool" => format!("`default = {inside}`"),
+        _ if ty == "bool" => "`default = true`, for example".to_owned(),
+        _ => "`default = 5432`, for example".to_owned(),
+    };
+    let mistake = format!("a default is a value, here a `{ty}`: write {advice}, without quotes");
+    context.mistake(text, mistake);
     None
 }
 
@@ -216,14 +243,18 @@ fn fallback(item: &Item) -> Fallback {
     item.value.clone().map_or(Fallback::Trait, Fallback::Expr)
 }
 
+/// How often the secret is read again, if that is said here, and where.
+fn resync_of(context: &mut Context, attributes: &Attributes) -> Option<(Resync, Span)> {
+    resync::read(context, attributes.get(Key::Resync)?)
+}
+
 /// The secret that is named here, if any; the outer `None` is a mistake.
-fn one_secret(
-    context: &mut Context,
-    attributes: &Attributes,
-) -> Option<Option<crate::model::Secret>> {
+fn one_secret(context: &mut Context, attributes: &Attributes) -> Option<Option<Secret>> {
     match (attributes.get(Key::Secret), attributes.get(Key::Name)) {
         (None, None) => Some(None),
-        (Some(item), None) | (None, Some(item)) => value::secret(context, item).map(Some),
+        (Some(item), None) | (None, Some(item)) => {
+            value::secret(context, item, Level::Field).map(Some)
+        }
         (Some(id), Some(name)) => {
             context.mistake_between(
                 (
@@ -246,17 +277,15 @@ fn refuse(
     reason: &str,
 ) -> bool {
     let mut alone = true;
-    for other in others {
-        if let Some(other) = attributes.get(*other) {
-            alone = false;
-            context.mistake_between(
-                (
-                    other.word.span(),
-                    format!("`{}` cannot go with `{}`: {reason}", other.key, item.key),
-                ),
-                (item.word.span(), format!("`{}` is given here", item.key)),
-            );
-        }
+    for other in attributes.iter().filter(|one| others.contains(&one.key)) {
+        alone = false;
+        context.mistake_between(
+            (
+                other.word.span(),
+                format!("`{}` cannot go with `{}`: {reason}", other.key, item.key),
+            ),
+            (item.word.span(), format!("`{}` is given here", item.key)),
+        );
     }
     alone
 }

@@ -13,6 +13,8 @@ pub(super) enum Key {
     With,
     Delimiter,
     Skip,
+    Resync,
+    Inherit,
     RenameAll,
     Validate,
     Crate,
@@ -88,6 +90,14 @@ const ROWS: &[Row] = &[
     ),
     Row(Key::Skip, "skip", Takes::Nothing, FIELD, "skip"),
     Row(
+        Key::Resync,
+        "resync",
+        Takes::Value,
+        BOTH,
+        "resync = \"40m\"",
+    ),
+    Row(Key::Inherit, "inherit", Takes::Nothing, STRUCT, "inherit"),
+    Row(
         Key::RenameAll,
         "rename_all",
         Takes::Value,
@@ -128,6 +138,11 @@ const SYNONYMS: &[(&str, Key)] = &[
     ("sep", Key::Delimiter),
     ("ignore", Key::Skip),
     ("check", Key::Validate),
+    ("refresh", Key::Resync),
+    ("refresh_interval", Key::Resync),
+    ("interval", Key::Resync),
+    ("reread", Key::Resync),
+    ("parent", Key::Inherit),
 ];
 
 /// How alike two words must be, from 0 to 1, for one to be offered instead of the other.
@@ -154,6 +169,10 @@ impl Key {
     /// The key that was probably meant.
     pub(super) fn nearest(name: &str, level: Level) -> Option<Key> {
         let folded = name.to_lowercase();
+        // One letter is like the start of many words.
+        if folded.chars().count() < 2 {
+            return None;
+        }
         let synonym = SYNONYMS
             .iter()
             .find_map(|&(word, key)| (word == folded && key.fits(level)).then_some(key));
@@ -215,6 +234,8 @@ mod tests {
             Key::With,
             Key::Delimiter,
             Key::Skip,
+            Key::Resync,
+            Key::Inherit,
             Key::RenameAll,
             Key::Validate,
             Key::Crate,
@@ -238,6 +259,8 @@ mod tests {
             assert_eq!(Key::nearest(typo, Level::Field), Some(key), "{typo}");
         }
         assert_eq!(Key::nearest("validat", Level::Struct), Some(Key::Validate));
-        assert_eq!(Key::nearest("xyzzy", Level::Field), None);
+        for strange in ["xyzzy", "s", "d", "ä", ""] {
+            assert_eq!(Key::nearest(strange, Level::Field), None, "{strange}");
+        }
     }
 }

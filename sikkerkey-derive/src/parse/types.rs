@@ -1,3 +1,4 @@
+use proc_macro2::Ident;
 use syn::{GenericArgument, PathArguments, Type};
 
 /// The `T` of a type that is written as an `Option<T>`, by whatever path.
@@ -23,6 +24,71 @@ pub(super) fn inside_option(ty: &Type) -> Option<&Type> {
     }
 }
 
+/// What in this type no config can be, and what to write instead.
+///
+/// It looks at what is written, so that the advice is about what the user can change: not "derive
+/// it for `Vec`".
+pub(super) fn not_nested<'t>(ty: &'t Type, owner: &Ident) -> Option<(&'t Type, String)> {
+    let path = match ty {
+        Type::Group(group) => return not_nested(&group.elem, owner),
+        Type::Paren(paren) => return not_nested(&paren.elem, owner),
+        Type::Path(path) if path.qself.is_none() => &path.path,
+        Type::Path(_) | Type::Macro(_) | Type::Infer(_) | Type::Verbatim(_) => return None,
+        _ => {
+            let advice = "`nested` reads one struct that derives `SikkerKeyConfig`, as it is or in \
+                 an `Option`, `Box`, `Rc` or `Arc`";
+            return Some((ty, advice.to_owned()));
+        }
+    };
+    if path.is_ident(owner) || path.is_ident("Self") {
+        return Some((ty, "a config cannot be nested in itself".to_owned()));
+    }
+    let last = path.segments.last()?;
+    let name = last.ident.to_string();
+    let inner = match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            arguments.args.iter().find_map(|one| match one {
+                GenericArgument::Type(inner) => Some(inner),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    let advice = match (name.as_str(), inner) {
+        ("Option" | "Box" | "Rc" | "Arc", Some(inner)) => return not_nested(inner, owner),
+        ("Mutex" | "RwLock" | "RefCell" | "Cell" | "OnceCell" | "OnceLock", Some(_)) => format!(
+            "`nested` fills no `{name}`: nest the struct itself, and put the config as a whole \
+             behind a lock"
+        ),
+        ("Vec" | "VecDeque" | "HashMap" | "BTreeMap" | "HashSet" | "BTreeSet", Some(_)) => format!(
+            "`nested` reads one struct, not a `{name}` of them: write a field for each, or read \
+             a list or a table from one text with `json`"
+        ),
+        _ if primitive(ty).is_some() || matches!(name.as_str(), "String" | "SecretString") => {
+            format!(
+                "`nested` is for a struct of yours; a `{name}` is read without it: drop `nested`"
+            )
+        }
+        _ => return None,
+    };
+    Some((ty, advice))
+}
+
+/// The type, if it borrows a text or a slice, also in an `Option`. Nothing reads one: the text of a
+/// secret does not outlive its reading.
+pub(super) fn borrowed(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Group(group) => borrowed(&group.elem),
+        Type::Paren(paren) => borrowed(&paren.elem),
+        Type::Reference(reference) => match &*reference.elem {
+            Type::Slice(_) => Some(ty),
+            Type::Path(path) => path.path.is_ident("str").then_some(ty),
+            _ => None,
+        },
+        _ => borrowed(inside_option(ty)?),
+    }
+}
+
 /// The name of a type that is written as a plain number or `bool`.
 pub(super) fn primitive(ty: &Type) -> Option<String> {
     const PRIMITIVES: [&str; 15] = [
@@ -39,6 +105,44 @@ pub(super) fn primitive(ty: &Type) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_never_nested() {
+        let cases: [(Type, bool); 13] = [
+            (syn::parse_quote!(Database), true),
+            (syn::parse_quote!(crate::db::Database<T>), true),
+            (syn::parse_quote!(Option<Box<Arc<Database>>>), true),
+            (syn::parse_quote!(Box<Option<Database>>), true),
+            (syn::parse_quote!(<A as B>::C), true),
+            (syn::parse_quote!(Wrapper<Vec<u8>>), true),
+            (syn::parse_quote!(Arc<Mutex<Database>>), false),
+            (syn::parse_quote!(std::vec::Vec<Database>), false),
+            (syn::parse_quote!((A, B)), false),
+            (syn::parse_quote!(&'static Database), false),
+            (syn::parse_quote!(u16), false),
+            (syn::parse_quote!(Option<Box<Owner>>), false),
+            (syn::parse_quote!(Box<Self>), false),
+        ];
+        for (ty, may) in cases {
+            let refused = not_nested(&ty, &syn::parse_quote!(Owner));
+            assert_eq!(refused.is_none(), may, "{}", quote::quote!(#ty));
+        }
+    }
+
+    #[test]
+    fn texts_and_slices_are_owned() {
+        let cases: [(Type, bool); 6] = [
+            (syn::parse_quote!(&'a str), true),
+            (syn::parse_quote!(Option<&'static str>), true),
+            (syn::parse_quote!((&[u8])), true),
+            (syn::parse_quote!(&'static Level), false),
+            (syn::parse_quote!(Cow<'a, str>), false),
+            (syn::parse_quote!(String), false),
+        ];
+        for (ty, is) in cases {
+            assert_eq!(borrowed(&ty).is_some(), is, "{}", quote::quote!(#ty));
+        }
+    }
 
     #[test]
     fn an_option_by_any_path() {

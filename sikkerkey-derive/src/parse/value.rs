@@ -1,7 +1,7 @@
 use syn::{Expr, ExprLit, ExprPath, Lit, LitStr};
 
 use super::attributes::Item;
-use super::key::Key;
+use super::key::{Key, Level};
 use crate::case::Case;
 use crate::context::Context;
 use crate::model::Secret;
@@ -59,26 +59,62 @@ pub(super) fn path(context: &mut Context, item: &Item) -> Option<ExprPath> {
     read
 }
 
-/// `secret` or `name` as a secret; the outer `None` is a mistake.
-pub(super) fn secret(context: &mut Context, item: &Item) -> Option<Secret> {
+/// `secret` or `name` as a secret; `None` is a mistake.
+pub(super) fn secret(context: &mut Context, item: &Item, level: Level) -> Option<Secret> {
     let text = text(context, item)?;
     if item.key == Key::Name {
         return Some(Secret::Name(text));
     }
     let id = text.value();
-    let Some(wrong) = id.chars().find(|c| !is_of_an_id(*c)) else {
+    if is_id(&id) {
         return Some(Secret::Id(text));
-    };
-    context.mistake(
-        &text,
-        format!(
-            "`{}` is not a secret's id: {wrong:?} is not one of A-Z, a-z, 0-9, `_` and `-`; a \
-             display name is written `name = {:?}`",
-            id.escape_debug(),
-            id
-        ),
-    );
+    }
+    context.mistake(&text, mistake_in_id(&id, level));
     None
+}
+
+fn mistake_in_id(id: &str, level: Level) -> String {
+    let shown = id.escape_debug();
+    let trimmed = id.trim();
+    if is_id(trimmed) {
+        return format!("write `secret = \"{trimmed}\"`, without the space");
+    }
+    let Some(wrong) = id.chars().find(|c| !is_of_an_id(*c)) else {
+        return format!(
+            "an id has 1 to {LONGEST_ID} characters, and this one has {}",
+            id.len()
+        );
+    };
+    match reference(trimmed) {
+        Some((secret, field)) if level == Level::Field && !field.is_empty() => {
+            format!(
+                "`{shown}` is not a secret's id: write `secret = \"{secret}\", field = \"{}\"`",
+                field.escape_debug()
+            )
+        }
+        Some((secret, _)) => {
+            let fields = match level {
+                Level::Struct => "; each field then reads the field of its name",
+                Level::Field => "",
+            };
+            format!("`{shown}` is not a secret's id: write `secret = \"{secret}\"`{fields}")
+        }
+        None => format!(
+            "`{shown}` is not a secret's id: {wrong:?} is not one of A-Z, a-z, 0-9, `_` and `-`; a \
+             display name is written `name = {id:?}`"
+        ),
+    }
+}
+
+/// The id and the field, which may be empty, of what is written as a reference or a path.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let path = text.strip_prefix("sikkerkey://");
+    let (id, field) = match path {
+        Some(path) => path.split_once('/').unwrap_or((path, "")),
+        None => text.split_once(['/', '.', ':', '#'])?,
+    };
+    let is = is_id(id) && (path.is_some() || id.starts_with("sk_"));
+    is.then_some((id, field))
 }
 
 pub(super) fn case(context: &mut Context, item: &Item) -> Option<Case> {
@@ -97,7 +133,13 @@ pub(super) fn case(context: &mut Context, item: &Item) -> Option<Case> {
     rule
 }
 
+const LONGEST_ID: usize = 200;
+
 /// What the client accepts as an id, checked here already where it is a literal.
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_ID && text.chars().all(is_of_an_id)
+}
+
 fn is_of_an_id(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }

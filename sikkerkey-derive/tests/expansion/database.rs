@@ -1,6 +1,5 @@
 #[automatically_derived]
-#[allow(deprecated)]
-impl ::sikkerkey::__private::Visit for Database {
+impl ::sikkerkey::__private::VisitNested for Database {
     fn visit(
         __from: &mut ::sikkerkey::__private::Reader<'_>,
     ) -> ::core::option::Option<Self> {
@@ -12,38 +11,40 @@ impl ::sikkerkey::__private::Visit for Database {
         );
         let __field_host = __sikkerkey::required(
             __from,
-            __sikkerkey::Field {
-                name: "host",
-                description: "Where it is.",
-                source: __sikkerkey::FieldSource::FieldOfStruct("host"),
-            },
+            __sikkerkey::field(
+                "host",
+                "Where it is.",
+                __sikkerkey::FieldSource::FieldOfStruct("host"),
+            ),
             __sikkerkey::value::<String>(),
         );
         let __field_port = __sikkerkey::or_default(
             __from,
-            __sikkerkey::Field {
-                name: "port",
-                description: "",
-                source: __sikkerkey::FieldSource::FieldOfStruct("port"),
-            },
+            __sikkerkey::field(
+                "port",
+                "",
+                __sikkerkey::FieldSource::FieldOfStruct("port"),
+            ),
             __sikkerkey::value::<u16>(),
             || -> u16 { (5432) },
         );
         let __field_flags = __sikkerkey::optional(
             __from,
-            __sikkerkey::Field {
-                name: "flags",
-                description: "",
-                source: __sikkerkey::FieldSource::Whole(__sikkerkey::Secret::Id("sk_flags")),
-            },
+            __sikkerkey::field(
+                "flags",
+                "",
+                __sikkerkey::FieldSource::Whole(__sikkerkey::Secret::Id("sk_flags")),
+            ),
             __sikkerkey::json::<Flags>(),
         );
-        let __field_replica = __sikkerkey::nested_optional::<
-            Replica,
+        let __field_replica = __sikkerkey::nested_inherit::<
+            Option<Replica>,
         >(
             __from,
-            "replica",
-            ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
+            __sikkerkey::nesting(
+                "replica",
+                ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
+            ),
         );
         let __value = Self {
             host: __field_host?,
@@ -57,3 +58,5 @@ impl ::sikkerkey::__private::Visit for Database {
         __sikkerkey::validated(__from, __value, Database::validate)
     }
 }
+#[automatically_derived]
+impl ::sikkerkey::__private::Visit for Database {}

@@ -10,6 +10,7 @@ mod format;
 mod options;
 mod policy;
 mod switch;
+mod writer;
 
 pub use options::CacheOptions;
 pub(crate) use policy::Cache;

@@ -1,9 +1,7 @@
 //! One vault's cache: when an entry is written, served and removed.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use secrecy::SecretString;
@@ -11,6 +9,7 @@ use secrecy::SecretString;
 use super::folder::Folder;
 use super::format::{Binding, CacheEntry, CacheKey, NONCE_LEN, open, seal};
 use super::options::OnFallback;
+use super::writer::{self, FileJob, Files, InMemory, Newest, Ticket, Writer};
 use crate::contain::contain;
 use crate::error::{Error, ErrorKind};
 use crate::id::SecretId;
@@ -18,20 +17,26 @@ use crate::identity::Identity;
 use crate::protocol::fields::Fields;
 use crate::random::{Randomness as _, SystemRandomness};
 use crate::sync;
-use crate::sync::lock;
 
 /// A clock may be off by this much against the one that wrote the entry; a later entry is a miss,
 /// because it would never grow old.
 const FUTURE_LIMIT: i64 = 60;
 
+/// How long an explicit look at the folder waits for entries on their way to disk.
+const FLUSH_LIMIT: Duration = Duration::from_secs(30);
+
 pub(crate) struct Cache {
+    pub(super) files: Arc<CacheFiles>,
+    pub(super) max_age: Duration,
+    pub(super) on_fallback: Option<OnFallback>,
+}
+
+/// The entries of one vault, on disk and on their way there.
+pub(super) struct CacheFiles {
     pub(super) owner: RwLock<Arc<Owner>>,
     pub(super) vault_id: String,
     pub(super) folder: Folder,
-    pub(super) max_age: Duration,
-    pub(super) on_fallback: Option<OnFallback>,
-    pub(super) reads: AtomicU64,
-    pub(super) revoked: Mutex<HashMap<SecretId, u64>>,
+    pub(super) writer: Writer,
 }
 
 /// The machine that seals entries and opens them.
@@ -50,32 +55,134 @@ impl Owner {
     }
 }
 
-/// A read of a secret that has begun: an answer that is older than a revocation is not stored.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket(u64);
-
 impl Cache {
+    /// The same cache in a process that was forked: with a writer of its own.
+    pub(crate) fn forked(&self) -> Self {
+        let files = &self.files;
+        Cache {
+            files: Arc::new(CacheFiles {
+                owner: RwLock::new(files.owner()),
+                vault_id: files.vault_id.clone(),
+                folder: files.folder.clone(),
+                writer: Writer::default(),
+            }),
+            max_age: self.max_age,
+            on_fallback: self.on_fallback.clone(),
+        }
+    }
+
     /// Before the request is sent.
-    pub(crate) fn begin(&self) -> Ticket {
-        Ticket(self.reads.fetch_add(1, Ordering::SeqCst))
+    pub(super) fn begin(&self) -> Ticket {
+        self.files.writer.begin()
     }
 
-    /// Writes what the service has just sent. Never fails a read: what goes wrong is logged.
-    pub(crate) fn store(&self, id: &SecretId, value: &SecretString, ticket: Ticket, now: i64) {
-        let mut revoked = self.revoked();
-        if revoked.get(id).is_some_and(|since| *since > ticket.0) {
+    /// Has what the service has just sent written. Never fails or delays a read: what goes wrong is
+    /// logged.
+    pub(super) fn store(&self, id: &SecretId, value: &SecretString, ticket: Ticket, now: i64) {
+        let newest = Newest {
+            value: value.clone(),
+            cached_at: now,
+        };
+        writer::store(&self.files, id, newest, ticket);
+    }
+
+    /// Removes what the service refuses or does not have. From now on it is not served, whatever
+    /// becomes of the file.
+    pub(crate) fn forget(&self, id: &SecretId) {
+        writer::forget(&self.files, id);
+    }
+
+    /// Waits until everything is written, for this long at most.
+    pub(crate) fn flush(&self, timeout: Duration) {
+        if !self.files.writer.flush(timeout) {
+            tracing::warn!(
+                target: "sikkerkey",
+                "the fallback cache is still being written; what is not on disk is lost with the \
+                 process"
+            );
+        }
+    }
+
+    /// The value for a read that nobody answered, told and logged.
+    pub(crate) fn serve(&self, id: &SecretId, now: i64, why: &Error) -> Option<SecretString> {
+        let newest = match self.files.writer.look_up(id) {
+            InMemory::Revoked => return None,
+            // Newer than the file, which may not be written yet.
+            InMemory::Value(newest) => newest,
+            InMemory::Nothing => match self.files.load(id) {
+                Ok(entry) => {
+                    let CacheEntry {
+                        value, cached_at, ..
+                    } = entry?;
+                    Newest { value, cached_at }
+                }
+                Err(problem) => {
+                    tracing::error!(target: "sikkerkey",
+                        "the fallback cache has no usable entry for secret {id}: {problem}"
+                    );
+                    return None;
+                }
+            },
+        };
+        let age = now.saturating_sub(newest.cached_at);
+        if age < -FUTURE_LIMIT {
+            tracing::warn!(target: "sikkerkey",
+                "the cached entry of secret {id} is from the future by {} s and is not served", -age
+            );
+            return None;
+        }
+        let age = u64::try_from(age).unwrap_or(0);
+        if Duration::from_secs(age) > self.max_age {
+            tracing::warn!(target: "sikkerkey",
+                "the cached entry of secret {id} is {age} s old and is not served"
+            );
+            return None;
+        }
+        tracing::warn!(target: "sikkerkey", "secret {id} is served from the cache, {age} s old: {why}");
+        self.notify(id, newest.cached_at);
+        Some(newest.value)
+    }
+
+    fn notify(&self, id: &SecretId, cached_at: i64) {
+        let Some(on_fallback) = &self.on_fallback else {
             return;
-        }
-        let written = self.write(id, value, now);
-        match written {
-            // From here on the file is a current one again.
-            Ok(()) => drop(revoked.remove(id)),
-            Err(error) => tracing::warn!(target: "sikkerkey",
-                "secret {id} was read and could not be written to the fallback cache: {error}"
-            ),
+        };
+        let since = Duration::from_secs(cached_at.unsigned_abs());
+        let time = match cached_at {
+            0.. => UNIX_EPOCH.checked_add(since),
+            _ => UNIX_EPOCH.checked_sub(since),
+        };
+        let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
+        if contain(|| on_fallback(id, time)).is_err() {
+            tracing::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
         }
     }
 
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        self.files.writer.clear();
+        self.flush(FLUSH_LIMIT);
+        self.files
+            .folder
+            .clear()
+            .map_err(|cause| self.problem("cleared", cause))
+    }
+
+    pub(crate) fn count(&self) -> Result<usize, Error> {
+        self.flush(FLUSH_LIMIT);
+        self.files
+            .folder
+            .count()
+            .map_err(|cause| self.problem("read", cause))
+    }
+
+    fn problem(&self, what: &str, cause: io::Error) -> Error {
+        let folder = self.files.folder.path().display();
+        let message = format!("the fallback cache in {folder} could not be {what}");
+        Error::new(ErrorKind::Configuration, message).with_source(cause)
+    }
+}
+
+impl CacheFiles {
     fn write(&self, id: &SecretId, value: &SecretString, now: i64) -> io::Result<()> {
         let (name, field_names) = self.known(id, value);
         let entry = CacheEntry {
@@ -110,90 +217,12 @@ impl Cache {
         }
     }
 
-    /// Removes what the service refuses or does not have. Where the file cannot be removed, at
-    /// least this process does not serve it.
-    pub(crate) fn forget(&self, id: &SecretId) {
-        let mut revoked = self.revoked();
-        revoked.insert(id.clone(), self.reads.fetch_add(1, Ordering::SeqCst));
-        if let Err(error) = self.folder.remove(id) {
-            tracing::error!(target: "sikkerkey",
-                "secret {id} is deleted or denied and could not be removed from the fallback cache: {error}"
-            );
-        }
-    }
-
-    /// The value for a read that nobody answered, told and logged.
-    pub(crate) fn serve(&self, id: &SecretId, now: i64, why: &Error) -> Option<SecretString> {
-        if self.revoked().contains_key(id) {
-            return None;
-        }
-        let entry = match self.load(id) {
-            Ok(entry) => entry?,
-            Err(problem) => {
-                tracing::error!(target: "sikkerkey",
-                    "the fallback cache has no usable entry for secret {id}: {problem}"
-                );
-                return None;
-            }
-        };
-        let age = now.saturating_sub(entry.cached_at);
-        if age < -FUTURE_LIMIT {
-            tracing::warn!(target: "sikkerkey",
-                "the cached entry of secret {id} is from the future by {} s and is not served", -age
-            );
-            return None;
-        }
-        let age = u64::try_from(age).unwrap_or(0);
-        if Duration::from_secs(age) > self.max_age {
-            tracing::warn!(target: "sikkerkey",
-                "the cached entry of secret {id} is {age} s old and is not served"
-            );
-            return None;
-        }
-        tracing::warn!(target: "sikkerkey", "secret {id} is served from the cache, {age} s old: {why}");
-        self.notify(id, entry.cached_at);
-        Some(entry.value)
-    }
-
     fn load(&self, id: &SecretId) -> Result<Option<CacheEntry>, String> {
         let Some(file) = self.folder.read(id).map_err(|error| error.to_string())? else {
             return Ok(None);
         };
         let owner = self.owner();
         open(&owner.key, self.binding(&owner, id), &file).map_err(|problem| problem.to_string())
-    }
-
-    fn notify(&self, id: &SecretId, cached_at: i64) {
-        let Some(on_fallback) = &self.on_fallback else {
-            return;
-        };
-        let since = Duration::from_secs(cached_at.unsigned_abs());
-        let time = match cached_at {
-            0.. => UNIX_EPOCH.checked_add(since),
-            _ => UNIX_EPOCH.checked_sub(since),
-        };
-        let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
-        if contain(|| on_fallback(id, time)).is_err() {
-            tracing::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
-        }
-    }
-
-    pub(crate) fn clear(&self) -> Result<(), Error> {
-        self.folder
-            .clear()
-            .map_err(|cause| self.problem("cleared", cause))
-    }
-
-    pub(crate) fn count(&self) -> Result<usize, Error> {
-        self.folder
-            .count()
-            .map_err(|cause| self.problem("read", cause))
-    }
-
-    fn problem(&self, what: &str, cause: io::Error) -> Error {
-        let folder = self.folder.path().display();
-        let message = format!("the fallback cache in {folder} could not be {what}");
-        Error::new(ErrorKind::Configuration, message).with_source(cause)
     }
 
     fn owner(&self) -> Arc<Owner> {
@@ -207,16 +236,48 @@ impl Cache {
             secret_id: id,
         }
     }
+}
 
-    /// Held while a file is written or removed, so that of a revocation and a late answer to an
-    /// earlier read the revocation wins.
-    fn revoked(&self) -> MutexGuard<'_, HashMap<SecretId, u64>> {
-        lock(&self.revoked)
+impl Files for CacheFiles {
+    fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    fn work(&self, id: &SecretId, job: FileJob) -> bool {
+        match job {
+            FileJob::Write(Newest { value, cached_at }) => {
+                let Err(error) = self.write(id, &value, cached_at) else {
+                    return true;
+                };
+                // What the file holds is out of date, and another process would serve it.
+                let removed = self.folder.remove(id);
+                tracing::warn!(
+                    target: "sikkerkey",
+                    "secret {id} was read and could not be written to the fallback cache: {error}; \
+                     its older entry was {}",
+                    if removed.is_ok() { "removed" } else { "not removed" }
+                );
+                false
+            }
+            FileJob::Remove => {
+                let removed = self.folder.remove(id);
+                if let Err(error) = &removed {
+                    tracing::error!(
+                        target: "sikkerkey",
+                        "secret {id} is deleted or denied and could not be removed from the \
+                         fallback cache: {error}"
+                    );
+                }
+                removed.is_ok()
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -227,17 +288,19 @@ mod tests {
 
     fn cache() -> (tempfile::TempDir, Cache) {
         let home = tempfile::tempdir().unwrap();
-        let cache = Cache {
+        let files = CacheFiles {
             owner: RwLock::new(Arc::new(Owner {
                 key: CacheKey::derive(&[7; 32], "vault_a"),
                 machine_id: "machine".into(),
             })),
             vault_id: "vault_a".into(),
             folder: Folder::new(home.path().join("cache")),
+            writer: Writer::default(),
+        };
+        let cache = Cache {
+            files: Arc::new(files),
             max_age: Duration::from_secs(100),
             on_fallback: None,
-            reads: 0.into(),
-            revoked: Mutex::default(),
         };
         (home, cache)
     }
@@ -245,7 +308,10 @@ mod tests {
     #[test]
     fn of_a_revocation_and_an_answer_the_later_one_wins() {
         let (_home, cache) = cache();
-        let holds = || cache.load(&id("sk_a")).unwrap().is_some();
+        let holds = || {
+            cache.flush(FLUSH_LIMIT);
+            cache.files.load(&id("sk_a")).unwrap().is_some()
+        };
         let early = cache.begin();
         let also_early = cache.begin();
         cache.forget(&id("sk_a"));
@@ -281,7 +347,8 @@ mod tests {
         let (_home, cache) = cache();
         let store = |value: &str| {
             cache.store(&id("sk_db"), &value.into(), cache.begin(), 5);
-            let entry = cache.load(&id("sk_db")).unwrap().unwrap();
+            cache.flush(FLUSH_LIMIT);
+            let entry = cache.files.load(&id("sk_db")).unwrap().unwrap();
             assert_eq!(entry.value.expose_secret(), value);
             (entry.name, entry.field_names)
         };
@@ -293,15 +360,15 @@ mod tests {
             field_names: Some("host".into()),
             cached_at: 5,
         };
-        let (owner, db) = (cache.owner(), id("sk_db"));
+        let (owner, db) = (cache.files.owner(), id("sk_db"));
         let sealed = seal(
             &owner.key,
-            cache.binding(&owner, &db),
+            cache.files.binding(&owner, &db),
             &theirs,
             [1; NONCE_LEN],
         )
         .unwrap();
-        cache.folder.write(&db, sealed.as_bytes()).unwrap();
+        cache.files.folder.write(&db, sealed.as_bytes()).unwrap();
         let name = "The database".to_owned();
         let fields = store(r#"{"host": "db", "port": "1"}"#);
         assert_eq!(fields, (name.clone(), Some("host,port".into())));

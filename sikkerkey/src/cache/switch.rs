@@ -1,13 +1,13 @@
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
 use secrecy::SecretString;
 
 use super::folder::Folder;
 use super::options::CacheOptions;
-use super::policy::{Cache, Owner};
+use super::policy::{Cache, CacheFiles, Owner};
+use super::writer::Writer;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::{SecretId, normal_vault_id};
@@ -45,13 +45,14 @@ impl Cache {
         folder.check()?;
         folder.sweep(SystemTime::now());
         Ok(Cache {
-            owner: RwLock::new(Arc::new(owner)),
-            vault_id: identity.vault_id.clone(),
-            folder,
+            files: Arc::new(CacheFiles {
+                owner: RwLock::new(Arc::new(owner)),
+                vault_id: identity.vault_id.clone(),
+                folder,
+                writer: Writer::default(),
+            }),
             max_age: options.max_age,
             on_fallback: options.on_fallback,
-            reads: 0.into(),
-            revoked: Mutex::new(HashMap::new()),
         })
     }
 
@@ -59,7 +60,7 @@ impl Cache {
     /// opened.
     pub(crate) fn adopt(&self, identity: &Identity) {
         if let Some(owner) = Owner::of(identity) {
-            *sync::write(&self.owner) = Arc::new(owner);
+            *sync::write(&self.files.owner) = Arc::new(owner);
         }
     }
 

@@ -44,8 +44,6 @@ pub(crate) struct ClientInner {
     settings: Settings,
     skew: Skew,
     renewal: Renewal,
-    #[cfg(feature = "cache")]
-    cache: Option<Cache>,
 }
 
 impl ClientInner {
@@ -57,10 +55,13 @@ impl ClientInner {
     ) -> Self {
         let skew = Skew::new(settings.clock_correction);
         ClientInner {
-            #[cfg(feature = "cache")]
-            cache,
             vault_id: session.identity.vault_id.clone(),
-            processes: Processes::new(Process::new(session, &settings)),
+            processes: Processes::new(Process::new(
+                session,
+                &settings,
+                #[cfg(feature = "cache")]
+                cache,
+            )),
             settings,
             skew,
             renewal,
@@ -101,7 +102,7 @@ impl ClientInner {
 
     #[cfg(feature = "cache")]
     pub(crate) fn cache(&self) -> Option<&Cache> {
-        self.cache.as_ref()
+        self.process().cache.as_ref()
     }
 
     /// The one place where a user's read of a secret passes: retries, then what depends on how it
@@ -110,7 +111,7 @@ impl ClientInner {
         let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &self.settings.retry);
         #[cfg(feature = "cache")]
-        let read = match &self.cache {
+        let read = match self.cache() {
             Some(cache) => match cache.read(id, self.clock(), ask) {
                 Ok(CachedRead::Cached(value)) => {
                     self.poller().note_cached(id, &value);
@@ -141,7 +142,7 @@ impl ClientInner {
         let id = &SecretId::new(id)?;
         let ask = || self.read_with(id, &RetryPolicy::none());
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache() {
             return cache.read_live(id, self.clock(), ask);
         }
         ask()
@@ -235,7 +236,7 @@ impl ClientInner {
     /// Goes on with another identity from disk. The service may count changes anew for it.
     fn adopt(&self, session: &Session) {
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache() {
             cache.adopt(&session.identity);
         }
         #[cfg(not(feature = "cache"))]
@@ -281,7 +282,7 @@ impl Upstream for ClientInner {
 
     fn lost(&self, id: &str) {
         #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache
+        if let Some(cache) = self.cache()
             && let Ok(id) = SecretId::new(id)
         {
             cache.forget(&id);

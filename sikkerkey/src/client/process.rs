@@ -11,11 +11,15 @@
 
 use std::process;
 use std::sync::{Arc, OnceLock};
+#[cfg(feature = "cache")]
+use std::time::Duration;
 
 #[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
+#[cfg(feature = "cache")]
+use crate::cache::Cache;
 use crate::watch::Poller;
 
 /// One process's part of a client.
@@ -24,11 +28,23 @@ pub(crate) struct Process {
     pub(crate) poller: Arc<Poller>,
     #[cfg(feature = "tokio")]
     pub(crate) call_threads: Arc<CallThreads>,
+    #[cfg(feature = "cache")]
+    pub(crate) cache: Option<Cache>,
 }
 
+/// How long the last handle waits for cache entries that are on their way to disk.
+#[cfg(feature = "cache")]
+const CACHE_LIMIT: Duration = Duration::from_secs(1);
+
 impl Process {
-    pub(crate) fn new(session: Session, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        settings: &Settings,
+        #[cfg(feature = "cache")] cache: Option<Cache>,
+    ) -> Self {
         Process {
+            #[cfg(feature = "cache")]
+            cache,
             poller: Poller::new(
                 settings.clock.clone(),
                 settings.random.clone(),
@@ -46,6 +62,20 @@ impl Process {
         self.poller.end();
         #[cfg(feature = "tokio")]
         self.call_threads.close();
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            cache.flush(CACHE_LIMIT);
+        }
+    }
+
+    /// The part of a child of this process.
+    fn forked(&self, settings: &Settings) -> Self {
+        Process::new(
+            self.session.unlocked().forked(),
+            settings,
+            #[cfg(feature = "cache")]
+            self.cache.as_ref().map(Cache::forked),
+        )
     }
 }
 
@@ -71,7 +101,7 @@ impl Processes {
         let number = process::id();
         let mut slot = &self.0;
         while slot.number != number {
-            let forked = || Process::new(slot.process().session.unlocked().forked(), settings);
+            let forked = || slot.process().forked(settings);
             let child = slot.next.get_or_init(|| Box::new(Slot::new(forked())));
             slot = child;
         }

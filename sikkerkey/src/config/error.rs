@@ -112,6 +112,9 @@ pub enum ProblemKind {
     Invalid,
     /// The struct's `validate` refused it.
     Validation,
+    /// Two values of the config contradict each other, such as by a different `resync` for one
+    /// secret, or a setting is impossible.
+    Conflict,
     /// The probe of a live config refused it.
     Probe,
     /// The secret could not be read; [`Problem::client_error`] says why.

@@ -71,7 +71,7 @@ fn value(outcome: &ReadOutcome) -> Result<&SecretString, Problem> {
     }
 }
 
-fn not_structured(value: &SecretString) -> Problem {
+pub(super) fn not_structured(value: &SecretString) -> Problem {
     let text = match value.expose_secret().is_empty() {
         true => "not structured: the value is empty, so it has no fields",
         false => "not structured: the value is not a JSON object, so it has no fields",

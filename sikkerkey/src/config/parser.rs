@@ -9,6 +9,7 @@ use serde_json::error::Category;
 use super::error::{Problem, ProblemKind};
 use super::from_secret::form::{list_items, stray, stray_at_the_ends};
 use super::from_secret::{FromSecret, own_text, type_label, with_article};
+use super::lookup::not_structured;
 use super::requirement::ValueKind;
 use super::traits::{Delimited, ReadFromStr, ReadJson};
 
@@ -20,8 +21,10 @@ pub struct Parser<'p, T> {
     pub(super) kind: ValueKind,
     /// What separates the items of a list.
     pub(super) delimiter: Option<&'static str>,
-    /// The shape of each item of a list.
+    /// The shape of each item of a list, and of each field of a structured secret.
     pub(super) items: Option<ValueKind>,
+    /// Whether the text is that of a structured secret.
+    structured: bool,
     /// With its article: `a u16`.
     expected: fn(Option<&str>) -> Cow<'static, str>,
     /// What stands for nothing, in a type that has such a value.
@@ -36,6 +39,8 @@ type ReadFn<'p, T> = dyn Fn(&str) -> Result<T, Cow<'static, str>> + 'p;
 pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
     Parser {
         kind: T::KIND,
+        items: T::STRUCTURED.then_some(ValueKind::String),
+        structured: T::STRUCTURED,
         absent: T::absent,
         ..Parser::new(
             |_| T::expected(),
@@ -67,13 +72,25 @@ pub fn from_str<'p, T: ReadFromStr + 'p>() -> Parser<'p, T> {
     })
 }
 
+/// The text of a secret while a function reads it. It owns its copy, which is wiped: a function
+/// that returns a part of it is then told so by the compiler, in words that can be followed.
+#[derive(Debug)]
+pub struct Text(SecretString);
+
+impl Text {
+    /// The text, for as long as this value lives.
+    pub fn get(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
 /// A function of the user's.
 pub fn with<'p, T: 'p, F, E: 'static>(function: F) -> Parser<'p, T>
 where
-    F: Fn(&str) -> Result<T, E> + 'p,
+    F: Fn(Text) -> Result<T, E> + 'p,
 {
     Parser::new(named::<T>, move |text| {
-        function(text).map_err(|error| own_text(&error).into())
+        function(Text(text.into())).map_err(|error| own_text(&error).into())
     })
 }
 
@@ -102,6 +119,7 @@ impl<'p, T> Parser<'p, T> {
             kind: ValueKind::String,
             delimiter: None,
             items: None,
+            structured: false,
             expected,
             absent: || None,
             read: Box::new(read),
@@ -114,6 +132,9 @@ impl<'p, T> Parser<'p, T> {
 
     pub(super) fn parse(&self, text: &SecretString) -> Result<T, Problem> {
         (self.read)(text.expose_secret()).map_err(|reason| {
+            if self.structured {
+                return not_structured(text);
+            }
             let expected = self.expected();
             // A reader that says nothing may have met what nobody sees.
             let silent = || stray_at_the_ends(text.expose_secret()).unwrap_or_default();

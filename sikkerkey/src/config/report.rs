@@ -95,6 +95,7 @@ fn as_above(problem: &Problem) -> Option<&'static str> {
         ProblemKind::FieldMissing
         | ProblemKind::Invalid
         | ProblemKind::Validation
+        | ProblemKind::Conflict
         | ProblemKind::Probe => None,
     }
 }

@@ -3,6 +3,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::resync::Resync;
+
 /// One value that a config reads: where it goes, where it comes from, and what it must be.
 ///
 /// The derive makes these. One can be made by hand, to fetch a [`Snapshot`](crate::Snapshot) for
@@ -40,6 +42,8 @@ pub struct Requirement {
     /// The path of the innermost nested `Option` around it.
     #[serde(rename = "part_of", skip_serializing_if = "Option::is_none")]
     group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resync: Option<Resync>,
 }
 
 impl Requirement {
@@ -56,6 +60,7 @@ impl Requirement {
             items: None,
             description: None,
             group: None,
+            resync: None,
         }
     }
 
@@ -75,6 +80,14 @@ impl Requirement {
     /// The same, more or less needed.
     pub fn with_necessity(mut self, necessity: Necessity) -> Self {
         self.necessity = necessity;
+        self
+    }
+
+    /// The same, of a secret that is read again this often although no change was reported.
+    ///
+    /// It is a property of the secret: all requirements of one secret that have it must agree.
+    pub fn with_resync(mut self, resync: Resync) -> Self {
+        self.resync = Some(resync);
         self
     }
 
@@ -119,9 +132,16 @@ impl Requirement {
         self.delimiter.as_deref()
     }
 
-    /// The shape of each item of a [`ValueKind::List`]; `None` for every other kind.
+    /// The shape of each item of a [`ValueKind::List`], or of each field of a structured secret
+    /// that is read whole ([`ValueKind::Json`]); `None` for everything else.
     pub fn items(&self) -> Option<ValueKind> {
         self.items
+    }
+
+    /// How often the secret is read again although no change was reported, where this field or
+    /// its struct says so; `None` where neither does.
+    pub fn resync(&self) -> Option<Resync> {
+        self.resync
     }
 
     /// The first paragraph of the field's doc comment.

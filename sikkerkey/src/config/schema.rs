@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
+use super::error::{Problem, ProblemKind};
 use super::requirement::{Requirement, SecretRef};
 use super::table::Table;
+use crate::resync::Resync;
 
 /// What a config reads, as data: one [`Requirement`] for each value, in the order of the fields.
 ///
@@ -74,6 +77,50 @@ impl Schema {
         secrets
     }
 
+    /// How often each secret is read again unasked, for those of which the config says so.
+    ///
+    /// # Errors
+    /// A problem for each requirement whose interval is impossible, or differs from that of an
+    /// earlier requirement of the same secret. Aliases are not resolved: two names that lead to one id
+    /// are two secrets here.
+    #[allow(dead_code, reason = "a live config reads by it")]
+    pub(crate) fn resyncs(&self) -> Result<BTreeMap<SecretRef, Resync>, Vec<Problem>> {
+        let mut first: BTreeMap<&SecretRef, (&Requirement, Resync)> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for requirement in self {
+            let Some(resync) = requirement.resync() else {
+                continue;
+            };
+            let mut refuse = |text: String| {
+                let problem = Problem::new(ProblemKind::Conflict, text);
+                let secret = (requirement.secret(), requirement.field());
+                problems.push(problem.of(secret.0, secret.1).at(requirement.path()));
+            };
+            if let Some(mistake) = resync.mistake() {
+                refuse(format!("resync {resync}: {mistake}"));
+                continue;
+            }
+            let (earlier, other) = first
+                .entry(requirement.secret())
+                .or_insert((requirement, resync));
+            if *other != resync {
+                refuse(format!(
+                    "resync {resync}, but {other} at {}: a secret has one",
+                    earlier.path()
+                ));
+            }
+        }
+        match problems.is_empty() {
+            true => {
+                let entries = first.into_iter();
+                Ok(entries
+                    .map(|(s, (_, resync))| (s.clone(), resync))
+                    .collect())
+            }
+            false => Err(problems),
+        }
+    }
+
     pub(crate) fn push(&mut self, requirement: Requirement) {
         self.requirements.push(requirement);
     }
@@ -122,6 +169,8 @@ impl fmt::Display for Schema {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::requirement::{Necessity, ValueKind};
 
@@ -158,6 +207,73 @@ PATH     SECRET        FIELD  NEEDED    EXPECTS   DESCRIPTION
 db.port  sk_db         port   required  a u16     The port.
 dsn      \"SENTRY DSN\"         optional  a string
 "
+        );
+    }
+    #[test]
+    fn a_secret_has_one_resync() {
+        let of = |path: &str, secret: &str, resync: Option<Resync>| {
+            let requirement = Requirement::new(path, SecretRef::Id(secret.into()));
+            match resync {
+                Some(resync) => requirement.with_resync(resync),
+                None => requirement,
+            }
+        };
+        let every = |seconds| Some(Resync::Every(Duration::from_secs(seconds)));
+        let good: Schema = [
+            of("a", "sk_a", None),
+            of("b.a", "sk_a", every(3600)),
+            of("c.a", "sk_a", every(3600)),
+            of("d", "sk_d", Some(Resync::Never)),
+            of("e", "sk_e", None),
+            Requirement::new("f", SecretRef::Name("sk_a".into())).with_resync(Resync::Adaptive),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(
+            good.resyncs().unwrap().into_iter().collect::<Vec<_>>(),
+            [
+                (SecretRef::Id("sk_a".into()), every(3600).unwrap()),
+                (SecretRef::Id("sk_d".into()), Resync::Never),
+                (SecretRef::Name("sk_a".into()), Resync::Adaptive),
+            ]
+        );
+        assert_eq!(
+            serde_json::to_value(&good).unwrap()[1]["resync"],
+            serde_json::json!("1h")
+        );
+
+        let bad: Schema = [
+            of("a", "sk_a", every(3600)),
+            of("db.a", "sk_a", Some(Resync::Never)),
+            of("db.b", "sk_b", every(0)),
+            of("db.c", "sk_c", every(366 * 86_400)),
+        ]
+        .into_iter()
+        .collect();
+        let problems = bad.resyncs().unwrap_err();
+        let said: Vec<_> = problems
+            .iter()
+            .map(|problem| (problem.kind(), problem.path(), problem.message()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (
+                    ProblemKind::Conflict,
+                    "db.a",
+                    "resync never, but 1h at a: a secret has one"
+                ),
+                (
+                    ProblemKind::Conflict,
+                    "db.b",
+                    "resync 0s: an interval of 0 is not possible; for no reads of its own, it is `Never`"
+                ),
+                (
+                    ProblemKind::Conflict,
+                    "db.c",
+                    "resync 366d: the interval is longer than a year; for no reads of its own, it is `Never`"
+                ),
+            ]
         );
     }
 }

@@ -3,7 +3,7 @@
 /// The names of `known` that are like `name`, the most alike first, at most three.
 ///
 /// Alike are names that differ in one letter of five, three at most; letters may be swapped. A name
-/// of one letter is like none: every other one would be.
+/// of one letter is like no other: every short one would be.
 pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = folded(name);
     if wanted.len() < 2 {
@@ -13,7 +13,7 @@ pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> 
     let distance = |candidate| strsim::generic_damerau_levenshtein(&wanted, &folded(candidate));
     let mut near: Vec<_> = known
         .into_iter()
-        .filter(|candidate| candidate.len() <= 4 * LONGEST)
+        .filter(|candidate| candidate.len() <= 4 * LONGEST && folded(candidate).len() > 1)
         .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn typos_spellings_and_strangers() {
-        let known = ["host", "port", "user_name", "password"];
+        let known = ["host", "port", "user_name", "password", "x"];
         for (name, expected) in [
             ("Port", vec!["port"]),
             ("prot", vec!["port"]),
@@ -49,6 +49,7 @@ mod tests {
             ("pasword", vec!["password"]),
             ("api_key", vec![]),
             ("p", vec![]),
+            ("xy", vec![]),
             ("", vec![]),
         ] {
             assert_eq!(near(name, known), expected, "{name}");

@@ -1,6 +1,9 @@
 //! The machinery that the derive calls. One pass over the fields either describes a config or
 //! builds it, so that a schema and what is read can never differ.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use super::error::{ConfigError, Problem, ProblemKind};
 use super::lookup;
 use super::lookup::Parsed;
@@ -9,18 +12,66 @@ use super::requirement::{Necessity, Requirement, SecretRef};
 use super::schema::Schema;
 use super::snapshot::Snapshot;
 use super::traits::Words;
+use crate::resync::Resync;
 
 /// A struct that describes itself and builds itself, in one pass over its fields; what the derive
-/// writes. It seals [`SikkerKeyConfig`](crate::SikkerKeyConfig).
+/// writes. `nested` asks for it where the nesting struct has a secret to hand on.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a config",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
-    note = "add `#[derive(SikkerKeyConfig)]` to `{Self}`"
+    note = "add `#[derive(SikkerKeyConfig)]` to it, if it is a struct of yours"
 )]
-pub trait Visit: Sized {
+pub trait VisitNested: Sized {
     /// The config, or `None` where it is only described or a problem was reported.
     fn visit(from: &mut Reader<'_>) -> Option<Self>;
 }
+
+/// One that names its secret itself, so that it stands alone; what a struct with `inherit` is not.
+/// It seals [`SikkerKeyConfig`](crate::SikkerKeyConfig).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a config, or not one that stands alone",
+    label = "`SikkerKeyConfig` is not implemented for `{Self}`",
+    note = "if it is a struct of yours without the derive, add `#[derive(SikkerKeyConfig)]` to it",
+    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from where it is nested: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret"
+)]
+pub trait Visit: VisitNested {}
+
+macro_rules! pointers {
+    ($($pointer:ident)*) => {$(
+        impl<T: VisitNested> VisitNested for $pointer<T> {
+            fn visit(from: &mut Reader<'_>) -> Option<Self> {
+                T::visit(from).map($pointer::new)
+            }
+        }
+
+        impl<T: Visit> Visit for $pointer<T> {}
+    )*};
+}
+
+pointers!(Box Rc Arc);
+
+/// `None` where not one of its values is there.
+impl<T: VisitNested> VisitNested for Option<T> {
+    fn visit(from: &mut Reader<'_>) -> Option<Self> {
+        let begins = |build: &mut Build| !std::mem::replace(&mut build.looking, true);
+        if from.build().is_some_and(begins) {
+            // A look before: where nothing is there, no default is made, no `validate` is called.
+            from.build()?.anything = false;
+            let _ = T::visit(&mut from.optional());
+            let build = from.build()?;
+            build.looking = false;
+            if !build.anything {
+                return Some(None);
+            }
+        }
+        T::visit(&mut from.optional()).map(Some)
+    }
+}
+
+impl<T: Visit> Visit for Option<T> {}
+
+/// The most structs inside each other. Only a struct that nests itself comes here.
+const DEEPEST: usize = 64;
 
 /// A place in a config while it is described or built.
 #[derive(Debug)]
@@ -30,6 +81,11 @@ pub struct Reader<'a> {
     prefix: String,
     /// What a field reads that names no secret.
     secret: Option<SecretRef>,
+    /// How often that secret is read again.
+    resync: Option<Resync>,
+    /// The secret of the struct around this one.
+    outer: Option<SecretRef>,
+    depth: usize,
     /// The path of the innermost nested `Option` around the struct.
     group: Option<String>,
 }
@@ -50,7 +106,9 @@ struct Build {
     snapshot: Snapshot,
     parsed: Parsed,
     problems: Vec<Problem>,
-    /// Whether anything was there, good or bad, since this was last cleared.
+    /// Whether this pass only looks whether anything is there, good or bad.
+    looking: bool,
+    /// What it found.
     anything: bool,
 }
 
@@ -84,17 +142,31 @@ pub enum FieldSource {
 
 /// A field as the derive writes it.
 #[derive(Clone, Copy, Debug)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "hidden: the derive of the same version writes it"
-)]
 pub struct Field {
-    /// As Rust spells it.
-    pub name: &'static str,
-    /// From the doc comment; may be empty.
-    pub description: &'static str,
-    /// Where its value comes from.
-    pub source: FieldSource,
+    name: &'static str,
+    description: &'static str,
+    source: FieldSource,
+    resync: Option<Resync>,
+}
+
+/// A field: its name as Rust spells it, its doc comment, which may be empty, and where its value
+/// comes from.
+pub const fn field(name: &'static str, description: &'static str, source: FieldSource) -> Field {
+    Field {
+        name,
+        description,
+        source,
+        resync: None,
+    }
+}
+
+impl Field {
+    /// The same, of a secret that is read again this often.
+    #[must_use]
+    pub const fn resync(mut self, resync: Resync) -> Field {
+        self.resync = Some(resync);
+        self
+    }
 }
 
 /// What `T` reads.
@@ -114,6 +186,7 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot) -> Result<T, ConfigError> {
         snapshot: snapshot.clone(),
         parsed: Parsed::default(),
         problems: Vec::new(),
+        looking: false,
         anything: false,
     }));
     let config = T::visit(&mut pass.reader());
@@ -136,6 +209,19 @@ pub fn enter(from: &mut Reader<'_>, name: &'static str, secret: Option<Secret>) 
     if from.secret.is_none() {
         from.secret = secret.map(SecretRef::from);
     }
+}
+
+/// Says that the struct's fields are of the secret of the struct around it, unless that one named
+/// another for it.
+pub fn inherit(from: &mut Reader<'_>) {
+    if from.secret.is_none() {
+        from.secret = from.outer.clone();
+    }
+}
+
+/// Says how often the struct's secret is read again, unless the struct around it said so.
+pub fn resync(from: &mut Reader<'_>, resync: Resync) {
+    from.resync.get_or_insert(resync);
 }
 
 /// A value that must be there, unless its type says that it may be absent.
@@ -181,36 +267,40 @@ pub fn skipped<T>(default: impl FnOnce() -> T) -> T {
     default()
 }
 
-/// Another config inside this one.
-pub fn nested<T: Visit>(
-    from: &mut Reader<'_>,
+/// A config inside this one, as the derive writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Nesting {
     name: &'static str,
     secret: Option<Secret>,
-) -> Option<T> {
-    let group = from.group.clone();
-    T::visit(&mut from.inside(name, secret, group))
+    resync: Option<Resync>,
 }
 
-/// Another config inside this one, which is `None` where not one of its values is there.
-pub fn nested_optional<T: Visit>(
-    from: &mut Reader<'_>,
-    name: &'static str,
-    secret: Option<Secret>,
-) -> Option<Option<T>> {
-    let path = format!("{}{name}", from.prefix);
-    let before = from.build().map(|build| {
-        let anything = std::mem::take(&mut build.anything);
-        (anything, build.problems.len())
-    });
-    let config = T::visit(&mut from.inside(name, secret, Some(path)));
-    let (anything_before, problems_before) = before?;
-    let build = from.build()?;
-    if std::mem::replace(&mut build.anything, anything_before) {
-        build.anything = true;
-        return config.map(Some);
+/// A config inside this one: the field's name, and what stands in place of the config's own secret.
+pub const fn nesting(name: &'static str, secret: Option<Secret>) -> Nesting {
+    Nesting {
+        name,
+        secret,
+        resync: None,
     }
-    build.problems.truncate(problems_before);
-    Some(None)
+}
+
+impl Nesting {
+    /// The same, whose secret is read again this often.
+    #[must_use]
+    pub const fn resync(mut self, resync: Resync) -> Nesting {
+        self.resync = Some(resync);
+        self
+    }
+}
+
+/// Another config inside this one, where there is no secret that it could inherit.
+pub fn nested<T: Visit>(from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
+    nested_inherit(from, nesting)
+}
+
+/// Another config inside this one.
+pub fn nested_inherit<T: VisitNested>(from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
+    T::visit(&mut from.inside(nesting))
 }
 
 /// The config, if the user's function accepts it.
@@ -219,8 +309,8 @@ pub fn validated<T, E: Words>(
     config: T,
     validate: impl FnOnce(&T) -> Result<(), E>,
 ) -> Option<T> {
-    // A config that is only described has no values to look at.
-    from.build()?;
+    // A config that is only described or looked for has no values.
+    from.build().filter(|build| !build.looking)?;
     match validate(&config) {
         Ok(()) => Some(config),
         Err(text) => {
@@ -259,8 +349,16 @@ impl Reader<'_> {
                     .with_items(parser.items)
                     .with_description(field.description)
                     .with_group(self.group.clone());
-                schema.push(match of {
+                let requirement = match of {
                     Some(of) => requirement.with_field(of),
+                    None => requirement,
+                };
+                let inherited = match field.source {
+                    FieldSource::FieldOfStruct(_) => self.resync,
+                    FieldSource::FieldOf(..) | FieldSource::Whole(_) => None,
+                };
+                schema.push(match field.resync.or(inherited) {
+                    Some(resync) => requirement.with_resync(resync),
                     None => requirement,
                 });
                 return None;
@@ -269,6 +367,9 @@ impl Reader<'_> {
         let found = lookup::find(&build.snapshot, &mut build.parsed, &secret, of);
         let nothing = matches!(&found, Err(problem) if problem.is_absence());
         build.anything |= !nothing;
+        if build.looking {
+            return None;
+        }
         match found.and_then(|text| parser.parse(&text)) {
             Ok(value) => Some(FieldValue::Present(value)),
             Err(problem) => {
@@ -300,16 +401,33 @@ impl Reader<'_> {
         }
     }
 
-    fn inside(
-        &mut self,
-        name: &'static str,
-        secret: Option<Secret>,
-        group: Option<String>,
-    ) -> Reader<'_> {
+    /// A place that is that of an `Option`.
+    fn optional(&mut self) -> Reader<'_> {
         Reader {
-            prefix: format!("{}{name}.", self.prefix),
-            secret: secret.map(SecretRef::from),
-            group,
+            prefix: self.prefix.clone(),
+            secret: self.secret.clone(),
+            resync: self.resync,
+            outer: self.outer.clone(),
+            depth: self.depth,
+            group: Some(self.prefix.trim_end_matches('.').to_owned()),
+            pass: self.pass,
+        }
+    }
+
+    fn inside(&mut self, nesting: Nesting) -> Reader<'_> {
+        let prefix = format!("{}{}.", self.prefix, nesting.name);
+        assert!(
+            self.depth < DEEPEST,
+            "the config {} nests itself: {prefix}",
+            self.pass.config
+        );
+        Reader {
+            prefix,
+            secret: nesting.secret.map(SecretRef::from),
+            resync: nesting.resync,
+            outer: self.secret.clone(),
+            depth: self.depth + 1,
+            group: self.group.clone(),
             pass: self.pass,
         }
     }
@@ -332,6 +450,9 @@ impl Pass {
             pass: self,
             prefix: String::new(),
             secret: None,
+            resync: None,
+            outer: None,
+            depth: 0,
             group: None,
         }
     }

@@ -6,6 +6,11 @@
     reason = "each test file uses a part of it"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod process;
+pub mod stage;
+mod virtual_clock;
+
 use std::env;
 use std::ffi::OsStr;
 use std::process::Command;
@@ -13,7 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sikkerkey::__private::{Clock, Randomness, SystemClock, SystemRandomness};
+use sikkerkey::__private::{Clock, Randomness, Signal, SystemClock, SystemRandomness};
 use sikkerkey::{Error, SikkerKey, SikkerKeyBuilder};
 use sikkerkey_emulator::Emulator;
 

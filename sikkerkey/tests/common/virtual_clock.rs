@@ -23,14 +23,17 @@ pub struct VirtualClock {
 struct Times {
     now: Duration,
     waits: Vec<Wait>,
+    /// The number of the newest wait.
     last: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wait {
     number: u64,
+    thread: Option<String>,
     until: Duration,
     signal: Signal,
+    seen: u64,
 }
 
 impl VirtualClock {
@@ -42,30 +45,27 @@ impl VirtualClock {
     pub fn advance(&self, by: Duration) {
         let mut times = self.times();
         times.now += by;
-        let signals: Vec<Signal> = times.waits.iter().map(|wait| wait.signal.clone()).collect();
+        let waits = times.waits.clone();
         drop(times);
-        for signal in signals {
-            signal.look_again();
+        for wait in waits {
+            wait.signal.look_again();
         }
     }
 
-    /// Waits until this many threads wait for a later time than now.
+    /// Waits until this many threads rest: their time is later than now, and nothing has woken them.
     #[track_caller]
     pub fn at_rest(&self, threads: usize) {
-        let mut times = self.times();
-        loop {
-            let now = times.now;
-            let waiting = times.waits.iter().filter(|wait| wait.until > now).count();
-            if waiting >= threads {
-                return;
-            }
-            let (guard, timeout) = self
-                .began
-                .wait_timeout(times, PATIENCE)
-                .unwrap_or_else(PoisonError::into_inner);
-            assert!(!timeout.timed_out(), "{waiting} of {threads} threads wait");
-            times = guard;
-        }
+        self.resting(threads, |_| true);
+    }
+
+    /// Waits until this many threads of this name rest; how long the first of them goes on to.
+    #[track_caller]
+    #[allow(dead_code, reason = "the unit tests have no use for names")]
+    pub fn threads_at_rest(&self, name: &str, threads: usize) -> Duration {
+        let named = |wait: &Wait| wait.thread.as_deref() == Some(name);
+        let (now, resting) = self.resting(threads, named);
+        let until = resting.iter().map(|wait| wait.until).min();
+        until.unwrap_or(now) - now
     }
 
     /// The next time for which a thread waits, measured from now.
@@ -74,6 +74,34 @@ impl VirtualClock {
         let later = times.waits.iter().map(|wait| wait.until);
         let next = later.filter(|until| *until > times.now).min();
         next.map(|until| until - times.now)
+    }
+
+    /// Waits until at least this many threads rest of those that `counts`; the time, and their waits.
+    #[track_caller]
+    fn resting(&self, threads: usize, counts: impl Fn(&Wait) -> bool) -> (Duration, Vec<Wait>) {
+        loop {
+            let (now, last, mut waits) = {
+                let times = self.times();
+                (times.now, times.last, times.waits.clone())
+            };
+            // Without the lock: a thread that waits holds its signal and asks for the time.
+            waits.retain(|wait| {
+                counts(wait) && wait.until > now && wait.signal.count() == wait.seen
+            });
+            if waits.len() >= threads {
+                return (now, waits);
+            }
+            let resting = waits.len();
+            let (times, timeout) = self
+                .began
+                .wait_timeout_while(self.times(), PATIENCE, |times| times.last == last)
+                .unwrap_or_else(PoisonError::into_inner);
+            drop(times);
+            assert!(
+                !timeout.timed_out(),
+                "{resting} of {threads} threads rest, the others are busy or have ended"
+            );
+        }
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {
@@ -97,8 +125,10 @@ impl Clock for VirtualClock {
             let number = times.last;
             times.waits.push(Wait {
                 number,
+                thread: std::thread::current().name().map(str::to_owned),
                 until,
                 signal: signal.clone(),
+                seen,
             });
             number
         };

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 
 use sikkerkey::live::RecvError;
 use sikkerkey::{Live, SikkerKeyConfig};
 
-use crate::{Config, PATIENCE, client, vault};
+use crate::common::stage::PATIENCE;
+use crate::{Config, TellsItsEnd, client, cycles, receive, settle, stage, start};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -18,39 +20,50 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn an_async_resource_follows_the_config() {
-    let vault = vault();
-    let live = Config::live(&client(&vault)).unwrap();
+    let (stage, live) = start();
     runtime().block_on(async {
         let fail = Arc::new(AtomicBool::new(false));
         let failing = Arc::clone(&fail);
+        let (tell, builds) = channel();
+        let (gone, dropped) = channel();
         let pool = live
             .resource_async(move |config: Arc<Config>| {
+                tell.send(()).unwrap();
                 let failing = failing.load(Ordering::SeqCst);
+                let gone = gone.clone();
                 async move {
                     tokio::task::yield_now().await;
                     if failing {
-                        Err("no connection")
-                    } else {
-                        Ok(config.name.clone())
+                        return Err("no connection");
                     }
+                    Ok(TellsItsEnd::new(&config.name, &gone))
                 }
             })
             .await
             .unwrap();
-        assert_eq!(*pool.load(), "one");
+        receive(&builds);
+        assert_eq!(pool.load().name, "one");
         fail.store(true, Ordering::SeqCst);
-        vault.put("sk_name", "two");
-        until(|| pool.consecutive_failures() > 1).await;
-        assert_eq!(*pool.load(), "one");
+        stage.vault.put("sk_name", "two");
+        // A build that begins tells that the one before has ended.
+        for _ in 0..3 {
+            cycles(&stage, 1);
+            receive(&builds);
+        }
+        assert!(pool.consecutive_failures() > 1);
+        assert_eq!(pool.load().name, "one");
         fail.store(false, Ordering::SeqCst);
-        until(|| *pool.load() == "two").await;
+        stage.poll();
+        assert_eq!(receive(&dropped), "one");
+        assert_eq!(pool.load().name, "two");
+        assert_eq!(pool.consecutive_failures(), 0);
     });
 }
 
 #[test]
 fn an_async_probe_refuses_and_accepts() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     runtime().block_on(async {
         let probe = |config: Arc<Config>| async move {
             tokio::task::yield_now().await;
@@ -61,13 +74,16 @@ fn an_async_probe_refuses_and_accepts() {
         };
         // Even on a thread of the runtime, which must not be blocked on.
         let live: Live<Config> = Config::loader(&sk).probe_async(probe).live().unwrap();
+        settle(&stage);
         let mut changes = live.subscribe();
-        vault.put("sk_name", "bad");
+        stage.vault.put("sk_name", "bad");
+        stage.poll();
         let refused = tokio::time::timeout(PATIENCE, changes.recv_async())
             .await
             .unwrap();
         assert!(matches!(refused, Err(RecvError::Refused(_))));
-        vault.put("sk_name", "two");
+        stage.vault.put("sk_name", "two");
+        stage.poll();
         let change = tokio::time::timeout(PATIENCE, changes.recv_async())
             .await
             .unwrap();
@@ -77,8 +93,8 @@ fn an_async_probe_refuses_and_accepts() {
 
 #[test]
 fn an_async_probe_outside_a_runtime_is_an_error() {
-    let vault = vault();
-    let error = Config::loader(&client(&vault))
+    let stage = stage();
+    let error = Config::loader(&client(&stage))
         .probe_async(|_| async { Ok::<(), &str>(()) })
         .live()
         .unwrap_err();
@@ -87,21 +103,10 @@ fn an_async_probe_outside_a_runtime_is_an_error() {
 
 #[test]
 fn refreshing_is_a_future_too() {
-    let vault = vault();
-    let live = Config::live(&client(&vault)).unwrap();
+    let (stage, live) = start();
     runtime().block_on(async {
-        vault.put("sk_name", "two");
+        stage.vault.put("sk_name", "two");
         live.refresh_async().await.unwrap();
         assert_eq!(live.load().name, "two");
     });
-}
-
-async fn until(holds: impl Fn() -> bool) {
-    tokio::time::timeout(PATIENCE, async {
-        while !holds() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    })
-    .await
-    .expect("this never became true");
 }

@@ -7,7 +7,8 @@ use sikkerkey::{SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::{Fault, Hold};
 
 use crate::common::emulator;
-use crate::{Config, PATIENCE, client, db, eventually, polls, vault};
+use crate::common::stage::{INTERVAL, PATIENCE, Stage};
+use crate::{Config, client, cycles, db, settle, stage, start, vault};
 
 /// One number in every field: two that differ were never one config.
 #[derive(SikkerKeyConfig)]
@@ -46,13 +47,9 @@ fn no_reader_sees_half_of_a_rotation() {
             ("sk_c", n.to_string()),
         ]
     };
-    let vault = emulator().record_limit(100).start().unwrap();
-    vault.put_all(stamp(1));
-    let sk = SikkerKey::builder()
-        .identity_file(vault.identity_path())
-        .poll_interval(Duration::from_millis(1))
-        .build()
-        .unwrap();
+    let stage = Stage::new(emulator().record_limit(100).start().unwrap());
+    stage.vault.put_all(stamp(1));
+    let sk = stage.builder().resync(None).build().unwrap();
     let live = Stamped::live(&sk).unwrap();
     let (mixed, done, loaded) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -67,16 +64,23 @@ fn no_reader_sees_half_of_a_rotation() {
                     }
                     last = config.a;
                     own += 1;
+                    if own % 100 == 0 {
+                        // The rotations need a core too.
+                        std::thread::yield_now();
+                    }
                 }
                 loaded.fetch_add(own, Ordering::Relaxed);
             });
         }
+        // Also when this fails, which would wait for the readers otherwise.
+        let _done = SetOnDrop(&done);
         let mut changes = live.subscribe();
-        for n in 2..=swaps + 1 {
-            vault.put_all(stamp(n));
-            while changes.recv_timeout(PATIENCE).unwrap().after().a != n {}
-        }
-        done.store(true, Ordering::Relaxed);
+        stage.polling_all_the_time(|| {
+            for n in 2..=swaps + 1 {
+                stage.vault.put_all(stamp(n));
+                while changes.recv_timeout(PATIENCE).unwrap().after().a != n {}
+            }
+        });
     });
     println!(
         "{} loads, {swaps} rotations, {} swaps: {} mixed",
@@ -118,64 +122,107 @@ fn delays_of_a_swap_in_poll_intervals() {
 
 #[test]
 fn a_rotation_between_the_reads_of_one_snapshot_does_not_stay() {
-    let vault = vault();
+    let (stage, live) = start();
     let held = Hold::new();
-    let sk = client(&vault);
-    let live = Config::live(&sk).unwrap();
-    let mut changes = live.subscribe();
     // Both change; the read of one is held back until both have changed again.
-    vault.fail_next_matching("/v1/secret/sk_db", Fault::Hold(held.clone()));
-    vault.put_all([("sk_name", "two".to_owned()), ("sk_db", db("two", "2"))]);
-    assert!(vault.wait_for(PATIENCE, |requests| {
+    let fault = Fault::Hold(held.clone());
+    stage.vault.fail_next_matching("/v1/secret/sk_db", fault);
+    stage
+        .vault
+        .put_all([("sk_name", "two".to_owned()), ("sk_db", db("two", "2"))]);
+    stage.wake();
+    stage.wait_for("both reads, the other answered", |requests| {
         let read = |path: &str| requests.iter().filter(|r| r.path == path).count();
         read("/v1/secret/sk_db") == 2 && read("/v1/secret/sk_name") == 2
-    }));
-    vault.put_all([("sk_name", "three".to_owned()), ("sk_db", db("three", "3"))]);
+    });
+    stage
+        .vault
+        .put_all([("sk_name", "three".to_owned()), ("sk_db", db("three", "3"))]);
     held.release();
-    while live.load().name != "three" {
-        changes.recv_timeout(PATIENCE).unwrap();
-        let config = live.load();
-        assert_eq!(
-            config.name, config.db.host,
-            "half of one, half of the other"
-        );
-    }
+    settle(&stage);
+    let config = live.load();
+    assert_eq!((&*config.name, &*config.db.host), ("three", "three"));
+    assert_eq!(
+        live.status().generation(),
+        2,
+        "there was no config of half of one and half of the other"
+    );
+}
+
+#[test]
+#[ignore = "known fault: half of the second rotation shows until the next poll"]
+fn a_rotation_between_a_poll_and_its_only_read_does_not_show() {
+    let (stage, live) = start();
+    let held = Hold::new();
+    let fault = Fault::Hold(held.clone());
+    stage.vault.fail_next_matching("/v1/secret/sk_name", fault);
+    stage.vault.put("sk_name", "two");
+    stage.wake();
+    stage.wait_for("the read of the one that changed", |requests| {
+        let read = |path: &str| path == "/v1/secret/sk_name";
+        requests.iter().filter(|r| read(&r.path)).count() == 2
+    });
+    stage
+        .vault
+        .put_all([("sk_name", "three".to_owned()), ("sk_db", db("three", "3"))]);
+    held.release();
+    settle(&stage);
+    let config = live.load();
+    let seen = (&*config.name, &*config.db.host);
+    assert!(
+        [("one", "alpha"), ("three", "three")].contains(&seen),
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn another_process_that_reads_first_costs_a_resync() {
-    let vault = vault();
-    let live = Config::loader(&client(&vault))
-        .resync(Duration::from_millis(40))
+    let stage = stage();
+    let live = Config::loader(&client(&stage))
+        .resync(INTERVAL * 40)
         .live()
         .unwrap();
-    vault.put("sk_name", "two");
-    vault.read_elsewhere("sk_name");
-    eventually(&vault, "the resync finds it", || live.load().name == "two");
+    settle(&stage);
+    stage.vault.put("sk_name", "two");
+    stage.vault.read_elsewhere("sk_name");
+    cycles(&stage, 35);
+    assert_eq!(live.load().name, "one");
+    cycles(&stage, 1);
+    assert_eq!(live.load().name, "two", "the resync finds it");
 }
 
 #[test]
 fn closing_the_client_ends_the_following_and_keeps_the_config() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     let live = Config::live(&sk).unwrap();
-    polls(&vault, 1);
+    settle(&stage);
     sk.close();
     assert_eq!(live.load().name, "one");
-    vault.put("sk_name", "two");
+    stage.vault.put("sk_name", "two");
+    let polls = stage.poll_count();
+    stage.pass(INTERVAL * 10);
     live.refresh().unwrap();
     assert_eq!(live.load().name, "two");
+    assert_eq!(stage.poll_count(), polls);
 }
 
 #[test]
 fn a_live_config_starts_with_what_changed_after_its_reads() {
-    let vault = vault();
-    let sk = client(&vault);
+    let stage = stage();
+    let sk = client(&stage);
     for n in 0..20 {
         let live = Config::live(&sk).unwrap();
-        vault.put("sk_name", format!("n{n}"));
-        eventually(&vault, "the rotation arrives", || {
-            live.load().name == format!("n{n}")
-        });
+        stage.vault.put("sk_name", format!("n{n}"));
+        cycles(&stage, 1);
+        assert_eq!(live.load().name, format!("n{n}"));
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -1,31 +1,37 @@
 //! What goes wrong keeps the last good config, shows, and heals.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sikkerkey::live::SecretState;
 use sikkerkey::{Freshness, SikkerKeyConfig};
-use sikkerkey_emulator::Fault;
+use sikkerkey_emulator::{Fault, Hold};
 
-use crate::{Config, PATIENCE, changed, client, db, eventually, polls, refused, start, vault};
+use crate::common::stage::INTERVAL;
+use crate::{Config, WORKER, changed, client, cycles, db, refused, settle, stage, start};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_bad_value_keeps_the_last_good_config_until_it_is_repaired() {
-    let (vault, live) = start();
+    let (stage, live) = start();
     let mut changes = live.subscribe();
-    vault.put("sk_db", db("beta", "54x3"));
+    stage.vault.put("sk_db", db("beta", "54x3"));
+    stage.poll();
     let text = refused(&mut changes);
     assert!(text.contains("db.port"), "{text}");
     assert!(!text.contains("54x3") && !text.contains("beta"), "{text}");
     assert_eq!(live.load().db.host, "alpha");
     assert_eq!(live.status().freshness(), Freshness::Degraded);
     assert!(live.status().last_error().is_some());
-    eventually(&vault, "failures are counted", || {
-        live.status().consecutive_failures() > 1
-    });
+    cycles(&stage, 1);
+    assert_eq!(live.status().consecutive_failures(), 2);
 
-    vault.put("sk_db", db("beta", "2"));
+    stage.vault.put("sk_db", db("beta", "2"));
+    stage.poll();
     assert_eq!(changed(&mut changes), ["db.host", "db.port"]);
     assert_eq!(live.status().freshness(), Freshness::Fresh);
     assert!(live.status().last_error().is_none());
@@ -34,55 +40,62 @@ fn a_bad_value_keeps_the_last_good_config_until_it_is_repaired() {
 
 #[test]
 fn the_old_good_value_again_clears_the_error_without_a_swap() {
-    let (vault, live) = start();
+    let (stage, live) = start();
     let mut changes = live.subscribe();
-    vault.put("sk_db", db("alpha", "x"));
+    stage.vault.put("sk_db", db("alpha", "x"));
+    stage.poll();
     refused(&mut changes);
-    vault.put("sk_db", db("alpha", "1"));
-    eventually(&vault, "the state is fresh", || {
-        live.status().freshness() == Freshness::Fresh
-    });
+    stage.vault.put("sk_db", db("alpha", "1"));
+    cycles(&stage, 1);
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
     assert!(live.status().last_error().is_none());
     assert_eq!(live.status().generation(), 1);
 }
 
 #[test]
 fn one_bad_value_holds_back_what_changed_with_it() {
-    let (vault, live) = start();
+    let (stage, live) = start();
     let mut changes = live.subscribe();
-    vault.put_all([("sk_name", "two".to_owned()), ("sk_db", db("beta", "x"))]);
+    stage
+        .vault
+        .put_all([("sk_name", "two".to_owned()), ("sk_db", db("beta", "x"))]);
+    stage.poll();
     refused(&mut changes);
     assert_eq!(live.load().name, "one");
-    vault.put("sk_db", db("beta", "2"));
+    stage.vault.put("sk_db", db("beta", "2"));
+    stage.poll();
     assert_eq!(changed(&mut changes), ["name", "db.host", "db.port"]);
 }
 
 #[test]
 fn validation_refuses_with_its_own_words() {
-    let (vault, live) = start();
+    let (stage, live) = start();
     let mut changes = live.subscribe();
-    vault.put("sk_name", "invalid");
+    stage.vault.put("sk_name", "invalid");
+    stage.poll();
     assert!(refused(&mut changes).contains("the name is not one of ours"));
     assert_eq!(live.load().name, "one");
 }
 
 #[test]
 fn a_panicking_validation_kills_nothing() {
-    let (vault, live) = start();
+    let (stage, live) = start();
     let mut changes = live.subscribe();
-    vault.put("sk_name", "panic");
+    stage.vault.put("sk_name", "panic");
+    stage.poll();
     assert!(!refused(&mut changes).contains("a validation that panics"));
-    vault.put("sk_name", "two");
+    stage.vault.put("sk_name", "two");
+    stage.poll();
     assert_eq!(changed(&mut changes), ["name"]);
 }
 
 #[test]
 fn a_probe_refuses_and_is_tried_again() {
-    let vault = vault();
+    let stage = stage();
     let open = Arc::new(AtomicBool::new(true));
     let tries = Arc::new(AtomicUsize::new(0));
     let (gate, counted) = (Arc::clone(&open), Arc::clone(&tries));
-    let live = Config::loader(&client(&vault))
+    let live = Config::loader(&client(&stage))
         .probe(move |_: &Config| {
             counted.fetch_add(1, Ordering::SeqCst);
             match gate.load(Ordering::SeqCst) {
@@ -97,22 +110,24 @@ fn a_probe_refuses_and_is_tried_again() {
         1,
         "the first config is probed too"
     );
+    settle(&stage);
     open.store(false, Ordering::SeqCst);
     let mut changes = live.subscribe();
-    vault.put("sk_name", "two");
+    stage.vault.put("sk_name", "two");
+    stage.poll();
     assert!(refused(&mut changes).contains("the database refuses the new password"));
-    eventually(&vault, "it is tried again", || {
-        tries.load(Ordering::SeqCst) > 3
-    });
+    cycles(&stage, 2);
+    assert_eq!(tries.load(Ordering::SeqCst), 4, "one with each poll");
     assert_eq!(live.load().name, "one");
     open.store(true, Ordering::SeqCst);
+    stage.poll();
     assert_eq!(changed(&mut changes), ["name"]);
 }
 
 #[test]
 fn a_probe_that_refuses_the_first_config_is_an_error() {
-    let vault = vault();
-    let error = Config::loader(&client(&vault))
+    let stage = stage();
+    let error = Config::loader(&client(&stage))
         .probe(|_: &Config| Err("not with these"))
         .live()
         .unwrap_err();
@@ -121,109 +136,108 @@ fn a_probe_that_refuses_the_first_config_is_an_error() {
 
 #[test]
 fn deleted_and_denied_degrade_and_recover() {
-    let (vault, live) = start();
+    let (stage, live) = start();
     let state = |id: &str| {
         let status = live.status();
         status.secrets().find(|(other, _)| *other == id).unwrap().1
     };
-    vault.delete("sk_name");
-    eventually(&vault, "deleted shows", || {
-        state("sk_name") == SecretState::Deleted
-    });
+    stage.vault.delete("sk_name");
+    cycles(&stage, 1);
+    assert_eq!(state("sk_name"), SecretState::Deleted);
     assert_eq!(live.status().freshness(), Freshness::Degraded);
     assert_eq!(live.load().name, "one");
-    vault.put("sk_name", "two");
-    eventually(&vault, "it recovers", || live.load().name == "two");
-    eventually(&vault, "and is fresh", || {
-        live.status().freshness() == Freshness::Fresh
-    });
+    stage.vault.put("sk_name", "two");
+    cycles(&stage, 1);
+    assert_eq!(live.load().name, "two");
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
 
-    vault.deny("sk_db");
-    eventually(&vault, "denied shows", || {
-        state("sk_db") == SecretState::Denied
-    });
+    stage.vault.deny("sk_db");
+    cycles(&stage, 1);
+    assert_eq!(state("sk_db"), SecretState::Denied);
+    assert_eq!(live.status().freshness(), Freshness::Degraded);
     assert_eq!(live.load().db.port, 1);
-    vault.allow("sk_db");
-    eventually(&vault, "it recovers", || {
-        live.status().freshness() == Freshness::Fresh
-    });
+    stage.vault.allow("sk_db");
+    cycles(&stage, 1);
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
     assert_eq!(state("sk_db"), SecretState::Current);
 }
 
 #[test]
 fn an_outage_goes_stale_and_back() {
-    let vault = vault();
-    let live = Config::loader(&client(&vault))
-        .max_stale(Duration::from_millis(20))
+    let stage = stage();
+    let live = Config::loader(&client(&stage))
+        .max_stale(INTERVAL * 4)
         .live()
         .unwrap();
-    vault.fail_always(Fault::Status(503));
-    eventually(&vault, "stale", || {
-        live.status().freshness() == Freshness::Stale
-    });
-    assert!(live.status().consecutive_failures() > 0);
-    assert!(live.status().last_error().is_some());
+    settle(&stage);
+    stage.vault.fail_always(Fault::Status(503));
+    cycles(&stage, 4);
+    let status = live.status();
+    assert_eq!(status.freshness(), Freshness::Fresh);
+    assert_eq!(status.age(), INTERVAL * 4);
+    assert_eq!(status.consecutive_failures(), 4);
+    assert!(status.last_error().is_some());
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(live.status().freshness(), Freshness::Stale);
     assert_eq!(live.load().name, "one");
-    vault.put("sk_name", "two");
-    vault.clear_faults();
-    eventually(&vault, "what changed meanwhile comes", || {
-        live.load().name == "two"
-    });
-    eventually(&vault, "a poll within max_stale", || {
-        live.status().freshness() != Freshness::Stale
-    });
+
+    stage.vault.put("sk_name", "two");
+    stage.vault.clear_faults();
+    cycles(&stage, 1);
+    assert_eq!(live.load().name, "two", "what changed meanwhile comes");
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
 }
 
 #[test]
 fn a_read_that_fails_after_the_poll_is_tried_until_it_succeeds() {
-    let (vault, live) = start();
-    let mut changes = live.subscribe();
+    let (stage, live) = start();
     for _ in 0..3 {
-        vault.fail_next_matching("/v1/secret/", Fault::Status(500));
+        let fault = Fault::Status(500);
+        stage.vault.fail_next_matching("/v1/secret/", fault);
     }
-    vault.put("sk_name", "two");
-    assert_eq!(changed(&mut changes), ["name"]);
-    polls(&vault, 1);
+    stage.vault.put("sk_name", "two");
+    cycles(&stage, 3);
+    assert_eq!(live.status().consecutive_failures(), 3);
+    assert_eq!(live.load().name, "one");
+    cycles(&stage, 1);
     assert_eq!(live.status().consecutive_failures(), 0);
+    assert_eq!(live.load().name, "two");
 }
 
 #[test]
 fn a_change_that_a_second_process_swallowed_costs_at_most_a_resync() {
-    let vault = vault();
-    let live = Config::loader(&client(&vault))
-        .resync(Duration::from_millis(50))
+    let stage = stage();
+    let resync = INTERVAL * 20;
+    let live = Config::loader(&client(&stage))
+        .resync(resync)
         .live()
         .unwrap();
-    let other = client(&vault);
-    let mut changes = live.subscribe();
+    settle(&stage);
+    let other = client(&stage);
     // The other process polls and reads before this one can: the service then says "unchanged".
-    vault.fail_always(Fault::Status(503));
-    vault.put("sk_name", "two");
-    vault.clear_faults();
+    stage.vault.put("sk_name", "two");
     let _ = other.get_secret("sk_name").unwrap();
-    assert_eq!(changed(&mut changes), ["name"]);
+    cycles(&stage, 17);
+    assert_eq!(live.load().name, "one");
+    cycles(&stage, 1);
+    assert_eq!(live.load().name, "two");
 }
 
 #[test]
 fn refresh_reads_now_and_returns_what_is_wrong() {
-    let vault = vault();
-    let sk = sikkerkey::SikkerKey::builder()
-        .identity_file(vault.identity_path())
-        .poll_interval(Duration::from_secs(3600))
-        .retry(sikkerkey::RetryPolicy::none())
-        .build()
-        .unwrap();
+    let stage = stage();
+    let sk = client(&stage);
     let live = Config::loader(&sk)
         .refresh_gap(Duration::ZERO)
         .live()
         .unwrap();
-    vault.put("sk_name", "two");
+    stage.vault.put("sk_name", "two");
     live.refresh().unwrap();
     assert_eq!(live.load().name, "two");
-    vault.put("sk_db", db("beta", "2"));
+    stage.vault.put("sk_db", db("beta", "2"));
     live.refresh_secret("sk_db").unwrap();
     assert_eq!(live.load().db.port, 2);
-    vault.put("sk_name", "invalid");
+    stage.vault.put("sk_name", "invalid");
     let error = live.refresh().unwrap_err();
     assert!(error.to_string().contains("not one of ours"), "{error}");
     assert_eq!(live.load().name, "two");
@@ -231,24 +245,36 @@ fn refresh_reads_now_and_returns_what_is_wrong() {
 
 #[test]
 fn refreshes_that_come_together_are_one() {
-    let vault = vault();
-    let live = Config::loader(&client(&vault)).live().unwrap();
-    let reads = |requests: &[sikkerkey_emulator::Recorded]| {
-        let read = |path: &str| path == "/v1/secret/sk_name";
-        requests.iter().filter(|r| read(&r.path)).count()
-    };
-    let before = reads(&vault.requests());
+    let (stage, live) = start();
+    let before = stage.reads("sk_name");
+    let held = Hold::new();
+    let fault = Fault::Hold(held.clone());
+    stage.vault.fail_next_matching("/v1/secret/sk_name", fault);
+    let mut context = Context::from_waker(Waker::noop());
     std::thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| live.refresh().unwrap());
+        let first = scope.spawn(|| live.refresh());
+        stage.wait_for("the first refresh", |requests| {
+            let read = |path: &str| path == "/v1/secret/sk_name";
+            requests.iter().filter(|r| read(&r.path)).count() > before
+        });
+        // All who ask from now on share the second; a future asks when it is first polled.
+        let mut futures: Vec<Pin<Box<_>>> =
+            (0..15).map(|_| Box::pin(live.refresh_async())).collect();
+        for future in &mut futures {
+            assert!(future.as_mut().poll(&mut context).is_pending());
+        }
+        held.release();
+        first.join().unwrap().unwrap();
+        assert_eq!(stage.clock.threads_at_rest(WORKER, 1), SECOND, "the gap");
+        assert_eq!(stage.reads("sk_name"), before + 1);
+        stage.pass(SECOND);
+        settle(&stage);
+        for future in &mut futures {
+            let Poll::Ready(result) = future.as_mut().poll(&mut context) else {
+                panic!("the refresh has ended");
+            };
+            result.unwrap();
         }
     });
-    let after = reads(&vault.requests());
-    // The first may run alone; all who came during it share the second.
-    assert!(
-        (1..=3).contains(&(after - before)),
-        "{} reads",
-        after - before
-    );
-    let _ = PATIENCE;
+    assert_eq!(stage.reads("sk_name"), before + 2);
 }

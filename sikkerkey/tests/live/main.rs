@@ -15,15 +15,16 @@ mod failures;
 mod resources;
 mod swaps;
 
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::emulator;
+use common::stage::{PATIENCE, Stage};
 use sikkerkey::live::{RecvError, Subscription};
 use sikkerkey::{Live, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
 
-/// How long a test waits for what must come; longer than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The thread of a live config.
+const WORKER: &str = "sikkerkey-live";
 
 #[derive(Debug, SikkerKeyConfig)]
 #[sikkerkey(validate = "Config::validate")]
@@ -65,33 +66,76 @@ fn vault() -> Emulator {
         .unwrap()
 }
 
-fn client(vault: &Emulator) -> SikkerKey {
-    SikkerKey::builder()
-        .identity_file(vault.identity_path())
-        .poll_interval(Duration::from_millis(5))
-        .retry(sikkerkey::RetryPolicy::none())
-        .build()
-        .unwrap()
+fn stage() -> Stage {
+    Stage::new(vault())
 }
 
-fn start() -> (Emulator, Live<Config>) {
-    let vault = vault();
-    let live = Config::live(&client(&vault)).unwrap();
-    (vault, live)
+fn client(stage: &Stage) -> SikkerKey {
+    let sk = stage.builder().retry(sikkerkey::RetryPolicy::none());
+    sk.build().unwrap()
 }
 
-/// Waits until the poller has asked `more` times from now on.
+/// A live config that has seen its first poll.
 #[track_caller]
-fn polls(vault: &Emulator, more: usize) {
-    let count = |requests: &[sikkerkey_emulator::Recorded]| {
-        requests
-            .iter()
-            .filter(|request| request.path == "/v1/secrets/poll")
-            .count()
-    };
-    let before = count(&vault.requests());
-    let reached = vault.wait_for(PATIENCE, |requests| count(requests) >= before + more);
-    assert!(reached, "the poller stopped asking");
+fn start() -> (Stage, Live<Config>) {
+    let stage = stage();
+    let live = Config::live(&client(&stage)).unwrap();
+    settle(&stage);
+    (stage, live)
+}
+
+/// Waits until the poller and the live config have nothing to do before the next poll. Listeners may
+/// still be called.
+#[track_caller]
+fn settle(stage: &Stage) {
+    stage.rest();
+    stage.clock.threads_at_rest(WORKER, 1);
+}
+
+/// Has so many polls come, and the live config take each.
+#[track_caller]
+fn cycles(stage: &Stage, count: usize) {
+    for _ in 0..count {
+        stage.poll();
+        settle(stage);
+    }
+}
+
+/// Tells of each change after all listeners that were registered before were called: callbacks are
+/// called one after the other.
+fn after_listeners(live: &Live<Config>) -> Receiver<()> {
+    let (tell, told) = channel();
+    live.on_change(move |_| {
+        let _ = tell.send(());
+    });
+    told
+}
+
+/// A resource that says when it is dropped.
+struct TellsItsEnd {
+    name: String,
+    gone: Sender<String>,
+}
+
+impl TellsItsEnd {
+    fn new(name: &str, gone: &Sender<String>) -> Self {
+        TellsItsEnd {
+            name: name.to_owned(),
+            gone: gone.clone(),
+        }
+    }
+}
+
+impl Drop for TellsItsEnd {
+    fn drop(&mut self) {
+        let _ = self.gone.send(std::mem::take(&mut self.name));
+    }
+}
+
+/// Waits for something that comes from another thread.
+#[track_caller]
+fn receive<T>(from: &Receiver<T>) -> T {
+    from.recv_timeout(PATIENCE).unwrap()
 }
 
 /// Waits for a change and returns its key paths.
@@ -111,16 +155,4 @@ fn refused<T>(changes: &mut Subscription<T>) -> String {
         Err(error) => panic!("no refusal came: {error}"),
         Ok(change) => panic!("swapped instead: {:?}", change.paths()),
     }
-}
-
-/// Waits, poll by poll, until `holds`.
-#[track_caller]
-fn eventually(vault: &Emulator, what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if holds() {
-            return;
-        }
-        polls(vault, 1);
-    }
-    panic!("this never became true: {what}");
 }

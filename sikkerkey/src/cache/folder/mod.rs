@@ -24,7 +24,7 @@ const FILE_LIMIT: u64 = 16 << 20;
 /// A writer needs milliseconds between its file and the rename: what is older was left by a crash.
 const LEFT_OVER: Duration = Duration::from_secs(600);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
 }

@@ -1,6 +1,7 @@
 //! How the text of a secret becomes a value.
 
 mod duration;
+pub(crate) mod fields;
 pub(crate) mod form;
 mod net;
 mod number;
@@ -25,6 +26,7 @@ use super::requirement::ValueKind;
 /// | `IpAddr`, `SocketAddr` and their v4 and v6 forms | `10.0.0.1`, `[::1]:8080` |
 /// | `Duration` | digits and a unit, largest unit first: `250ms`, `30s`, `1h30m`, `7d`; the units are `d`, `h`, `m`, `s`, `ms`, `us`, `ns` |
 /// | `url::Url` (feature `url`) | an absolute URL |
+/// | [`Fields`](crate::Fields), `BTreeMap<String, SecretString>`, `HashMap<String, SecretString>` | a JSON object: every field of a structured secret |
 /// | [`SecretBox<T>`](crate::SecretBox) | what `T` is made from, where `T: Zeroize`; bytes for `SecretBox<[u8]>` |
 /// | `Option<T>` | what `T` is made from; `None` where the secret or the field is missing |
 ///
@@ -55,7 +57,7 @@ use super::requirement::ValueKind;
     label = "`FromSecret` is not implemented for `{Self}`",
     note = "if it implements `serde::Deserialize`, add `#[sikkerkey(json)]`; if `FromStr`, add `#[sikkerkey(from_str)]`",
     note = "if a function of yours makes it, add `#[sikkerkey(with = \"path::to::function\")]`; a list in one text takes `#[sikkerkey(delimiter = \",\")]`",
-    note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`"
+    note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`; a `Fields` or a `BTreeMap<String, SecretString>` has all fields of a structured secret"
 )]
 pub trait FromSecret: Sized {
     /// What a report calls the shape of the value; text, unless the type says otherwise.
@@ -71,6 +73,10 @@ pub trait FromSecret: Sized {
     fn expected() -> Cow<'static, str> {
         with_article(&type_label::<Self>()).into()
     }
+
+    /// Whether the text is that of a structured secret.
+    #[doc(hidden)]
+    const STRUCTURED: bool = false;
 
     /// What stands for a secret that is missing: `Some(None)` for an `Option`.
     #[doc(hidden)]
@@ -117,6 +123,7 @@ impl std::error::Error for ValueError {}
 
 impl<T: FromSecret> FromSecret for Option<T> {
     const KIND: ValueKind = T::KIND;
+    const STRUCTURED: bool = T::STRUCTURED;
 
     fn from_secret(text: &str) -> Result<Self, ValueError> {
         T::from_secret(text).map(Some)

@@ -1,0 +1,13 @@
+use sikkerkey::SikkerKeyConfig;
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_a")]
+struct D { x: u8 }
+
+#[derive(SikkerKeyConfig)]
+struct Config {
+    #[sikkerkey(nested)]
+    d: Vec<D>,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use sikkerkey::SikkerKeyConfig;
+
+#[derive(SikkerKeyConfig)]
+struct Config {
+    #[sikkerkey(skip, resync = "never")]
+    a: String,
+}
+
+fn main() {}
