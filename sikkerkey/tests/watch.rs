@@ -587,12 +587,14 @@ fn handles_and_events_go_between_threads() {
 #[test]
 fn a_page_of_a_proxy_ends_no_watch() {
     for status in [403, 404] {
-        let vault = vault();
-        let sk = client(&vault);
+        let stage = stage();
+        let sk = client(&stage);
         sk.get_secret("sk_a").unwrap();
-        let (_watch, events) = watch(&sk, "sk_a");
-        vault.fail_next_matching("/v1/secret/", Reply::new(status).body("<html></html>"));
-        vault.put("sk_a", "2");
+        let (_watch, events) = watch(&stage, &sk, "sk_a");
+        let page = Reply::new(status).body("<html></html>");
+        stage.vault.fail_next_matching("/v1/secret/", page);
+        stage.vault.put("sk_a", "2");
+        stage.polls(2);
         let told = [next(&events), next(&events), next(&events)];
         assert_eq!(told[1..], ["Recovered", "2"], "{status}: {told:?}");
     }
