@@ -116,10 +116,10 @@ impl Error {
     /// otherwise empty.
     ///
     /// Only names that read like names: a key of a JSON object can be a secret itself, as in
-    /// `{"sk-live-4242": "tenant"}`. A name is shown if it has at most 32 characters and its words,
-    /// separated by `_`, `-` or `.`, are letters, with at most one number of up to three digits at
-    /// the end of a word or within it: `host`, `max_conn`, `oauth2-client`. Names that begin with
-    /// `sk_` or `sk-` are never shown. [`get_fields`](crate::SikkerKey::get_fields) has all names.
+    /// `{"sk-live-4242": "tenant"}`. A name is shown if it begins with a letter or `_` and has at
+    /// most 32 characters: letters, single `_`, `-` and `.`, and at most one number of up to three
+    /// digits, as in `host`, `max_conn`, `oauth2-client`, `replica_2`. Names that begin with `sk_` or
+    /// `sk-` are never shown. [`get_fields`](crate::SikkerKey::get_fields) has all names.
     pub fn available_fields(&self) -> &[String] {
         &self.0.fields
     }

@@ -67,25 +67,24 @@ pub(crate) fn field_names<'a>(
 /// Whether a key of a JSON object reads like a field's name. Any other may be a secret itself, and
 /// is not shown.
 ///
-/// A name has at most 32 characters, and its words, separated by `_`, `-` or `.`, are letters, with
-/// at most one number of up to three digits after a letter. One that begins with `sk_` or `sk-` is
-/// an id or a key.
+/// A name begins with a letter or `_` and has at most 32 characters: letters, single separators
+/// (`_`, `-`, `.`), and at most one number of up to three digits. One that begins with `sk_` or
+/// `sk-` is an id or a key.
 pub(crate) fn is_field_name(key: &str) -> bool {
     let is_separator = |c: char| matches!(c, '_' | '-' | '.');
     if key.starts_with("sk_") || key.starts_with("sk-") || key.chars().count() > 32 {
         return false;
     }
-    let numbers: Vec<&str> = key
+    let name = key.trim_start_matches('_');
+    let numbers: Vec<&str> = name
         .split(|c: char| !c.is_ascii_digit())
         .filter(|number| !number.is_empty())
         .collect();
-    numbers.len() <= 1
+    name.starts_with(char::is_alphabetic)
+        && numbers.len() <= 1
         && numbers.iter().all(|number| number.len() <= 3)
-        && key
-            .trim_start_matches('_')
-            .split(is_separator)
-            .all(|word| word.starts_with(char::is_alphabetic))
-        && key
+        && name.split(is_separator).all(|word| !word.is_empty())
+        && name
             .chars()
             .all(|c| is_separator(c) || c.is_alphabetic() || c.is_ascii_digit())
 }
@@ -205,6 +204,8 @@ mod tests {
             "s3.bucket",
             "x509_cert",
             "port2",
+            "DB_PASSWORD_2",
+            "field_00",
             "_id",
             "größe",
         ] {

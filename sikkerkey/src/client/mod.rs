@@ -76,7 +76,12 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// once. A 401 is never tried again, since the service locks an address out after three, with one
 /// exception: where the service's own `Date` shows that this machine's clock is more than a minute
 /// off, the call is signed once more with the right time, a warning is logged, and later calls use
-/// the correction for as long as the clock needs it.
+/// the correction for as long as the clock needs it
+/// ([`clock_correction`](SikkerKeyBuilder::clock_correction) turns that off).
+///
+/// After a 401 that stays, the next calls fail at once with the same error; after 10 s one call
+/// tries again, then after 40 s, 160 s, and every 10 minutes. An identity on disk that has changed
+/// meanwhile, key or `identity.json`, is read and tried at once.
 ///
 /// For the same reason at most two requests are on their way at once until the service has
 /// accepted one; from then on there is no limit.

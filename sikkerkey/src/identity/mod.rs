@@ -12,9 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use claims::{Claims, Expected};
-pub(crate) use environment::{Environment, absolute, variable};
+#[cfg(feature = "cache")]
+pub(crate) use environment::absolute;
+pub(crate) use environment::{Environment, variable};
 pub(crate) use locate::{Choice, find, list_vaults};
-pub(crate) use trust::{TrustRules, is_ours};
+pub(crate) use trust::TrustRules;
+#[cfg(feature = "cache")]
+pub(crate) use trust::is_ours;
 
 use crate::protocol::api_url::ApiUrl;
 use crate::protocol::signing::Signer;

@@ -30,8 +30,10 @@ impl TrustRules {
     }
 }
 
+#[cfg(all(unix, feature = "cache"))]
+pub(crate) use unix::is_ours;
 #[cfg(unix)]
-pub(crate) use unix::{check_file, check_folders, is_ours, refuse_or_warn_of_readers};
+pub(crate) use unix::{check_file, check_folders, refuse_or_warn_of_readers};
 
 #[cfg(unix)]
 mod unix {
@@ -73,6 +75,7 @@ mod unix {
     }
 
     /// Whether a folder belongs to this user and nobody else can write to it.
+    #[cfg(feature = "cache")]
     pub(crate) fn is_ours(folder: &Metadata) -> bool {
         folder.uid() == rustix::process::geteuid().as_raw() && folder.mode() & 0o022 == 0
     }
@@ -205,6 +208,7 @@ mod elsewhere {
 
     use super::{Error, Path, TrustRules};
 
+    #[cfg(feature = "cache")]
     pub(crate) fn is_ours(_: &Metadata) -> bool {
         true
     }
@@ -225,5 +229,7 @@ mod elsewhere {
         Ok(())
     }
 }
+#[cfg(all(not(unix), feature = "cache"))]
+pub(crate) use elsewhere::is_ours;
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{check_file, check_folders, is_ours, refuse_or_warn_of_readers};
+pub(crate) use elsewhere::{check_file, check_folders, refuse_or_warn_of_readers};
