@@ -552,8 +552,8 @@ fn no_change_is_missed_with_a_fifth_of_the_answers_lost() {
         .and_then(|n| n.parse().ok())
         .unwrap_or(200);
     let stage = stage();
-    let sk = stage.builder().resync(Some(INTERVAL * 50));
-    let sk = sk.build().unwrap();
+    let sk = stage.builder().poll_interval(MILLISECOND);
+    let sk = sk.resync(Some(MILLISECOND * 50)).build().unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&stage, &sk, "sk_a");
     stage.vault.fail_randomly(

@@ -76,7 +76,8 @@ impl Stage {
     }
 
     /// Runs `test` while one poll follows the other without a pause, so that what it does falls into
-    /// the middle of them.
+    /// the middle of them. For a client with an interval of a millisecond: time that passes in
+    /// larger steps makes the signatures of requests under way too old.
     pub fn polling_all_the_time<R>(&self, test: impl FnOnce() -> R) -> R {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {

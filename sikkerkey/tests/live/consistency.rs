@@ -49,7 +49,8 @@ fn no_reader_sees_half_of_a_rotation() {
     };
     let stage = Stage::new(emulator().record_limit(100).start().unwrap());
     stage.vault.put_all(stamp(1));
-    let sk = stage.builder().resync(None).build().unwrap();
+    let sk = stage.builder().poll_interval(Duration::from_millis(1));
+    let sk = sk.build().unwrap();
     let live = Stamped::live(&sk).unwrap();
     let (mixed, done, loaded) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -173,6 +174,23 @@ fn a_rotation_between_a_poll_and_its_only_read_does_not_show() {
         [("one", "alpha"), ("three", "three")].contains(&seen),
         "{seen:?}"
     );
+}
+
+#[test]
+#[ignore = "known fault: what could be read is adopted, and half of the rotation shows"]
+fn a_rotation_of_which_one_read_fails_does_not_show_in_part() {
+    let (stage, live) = start();
+    let fault = Fault::Status(500);
+    stage.vault.fail_next_matching("/v1/secret/sk_name", fault);
+    stage
+        .vault
+        .put_all([("sk_name", "two".to_owned()), ("sk_db", db("two", "2"))]);
+    cycles(&stage, 1);
+    let config = live.load();
+    assert_eq!((&*config.name, &*config.db.host), ("one", "alpha"));
+    cycles(&stage, 1);
+    let config = live.load();
+    assert_eq!((&*config.name, &*config.db.host), ("two", "two"));
 }
 
 #[test]
