@@ -115,8 +115,8 @@ fn named_fields(
         Data::Union(data) => (data.union_token.span, "a union"),
     };
     let names = match data {
-        Data::Struct(_) => ": give its fields names",
-        Data::Enum(_) | Data::Union(_) => "",
+        Data::Struct(data) if !data.fields.is_empty() => ": give its fields names",
+        _ => "",
     };
     context.mistake_at(
         place,
