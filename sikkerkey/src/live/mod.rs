@@ -4,7 +4,10 @@
 //! builds the next `T` from all of it, validates and probes it, and swaps it in with one atomic
 //! store. It promises:
 //!
-//! - All that changed in one poll is one swap: no reader sees half of a rotation.
+//! - All that changed in one poll is one swap: no reader sees half of a rotation. While one of the
+//!   values cannot be read, the others wait for it, for [`max_stale`](crate::Loader::max_stale) at
+//!   most. (A rotation of several secrets that begins after a poll, and before the reads that follow
+//!   from it, is two polls' and may be two swaps.)
 //! - Whatever fails (a read, a value that is no number, a validation, a probe) keeps the last good
 //!   config, shows in [`Live::status`], reaches subscribers as [`RecvError::Refused`], and is tried
 //!   again at each poll.

@@ -71,6 +71,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         running: snapshot,
         candidate: None,
         refreshed: None,
+        held_since: None,
         overlapping: false,
     };
     thread::Builder::new()

@@ -126,6 +126,8 @@ pub(super) struct Attempt<T> {
 pub(super) enum Adoption<T> {
     /// They are what runs.
     Same,
+    /// Not all of them could be read yet: they wait for the rest.
+    Held,
     Swap {
         new: Arc<T>,
         /// The key paths that differ.
@@ -349,6 +351,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                     record.refused = None;
                     false
                 }
+                Adoption::Held => false,
                 Adoption::Refused(error) => {
                     let text = error.to_string();
                     let news = record.refuse(error, &text);

@@ -40,6 +40,8 @@ pub(super) struct Worker<T> {
     /// Newer values that were refused so far; tried again with each cycle.
     pub(super) candidate: Option<Snapshot>,
     pub(super) refreshed: Option<Duration>,
+    /// Since when newer values have waited for one that could not be read.
+    pub(super) held_since: Option<Duration>,
     /// Whether the next cycle may have read before the last refresh did.
     pub(super) overlapping: bool,
 }
@@ -105,6 +107,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
         let adoption = match adoption {
             Some(error) => Adoption::Refused(error),
+            None if news.refresh.is_none() && self.holds(&reading) => {
+                self.candidate = Some(reading.snapshot);
+                Adoption::Held
+            }
             None => self.adopt(reading.snapshot, forced),
         };
         let result = match (&adoption, &reading.unanswered) {
@@ -119,6 +125,20 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(refresh) = &news.refresh {
             self.inbox.finish(refresh, result);
         }
+    }
+
+    /// Whether what a poll brought waits for a value that could not be read: what changed together
+    /// is swapped in together. It waits for `max_stale` at most, so that one secret that cannot be
+    /// read does not hold back the others for good.
+    fn holds(&mut self, reading: &Reading) -> bool {
+        let is_pending = |state: &SecretState| *state == SecretState::Pending;
+        if !reading.states.values().any(is_pending) {
+            self.held_since = None;
+            return false;
+        }
+        let now = self.clock().monotonic();
+        let since = *self.held_since.get_or_insert(now);
+        now.saturating_sub(since) < self.options.max_stale
     }
 
     /// Values that were read one after the other may be of different moments, and those that the
