@@ -386,6 +386,7 @@ impl SikkerKey {
         }
     }
 
+    #[cfg(any(feature = "live", feature = "tokio"))]
     pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.inner
     }
