@@ -393,6 +393,7 @@ impl SikkerKey {
         }
     }
 
+    #[cfg(any(feature = "live", feature = "tokio"))]
     pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.inner
     }
