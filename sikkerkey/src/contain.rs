@@ -15,11 +15,9 @@ pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
     })
 }
 
-/// Drops a value of the user's and survives a panic of its `Drop`.
+/// Drops a value of the user's and survives a panic of its `Drop`, which the panic hook reports.
 pub(crate) fn contain_drop<T>(value: T) {
-    if contain(|| drop(value)).is_err() {
-        tracing::error!(target: "sikkerkey", "dropping a value panicked; the work goes on");
-    }
+    let _ = contain(|| drop(value));
 }
 
 fn discard(payload: Box<dyn Any + Send>) {

@@ -23,6 +23,7 @@ mod identity;
 #[cfg(feature = "live")]
 pub mod live;
 mod loader;
+mod log;
 mod parallel;
 mod protocol;
 mod random;

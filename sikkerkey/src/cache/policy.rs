@@ -14,6 +14,7 @@ use crate::contain::contain;
 use crate::error::{Error, ErrorKind};
 use crate::id::SecretId;
 use crate::identity::Identity;
+use crate::log::log;
 use crate::protocol::fields::Fields;
 use crate::random::{Randomness as _, SystemRandomness};
 use crate::sync;
@@ -95,8 +96,8 @@ impl Cache {
     /// Waits until everything is written, for this long at most.
     pub(crate) fn flush(&self, timeout: Duration) {
         if !self.files.writer.flush(timeout) {
-            tracing::warn!(
-                target: "sikkerkey",
+            log!(
+                warn,
                 "the fallback cache is still being written; what is not on disk is lost with the \
                  process"
             );
@@ -117,7 +118,8 @@ impl Cache {
                     Newest { value, cached_at }
                 }
                 Err(problem) => {
-                    tracing::error!(target: "sikkerkey",
+                    log!(
+                        error,
                         "the fallback cache has no usable entry for secret {id}: {problem}"
                     );
                     return None;
@@ -126,19 +128,25 @@ impl Cache {
         };
         let age = now.saturating_sub(newest.cached_at);
         if age < -FUTURE_LIMIT {
-            tracing::warn!(target: "sikkerkey",
-                "the cached entry of secret {id} is from the future by {} s and is not served", -age
+            log!(
+                warn,
+                "the cached entry of secret {id} is from the future by {} s and is not served",
+                -age
             );
             return None;
         }
         let age = u64::try_from(age).unwrap_or(0);
         if Duration::from_secs(age) > self.max_age {
-            tracing::warn!(target: "sikkerkey",
+            log!(
+                warn,
                 "the cached entry of secret {id} is {age} s old and is not served"
             );
             return None;
         }
-        tracing::warn!(target: "sikkerkey", "secret {id} is served from the cache, {age} s old: {why}");
+        log!(
+            warn,
+            "secret {id} is served from the cache, {age} s old: {why}"
+        );
         self.notify(id, newest.cached_at);
         Some(newest.value)
     }
@@ -154,7 +162,10 @@ impl Cache {
         };
         let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
         if contain(|| on_fallback(id, time)).is_err() {
-            tracing::error!(target: "sikkerkey", "on_fallback panicked for secret {id}; the read goes on");
+            log!(
+                error,
+                "on_fallback panicked for secret {id}; the read goes on"
+            );
         }
     }
 
@@ -251,19 +262,23 @@ impl Files for CacheFiles {
                 };
                 // What the file holds is out of date, and another process would serve it.
                 let removed = self.folder.remove(id);
-                tracing::warn!(
-                    target: "sikkerkey",
+                log!(
+                    warn,
                     "secret {id} was read and could not be written to the fallback cache: {error}; \
                      its older entry was {}",
-                    if removed.is_ok() { "removed" } else { "not removed" }
+                    if removed.is_ok() {
+                        "removed"
+                    } else {
+                        "not removed"
+                    }
                 );
                 false
             }
             FileJob::Remove => {
                 let removed = self.folder.remove(id);
                 if let Err(error) = &removed {
-                    tracing::error!(
-                        target: "sikkerkey",
+                    log!(
+                        error,
                         "secret {id} is deleted or denied and could not be removed from the \
                          fallback cache: {error}"
                     );

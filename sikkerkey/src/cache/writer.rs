@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use crate::clock::Signal;
 use crate::contain::contain;
 use crate::id::SecretId;
+use crate::log::log;
 use crate::sync::lock;
 
 /// A value as the service sent it.
@@ -205,8 +206,8 @@ fn start(files: &Arc<impl Files>) {
     let run = move || own.writer().run(|id, job| own.work(id, job));
     let thread = thread::Builder::new().name("sikkerkey-cache".to_owned());
     if let Err(error) = thread.spawn(run) {
-        tracing::warn!(
-            target: "sikkerkey",
+        log!(
+            warn,
             "no thread writes the fallback cache, so the caller does: {error}"
         );
         files.writer().run(|id, job| files.work(id, job));

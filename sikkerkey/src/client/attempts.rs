@@ -10,6 +10,7 @@ use super::retry::RetryPolicy;
 use super::session::Session;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::log::log;
 use crate::protocol::messages::{Malformed, VALUE_LIMIT};
 use crate::protocol::signing::NONCE_BYTES;
 use crate::protocol::skew::{self, ClockJudgment, Skew};
@@ -372,7 +373,8 @@ impl<'a> Attempts<'a> {
         match self.trial {
             Some(correction) => {
                 if self.skew.keep(correction) && correction != 0 {
-                    tracing::warn!(target: "sikkerkey",
+                    log!(
+                        warn,
                         "{}; requests are signed with the corrected time: set this machine's clock",
                         skew::describe(-correction)
                     );
@@ -442,13 +444,17 @@ pub(crate) fn log_attempt(
             status,
             body: Body::CutOff(error),
             ..
-        }) => tracing::debug!(target: "sikkerkey",
+        }) => log!(
+            debug,
             "{method} {path}: attempt {number}: {status}, cut off ({error}) in {ms} ms"
         ),
-        Ok(response) => tracing::debug!(target: "sikkerkey",
-            "{method} {path}: attempt {number}: {} in {ms} ms", response.status
+        Ok(response) => log!(
+            debug,
+            "{method} {path}: attempt {number}: {} in {ms} ms",
+            response.status
         ),
-        Err(error) => tracing::debug!(target: "sikkerkey",
+        Err(error) => log!(
+            debug,
             "{method} {path}: attempt {number}: no response ({error}) in {ms} ms"
         ),
     }

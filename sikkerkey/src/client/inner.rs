@@ -22,6 +22,7 @@ use crate::cache::{Cache, CachedRead};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::id::SecretId;
+use crate::log::log;
 use crate::protocol::messages;
 use crate::protocol::messages::{PollRequest, PollStatus};
 use crate::protocol::skew::Skew;
@@ -267,7 +268,11 @@ impl Upstream for ClientInner {
                 PollStatus::Deleted => SecretChange::Deleted,
                 PollStatus::AccessDenied => SecretChange::Denied,
                 PollStatus::Unknown => {
-                    tracing::warn!(target: "sikkerkey", "a poll says of {} what this version does not know", text::quoted(&id));
+                    log!(
+                        warn,
+                        "a poll says of {} what this version does not know",
+                        text::quoted(&id)
+                    );
                     return None;
                 }
             };

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
+use crate::log::HeldEvents;
 use crate::sync::{lock, wait_deadline};
 
 /// How many requests may be under way while the service may refuse them all. A clock that is off,
@@ -26,7 +27,8 @@ pub(crate) struct Lockout {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     lockout: &'a Lockout,
-    counted: bool,
+    /// Of a request that others may wait for.
+    counted: Option<HeldEvents>,
 }
 
 impl Lockout {
@@ -108,7 +110,7 @@ impl Lockout {
     fn uncounted(&self) -> Permit<'_> {
         Permit {
             lockout: self,
-            counted: false,
+            counted: None,
         }
     }
 
@@ -116,16 +118,18 @@ impl Lockout {
         *under_way += 1;
         Permit {
             lockout: self,
-            counted: true,
+            counted: Some(HeldEvents::new()),
         }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if self.counted {
+        if let Some(held) = self.counted.take() {
             *lock(&self.lockout.under_way) -= 1;
             self.lockout.changed.notify_one();
+            // A logger may want a permit.
+            drop(held);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::register::MachineRegistration;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
 use crate::error::Error;
+use crate::log::{HeldEvents, log};
 use crate::sync::lock;
 
 /// How long a failed enrollment that may succeed later is not tried again: each attempt can use up
@@ -46,6 +47,7 @@ impl Reenrollment {
         settings: &Settings,
         budget: Budget,
     ) -> Result<Arc<Session>, Error> {
+        let _held = HeldEvents::new();
         let mut failure = lock(&self.failure);
         let newest = current.get();
         if !Arc::ptr_eq(&newest, expired) {
@@ -59,7 +61,8 @@ impl Reenrollment {
         }
         match self.registration.enroll(settings, budget) {
             Ok(session) => {
-                tracing::info!(target: "sikkerkey",
+                log!(
+                    info,
                     "machine {} has expired; enrolled again as {}",
                     expired.identity.machine_id,
                     session.identity.machine_id

@@ -12,6 +12,7 @@ use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Claims, Expected, Identity, Origin};
+use crate::log::log;
 use crate::protocol::messages;
 use crate::protocol::messages::EnrollRequest;
 use crate::protocol::signing::Signer;
@@ -89,7 +90,8 @@ impl MachineRegistration {
         };
         let expires_at = answer.expires_at.as_f64().and_then(unix_seconds);
         if expires_at.is_none() && !answer.expires_at.is_null() {
-            tracing::warn!(target: "sikkerkey",
+            log!(
+                warn,
                 "the service gave this machine a lifetime that this version does not understand"
             );
         }

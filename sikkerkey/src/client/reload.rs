@@ -7,6 +7,7 @@ use super::session::{CurrentSession, Session};
 use super::settings::Settings;
 use crate::error::Error;
 use crate::identity::{Identity, IdentityFile, TrustRules};
+use crate::log::{HeldEvents, log};
 use crate::sync::lock;
 use crate::transport::{ConnectionSettings, Transport};
 
@@ -46,6 +47,7 @@ impl Reload {
         current: &CurrentSession,
         settings: &Settings,
     ) -> Option<Arc<Session>> {
+        let _held = HeldEvents::new();
         let _reading = lock(&self.reading);
         let newest = current.get();
         if !Arc::ptr_eq(&newest, refused) {
@@ -64,7 +66,8 @@ impl Reload {
         match renewed {
             Ok(None) => None,
             Ok(Some(session)) => {
-                tracing::info!(target: "sikkerkey",
+                log!(
+                    info,
                     "the identity on disk has changed; it is used from now on as machine {}",
                     session.identity.machine_id
                 );
@@ -73,7 +76,7 @@ impl Reload {
                 Some(session)
             }
             Err(error) => {
-                tracing::debug!(target: "sikkerkey", "the identity could not be read again: {error}");
+                log!(debug, "the identity could not be read again: {error}");
                 None
             }
         }

@@ -45,6 +45,7 @@ mod unix {
     use rustix::fs::StatVfsMountFlags;
 
     use super::{Error, Path, TrustRules};
+    use crate::log::log;
 
     /// As many links as Linux follows.
     const LINKS: usize = 40;
@@ -116,7 +117,7 @@ mod unix {
             return Err(Error::configuration(problem));
         }
         if !rules.quiet {
-            tracing::warn!(target: "sikkerkey", "{problem}");
+            log!(warn, "{problem}");
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::listener::Listener;
 use super::loaded::Loaded;
 use super::state::LiveEvent;
 use crate::contain::{Panicked, contain, contain_drop};
+use crate::log::log;
 
 /// Something built from a live config, such as a pool of connections, that is built again when
 /// the config changes; from [`Live::resource`].
@@ -94,7 +95,7 @@ impl<R> Built<R> {
             Err(Panicked) => "panicked",
         };
         self.failures.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(target: "sikkerkey", "building a live resource {how}; the old one stays");
+        log!(warn, "building a live resource {how}; the old one stays");
         contain_drop(outcome);
         false
     }

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::error::{ConfigError, Problem};
 use crate::contain::contain_drop;
 use crate::error::Error;
+use crate::log::log;
 use crate::sync::lock;
 use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
 
@@ -383,7 +384,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
         };
         // A logger, a listener and the drop of a config are user code: outside the lock.
         if let Some(text) = refused {
-            tracing::warn!(target: "sikkerkey", "the live config keeps its last good values: {text}");
+            log!(warn, "the live config keeps its last good values: {text}");
         }
         if news {
             self.happened.notify(usize::MAX);

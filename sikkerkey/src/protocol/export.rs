@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::fields::{Fields, NamedValues, named_value};
 use super::listing::field_names;
 use super::messages::{ExportEntry, Malformed};
+use crate::log::log;
 use crate::text;
 
 /// The most names of an export.
@@ -218,12 +219,14 @@ impl Building {
                 let name = shown(&collision.name, collision.hidden);
                 format!("{name:?} of {}", text::quoted_names(&collision.secrets))
             });
-            tracing::warn!(target: "sikkerkey",
+            log!(
+                warn,
                 "several secrets of the export fold into one name, of which the last one counts: {names}"
             );
         }
         if self.places.contains_key("") {
-            tracing::warn!(target: "sikkerkey",
+            log!(
+                warn,
                 "a secret of the export has a name without a letter or digit from A to Z and 0 to \
                  9: no environment can hold it"
             );
@@ -235,7 +238,8 @@ impl Building {
             .filter(|name| steers_programs(name))
             .collect();
         if !steering.is_empty() {
-            tracing::warn!(target: "sikkerkey",
+            log!(
+                warn,
                 "names of the export decide what a program loads or where it connects, if they \
                  become its environment: {}",
                 text::quoted_names(steering)

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::unescape::unescape;
 use crate::id::is_id;
+use crate::log::log;
 use crate::text;
 
 /// The longest value of a secret.
@@ -245,7 +246,8 @@ fn entries<T>(
             Err(_) => format!("number {}", place + 1),
         }
     });
-    tracing::warn!(target: "sikkerkey",
+    log!(
+        warn,
         "{count} entries of the {noun} are not what this version understands and are left out: {names}"
     );
     Ok(understood)

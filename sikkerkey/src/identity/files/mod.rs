@@ -14,6 +14,7 @@ use super::locate::exists;
 use super::trust::{check_file, check_folders, refuse_or_warn_of_readers};
 use super::{Claims, Expected, Identity, IdentityFile, Origin, TrustRules};
 use crate::error::Error;
+use crate::log::log;
 use crate::protocol::signing::Signer;
 
 /// Both files have a few hundred bytes; whatever is larger is another file.
@@ -111,7 +112,8 @@ impl IdentityFile {
         }
         for path in [&real_folder.join("private.pem"), &beside] {
             if exists(path)? {
-                tracing::debug!(target: "sikkerkey",
+                log!(
+                    debug,
                     "the key {} is gone; {} is used",
                     stated.display(),
                     path.display()

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::event::WatchEvent;
 use crate::clock::{Clock, FAR_FUTURE, Signal};
 use crate::contain::{contain, contain_drop};
+use crate::log::log;
 use crate::sync::lock;
 
 /// How long a call may run before others no longer wait for it.
@@ -160,8 +161,8 @@ impl Callbacks {
         }
         if !dropped.is_empty() {
             let count = dropped.len();
-            tracing::warn!(
-                target: "sikkerkey",
+            log!(
+                warn,
                 "a callback does not return: {count} old events that wait for it were dropped"
             );
             contain_drop(dropped);
@@ -196,7 +197,7 @@ impl Callbacks {
         if let Err(error) = thread.spawn(move || callbacks.work()) {
             // The events stay; the next one tries again.
             lock(&self.state).threads -= 1;
-            tracing::error!(target: "sikkerkey", "no thread for the callbacks: {error}");
+            log!(error, "no thread for the callbacks: {error}");
         }
     }
 
@@ -234,7 +235,7 @@ impl Callbacks {
 fn run(call: CallbackCall) {
     if contain(call.run).is_err() {
         let name = call.name;
-        tracing::error!(target: "sikkerkey", "{name} panicked; it stays registered");
+        log!(error, "{name} panicked; it stays registered");
     }
 }
 

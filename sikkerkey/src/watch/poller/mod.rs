@@ -22,6 +22,7 @@ use super::seen::{Salt, SeenValues};
 use super::state::{PartyId, SecretChange, WatchState};
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, ErrorKind};
+use crate::log::log;
 use crate::random::Randomness;
 use crate::sync::lock;
 
@@ -78,7 +79,7 @@ impl Poller {
         resync: Option<Duration>,
     ) -> Arc<Self> {
         let schedule = PollSchedule::new(interval, loopback);
-        warn_if_raised(interval, &schedule);
+        warn_if_raised(interval, schedule.interval());
         let mut salt = [0; 32];
         // Without random bytes no request can be signed either, so that there is nothing to salt.
         let _ = random.fill(&mut salt);
@@ -209,17 +210,17 @@ impl Poller {
             .schedule
             .set_interval(interval, self.clock.monotonic());
         self.wake.raise();
-        warn_if_raised(interval, &state.schedule);
+        let raised = state.schedule.interval();
+        drop(state);
+        warn_if_raised(interval, raised);
     }
 
     /// Polls as soon as the service allows it.
     #[cfg(test)]
     pub(crate) fn wake(self: &Arc<Self>, source: Weak<dyn Upstream>) {
         let mut state = lock(&self.state);
-        if !state.watches.is_empty()
-            && let Err(error) = self.start(&mut state, source)
-        {
-            tracing::error!(target: "sikkerkey", "{error}");
+        if !state.watches.is_empty() {
+            self.start(&mut state, source).unwrap();
         }
     }
 
@@ -280,8 +281,8 @@ impl Poller {
                 }
             }
             if self.clock.monotonic() >= until {
-                tracing::debug!(
-                    target: "sikkerkey",
+                log!(
+                    debug,
                     "a poll still waits for its response; it ends by itself"
                 );
                 return;
@@ -332,10 +333,10 @@ impl Poller {
     }
 }
 
-fn warn_if_raised(wanted: Duration, schedule: &PollSchedule) {
-    let interval = schedule.interval();
+fn warn_if_raised(wanted: Duration, interval: Duration) {
     if interval > wanted {
-        tracing::warn!(target: "sikkerkey",
+        log!(
+            warn,
             "a poll interval of {wanted:?} is less than the service allows: it is {interval:?}"
         );
     }

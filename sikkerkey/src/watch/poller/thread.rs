@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{IS_POLLER, Poller, PollerState, Upstream, outcome};
 use crate::contain::contain;
 use crate::error::Error;
+use crate::log::log;
 use crate::parallel::{given_up, read_all};
 use crate::sync::lock;
 use crate::text;
@@ -30,7 +31,10 @@ impl Poller {
             };
             // A defect here must not end every watch in silence.
             if contain(|| self.cycle(&*source, generation)).is_err() {
-                tracing::error!(target: "sikkerkey", "a poll cycle panicked; the next one is made as usual");
+                log!(
+                    error,
+                    "a poll cycle panicked; the next one is made as usual"
+                );
                 let now = self.clock.monotonic();
                 let random = self.random.fraction();
                 let mut state = lock(&self.state);
@@ -185,7 +189,10 @@ impl Poller {
             drop(follower);
         });
         if told.is_err() {
-            tracing::error!(target: "sikkerkey", "a follower panicked; it is told of the next cycle as usual");
+            log!(
+                error,
+                "a follower panicked; it is told of the next cycle as usual"
+            );
         }
     }
 }
@@ -224,7 +231,10 @@ fn asked_for(
         .partition(|(id, _)| asked.contains(id.as_str()));
     if !unasked.is_empty() {
         let ids = text::quoted_names(unasked.iter().map(|(id, _)| id));
-        tracing::warn!(target: "sikkerkey", "a poll was answered about what it did not ask for: {ids}; it is ignored");
+        log!(
+            warn,
+            "a poll was answered about what it did not ask for: {ids}; it is ignored"
+        );
     }
     known
 }
@@ -232,10 +242,10 @@ fn asked_for(
 fn log_poll(ids: usize, answer: &Result<Vec<(String, SecretChange)>, Error>) {
     match answer {
         Ok(changes) => {
-            tracing::debug!(target: "sikkerkey", "polled for {ids} secrets: {} changes", changes.len())
+            log!(debug, "polled for {ids} secrets: {} changes", changes.len())
         }
         Err(error) => {
-            tracing::warn!(target: "sikkerkey", "polling for {ids} secrets failed: {error}")
+            log!(warn, "polling for {ids} secrets failed: {error}")
         }
     }
 }

@@ -1,0 +1,110 @@
+//! Logging. A logger is user code: it can panic, and it can read a secret with the client that logs.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+
+use crate::contain::contain;
+
+thread_local! {
+    static HOLDS: Cell<usize> = const { Cell::new(0) };
+    static HELD: RefCell<Vec<Box<dyn FnOnce()>>> = const { RefCell::new(Vec::new()) };
+    static IN_LOGGER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Logs an event at a level of `tracing`, named as its macro is: `log!(warn, "text {id}")`.
+macro_rules! log {
+    ($level:ident, $($text:tt)+) => {
+        if $crate::log::is_held() {
+            let text = format!($($text)+);
+            $crate::log::defer(move || tracing::$level!(target: "sikkerkey", "{text}"));
+        } else {
+            $crate::log::emit(|| tracing::$level!(target: "sikkerkey", $($text)+));
+        }
+    };
+}
+pub(crate) use log;
+
+/// While one exists, the events of its thread wait. Held where other calls wait for this thread,
+/// so that a logger that makes such a call does not wait for itself.
+#[derive(Debug)]
+pub(crate) struct HeldEvents {
+    /// It counts for the thread that made it.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl HeldEvents {
+    /// Create it before the lock is taken: what is created first is dropped last.
+    pub(crate) fn new() -> Self {
+        HOLDS.set(HOLDS.get() + 1);
+        HeldEvents {
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for HeldEvents {
+    fn drop(&mut self) {
+        HOLDS.set(HOLDS.get() - 1);
+        if !is_held() {
+            for event in HELD.take() {
+                emit(event);
+            }
+        }
+    }
+}
+
+pub(crate) fn is_held() -> bool {
+    HOLDS.get() > 0
+}
+
+pub(crate) fn defer(event: impl FnOnce() + 'static) {
+    HELD.with_borrow_mut(|held| held.push(Box::new(event)));
+}
+
+/// Logs, unless the logger itself caused the event: it would be called without end.
+pub(crate) fn emit(event: impl FnOnce()) {
+    if IN_LOGGER.replace(true) {
+        return;
+    }
+    // A panicking logger cannot be logged.
+    let _ = contain(event);
+    IN_LOGGER.set(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn held_events_are_logged_in_order_once_the_last_hold_ends() {
+        let logged = Rc::new(RefCell::new(Vec::new()));
+        let log = |number: u32| {
+            let logged = Rc::clone(&logged);
+            defer(move || logged.borrow_mut().push(number));
+        };
+        let outer = HeldEvents::new();
+        let inner = HeldEvents::new();
+        log(1);
+        drop(inner);
+        log(2);
+        assert!(is_held());
+        assert!(logged.borrow().is_empty());
+        drop(outer);
+        assert!(!is_held());
+        assert_eq!(*logged.borrow(), [1, 2]);
+    }
+
+    #[test]
+    fn events_that_a_logger_causes_are_not_logged_and_its_panic_is_contained() {
+        let count = Cell::new(0);
+        emit(|| {
+            count.set(count.get() + 1);
+            emit(|| count.set(count.get() + 100));
+            panic!("a logger that panics");
+        });
+        emit(|| count.set(count.get() + 1));
+        assert_eq!(count.get(), 2);
+    }
+}

@@ -1,0 +1,289 @@
+//! Loggers that call back or panic. One test, for a process has one logger.
+#![cfg(all(feature = "live", feature = "cache", unix))]
+
+mod common;
+
+use std::cell::Cell;
+use std::fs;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use common::stage::{PATIENCE, Stage};
+use common::{Fake as _, FakeClock, builder, client};
+use log::{LevelFilter, Log, Metadata, Record};
+use sikkerkey::{CacheOptions, ExposeSecret, RetryPolicy, SikkerKey, SikkerKeyConfig};
+use sikkerkey_emulator::{Emulator, Fault, Reply};
+
+#[derive(Clone)]
+enum Mode {
+    /// Reads with the client that logs, here and on a thread that it waits for.
+    Reads(SikkerKey),
+    Panics,
+}
+
+#[derive(Default)]
+struct Logger {
+    mode: Mutex<Option<Mode>>,
+    /// The logger acts on lines that contain this.
+    on: Mutex<&'static str>,
+    lines: Mutex<Vec<String>>,
+}
+
+thread_local! {
+    static IS_LOGGING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Logger {
+    fn set(&self, mode: Option<Mode>) {
+        if mode.is_none() {
+            *self.on.lock().unwrap() = "";
+        }
+        let old = std::mem::replace(&mut *self.mode.lock().unwrap(), mode);
+        // Here, not under the lock: it may log.
+        drop(old);
+    }
+
+    /// The same, for some lines.
+    fn set_on(&self, mode: Mode, on: &'static str) {
+        *self.on.lock().unwrap() = on;
+        self.set(Some(mode));
+    }
+
+    fn act(&self) {
+        let mode = self.mode.lock().unwrap().clone();
+        match mode {
+            None => {}
+            Some(Mode::Panics) => panic!("a logger that panics"),
+            Some(Mode::Reads(sk)) => {
+                let _ = sk.get_secret("sk_logger");
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        IS_LOGGING.set(true);
+                        let _ = sk.get_secret("sk_logger");
+                    });
+                });
+            }
+        }
+    }
+
+    /// Whether all of these were logged since the last call.
+    #[track_caller]
+    fn assert_logged(&self, parts: &[&str]) {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap());
+        for part in parts {
+            assert!(
+                lines.iter().any(|line| line.contains(part)),
+                "{part}: {lines:#?}"
+            );
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.target() != "sikkerkey" {
+            return;
+        }
+        let lines = self.lines.lock();
+        let mut lines = lines.unwrap_or_else(PoisonError::into_inner);
+        lines.push(record.args().to_string());
+        drop(lines);
+        let on = *self.on.lock().unwrap();
+        if record.args().to_string().contains(on) && !IS_LOGGING.replace(true) {
+            let _reset = Reset;
+            self.act();
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// The logger panics too.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        IS_LOGGING.set(false);
+    }
+}
+
+static LOGGER: std::sync::LazyLock<Logger> = std::sync::LazyLock::new(Logger::default);
+
+fn vault() -> Emulator {
+    Emulator::builder()
+        .secret("sk_key", "one")
+        .secret("sk_logger", "where to log to")
+        .start()
+        .unwrap()
+}
+
+#[derive(SikkerKeyConfig)]
+struct Config {
+    #[sikkerkey(secret = "sk_key")]
+    key: String,
+}
+
+impl Config {
+    fn is(&self, key: &str) -> bool {
+        self.key == key
+    }
+}
+
+/// Which mode each client's events meet.
+type Choose = fn(&SikkerKey) -> Mode;
+
+fn reads(sk: &SikkerKey) -> Mode {
+    Mode::Reads(sk.clone())
+}
+
+fn panics(_: &SikkerKey) -> Mode {
+    Mode::Panics
+}
+
+#[test]
+fn loggers_that_call_back_or_panic_stop_nothing() {
+    log::set_logger(&*LOGGER).unwrap();
+    log::set_max_level(LevelFilter::Trace);
+    for choose in [reads as Choose, panics] {
+        for (name, scenario) in [
+            ("reads", a_clock_that_is_off as fn(Choose)),
+            ("cache", a_read_from_the_cache),
+            ("export", an_export_with_a_collision),
+            ("live", a_live_config_and_its_watch),
+            ("reload", an_identity_that_changed),
+            ("enrollment", an_expired_machine),
+        ] {
+            let (done, ended) = channel();
+            let thread = std::thread::spawn(move || {
+                scenario(choose);
+                LOGGER.set(None);
+                done.send(()).unwrap();
+            });
+            match ended.recv_timeout(PATIENCE * 2) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("{name}: the logger stopped it"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    std::panic::resume_unwind(thread.join().unwrap_err())
+                }
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn assert_reads(sk: &SikkerKey, expected: &str) {
+    let value = sk.get_secret("sk_key").unwrap();
+    assert!(value.expose_secret() == expected);
+}
+
+fn a_clock_that_is_off(mode: Choose) {
+    let vault = vault();
+    let clock = FakeClock::new();
+    clock.set_off(7200);
+    let sk = builder(&vault).fake(&clock).build().unwrap();
+    LOGGER.set(Some(mode(&sk)));
+    assert_reads(&sk, "one");
+    vault.fail_next(Fault::Status(503));
+    assert_reads(&sk, "one");
+    sk.set_poll_interval(Duration::ZERO);
+    LOGGER.assert_logged(&["attempt 1: 401", "ahead of the service's", "poll interval"]);
+}
+
+fn a_read_from_the_cache(mode: Choose) {
+    let vault = vault();
+    let folder = tempfile::tempdir().unwrap();
+    let options = CacheOptions::new().folder(folder.path());
+    let build = builder(&vault).retry(RetryPolicy::none());
+    let sk = build.cache(options).build().unwrap();
+    LOGGER.set(Some(mode(&sk)));
+    assert_reads(&sk, "one");
+    sk.cached_count().unwrap();
+    vault.outage(true);
+    assert_reads(&sk, "one");
+    LOGGER.assert_logged(&["is served from the cache"]);
+}
+
+fn an_export_with_a_collision(mode: Choose) {
+    let vault = vault();
+    let sk = client(&vault);
+    LOGGER.set(Some(mode(&sk)));
+    // The logger may read before the export is sent, so every response is this one.
+    vault.fail_always(Reply::new(200).body(
+        r#"{"value":"1","secrets":[{"id":"sk_1","name":"a b","value":"1"},{"id":"sk_2","name":"a-b","value":"2"}]}"#,
+    ));
+    assert_eq!(sk.export().unwrap().collisions().len(), 1);
+    LOGGER.assert_logged(&["A_B"]);
+}
+
+fn a_live_config_and_its_watch(mode: Choose) {
+    let stage = Stage::new(vault());
+    let retry = RetryPolicy::none();
+    let sk = stage.builder().retry(retry).build().unwrap();
+    let live = Config::live(&sk).unwrap();
+    assert!(live.load().is("one"));
+    let (tell, told) = channel();
+    let _watch = sk
+        .watch("sk_key", move |_| {
+            // The test may have ended.
+            let _ = tell.send(());
+            panic!("a callback that panics")
+        })
+        .unwrap();
+    let mut changes = live.subscribe();
+    stage.poll();
+    LOGGER.set(Some(mode(&sk)));
+
+    stage.vault.put("sk_key", "two");
+    stage.poll();
+    told.recv_timeout(PATIENCE).unwrap();
+    changes.recv().unwrap();
+    assert!(live.load().is("two"));
+
+    // A poll that fails, and one that tells of another secret.
+    stage.vault.outage(true);
+    stage.poll();
+    stage.vault.outage(false);
+    stage.poll();
+    stage.vault.deny("sk_key");
+    stage.poll();
+    told.recv_timeout(PATIENCE).unwrap();
+    LOGGER.assert_logged(&["polling for 1 secrets failed", "the callback", "panicked"]);
+}
+
+fn an_identity_that_changed(mode: Choose) {
+    let (old, new) = (vault(), vault());
+    let sk = builder(&old).fake(&FakeClock::new()).build().unwrap();
+    assert_reads(&sk, "one");
+    // On each line, it would be the logger's own read that reads the identity again.
+    LOGGER.set_on(mode(&sk), "the identity on disk");
+    old.expire_machines();
+    let identity = fs::read(new.identity_path()).unwrap();
+    fs::write(old.identity_path(), identity).unwrap();
+    assert_reads(&sk, "one");
+    assert_eq!(sk.machine_id(), new.machine_id());
+    LOGGER.assert_logged(&["the identity on disk has changed"]);
+}
+
+fn an_expired_machine(mode: Choose) {
+    let vault = vault();
+    let token = vault.enrollment_token(9, Duration::from_secs(3600));
+    let clock: Arc<FakeClock> = FakeClock::new();
+    let sk = SikkerKey::bootstrap_in_memory(&vault.vault_id(), &token)
+        .api_url(vault.url())
+        .fake(&clock)
+        .reenroll_when_expired(true)
+        .enroll()
+        .unwrap();
+    assert_reads(&sk, "one");
+    let first = sk.machine_id();
+    LOGGER.set_on(mode(&sk), "enroll");
+    vault.expire_machines();
+    assert_reads(&sk, "one");
+    assert_ne!(sk.machine_id(), first);
+    LOGGER.assert_logged(&["has expired; enrolled again as"]);
+}
