@@ -377,3 +377,105 @@ fn a_whole_structured_secret_is_a_table_of_texts() {
         "{said}"
     );
 }
+
+/// What fills a config through `load` fills the same through figment, and what fails fails.
+#[test]
+fn load_and_figment_take_the_same_texts() {
+    #[derive(Debug, PartialEq, Deserialize, SikkerKeyConfig)]
+    #[sikkerkey(secret = "sk_texts")]
+    struct Texts {
+        #[sikkerkey(delimiter = "\n")]
+        lines: Option<Vec<u16>>,
+        #[sikkerkey(delimiter = " ")]
+        words: Option<Vec<i8>>,
+        #[sikkerkey(delimiter = "; ")]
+        pairs: Option<Vec<String>>,
+        unsigned: Option<u16>,
+        signed: Option<i64>,
+        float: Option<f64>,
+        flag: Option<bool>,
+        letter: Option<char>,
+        text: Option<String>,
+    }
+
+    let numbers = [
+        "0",
+        "-0",
+        "+0",
+        "00",
+        "007",
+        "-7",
+        "+7",
+        " 7",
+        "7\n",
+        "7 ",
+        "",
+        " ",
+        "1_000",
+        "0x7",
+        "65535",
+        "65536",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "1e3",
+        "1.",
+        ".5",
+        "-0.0",
+        "NaN",
+        "inf",
+        "-inf",
+        "infinity",
+        "1e999",
+        "٣",
+    ];
+    let lists = [
+        "1\n2\n",
+        "1\r\n2\r\n",
+        "\n1",
+        "1\n\n2",
+        "1 2",
+        " 1 2",
+        "1  2",
+        "1 2 ",
+        "\n",
+        "a; b",
+        "a;b",
+        "a; ",
+        "; ",
+        ";",
+    ];
+    let flags = [
+        "true", "True", "TRUE", "false", "yes", "1", "0", "on", "true ",
+    ];
+    let letters = ["x", "xy", "é", "\n", "\u{0}", "\u{feff}x"];
+    let fields = [
+        "LINES", "WORDS", "PAIRS", "UNSIGNED", "SIGNED", "FLOAT", "FLAG", "LETTER", "TEXT",
+    ];
+    let vault = emulator().start().unwrap();
+    let sk = client(&vault);
+    let mut filled = 0;
+    let mut differences = Vec::new();
+    for field in fields {
+        for text in [&numbers[..], &lists, &flags, &letters].concat() {
+            vault.put_structured("sk_texts", [(field.to_lowercase(), text.to_owned())]);
+            let loaded = Texts::load(&sk);
+            let figment = Figment::from(Secrets::of::<Texts>(&sk));
+            let extracted = figment.extract_secret::<Texts>();
+            match (loaded, extracted) {
+                (Ok(loaded), Ok(extracted)) => {
+                    // NaN equals nothing, itself included.
+                    let same = loaded == extracted || text == "NaN";
+                    assert!(same, "{field} {text:?}: {loaded:?}, {extracted:?}");
+                    filled += 1;
+                }
+                (Err(_), Err(_)) => {}
+                (loaded, extracted) => {
+                    differences.push(format!("{field} {text:?}: {loaded:?}, {extracted:?}"))
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{differences:#?}");
+    assert!(filled > 50, "{filled} were filled");
+}

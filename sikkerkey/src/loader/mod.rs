@@ -19,9 +19,10 @@ use crate::error::Error;
 /// The derive of the same name writes it; there is nothing to implement by hand, and nothing else
 /// can implement it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a config",
+    message = "`{Self}` is not a config, or not one that stands alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
-    note = "add `#[derive(SikkerKeyConfig)]` to `{Self}`"
+    note = "if it is a struct of yours without the derive, add `#[derive(SikkerKeyConfig)]` to it",
+    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from where it is nested: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret"
 )]
 pub trait SikkerKeyConfig: Visit {
     /// What the config reads, from the type alone.
