@@ -22,7 +22,6 @@ enum Mode {
     Panics,
 }
 
-#[derive(Default)]
 struct Logger {
     mode: Mutex<Option<Mode>>,
     /// The logger acts on lines that contain this.
@@ -112,7 +111,11 @@ impl Drop for Reset {
     }
 }
 
-static LOGGER: std::sync::LazyLock<Logger> = std::sync::LazyLock::new(Logger::default);
+static LOGGER: Logger = Logger {
+    mode: Mutex::new(None),
+    on: Mutex::new(""),
+    lines: Mutex::new(Vec::new()),
+};
 
 fn vault() -> Emulator {
     Emulator::builder()
@@ -147,7 +150,7 @@ fn panics(_: &SikkerKey) -> Mode {
 
 #[test]
 fn loggers_that_call_back_or_panic_stop_nothing() {
-    log::set_logger(&*LOGGER).unwrap();
+    log::set_logger(&LOGGER).unwrap();
     log::set_max_level(LevelFilter::Trace);
     for choose in [reads as Choose, panics] {
         for (name, scenario) in [
@@ -273,7 +276,7 @@ fn an_expired_machine(mode: Choose) {
     let vault = vault();
     let token = vault.enrollment_token(9, Duration::from_secs(3600));
     let clock: Arc<FakeClock> = FakeClock::new();
-    let sk = SikkerKey::bootstrap_in_memory(&vault.vault_id(), &token)
+    let sk = SikkerKey::bootstrap_in_memory(vault.vault_id(), &token)
         .api_url(vault.url())
         .fake(&clock)
         .reenroll_when_expired(true)
