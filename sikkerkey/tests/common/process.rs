@@ -12,7 +12,10 @@ pub fn threads() -> usize {
     // The kernel keeps 15 bytes of a name.
     let ours = [
         "sikkerkey-poll",
+        "sikkerkey-call",
         "sikkerkey-callb",
+        "sikkerkey-cache",
+        "sikkerkey-conne",
         "sikkerkey-read",
         "sikkerkey-live",
         "sikkerkey-resol",

@@ -58,6 +58,8 @@ fn write(identity: &str, folder: &Path, secrets: usize) -> Result<(), Box<dyn Er
         for n in 0..secrets {
             // Faults are meant: the next round reads again.
             let _ = sk.get_secret(&format!("sk_{n}"));
+            // To count them, the client waits until it is written.
+            sk.cached_count()?;
         }
     }
 }

@@ -105,7 +105,10 @@ fn writers_that_crowd_each_other_leave_no_torn_entry() {
     let rounds = count(200, 20_000);
     let vault = vault("crowd");
     let mut writers: Vec<Child> = (0..WRITERS).map(|_| writer(&vault)).collect();
-    more(&vault, WRITERS as u64 * 4);
+    let has_all = || (0..SECRETS).all(|n| cache(&vault).join(format!("sk_{n}.skc")).exists());
+    while !has_all() {
+        more(&vault, WRITERS as u64);
+    }
     // A reader beside them, with the same identity and an address where nobody answers.
     let identity = fs::read_to_string(vault.identity_path()).unwrap();
     let closed = TcpListener::bind("127.0.0.1:0")
@@ -144,6 +147,8 @@ fn no_forged_entry_is_served() {
     let sk = hasty(&vault).cache(options).build().unwrap();
     vault.put("sk_0", "short");
     sk.get_secret("sk_0").unwrap();
+    // To count them, the client waits until it is written.
+    assert_eq!(sk.cached_count().unwrap(), 1);
     let file = cache(&vault).join("sk_0.skc");
     let whole = fs::read(&file).unwrap();
     let sk = offline(&vault);
