@@ -46,9 +46,8 @@ impl Drop for HeldEvents {
     fn drop(&mut self) {
         HOLDS.set(HOLDS.get() - 1);
         if !is_held() {
-            for event in HELD.take() {
-                emit(event);
-            }
+            let held = HELD.try_with(RefCell::take).unwrap_or_default();
+            held.into_iter().for_each(emit);
         }
     }
 }
@@ -57,8 +56,9 @@ pub(crate) fn is_held() -> bool {
     HOLDS.get() > 0
 }
 
+/// Keeps an event for the end of the hold. One of a thread that is ending is lost.
 pub(crate) fn defer(event: impl FnOnce() + 'static) {
-    HELD.with_borrow_mut(|held| held.push(Box::new(event)));
+    let _ = HELD.try_with(|held| held.borrow_mut().push(Box::new(event)));
 }
 
 /// Logs, unless the logger itself caused the event: it would be called without end.
