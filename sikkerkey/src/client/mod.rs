@@ -111,15 +111,19 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// A child process that was forked uses the client with connections and threads of its own: no
 /// request of one process gets a response of the other. A [`Live`](crate::Live) follows its secrets
 /// in the process that started it; its copy in a child keeps what it had, and its status says so.
-/// Watches and a `Live` of the child's own work. This is promised for a fork while no other thread
-/// uses the client, and best effort otherwise.
+/// Watches and a `Live` of the child's own work. Both processes are one machine to the service, which
+/// tells a machine of a change once: the process that did not ask first finds it by its
+/// [`resync`](SikkerKeyBuilder::resync). All this is promised for a fork while no other thread uses
+/// the client, and best effort otherwise.
 ///
 /// # Events
 ///
 /// The client's events are [`tracing`](https://docs.rs/tracing) events with the target `sikkerkey`:
 /// at `debug` one for each attempt, with method, path, status and time; at `warn` a key file that
 /// others can read, a clock that is off, export names that collide. No event holds a value, a key
-/// or a token, at any level. With the `tracing-subscriber` crate:
+/// or a token, at any level. A subscriber or logger may use the client: the events that its own calls
+/// cause are left out. It never runs under a lock of the client, and its panic is contained. With the
+/// `tracing-subscriber` crate:
 ///
 /// ```
 /// use tracing_subscriber::filter::{LevelFilter, Targets};
