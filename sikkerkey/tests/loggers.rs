@@ -120,7 +120,7 @@ static LOGGER: Logger = Logger {
 fn vault() -> Emulator {
     Emulator::builder()
         .secret("sk_key", "one")
-        .secret("sk_logger", "where to log to")
+        .secret("sk_logger", "udp:198.51.100.7:514")
         .start()
         .unwrap()
 }

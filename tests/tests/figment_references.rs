@@ -312,7 +312,7 @@ fn a_broken_layer_is_reported_before_anything_is_read() {
 #[test]
 fn project_and_alias_are_those_of_a_loader() {
     let vault = vault();
-    vault.put("sk_other", "of other");
+    vault.put("sk_other", "of-sk_other");
     vault.rename("sk_other", "DB CREDS");
     let sk = client(&vault);
     let figment = || {

@@ -269,13 +269,13 @@ fn an_outage_is_an_error_that_says_so() {
 #[test]
 fn names_are_looked_up_in_the_project_and_aliases_lead_elsewhere() {
     let vault = emulator()
-        .secret("sk_a", "of a")
+        .secret("sk_a", "of-sk_a")
         .name("sk_a", "SENTRY DSN")
         .project("sk_a", "proj_a")
-        .secret("sk_b", "of b")
+        .secret("sk_b", "of-sk_b")
         .name("sk_b", "SENTRY DSN")
         .project("sk_b", "proj_b")
-        .secret("sk_c", "of c")
+        .secret("sk_c", "of-sk_c")
         .start()
         .unwrap();
     #[derive(SikkerKeyConfig)]
@@ -297,7 +297,7 @@ fn names_are_looked_up_in_the_project_and_aliases_lead_elsewhere() {
         })();
         both
     };
-    let expected = ("of b".to_owned(), "of c".to_owned());
+    let expected = ("of-sk_b".to_owned(), "of-sk_c".to_owned());
     assert_eq!(both(secrets.clone().project("proj_b")).unwrap(), expected);
     let text = both(secrets).unwrap_err().to_string();
     assert!(
