@@ -21,19 +21,19 @@ use Ratio::{Faster, Times};
 /// A group, what ours is against in it, and the ratio.
 const ROWS: [(&str, &str, Ratio); 13] = [
     ("warm read", THEIRS, Faster("≥ 5")),
-    ("warm read", "raw socket and one signature", Times("≤ 3")),
+    ("warm read", "raw socket and one signature", Times("≤ 1.3")),
     (
         "ten secrets",
         "one cold read and one round trip",
-        Times("≤ 1.3"),
+        Times("≤ 1.2"),
     ),
     ("ten secrets", THEIRS, Faster("")),
     ("cold start", THEIRS, Faster("≥ 10")),
-    ("load, 1 thread", "ArcSwap", Times("≤ 1.2")),
+    ("load, 1 thread", "ArcSwap", Times("≤ 1.1")),
     ("load, 1 thread", "RwLock of an Arc", Times("")),
     ("load, 1 thread", "RwLock of an Arc, cloned", Times("")),
     ("load, 1 thread", "tokio's watch", Times("")),
-    ("load, 2 threads", "ArcSwap", Times("≤ 1.2")),
+    ("load, 2 threads", "ArcSwap", Times("≤ 1.1")),
     ("load, 2 threads", "RwLock of an Arc", Times("")),
     ("load, 2 threads", "RwLock of an Arc, cloned", Times("")),
     ("load, 2 threads", "tokio's watch", Times("")),
