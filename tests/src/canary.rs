@@ -92,8 +92,11 @@ pub fn spellings(value: &str) -> Vec<String> {
         padded.extend_from_slice(bytes);
         let encoded = STANDARD_NO_PAD.encode(&padded);
         let inner = &encoded[if offset == 0 { 0 } else { 4 }..encoded.len() - 4];
-        all.push(inner.to_owned());
-        all.push(inner.replace('+', "-").replace('/', "_"));
+        // A few characters stand in other text by chance: in what a TLS library logs, for instance.
+        if inner.len() >= SHORTEST {
+            all.push(inner.to_owned());
+            all.push(inner.replace('+', "-").replace('/', "_"));
+        }
     }
     all
 }
