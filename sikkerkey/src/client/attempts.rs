@@ -216,17 +216,21 @@ impl<'a> Attempts<'a> {
         let start = self.clock.monotonic();
         let sent = self.send(transport::deadline_after(timeout));
         let elapsed = self.clock.monotonic().saturating_sub(start);
+        let sent = match sent {
+            Ok(sent) => Ok(sent),
+            Err(Unsent::Transport(error)) => Err(error),
+            Err(Unsent::Local(error)) => return Err(Failure::Final(error)),
+        };
+        log_attempt(
+            self.call.method,
+            &self.call.path,
+            self.made,
+            sent.as_ref().map(|(_, response)| response),
+            elapsed,
+        );
         let (signed_at, response) = match sent {
             Ok(sent) => sent,
-            Err(Unsent::Local(error)) => return Err(Failure::Final(error)),
-            Err(Unsent::Transport(error)) => {
-                log_attempt(
-                    self.call.method,
-                    &self.call.path,
-                    self.made,
-                    Err(&error),
-                    elapsed,
-                );
+            Err(error) => {
                 if error.stale && !self.anew {
                     // Nobody is at fault, so the policy does not count it.
                     self.anew = true;
@@ -237,13 +241,6 @@ impl<'a> Attempts<'a> {
                 return Err(failure(no_response(self.call.purpose, url, error), None));
             }
         };
-        log_attempt(
-            self.call.method,
-            &self.call.path,
-            self.made,
-            Ok(&response),
-            elapsed,
-        );
         let own = self.clock.unix_now();
         if response.status == 401 {
             return Err(self.unauthorized(signed_at, own, &response));

@@ -11,8 +11,8 @@ use crate::sync::{lock, wait_deadline};
 /// or a machine that has expired, fails every request that is under way at that moment.
 const UNCERTAIN: usize = 2;
 
-/// Limits concurrent requests until the service has accepted the identity once, near the known end of its life, and, where
-/// another takes its place, after a refusal. Remembers refusals.
+/// Limits concurrent requests until the service has accepted the identity once, near the known end of
+/// its life, and, where another takes its place, after a refusal. Remembers refusals.
 #[derive(Debug)]
 pub(crate) struct Lockout {
     /// Whether another identity takes the place of this one when it expires.

@@ -70,17 +70,11 @@ impl Machine {
         let checked = claims
             .check(Expected::default())
             .map_err(|problem| Error::configuration(format!("the machine {problem}")))?;
-        Ok(Identity {
-            vault_id: checked.vault_id,
-            machine_id: checked.machine_id,
-            machine_name: checked.machine_name,
-            api_url: checked.api_url,
-            signer,
-            origin: Origin::Memory {
-                expires_at: None,
-                expires_monotonic: None,
-            },
-        })
+        let origin = Origin::Memory {
+            expires_at: None,
+            expires_monotonic: None,
+        };
+        Ok(Identity::new(checked, signer, origin))
     }
 }
 

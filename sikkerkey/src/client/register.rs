@@ -82,11 +82,10 @@ impl MachineRegistration {
         let checked = claims.check(expected).map_err(|problem| {
             malformed(&format!("{problem}, so the machine it names is not used;"))
         })?;
-        let api_url = checked.api_url;
-        settings.check_api_url(&api_url)?;
-        let transport = match api_url == *self.transport.url() {
+        settings.check_api_url(&checked.api_url)?;
+        let transport = match checked.api_url == *self.transport.url() {
             true => self.transport.clone(),
-            false => Transport::new(&api_url, &self.connections)?,
+            false => Transport::new(&checked.api_url, &self.connections)?,
         };
         let expires_at = answer.expires_at.as_f64().and_then(unix_seconds);
         if expires_at.is_none() && !answer.expires_at.is_null() {
@@ -98,18 +97,12 @@ impl MachineRegistration {
         let lifetime = expires_at
             .map(|end| end.saturating_sub(reply.date.unwrap_or_else(|| clock.unix_now())))
             .and_then(|seconds| u64::try_from(seconds).ok());
-        let identity = Identity {
-            vault_id: checked.vault_id,
-            machine_id: checked.machine_id,
-            machine_name: checked.machine_name,
-            api_url,
-            signer,
-            origin: Origin::Memory {
-                expires_at,
-                expires_monotonic: lifetime
-                    .and_then(|left| clock.monotonic().checked_add(Duration::from_secs(left))),
-            },
+        let origin = Origin::Memory {
+            expires_at,
+            expires_monotonic: lifetime
+                .and_then(|left| clock.monotonic().checked_add(Duration::from_secs(left))),
         };
+        let identity = Identity::new(checked, signer, origin);
         Ok(Session::new(identity, transport, self.replaceable))
     }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use claims::Checked;
 pub(crate) use claims::{Claims, Expected};
 #[cfg(feature = "cache")]
 pub(crate) use environment::absolute;
@@ -55,6 +56,19 @@ pub(crate) struct IdentityFile {
     pub(crate) top: PathBuf,
     /// The vault that was asked for.
     pub(crate) vault: Option<String>,
+}
+
+impl Identity {
+    pub(crate) fn new(checked: Checked, signer: Signer, origin: Origin) -> Self {
+        Identity {
+            vault_id: checked.vault_id,
+            machine_id: checked.machine_id,
+            machine_name: checked.machine_name,
+            api_url: checked.api_url,
+            signer,
+            origin,
+        }
+    }
 }
 
 impl fmt::Debug for Identity {

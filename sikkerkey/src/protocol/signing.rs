@@ -1,7 +1,6 @@
 //! The machine's key and what it signs. Pure: no socket, no file, no clock.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -11,6 +10,7 @@ use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::contain::{Panicked, contain};
 use crate::error::Error;
 use crate::text;
 
@@ -216,19 +216,15 @@ impl Key for Foreign {
 
 /// Calls the user's signer.
 fn contained<T>(call: impl FnOnce() -> Result<T, SignError>) -> Result<T, Error> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match contain(call) {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(SignError(reason))) => Err(Error::configuration(format!(
             "the signer did not sign, so nothing was sent: {}",
             text::message(reason)
         ))),
-        Err(payload) => {
-            // Dropping it runs code of the signer's once more.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-            Err(Error::configuration(
-                "the signer panicked, so nothing was sent",
-            ))
-        }
+        Err(Panicked) => Err(Error::configuration(
+            "the signer panicked, so nothing was sent",
+        )),
     }
 }
 

@@ -67,14 +67,7 @@ impl IdentityFile {
             Some(signer) => signer,
             None => self.read_key(string(&json, "privateKeyPath", path)?, &real, rules)?,
         };
-        Ok(Identity {
-            vault_id: checked.vault_id,
-            machine_id: checked.machine_id,
-            machine_name: checked.machine_name,
-            api_url: checked.api_url,
-            signer,
-            origin: Origin::Disk(path.clone()),
-        })
+        Ok(Identity::new(checked, signer, Origin::Disk(path.clone())))
     }
 
     /// The key at `privateKeyPath`, or, where that is gone because the folder was moved or mounted
