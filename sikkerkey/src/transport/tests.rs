@@ -61,6 +61,8 @@ fn refuse(mut line: impl Read + Write, response: &str) {
 }
 
 #[test]
+// Shown with the standard library alone: under wine, a write that waits does not end when the other side resets.
+#[cfg_attr(windows, ignore = "wine does not wake a blocked write after a reset")]
 fn a_refusal_is_read_though_the_request_was_not() {
     // More than the buffers of both sockets hold.
     let body = vec![b'x'; 32 * 1024 * 1024];

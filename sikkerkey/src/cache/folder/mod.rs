@@ -164,7 +164,13 @@ impl Folder {
     /// Whether the folder is there; an error where something else is in its place.
     fn exists(&self) -> io::Result<bool> {
         match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Windows calls a folder in a file missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.path.parent().map(fs::metadata) {
+                    Some(Ok(parent)) if !parent.is_dir() => Err(refusal("is a file")),
+                    _ => Ok(false),
+                }
+            }
             Err(error) => Err(error),
             Ok(found) if found.is_dir() && is_ours(&found) => Ok(true),
             Ok(found) if found.is_dir() => Err(refusal(
