@@ -1,26 +1,20 @@
 //! One connection, from its first request to its end.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::open::Idle;
-use super::wire::{self, Wire};
+use super::wire::{self, Line, Wire};
 use super::{Shared, Stop};
 use crate::fault::{Delivery, Fault, Step, early, play, whole};
 use crate::http::{ReadError, Reader, Request, Response};
 use crate::recorded::Said;
 
 /// Serves requests until either side has enough.
-pub(super) fn serve(
-    shared: &Shared,
-    socket: Arc<TcpStream>,
-    from: IpAddr,
-    number: u64,
-    idle: &Idle,
-) {
-    let Some(mut wire) = Wire::new(socket, shared.tls.as_ref()) else {
+pub(super) fn serve(shared: &Shared, line: Arc<Line>, from: IpAddr, number: u64, idle: &Idle) {
+    let Some(mut wire) = Wire::new(line, shared.tls.as_ref()) else {
         return;
     };
     let setup = *shared.service.connection_latency();
