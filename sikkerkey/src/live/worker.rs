@@ -167,6 +167,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         });
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
+            // Those who asked while it was under way were refused with the same old value.
+            self.inbox.share(|id| self.core.was_just_refreshed(id));
         }
     }
 
