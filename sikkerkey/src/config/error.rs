@@ -88,6 +88,7 @@ impl StdError for ConfigError {
 pub struct Problem {
     path: String,
     secret: Option<SecretRef>,
+    resolved_id: Option<String>,
     field: Option<String>,
     kind: ProblemKind,
     text: String,
@@ -113,10 +114,13 @@ pub enum ProblemKind {
     /// The struct's `validate` refused it.
     Validation,
     /// Two values of the config contradict each other, such as by a different `resync` for one
-    /// secret, or a setting is impossible.
+    /// secret, or a setting is impossible, such as an alias that fits no secret of the config.
     Conflict,
     /// The probe of a live config refused it.
     Probe,
+    /// The secret is a canary, and [`LoadOptions::refuse_canaries`](crate::LoadOptions::refuse_canaries)
+    /// was asked for. It was not read.
+    Canary,
     /// The secret could not be read; [`Problem::client_error`] says why.
     Unavailable,
 }
@@ -126,6 +130,7 @@ impl Problem {
         Problem {
             path: String::new(),
             secret: None,
+            resolved_id: None,
             field: None,
             kind,
             text: text.into(),
@@ -151,6 +156,12 @@ impl Problem {
         self
     }
 
+    /// Where an alias or a display name led.
+    pub(crate) fn resolved(mut self, id: Option<&str>) -> Self {
+        self.resolved_id = id.map(str::to_owned);
+        self
+    }
+
     pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
@@ -162,9 +173,16 @@ impl Problem {
         &self.path
     }
 
-    /// The secret, as the config names it; `None` for [`ProblemKind::Validation`].
+    /// The secret, as the config names it; `None` where no secret is at fault, as for
+    /// [`ProblemKind::Validation`].
     pub fn secret(&self) -> Option<&SecretRef> {
         self.secret.as_ref()
+    }
+
+    /// The id of the secret that was read or looked for: where an alias or a display name led, and
+    /// otherwise the id that the config names. `None` where a name led to no secret.
+    pub fn resolved_id(&self) -> Option<&str> {
+        self.resolved_id.as_deref()
     }
 
     /// The field of the secret; `None` where the whole secret was wanted.
@@ -190,6 +208,17 @@ impl Problem {
     /// Whether it only says that nothing is there, which an `Option` or a default makes good.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
+    }
+}
+
+/// Two problems are equal when they say the same of the same value.
+impl PartialEq for Problem {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |problem: &Self| (problem.kind, problem.error.as_ref().map(Error::kind));
+        said(self) == said(other)
+            && (&self.path, &self.text) == (&other.path, &other.text)
+            && (&self.secret, &self.resolved_id, &self.field)
+                == (&other.secret, &other.resolved_id, &other.field)
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod check;
 pub(crate) mod error;
+mod followed;
 pub(crate) mod from_secret;
 mod lookup;
 pub(crate) mod parser;

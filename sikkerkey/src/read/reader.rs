@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
+use super::listing::{self, Listing};
 use super::options::LoadOptions;
-use super::resolve;
+use super::resolve::{self, Resolved};
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
 use crate::config::requirement::SecretRef;
@@ -56,46 +57,75 @@ impl Fetch {
 
     /// Reads every secret of the schema once. What could not be read is in the snapshot as such.
     ///
-    /// Where the service does not know this machine (401), no further read is begun: it locks an
-    /// address out after a few of these.
+    /// Nothing is read where an alias or another option is wrong for this schema;
+    /// [`Snapshot::refusals`] says what. Where the service does not know this machine (401), no
+    /// further read is begun: it locks an address out after a few of these.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
-        let resolved = resolve::resolve(schema, self.options.alias_map(), || {
-            resolve::list(&self.client, self.options.project_name())
-        });
-        let outcomes = self.outcomes(&resolved.ids);
+        let refusals = self.options.problems(schema);
+        if !refusals.is_empty() {
+            return Snapshot::refused(refusals);
+        }
+        if self.options.refuses_canaries() && !schema.is_empty() {
+            return self.without_canaries(schema);
+        }
+        let names = || listing::named(&self.client, &self.options);
+        let resolved = resolve::resolve(schema, self.options.alias_map(), names);
+        self.read(resolved)
+    }
+
+    fn without_canaries(&self, schema: &Schema) -> Snapshot {
+        let aliases = self.options.alias_map();
+        match Listing::read(&self.client, &self.options) {
+            Ok(listing) => {
+                let canaries = listing.canaries();
+                let mut resolved = resolve::resolve(schema, aliases, || Ok(listing.named.clone()));
+                resolved.refuse(schema, &canaries);
+                self.read(resolved)
+            }
+            Err(error) => {
+                let resolved = resolve::resolve(schema, aliases, || Err(error.clone()));
+                let unread = |id| (id, ReadOutcome::Unavailable(error.clone()));
+                Snapshot::default()
+                    .with(resolved.ids.into_iter().map(unread))
+                    .with_links(resolved.links)
+            }
+        }
+    }
+
+    fn read(&self, resolved: Resolved) -> Snapshot {
         Snapshot::default()
-            .with(outcomes)
+            .with(self.outcomes(&resolved.ids))
             .with_links(resolved.links)
     }
 
     /// Compares the schema with what this machine sees, without reading a value: by one list
-    /// call, or two where the schema has names and a project was set.
+    /// call, or two or three where the service is too old to say what kind a secret is.
     ///
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self, schema: &Schema) -> Result<CheckReport, Error> {
-        let is_name = |secret: &&SecretRef| {
-            matches!(secret, SecretRef::Name(_))
-                && !self.options.alias_map().contains_key(secret.as_str())
+        self.check_with(schema, |_, _| false)
+    }
+
+    /// The same, where `has_resync` knows secrets, with their ids, for which a resync was chosen
+    /// outside the schema.
+    pub(crate) fn check_with(
+        &self,
+        schema: &Schema,
+        has_resync: impl Fn(&SecretRef, &str) -> bool,
+    ) -> Result<CheckReport, Error> {
+        let listing = match schema.is_empty() && !self.options.names_unneeded() {
+            true => Listing::default(),
+            false => Listing::read(&self.client, &self.options)?,
         };
-        let secrets = schema.secrets();
-        let names = secrets.iter().any(is_name);
-        let ids = secrets.iter().any(|secret| !is_name(secret));
-        // Without a project, one list serves both.
-        let project = self.options.project_name();
-        let named = match project {
-            Some(_) if names => resolve::list(&self.client, project)?,
-            _ => Vec::new(),
-        };
-        let all = match ids || (names && project.is_none()) {
-            true => resolve::list(&self.client, None)?,
-            false => Vec::new(),
-        };
-        let names_in = if project.is_some() { &named } else { &all };
-        let links =
-            resolve::resolve(schema, self.options.alias_map(), || Ok(names_in.clone())).links;
-        let listed = all.iter().chain(&named);
-        Ok(CheckReport::new(schema, &links, listed))
+        let Listing { all, named } = &listing;
+        let links = resolve::resolve(schema, self.options.alias_map(), || Ok(named.clone())).links;
+        let report = CheckReport::new(schema, &links, all.iter().chain(named), has_resync)
+            .with_refusals(self.options.problems(schema));
+        Ok(match self.options.names_unneeded() {
+            true => report.with_unneeded(&links, all),
+            false => report,
+        })
     }
 
     /// Reads secrets by their real ids.

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::client::SikkerKey;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::similar::near;
 use crate::config::snapshot::{Candidate, Link, Unlisted};
 use crate::error::Error;
-use crate::protocol::listing::SecretListItem;
+use crate::protocol::details::SecretDetails;
 
 /// Where a schema's secrets are.
 pub(super) struct Resolved {
@@ -17,22 +16,11 @@ pub(super) struct Resolved {
     pub(super) links: BTreeMap<SecretRef, Link>,
 }
 
-/// The secrets that this machine sees: all of them, or those of a project.
-pub(super) fn list(
-    client: &SikkerKey,
-    project: Option<&str>,
-) -> Result<Vec<SecretListItem>, Error> {
-    match project {
-        Some(project) => client.list_secrets_by_project(project),
-        None => client.list_secrets(),
-    }
-}
-
 /// `names` is called at most once, and only where a name needs it.
 pub(super) fn resolve(
     schema: &Schema,
     aliases: &BTreeMap<String, String>,
-    names: impl FnOnce() -> Result<Vec<SecretListItem>, Error>,
+    names: impl FnOnce() -> Result<Vec<SecretDetails>, Error>,
 ) -> Resolved {
     let mut resolved = Resolved {
         ids: BTreeSet::new(),
@@ -62,7 +50,7 @@ pub(super) fn resolve(
     resolved
 }
 
-fn by_name(items: &[SecretListItem], name: &str) -> Link {
+fn by_name(items: &[SecretDetails], name: &str) -> Link {
     let called = |name: &str| -> Vec<Candidate> {
         items
             .iter()
@@ -82,6 +70,20 @@ fn by_name(items: &[SecretListItem], name: &str) -> Link {
 }
 
 impl Resolved {
+    /// Leaves out what leads to one of these canaries, however the schema names it.
+    pub(super) fn refuse(&mut self, schema: &Schema, canaries: &BTreeSet<&str>) {
+        for secret in schema.secrets() {
+            let id = match (self.links.get(secret), secret) {
+                (Some(link), _) => link.id(),
+                (None, secret) => Some(secret.as_str()),
+            };
+            if let Some(id) = id.filter(|id| canaries.contains(id)).map(str::to_owned) {
+                self.ids.remove(&id);
+                self.links.insert(secret.clone(), Link::Canary(id));
+            }
+        }
+    }
+
     fn link(&mut self, secret: &SecretRef, link: Link) {
         if let Link::To(id) = &link {
             self.ids.insert(id.clone());
@@ -90,8 +92,8 @@ impl Resolved {
     }
 }
 
-impl From<&SecretListItem> for Candidate {
-    fn from(item: &SecretListItem) -> Self {
+impl From<&SecretDetails> for Candidate {
+    fn from(item: &SecretDetails) -> Self {
         Candidate {
             id: item.id.clone(),
             name: item.name.clone(),
