@@ -87,7 +87,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self) -> Result<CheckReport, Error> {
-        self.fetch.check_with(&T::schema(), |_, _| self.has_resync())
+        self.fetch
+            .check_with(&T::schema(), |_, _| self.has_resync())
     }
 
     /// Whether how often secrets are read again was chosen for all of them.
