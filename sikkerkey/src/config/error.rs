@@ -86,12 +86,12 @@ impl StdError for ConfigError {
 /// One reason why a config could not be built.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    path: String,
+    path: Box<str>,
     secret: Option<SecretRef>,
-    resolved_id: Option<String>,
-    field: Option<String>,
+    resolved_id: Option<Box<str>>,
+    field: Option<Box<str>>,
     kind: ProblemKind,
-    text: String,
+    text: Box<str>,
     error: Option<Error>,
 }
 
@@ -126,9 +126,9 @@ pub enum ProblemKind {
 }
 
 impl Problem {
-    pub(crate) fn new(kind: ProblemKind, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, text: impl Into<Box<str>>) -> Self {
         Problem {
-            path: String::new(),
+            path: Box::default(),
             secret: None,
             resolved_id: None,
             field: None,
@@ -146,23 +146,23 @@ impl Problem {
 
     /// Where the config as a whole is refused before it is swapped in.
     #[cfg(feature = "live")]
-    pub(crate) fn probe(text: impl Into<String>) -> Self {
+    pub(crate) fn probe(text: impl Into<Box<str>>) -> Self {
         Self::new(ProblemKind::Probe, text)
     }
 
     pub(crate) fn of(mut self, secret: &SecretRef, field: Option<&str>) -> Self {
         self.secret = Some(secret.clone());
-        self.field = field.map(str::to_owned);
+        self.field = field.map(Box::from);
         self
     }
 
     /// Where an alias or a display name led.
     pub(crate) fn resolved(mut self, id: Option<&str>) -> Self {
-        self.resolved_id = id.map(str::to_owned);
+        self.resolved_id = id.map(Box::from);
         self
     }
 
-    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
+    pub(crate) fn at(mut self, path: impl Into<Box<str>>) -> Self {
         self.path = path.into();
         self
     }
