@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "some configs are never built")]
 
 use sikkerkey::{
-    CheckReport, CheckStatus, ErrorKind, Fetch, LoadOptions, ProblemKind, SecretKind, SikkerKey,
-    SikkerKeyConfig,
+    CheckReport, CheckStatus, ErrorKind, Fetch, LoadOptions, ProblemKind, Resync, SecretKind,
+    SikkerKey, SikkerKeyConfig,
 };
 use sikkerkey_emulator::{Emulator, EmulatorBuilder, Fault, Kind, Lease, TypeField};
 use sikkerkey_tests::emulator;
@@ -169,8 +169,19 @@ fn a_resync_that_was_chosen_anywhere_is_enough_for_a_lease() {
     assert!(says(Nowhere::check(&sk).unwrap()));
     assert!(!says(OnOneField::check(&sk).unwrap()));
     assert!(!says(OnTheStruct::check(&sk).unwrap()));
-    let loader = Nowhere::loader(&sk).resync(Duration::from_secs(2400));
-    assert!(!says(loader.check().unwrap()));
+    let every = Resync::Every(Duration::from_secs(2400));
+    let of_all = Nowhere::loader(&sk).resync(every);
+    assert!(!says(of_all.check().unwrap()));
+    let of_one = Nowhere::loader(&sk).resync_secret("sk_pg", every);
+    assert!(!says(of_one.check().unwrap()));
+    let of_another = Nowhere::loader(&sk).resync_secret("sk_key", every);
+    assert!(says(of_another.check().unwrap()));
+    let sk = SikkerKey::builder()
+        .identity_file(vault.identity_path())
+        .resync_secret("sk_pg", every)
+        .build()
+        .unwrap();
+    assert!(!says(Nowhere::check(&sk).unwrap()));
 }
 
 #[test]
@@ -306,6 +317,44 @@ fn a_live_config_keeps_what_it_has_when_a_secret_becomes_a_canary() {
     assert_eq!(error.problems()[0].kind(), ProblemKind::Canary);
     assert_eq!(live.load().key, "of-sk_key");
     assert!(vault.alarms().is_empty() && vault.read_counts().is_empty());
+}
+
+#[test]
+fn a_live_config_reads_nothing_while_nobody_tells_canaries() {
+    #[derive(Debug, SikkerKeyConfig)]
+    struct Keyed {
+        #[sikkerkey(secret = "sk_key")]
+        key: String,
+        #[sikkerkey(name = "REGION")]
+        region: Option<String>,
+    }
+    let vault = builder()
+        .secret("sk_by_name", "of-sk_by_name")
+        .name("sk_by_name", "REGION");
+    let vault = vault.start().unwrap();
+    let live = Keyed::loader(&client(&vault))
+        .refuse_canaries()
+        .refresh_gap(Duration::ZERO)
+        .live()
+        .unwrap();
+    vault.fail_matching("/v1/cli/secrets", Fault::Status(500));
+    vault.clear_reads();
+    let error = live.refresh().unwrap_err();
+    assert_eq!(error.problems()[0].kind(), ProblemKind::Unavailable);
+    let config = live.load();
+    assert_eq!(
+        (&*config.key, config.region.as_deref()),
+        ("of-sk_key", Some("of-sk_by_name"))
+    );
+    assert!(vault.read_counts().is_empty());
+    vault.clear_faults();
+    vault.put("sk_key", "of-sk_key-2");
+    live.refresh().unwrap();
+    let config = live.load();
+    assert_eq!(
+        (&*config.key, config.region.as_deref()),
+        ("of-sk_key-2", Some("of-sk_by_name"))
+    );
 }
 
 #[derive(Debug, SikkerKeyConfig)]

@@ -1,6 +1,9 @@
 //! Aliases and applications in the layers of a figment.
 #![allow(clippy::result_large_err, reason = "the error is figment's own")]
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::Deserialize;
@@ -194,6 +197,38 @@ fn the_aliases_of_a_layer_come_before_those_of_the_live_figment() {
     let live: Live<Flagged> = live.live().unwrap();
     assert_eq!(live.load().flags, 18);
     vault.assert_reads_only(["sk_flags_stg"]);
+}
+
+#[test]
+fn a_secret_that_a_file_names_later_needs_an_alias_too_where_they_are_strict() {
+    let vault = vault();
+    let sk = client(&vault);
+    let key = Arc::new(Mutex::new("sk_db"));
+    let layers = {
+        let key = Arc::clone(&key);
+        move || {
+            let reference = format!("host = 'sikkerkey://{}/host'", key.lock().unwrap());
+            Figment::from(Toml::string(&reference))
+        }
+    };
+    #[derive(Deserialize)]
+    struct Host {
+        host: String,
+    }
+    let options = LoadOptions::new()
+        .alias("sk_db", "sk_db_stg")
+        .strict_aliases();
+    let live: Live<Host> = LiveFigment::new(&sk, layers)
+        .options(options)
+        .live_with(|loader| loader.refresh_gap(Duration::ZERO))
+        .unwrap();
+    *key.lock().unwrap() = "sk_other";
+    let text = live.refresh().unwrap_err().to_string();
+    assert!(text.contains("strict aliases: it has no alias"), "{text}");
+    assert_eq!(live.load().host, "of-sk_db_stg");
+    vault.assert_reads_only(["sk_db_stg"]);
+    *key.lock().unwrap() = "sk_db";
+    assert!(live.refresh().is_ok());
 }
 
 #[test]

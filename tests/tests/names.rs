@@ -15,7 +15,7 @@ use serde::Deserialize;
 use sikkerkey::live::Listener;
 use sikkerkey::{
     CacheOptions, Change, CheckReport, CheckStatus, ConfigError, Error, ErrorKind, Export,
-    ExposeSecret, Fields, Freshness, Live, LiveResource, LoadOptions, Project, RetryPolicy,
+    ExposeSecret, Fields, Freshness, Live, LiveResource, LoadOptions, Project, Resync, RetryPolicy,
     SecretBox, SecretDetails, SecretKind, SecretListItem, SecretString, SikkerKey, SikkerKeyConfig,
     Snapshot, Watch, WatchEvent, WatchKind,
 };
@@ -125,7 +125,7 @@ fn client(vault: &Emulator) -> SikkerKey {
         .deadline(Duration::from_secs(30))
         .retry(RetryPolicy::default())
         .poll_interval(Duration::from_millis(5))
-        .resync(Some(Duration::from_secs(300)))
+        .resync(Resync::Adaptive)
         .refuse_shared_key_file(true)
         .user_agent("names/1")
         .build()
@@ -293,7 +293,7 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     let vault = vault();
     let sk = client(&vault);
     let live: Live<AppConfig> = AppConfig::loader(&sk)
-        .resync(Duration::from_secs(300))
+        .resync(Resync::Every(Duration::from_secs(300)))
         .max_stale(Duration::from_secs(60))
         .probe(|_: &AppConfig| Ok::<(), String>(()))
         .grace(Duration::from_secs(60))

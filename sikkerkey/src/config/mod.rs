@@ -5,12 +5,12 @@
 
 pub(crate) mod check;
 pub(crate) mod error;
-mod followed;
 pub(crate) mod from_secret;
 mod lookup;
 pub(crate) mod parser;
 mod report;
 pub(crate) mod requirement;
+mod resolved;
 pub(crate) mod schema;
 pub(crate) mod similar;
 pub(crate) mod snapshot;

@@ -138,6 +138,11 @@ impl Snapshot {
         &self.0.refusals
     }
 
+    /// The real id behind what a config says, or else what it says.
+    pub(crate) fn id_or_name<'a>(&'a self, secret: &'a SecretRef) -> &'a str {
+        self.id_of(secret).unwrap_or(secret.as_str())
+    }
+
     /// A new snapshot with these outcomes in place of the old ones. This one stays as it is.
     pub fn with<K: Into<String>>(
         &self,
@@ -179,11 +184,6 @@ impl Snapshot {
     /// Where a name or an alias leads; `None` for an id that stands for itself.
     pub(crate) fn link(&self, secret: &SecretRef) -> Option<&Link> {
         self.0.links.get(secret)
-    }
-
-    /// Every name and alias, and where it leads.
-    pub(crate) fn links(&self) -> impl Iterator<Item = (&SecretRef, &Link)> {
-        self.0.links.iter()
     }
 
     pub(super) fn find(&self, secret: &SecretRef) -> Located<'_> {

@@ -5,6 +5,7 @@ use super::SikkerKeyConfig;
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
 use crate::config::error::ConfigError;
+use crate::config::requirement::SecretRef;
 use crate::config::snapshot::Snapshot;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
@@ -88,15 +89,17 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// Any error of the list calls.
     pub fn check(&self) -> Result<CheckReport, Error> {
         self.fetch
-            .check_with(&T::schema(), |_, _| self.has_resync())
+            .check_with(&T::schema(), |secret, id| self.has_resync(secret, id))
     }
 
-    /// Whether how often secrets are read again was chosen for all of them.
-    fn has_resync(&self) -> bool {
-        #[cfg(feature = "live")]
-        return self.live.resync.is_some();
-        #[cfg(not(feature = "live"))]
-        return false;
+    #[cfg(feature = "live")]
+    fn has_resync(&self, secret: &SecretRef, id: &str) -> bool {
+        self.live.has_resync(secret.as_str(), id)
+    }
+
+    #[cfg(not(feature = "live"))]
+    fn has_resync(&self, _: &SecretRef, _: &str) -> bool {
+        false
     }
 }
 

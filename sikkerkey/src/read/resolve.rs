@@ -5,15 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::similar::near;
+#[cfg(feature = "live")]
+use crate::config::snapshot::Snapshot;
 use crate::config::snapshot::{Candidate, Link, Unlisted};
 use crate::error::Error;
 use crate::protocol::details::SecretDetails;
 
 /// Where a schema's secrets are.
-pub(super) struct Resolved {
+pub(crate) struct Resolved {
     /// The distinct real ids, which are to be read.
-    pub(super) ids: BTreeSet<String>,
-    pub(super) links: BTreeMap<SecretRef, Link>,
+    pub(crate) ids: BTreeSet<String>,
+    /// Real ids that are not to be read, because nobody told whether they are canaries.
+    pub(crate) unread: BTreeSet<String>,
+    pub(crate) links: BTreeMap<SecretRef, Link>,
+    /// Why there is no list, where one was needed.
+    pub(crate) unlisted: Option<Error>,
 }
 
 /// `names` is called at most once, and only where a name needs it.
@@ -24,7 +30,9 @@ pub(super) fn resolve(
 ) -> Resolved {
     let mut resolved = Resolved {
         ids: BTreeSet::new(),
+        unread: BTreeSet::new(),
         links: BTreeMap::new(),
+        unlisted: None,
     };
     let mut named = Vec::new();
     for secret in schema.secrets() {
@@ -40,6 +48,7 @@ pub(super) fn resolve(
         return resolved;
     }
     let items = names();
+    resolved.unlisted = items.as_ref().err().cloned();
     for (secret, name) in named {
         let link = match &items {
             Ok(items) => by_name(items, name),
@@ -71,7 +80,7 @@ fn by_name(items: &[SecretDetails], name: &str) -> Link {
 
 impl Resolved {
     /// Leaves out what leads to one of these canaries, however the schema names it.
-    pub(super) fn refuse(&mut self, schema: &Schema, canaries: &BTreeSet<&str>) {
+    pub(super) fn refuse(mut self, schema: &Schema, canaries: &BTreeSet<&str>) -> Self {
         for secret in schema.secrets() {
             let id = match (self.links.get(secret), secret) {
                 (Some(link), _) => link.id(),
@@ -82,6 +91,32 @@ impl Resolved {
                 self.links.insert(secret.clone(), Link::Canary(id));
             }
         }
+        self
+    }
+
+    /// Has nothing read, because there is no list that could tell canaries.
+    pub(super) fn unread(mut self, unlisted: Error) -> Self {
+        self.unread = std::mem::take(&mut self.ids);
+        self.unlisted = Some(unlisted);
+        self
+    }
+
+    /// Keeps the ids to which names led before and now lead no more: because there was no list, or
+    /// because the list does not show them. What became of such a secret, its own read says.
+    #[cfg(feature = "live")]
+    pub(crate) fn keep(mut self, before: &Snapshot) -> Self {
+        let ids = match self.unread.is_empty() {
+            true => &mut self.ids,
+            false => &mut self.unread,
+        };
+        let lost = self.links.iter_mut();
+        for (secret, link) in lost.filter(|(_, link)| link.id().is_none()) {
+            if let Some(id) = before.id_of(secret) {
+                ids.insert(id.to_owned());
+                *link = Link::To(id.to_owned());
+            }
+        }
+        self
     }
 
     fn link(&mut self, secret: &SecretRef, link: Link) {
