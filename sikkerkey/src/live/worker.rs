@@ -228,6 +228,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
             Scope::All => {
                 if let Some(schema) = self.jobs.schema()? {
+                    let refusals = self.fetch.refusals(&schema);
+                    if !refusals.is_empty() {
+                        return Err(ConfigError::new(self.jobs.name(), refusals));
+                    }
                     self.schema = Arc::new(schema);
                 }
                 // Names may lead elsewhere now, and other secrets may be named.
@@ -260,7 +264,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(error) = &resolved.unlisted {
             reading.unanswered = Some(unanswered(self.jobs.name(), error));
         }
-        let known = resolved.ids.iter().filter_map(|id| {
+        let ids = resolved.ids.iter().chain(&resolved.unread);
+        let known = ids.filter_map(|id| {
             let outcome = reading.snapshot.get(id)?;
             Some((id.clone(), outcome.clone()))
         });
