@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::Serialize;
 
-use super::requirement::{Necessity, Requirement, SecretRef};
+use super::requirement::{Requirement, SecretRef};
 use super::schema::Schema;
 use super::similar::near;
 use super::snapshot::{Candidate, Link};
@@ -200,33 +200,21 @@ fn hint(text: &str, candidates: &[Candidate]) -> Option<String> {
 fn report(schema: &Schema, statuses: Vec<Finding>) -> CheckReport {
     let is_there =
         |status: CheckStatus| !matches!(status, CheckStatus::Missing | CheckStatus::FieldMissing);
-    let present: HashSet<&str> = schema
+    let there: Vec<bool> = statuses
         .iter()
-        .zip(&statuses)
-        .filter(|(_, (status, _))| is_there(*status))
-        .flat_map(|(requirement, _)| prefixes(requirement.path()))
+        .map(|(status, _)| is_there(*status))
         .collect();
+    let may_be_absent = schema.may_be_absent(&there);
     let checks = schema
         .iter()
         .zip(statuses)
-        .map(|(requirement, (status, hint))| {
-            let absent_is_ok = match requirement.group() {
-                _ if requirement.declared() != Necessity::Required => true,
-                Some(group) => !present.contains(group),
-                None => false,
-            };
-            Check {
-                ok: status == CheckStatus::Ok || !is_there(status) && absent_is_ok,
-                requirement: requirement.clone(),
-                status,
-                hint,
-            }
+        .zip(may_be_absent)
+        .map(|((requirement, (status, hint)), may_be_absent)| Check {
+            ok: status == CheckStatus::Ok || !is_there(status) && may_be_absent,
+            requirement: requirement.clone(),
+            status,
+            hint,
         })
         .collect();
     CheckReport { checks }
-}
-
-/// The structs around a value: `a` and `a.b` of `a.b.c`.
-fn prefixes(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('.').map(|(dot, _)| &path[..dot])
 }
