@@ -181,9 +181,9 @@ impl<T> Record<T> {
     }
 
     /// Whether this is news: the same refusal again is not.
-    fn refuse(&mut self, error: ConfigError, text: &str) -> bool {
+    fn refuse(&mut self, error: ConfigError) -> bool {
         let known = self.refused.as_ref().map(ConfigError::to_string);
-        if known.as_deref() == Some(text) {
+        if known == Some(error.to_string()) {
             return false;
         }
         self.refused = Some(error);
@@ -557,9 +557,9 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 }
                 Adoption::Refused(error) => {
                     record.waiting_since.get_or_insert(attempt.since);
-                    let text = error.to_string();
-                    let news = record.refuse(error, &text);
-                    refused = news.then_some(text);
+                    let line = format!("{error:#}");
+                    let news = record.refuse(error);
+                    refused = news.then_some(line);
                     news
                 }
                 Adoption::Swap { new, changed } => {
@@ -591,8 +591,8 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             news
         };
         // A logger, a listener and the drop of a config are user code: outside the lock.
-        if let Some(text) = refused {
-            log!(warn, "the live config keeps its last good values: {text}");
+        if let Some(line) = refused {
+            log!(warn, "the live config keeps its last good values: {line}");
         }
         if news {
             self.happened.notify(usize::MAX);
