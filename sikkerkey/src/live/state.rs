@@ -622,3 +622,46 @@ impl<T: Send + Sync + 'static> LiveState<T> {
 fn system_time(clock: &dyn Clock) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(clock.unix_now().max(0).unsigned_abs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::live::inbox::{Scope, Waited};
+
+    #[test]
+    fn a_worker_that_has_ended_shows_and_lets_its_callers_go() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
+        let state = Arc::new(LiveState::new(LiveBegin {
+            name: "Config",
+            first: Arc::new(1),
+            paths: vec!["a".to_owned()],
+            secrets: BTreeMap::new(),
+            names: BTreeMap::new(),
+            inbox: Arc::clone(&inbox),
+            counters: Arc::default(),
+            callbacks: Callbacks::new(Arc::clone(&clock)),
+            clock,
+            max_stale: Duration::from_secs(300),
+            grace: Duration::ZERO,
+            refresh_gap: Duration::ZERO,
+            fail_closed: FailClosed::new(),
+        }));
+        assert_eq!(state.status().freshness(), Freshness::Fresh);
+        let ticket = inbox.ask(Scope::All);
+        let guard = crate::live::worker::EndGuard::new(&state, &inbox);
+        let ended = std::thread::spawn(move || {
+            let _guard = guard;
+            panic!("a defect of the worker");
+        });
+        assert!(ended.join().is_err());
+        let waited = inbox.wait(ticket, Duration::from_secs(30));
+        assert!(matches!(waited, Waited::Closed));
+        let status = state.status();
+        assert_eq!(status.freshness(), Freshness::Stale);
+        let error = status.last_error().unwrap().to_string();
+        assert!(error.contains("has ended"), "{error}");
+        assert!(state.is_closed(), "subscribers are let go too");
+    }
+}

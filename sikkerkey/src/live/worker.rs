@@ -54,7 +54,13 @@ pub(super) struct Worker<T> {
 }
 
 /// Closes the inbox, however the worker ends.
-struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+pub(super) struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+
+impl<T> EndGuard<T> {
+    pub(super) fn new(state: &Arc<LiveState<T>>, inbox: &Arc<Inbox>) -> Self {
+        EndGuard(Arc::clone(state), Arc::clone(inbox))
+    }
+}
 
 impl<T> Drop for EndGuard<T> {
     fn drop(&mut self) {
@@ -65,7 +71,7 @@ impl<T> Drop for EndGuard<T> {
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
-        let _end = EndGuard(Arc::clone(&self.core), Arc::clone(&self.inbox));
+        let _end = EndGuard::new(&self.core, &self.inbox);
         // The drop of a config is user code too.
         mark_callback_thread();
         loop {
