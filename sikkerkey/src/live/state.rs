@@ -16,7 +16,7 @@ use super::resync_plan::unknown;
 use super::status::{Freshness, LiveStatus, SecretState, SecretStatus};
 use crate::client::stats::Counters;
 use crate::clock::Clock;
-use crate::config::error::{ConfigError, Problem, ProblemKind};
+use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
 use crate::contain::contain_drop;
 use crate::error::Error;
 use crate::log::log;
@@ -277,7 +277,11 @@ impl<T> LiveState<T> {
                 "this process was forked from the one that keeps the live config up to date: start \
                  one here",
             );
-            ConfigError::new(self.name, vec![Problem::unavailable(&error)])
+            ConfigError::to(
+                Failed::Refresh,
+                self.name,
+                vec![Problem::unavailable(&error)],
+            )
         })
     }
 
@@ -362,7 +366,7 @@ impl<T> LiveState<T> {
         }
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(ConfigError::new(self.name, problems)),
+            false => Err(ConfigError::to(Failed::Use, self.name, problems)),
         }
     }
 
@@ -377,7 +381,7 @@ impl<T> LiveState<T> {
         }
         let names = record.names.keys().chain(record.secrets.keys());
         let problem = unknown("refresh_secret", said, names.map(String::as_str));
-        Err(ConfigError::new(self.name, vec![problem]))
+        Err(ConfigError::to(Failed::Refresh, self.name, vec![problem]))
     }
 
     /// Whether a refresh that began less than the gap ago found another value of this secret.
@@ -462,7 +466,7 @@ impl<T> LiveState<T> {
     /// The worker has ended by itself, which no handle asked for.
     pub(super) fn worker_ended(&self) {
         let problem = Problem::probe("the thread that follows the secrets has ended");
-        let error = ConfigError::new(self.name, vec![problem]);
+        let error = ConfigError::to(Failed::Refresh, self.name, vec![problem]);
         let mut record = self.record();
         if !record.closed {
             record.ended = Some(error);
