@@ -18,7 +18,9 @@ pub use crate::config::visit::{
 #[cfg(fuzzing)]
 pub use crate::fuzz;
 #[cfg(feature = "live")]
-pub use crate::live::source::{ConfigSource, changed_paths};
+pub use crate::live::fingerprint::Fingerprint;
+#[cfg(feature = "live")]
+pub use crate::live::source::ConfigSource;
 pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
 pub use crate::loader::live::live_from;

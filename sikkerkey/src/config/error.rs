@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::requirement::SecretRef;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Every reason why a config could not be built, in the order of its fields.
 ///
@@ -66,6 +66,28 @@ pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> Co
     let problems = problems.into_iter();
     let problem = |(path, text)| Problem::new(ProblemKind::Invalid, text).at(path);
     ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
+}
+
+/// The error of a config whose secrets could not be read because of this one; also for a test.
+///
+/// ```
+/// use sikkerkey::{ConfigError, Error, ErrorKind};
+///
+/// let error = ConfigError::from(Error::from(ErrorKind::AccessDenied));
+/// let client_error = error.problems()[0].client_error();
+/// assert_eq!(client_error.map(Error::kind), Some(ErrorKind::AccessDenied));
+/// ```
+impl From<Error> for ConfigError {
+    fn from(error: Error) -> Self {
+        ConfigError::new("the config", vec![Problem::unavailable(&error)])
+    }
+}
+
+/// The same, of an error of this kind.
+impl From<ErrorKind> for ConfigError {
+    fn from(kind: ErrorKind) -> Self {
+        Error::from(kind).into()
+    }
 }
 
 impl fmt::Debug for ConfigError {

@@ -72,10 +72,19 @@ struct InboxState {
     ticket: u64,
     done: u64,
     result: Option<Result<(), ConfigError>>,
+    /// Whether no worker takes the news: a refresh has then ended as soon as it is asked for.
+    unattended: bool,
     closed: bool,
 }
 
 impl Inbox {
+    /// One of a config that no worker keeps up to date: its refreshes change nothing.
+    pub(super) fn unattended() -> Self {
+        let inbox = Inbox::default();
+        inbox.state().unattended = true;
+        inbox
+    }
+
     fn state(&self) -> MutexGuard<'_, InboxState> {
         lock(&self.state)
     }
@@ -125,6 +134,10 @@ impl Inbox {
     /// Asks for a refresh without waiting for it. All who ask before it starts share one.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
         let mut state = self.state();
+        if state.unattended {
+            state.result = Some(Ok(Default::default()));
+            return state.done;
+        }
         let ticket = match state.news.refresh.take() {
             Some(waiting) => {
                 let ticket = waiting.ticket;

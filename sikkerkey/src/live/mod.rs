@@ -53,9 +53,11 @@
 
 mod builder;
 mod change;
+pub(crate) mod fingerprint;
 mod inbox;
 mod listener;
 mod loaded;
+mod manual;
 mod resource;
 mod select;
 pub(crate) mod source;
@@ -73,6 +75,7 @@ pub(crate) use builder::LiveOptions;
 pub use change::{Change, PartChange};
 pub use listener::Listener;
 pub use loaded::Loaded;
+pub use manual::LiveControl;
 pub use resource::LiveResource;
 pub use select::{LoadedPart, Select};
 pub use status::{Freshness, LiveStatus, SecretState};

@@ -32,12 +32,11 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     });
     let first = first.unwrap_or_else(|_| Err(refused(name, "the first build panicked")))?;
 
-    let paths = schema.iter().map(|r| r.path().to_owned()).collect();
     let client = fetch.client.clone();
     let core = Arc::new(LiveState::new(
         name,
         first,
-        paths,
+        source.fingerprint(&snapshot),
         first_states(&snapshot),
         Arc::clone(&client.inner().settings().clock),
         Arc::clone(client.inner().poller().callbacks()),

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use event_listener::Event;
 
 use super::change::Change;
+use super::fingerprint::Fingerprint;
 use super::status::{Freshness, LiveStatus, SecretState};
 use crate::clock::Clock;
 use crate::config::error::{ConfigError, Problem};
@@ -41,8 +42,8 @@ pub(super) struct LiveState<T> {
     grace: Duration,
     /// What errors call the config.
     name: &'static str,
-    /// The process whose worker keeps it up to date.
-    process: u32,
+    /// The process whose worker keeps it up to date; `None` where there is no worker.
+    process: Option<u32>,
     record: Mutex<Record<T>>,
     listeners: Mutex<Vec<RegisteredListener<T>>>,
     callbacks: Arc<Callbacks>,
@@ -51,8 +52,7 @@ pub(super) struct LiveState<T> {
 /// What is known about the running config. Locked for moments only, never while user code runs.
 struct Record<T> {
     generation: u64,
-    /// For each key path, the generation that changed it last; in the order of the schema.
-    changed_in: Vec<(String, u64)>,
+    fingerprint: Arc<Fingerprint>,
     previous: Option<(Arc<T>, Duration)>,
     loaded_at: SystemTime,
     confirmed: Duration,
@@ -90,16 +90,10 @@ impl<T: Send + Sync + 'static> RegisteredListener<T> {
 }
 
 impl<T> Record<T> {
-    fn adopt(&mut self, changed: &[String]) {
+    fn adopt(&mut self, fingerprint: Fingerprint) {
         self.generation += 1;
         self.refused = None;
-        for path in changed {
-            let known = self.changed_in.iter_mut().find(|(known, _)| known == path);
-            match known {
-                Some((_, changed_in)) => *changed_in = self.generation,
-                None => self.changed_in.push((path.clone(), self.generation)),
-            }
-        }
+        self.fingerprint = Arc::new(fingerprint);
     }
 
     /// Whether this is news: the same refusal again is not.
@@ -112,6 +106,27 @@ impl<T> Record<T> {
         self.refusals += 1;
         true
     }
+}
+
+/// What somebody has seen of a live config.
+pub(super) struct Place<T> {
+    pub(super) config: Arc<T>,
+    pub(super) generation: u64,
+    fingerprint: Arc<Fingerprint>,
+    pub(super) refusals: u64,
+}
+
+impl<T> Place<T> {
+    pub(super) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+}
+
+/// What an attempt took out of use. The drop of a config is user code: contained, and under no lock.
+#[must_use]
+pub(super) struct Gone<T> {
+    swapped: Option<Change<T>>,
+    configs: Vec<Arc<T>>,
 }
 
 /// How a cycle or a refresh ended.
@@ -129,10 +144,11 @@ pub(super) enum Adoption<T> {
     Same,
     /// Not all of them could be read yet: they wait for the rest.
     Held,
+    /// A good config. It is swapped in if its fingerprint is another: another text around the same
+    /// fields is none.
     Swap {
         new: Arc<T>,
-        /// The key paths that differ.
-        changed: Vec<String>,
+        fingerprint: Fingerprint,
     },
     Refused(ConfigError),
 }
@@ -142,7 +158,7 @@ impl<T> LiveState<T> {
     pub(super) fn new(
         name: &'static str,
         first: Arc<T>,
-        paths: Vec<String>,
+        fingerprint: Fingerprint,
         secrets: BTreeMap<String, SecretState>,
         clock: Arc<dyn Clock>,
         callbacks: Arc<Callbacks>,
@@ -151,7 +167,7 @@ impl<T> LiveState<T> {
     ) -> Self {
         let record = Record {
             generation: 1,
-            changed_in: paths.into_iter().map(|path| (path, 1)).collect(),
+            fingerprint: Arc::new(fingerprint),
             previous: None,
             loaded_at: system_time(&*clock),
             confirmed: clock.monotonic(),
@@ -170,11 +186,17 @@ impl<T> LiveState<T> {
             max_stale,
             grace,
             name,
-            process: std::process::id(),
+            process: Some(std::process::id()),
             record: Mutex::new(record),
             listeners: Mutex::default(),
             callbacks,
         }
+    }
+
+    /// The same, of a config that no worker keeps up to date.
+    pub(super) fn unattended(mut self) -> Self {
+        self.process = None;
+        self
     }
 
     fn record(&self) -> MutexGuard<'_, Record<T>> {
@@ -185,7 +207,8 @@ impl<T> LiveState<T> {
     /// Why this config does not follow its secrets: the process was forked from the one that has the
     /// worker.
     pub(super) fn forked(&self) -> Option<ConfigError> {
-        (self.process != std::process::id()).then(|| {
+        let is_other = |process| process != std::process::id();
+        self.process.is_some_and(is_other).then(|| {
             let error = Error::configuration(
                 "this process was forked from the one that keeps the live config up to date: start \
                  one here",
@@ -253,27 +276,41 @@ impl<T> LiveState<T> {
         None
     }
 
-    /// Where a new subscription begins: at what runs now.
-    pub(super) fn place(&self) -> (Arc<T>, u64, u64) {
-        let record = self.record();
-        (self.current.load_full(), record.generation, record.refusals)
+    pub(super) fn callbacks(&self) -> &Arc<Callbacks> {
+        &self.callbacks
     }
 
-    pub(super) fn change_since(&self, seen: u64) -> Option<(Arc<T>, u64, Arc<[String]>)> {
+    /// What runs now.
+    pub(super) fn place(&self) -> Place<T> {
+        let record = self.record();
+        Place {
+            config: self.current.load_full(),
+            generation: record.generation,
+            fingerprint: Arc::clone(&record.fingerprint),
+            refusals: record.refusals,
+        }
+    }
+
+    /// The change from what was seen to what runs now, which is seen afterwards. Nothing where the
+    /// keys are as they were, also after swaps there and back.
+    pub(super) fn change_since(&self, seen: &mut Place<T>) -> Option<Change<T>> {
         if self.forked().is_some() {
             return None;
         }
-        let record = self.record();
-        if record.generation == seen {
+        let now = self.place();
+        if now.generation == seen.generation {
             return None;
         }
-        let paths = record
-            .changed_in
-            .iter()
-            .filter(|(_, changed_in)| *changed_in > seen)
-            .map(|(path, _)| path.clone())
-            .collect();
-        Some((self.current.load_full(), record.generation, paths))
+        let paths = seen.fingerprint.difference(&now.fingerprint);
+        let after = Arc::clone(&now.config);
+        let before = std::mem::replace(&mut seen.config, now.config);
+        seen.generation = now.generation;
+        seen.fingerprint = now.fingerprint;
+        Some(Change {
+            before,
+            after,
+            paths: paths?.into(),
+        })
     }
 
     pub(super) fn refusal_since(&self, seen: u64) -> Option<(ConfigError, u64)> {
@@ -335,9 +372,12 @@ impl<T> LiveState<T> {
 
 impl<T: Send + Sync + 'static> LiveState<T> {
     /// Takes the end of an attempt (a cycle of the poller, or a refresh): the record is brought up
-    /// to date in one step, then the listeners are called.
-    pub(super) fn end(&self, attempt: Attempt<T>) {
-        let mut swapped = None;
+    /// to date in one step, then the listeners are called. Returns what is to be dropped.
+    pub(super) fn end(&self, attempt: Attempt<T>) -> Gone<T> {
+        let mut gone = Gone {
+            swapped: None,
+            configs: Vec::new(),
+        };
         let mut refused = None;
         let news = {
             let mut record = self.record();
@@ -359,20 +399,29 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                     refused = news.then_some(text);
                     news
                 }
-                Adoption::Swap { new, changed } => {
-                    let old = self.current.swap(Arc::clone(&new));
-                    record.adopt(&changed);
-                    record.loaded_at = system_time(&*self.clock);
-                    let until = now.saturating_add(self.grace);
-                    let kept = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
-                    let gone = std::mem::replace(&mut record.previous, kept);
-                    let change = Change {
-                        before: old,
-                        after: new,
-                        paths: changed.into(),
-                    };
-                    swapped = Some((change, gone));
-                    true
+                Adoption::Swap { new, fingerprint } => {
+                    match record.fingerprint.difference(&fingerprint) {
+                        None => {
+                            record.refused = None;
+                            gone.configs.push(new);
+                            false
+                        }
+                        Some(changed) => {
+                            let old = self.current.swap(Arc::clone(&new));
+                            record.adopt(fingerprint);
+                            record.loaded_at = system_time(&*self.clock);
+                            let until = now.saturating_add(self.grace);
+                            let kept = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
+                            let replaced = std::mem::replace(&mut record.previous, kept);
+                            gone.configs.extend(replaced.map(|(config, _)| config));
+                            gone.swapped = Some(Change {
+                                before: old,
+                                after: new,
+                                paths: changed.into(),
+                            });
+                            true
+                        }
+                    }
                 }
             };
             let failed = record.unanswered.is_some() || record.refused.is_some();
@@ -382,20 +431,20 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             };
             news
         };
-        // A logger, a listener and the drop of a config are user code: outside the lock.
+        // A logger is user code: outside the lock.
         if let Some(text) = refused {
             log!(warn, "the live config keeps its last good values: {text}");
         }
         if news {
             self.happened.notify(usize::MAX);
         }
-        if let Some((change, gone)) = swapped {
+        if let Some(change) = &gone.swapped {
             let event = || LiveEvent::Changed(change.clone());
             let calls: Vec<_> = self.listeners().iter().map(|to| to.call(event())).collect();
             self.callbacks.enqueue(calls);
-            contain_drop((change, gone));
         }
         self.retry();
+        gone
     }
 
     /// Calls the listeners that have something to try again.

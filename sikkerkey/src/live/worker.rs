@@ -16,7 +16,7 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
-use crate::contain::contain;
+use crate::contain::{contain, contain_drop};
 use crate::read::reader::Fetch;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
@@ -117,11 +117,12 @@ impl<T: Send + Sync + 'static> Worker<T> {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
             _ => Ok(()),
         };
-        self.core.end(Attempt {
+        let gone = self.core.end(Attempt {
             unanswered: reading.unanswered,
             secrets: reading.states,
             adoption,
         });
+        contain_drop(gone);
         if let Some(refresh) = &news.refresh {
             self.inbox.finish(refresh, result);
         }
@@ -206,14 +207,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
         match checked(&mut *self.source, &self.options, &snapshot) {
             Ok(new) => {
-                let changed = self.source.changed(&self.running, &snapshot);
+                let fingerprint = self.source.fingerprint(&snapshot);
                 self.running = snapshot;
                 self.candidate = None;
-                match changed.is_empty() {
-                    // Another text around the same fields: what the config reads is as it was.
-                    true => Adoption::Same,
-                    false => Adoption::Swap { new, changed },
-                }
+                Adoption::Swap { new, fingerprint }
             }
             Err(error) => {
                 self.candidate = Some(snapshot);

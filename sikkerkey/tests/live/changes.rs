@@ -89,6 +89,22 @@ fn a_slow_subscriber_gets_the_latest_and_every_path() {
 }
 
 #[test]
+fn a_subscriber_that_slept_through_a_change_and_its_end_gets_none() {
+    let (stage, live) = start();
+    let mut slow = live.subscribe();
+    for host in ["beta", "alpha"] {
+        stage.vault.put("sk_db", db(host, "1"));
+        cycles(&stage, 1);
+    }
+    assert_eq!(live.status().generation(), 3);
+    assert!(matches!(slow.try_recv(), Err(RecvError::Empty)));
+    // What did change in between, and stayed, is told; the rest is not.
+    stage.vault.put("sk_name", "two");
+    cycles(&stage, 1);
+    assert_eq!(changed(&mut slow), ["name"]);
+}
+
+#[test]
 fn receiving_is_async_on_any_runtime() {
     let (stage, live) = start();
     let mut changes = live.subscribe();

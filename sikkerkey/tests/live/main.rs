@@ -12,6 +12,7 @@ mod changes;
 mod common;
 mod consistency;
 mod failures;
+mod manual;
 mod resources;
 mod swaps;
 
