@@ -8,12 +8,13 @@ pub use crate::config::error::config_error;
 pub use crate::config::from_secret::fields::field_texts;
 pub use crate::config::from_secret::form::{list_items, stray};
 pub use crate::config::parser::{Parser, Text, delimited, from_str, json, value, with};
+pub use crate::config::places::{Places, place};
 pub use crate::config::traits::{
-    Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
+    Delimited, FromNothing, FromText, ReadFromStr, ReadJson, default, text,
 };
 pub use crate::config::visit::{
-    Field, FieldSource, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit, nested,
-    nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
+    Field, FieldSource, Nested, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit,
+    nested, nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
 };
 #[cfg(fuzzing)]
 pub use crate::fuzz;

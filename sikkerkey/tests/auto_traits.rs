@@ -1,7 +1,8 @@
 //! Every public type can be sent to another thread, shared with one, and moved after it was pinned.
 
 use sikkerkey::live::{
-    Listener, LiveControl, Loaded, LoadedPart, RecvError, SecretState, Select, Subscription,
+    Listener, LiveControl, Loaded, LoadedPart, RecvError, ResourceState, ResourceStatus,
+    SecretState, Select, Subscription, WeakLive,
 };
 use sikkerkey::{
     Bootstrap, Change, Check, CheckReport, CheckStatus, Collision, ConfigError, Error, ErrorKind,
@@ -64,6 +65,9 @@ fn every_public_type_is_send_sync_and_unpin() {
         RecvError,
         Listener,
         LiveControl<Config>,
+        ResourceState,
+        ResourceStatus,
+        WeakLive<Config>,
     );
     #[cfg(feature = "tokio")]
     free!(sikkerkey::AsyncSikkerKey);

@@ -42,13 +42,6 @@ impl Database {
     }
 }
 
-impl PartialEq for Database {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |db: &Self| db.password.expose_secret().to_owned();
-        (&self.host, self.port, secret(self)) == (&other.host, other.port, secret(other))
-    }
-}
-
 #[derive(Deserialize)]
 struct Flags {
     beta: bool,

@@ -177,7 +177,7 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
             if self.core.is_closed() {
                 return;
             }
-            let attempt = attempt(self.core.place().fingerprint());
+            let attempt = attempt(&self.core.place().fingerprint);
             self.core.end(attempt)
         };
         contain_drop(gone);

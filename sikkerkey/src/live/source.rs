@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::fingerprint::Fingerprint;
 use crate::config::error::ConfigError;
+use crate::config::places::Places;
 use crate::config::requirement::Requirement;
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
@@ -33,6 +34,11 @@ pub trait ConfigSource<T>: Send + 'static {
 
     /// The fingerprint of the config that was built last, from this snapshot.
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint;
+
+    /// What says where the keys of a config lie in memory; `None` where that cannot be told.
+    fn places(&self) -> Option<fn(&T) -> Places> {
+        None
+    }
 
     /// Whether a full refresh can bring another config though no secret changed.
     fn has_more_than_secrets(&self) -> bool;
@@ -86,6 +92,10 @@ impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
         self.schema.iter().map(key).collect()
     }
 
+    fn places(&self) -> Option<fn(&T) -> Places> {
+        Some(visit::places::<T>)
+    }
+
     fn has_more_than_secrets(&self) -> bool {
         false
     }
@@ -100,7 +110,7 @@ impl<T> fmt::Debug for Derived<T> {
 }
 
 /// `AppConfig` of `my_service::config::AppConfig<T>`.
-fn short_name(full: &'static str) -> &'static str {
+pub(super) fn short_name(full: &'static str) -> &'static str {
     let path = full.split('<').next().unwrap_or(full);
     path.rsplit("::").next().unwrap_or(path)
 }

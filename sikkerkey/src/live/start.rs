@@ -33,7 +33,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let first = first.unwrap_or_else(|_| Err(refused(name, "the first build panicked")))?;
 
     let client = fetch.client.clone();
-    let core = Arc::new(LiveState::new(
+    let core = LiveState::new(
         name,
         first,
         source.fingerprint(&snapshot),
@@ -42,7 +42,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         Arc::clone(client.inner().poller().callbacks()),
         options.max_stale,
         options.grace,
-    ));
+    );
+    let core = Arc::new(core.with_places(source.places()));
     let inbox = Arc::new(Inbox::default());
     let following = Arc::new(Mutex::new(None));
     let owner = Arc::new(Owner {

@@ -1,9 +1,9 @@
 //! What every handle of one live config shares: the running config, the record about it, and who
 //! is told. The worker writes it; everybody reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -11,9 +11,11 @@ use event_listener::Event;
 
 use super::change::Change;
 use super::fingerprint::Fingerprint;
+use super::resource::{ResourceRecord, ResourceStatus};
 use super::status::{Freshness, LiveStatus, SecretState};
 use crate::clock::Clock;
 use crate::config::error::{ConfigError, Problem};
+use crate::config::places::Places;
 use crate::contain::contain_drop;
 use crate::error::Error;
 use crate::log::log;
@@ -42,16 +44,21 @@ pub(super) struct LiveState<T> {
     grace: Duration,
     /// What errors call the config.
     name: &'static str,
+    /// What says where the keys of a config lie in memory.
+    places: Option<fn(&T) -> Places>,
     /// The process whose worker keeps it up to date; `None` where there is no worker.
     process: Option<u32>,
     record: Mutex<Record<T>>,
     listeners: Mutex<Vec<RegisteredListener<T>>>,
+    resources: Mutex<Vec<Weak<ResourceRecord>>>,
     callbacks: Arc<Callbacks>,
 }
 
 /// What is known about the running config. Locked for moments only, never while user code runs.
 struct Record<T> {
     generation: u64,
+    /// How many attempts have ended.
+    attempts: u64,
     fingerprint: Arc<Fingerprint>,
     previous: Option<(Arc<T>, Duration)>,
     loaded_at: SystemTime,
@@ -66,8 +73,12 @@ struct Record<T> {
     closed: bool,
 }
 
-/// Lanes of callbacks are shared by all lives of a client, so the numbers are the process's.
-static LISTENERS: AtomicU64 = AtomicU64::new(0);
+/// The number of one more listener. Lanes of callbacks are shared by all lives of a client, so the
+/// numbers are the process's.
+pub(super) fn next_listener() -> u64 {
+    static LISTENERS: AtomicU64 = AtomicU64::new(0);
+    LISTENERS.fetch_add(1, Ordering::Relaxed)
+}
 
 struct RegisteredListener<T> {
     number: u64,
@@ -112,14 +123,11 @@ impl<T> Record<T> {
 pub(super) struct Place<T> {
     pub(super) config: Arc<T>,
     pub(super) generation: u64,
-    fingerprint: Arc<Fingerprint>,
+    /// How many attempts have ended: whoever tries again with each tells them apart by it.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) attempts: u64,
+    pub(super) fingerprint: Arc<Fingerprint>,
     pub(super) refusals: u64,
-}
-
-impl<T> Place<T> {
-    pub(super) fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
 }
 
 /// What an attempt took out of use. The drop of a config is user code: contained, and under no lock.
@@ -167,6 +175,7 @@ impl<T> LiveState<T> {
     ) -> Self {
         let record = Record {
             generation: 1,
+            attempts: 0,
             fingerprint: Arc::new(fingerprint),
             previous: None,
             loaded_at: system_time(&*clock),
@@ -186,11 +195,19 @@ impl<T> LiveState<T> {
             max_stale,
             grace,
             name,
+            places: None,
             process: Some(std::process::id()),
             record: Mutex::new(record),
             listeners: Mutex::default(),
+            resources: Mutex::default(),
             callbacks,
         }
+    }
+
+    /// The same, of a config whose parts can be traced to its keys.
+    pub(super) fn with_places(mut self, places: Option<fn(&T) -> Places>) -> Self {
+        self.places = places;
+        self
     }
 
     /// The same, of a config that no worker keeps up to date.
@@ -228,8 +245,10 @@ impl<T> LiveState<T> {
                 last_error: Some(error),
                 consecutive_failures: 0,
                 secrets: BTreeMap::new(),
+                resources: Vec::new(),
             };
         }
+        let resources = self.resources();
         let record = self.record();
         let age = self.clock.monotonic().saturating_sub(record.confirmed);
         let degraded =
@@ -249,7 +268,22 @@ impl<T> LiveState<T> {
             last_error: record.refused.clone().or_else(|| record.unanswered.clone()),
             consecutive_failures: record.failures,
             secrets: record.secrets.clone(),
+            resources,
         }
+    }
+
+    /// Has the status show this resource for as long as it is there.
+    pub(super) fn show_resource(&self, record: &Arc<ResourceRecord>) {
+        let mut resources = lock(&self.resources);
+        resources.retain(|other| other.strong_count() > 0);
+        resources.push(Arc::downgrade(record));
+    }
+
+    fn resources(&self) -> Vec<ResourceStatus> {
+        let resources = lock(&self.resources);
+        let records: Vec<_> = resources.iter().filter_map(Weak::upgrade).collect();
+        drop(resources);
+        records.iter().map(|record| record.status()).collect()
     }
 
     pub(super) fn previous(&self) -> Option<Arc<T>> {
@@ -280,12 +314,18 @@ impl<T> LiveState<T> {
         &self.callbacks
     }
 
+    /// The key paths that a part of this config spans; `None` where that cannot be told.
+    pub(super) fn spanned_by<U: ?Sized>(&self, config: &T, part: &U) -> Option<BTreeSet<String>> {
+        (self.places?)(config).spanned_by(part)
+    }
+
     /// What runs now.
     pub(super) fn place(&self) -> Place<T> {
         let record = self.record();
         Place {
             config: self.current.load_full(),
             generation: record.generation,
+            attempts: record.attempts,
             fingerprint: Arc::clone(&record.fingerprint),
             refusals: record.refusals,
         }
@@ -347,7 +387,7 @@ impl<T> LiveState<T> {
 
     /// Registers a listener; `retry` says whether it has something to try again.
     pub(super) fn listen(&self, callback: ListenerFn<T>, retry: Arc<AtomicBool>) -> u64 {
-        let number = LISTENERS.fetch_add(1, Ordering::Relaxed);
+        let number = next_listener();
         self.listeners().push(RegisteredListener {
             number,
             stopped: Arc::default(),
@@ -382,6 +422,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
         let news = {
             let mut record = self.record();
             let now = self.clock.monotonic();
+            record.attempts += 1;
             if attempt.unanswered.is_none() {
                 record.confirmed = now;
             }
@@ -442,12 +483,24 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             let event = || LiveEvent::Changed(change.clone());
             let calls: Vec<_> = self.listeners().iter().map(|to| to.call(event())).collect();
             self.callbacks.enqueue(calls);
+        } else {
+            self.retry();
         }
-        self.retry();
+        self.ticked.notify(usize::MAX);
         gone
     }
 
-    /// Calls the listeners that have something to try again.
+    /// Calls one listener to try again, now.
+    pub(super) fn call(&self, number: u64) {
+        let listeners = self.listeners();
+        let call = listeners.iter().find(|to| to.number == number);
+        let call = call.map(|to| to.call(LiveEvent::Retry));
+        drop(listeners);
+        self.callbacks.enqueue(call);
+    }
+
+    /// Calls the listeners that have something to try again. A change is told to all, and is a
+    /// moment to try again, too.
     fn retry(&self) {
         let calls: Vec<_> = self
             .listeners()
@@ -456,7 +509,6 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             .map(|to| to.call(LiveEvent::Retry))
             .collect();
         self.callbacks.enqueue(calls);
-        self.ticked.notify(usize::MAX);
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use super::resource::{ResourceState, ResourceStatus};
 use crate::config::error::ConfigError;
 
 /// How far the running config can be trusted to be what the service holds.
@@ -84,6 +85,7 @@ pub struct LiveStatus {
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
     pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) resources: Vec<ResourceStatus>,
 }
 
 impl LiveStatus {
@@ -124,6 +126,12 @@ impl LiveStatus {
     pub fn secrets(&self) -> impl Iterator<Item = (&str, SecretState)> {
         self.secrets.iter().map(|(id, state)| (id.as_str(), *state))
     }
+
+    /// Each [`LiveResource`](super::LiveResource) that is built from the config and still held, in
+    /// the order in which they were first built.
+    pub fn resources(&self) -> impl Iterator<Item = &ResourceStatus> {
+        self.resources.iter()
+    }
 }
 
 /// One line: `fresh, generation 3, confirmed 4s ago`.
@@ -144,6 +152,11 @@ impl fmt::Display for LiveStatus {
         for (id, state) in &self.secrets {
             if !matches!(state, SecretState::Current | SecretState::Absent) {
                 write!(f, ", {id} {state}")?;
+            }
+        }
+        for resource in &self.resources {
+            if resource.state() != ResourceState::Current {
+                write!(f, ", {} {}", resource.name(), resource.state())?;
             }
         }
         Ok(())

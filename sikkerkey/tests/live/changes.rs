@@ -10,7 +10,8 @@ use sikkerkey::live::RecvError;
 
 use crate::common::stage::{INTERVAL, PATIENCE};
 use crate::{
-    Config, Db, WORKER, after_listeners, changed, client, cycles, db, receive, settle, stage, start,
+    Config, WORKER, after_listeners, block_on, changed, client, cycles, db, receive, settle, stage,
+    start,
 };
 
 #[test]
@@ -126,27 +127,6 @@ fn a_subscription_ends_with_the_last_handle() {
 }
 
 #[test]
-fn a_selected_part_is_silent_while_it_stays_equal() {
-    let (stage, live) = start();
-    let part = live.select(|config| &config.db);
-    assert_eq!(part.load().port, 1);
-    let (tell, told) = channel();
-    part.on_change(move |change| {
-        let ports = (change.before().port, change.after().port);
-        tell.send(ports).unwrap();
-    });
-    let mut changes = live.subscribe();
-    stage.vault.put("sk_name", "two");
-    stage.poll();
-    changed(&mut changes);
-    stage.vault.put("sk_db", db("alpha", "2"));
-    stage.poll();
-    assert_eq!(receive(&told), (1, 2), "the change of the name is not told");
-    assert!(told.try_recv().is_err(), "and this one is told once");
-    let _: &Db = &part.load();
-}
-
-#[test]
 fn a_live_config_can_be_dropped_by_its_own_listener() {
     let (stage, live) = start();
     let mut changes = live.subscribe();
@@ -161,6 +141,27 @@ fn a_live_config_can_be_dropped_by_its_own_listener() {
         changes.recv_timeout(PATIENCE),
         Err(RecvError::Closed)
     ));
+}
+
+#[test]
+fn a_listener_with_a_weak_handle_keeps_nothing_going() {
+    let (stage, live) = start();
+    let mut changes = live.subscribe();
+    let weak = live.downgrade();
+    let (tell, told) = channel();
+    live.on_change(move |_| {
+        let name = weak.upgrade().map(|live| live.load().name.clone());
+        tell.send(name).unwrap();
+    });
+    stage.vault.put("sk_name", "two");
+    stage.poll();
+    assert_eq!(receive(&told).as_deref(), Some("two"));
+    let weak = live.downgrade().clone();
+    drop(live);
+    assert!(weak.upgrade().is_none());
+    assert!(changes.recv_timeout(PATIENCE).is_ok());
+    let end = changes.recv_timeout(PATIENCE);
+    assert!(matches!(end, Err(RecvError::Closed)));
 }
 
 #[test]
@@ -218,30 +219,4 @@ fn the_previous_config_is_there_for_the_grace_and_then_gone() {
     stage.clock.threads_at_rest(WORKER, 1);
     assert!(live.previous().is_none());
     assert!(first.upgrade().is_none());
-}
-
-/// Polls a future on this thread until it is ready; runs `once_pending` when it is found not to be.
-fn block_on<F: Future>(future: F, once_pending: impl FnOnce()) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    let mut once_pending = Some(once_pending);
-    let start = std::time::Instant::now();
-    loop {
-        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            assert!(once_pending.is_none(), "there was nothing to wait for");
-            return output;
-        }
-        match once_pending.take() {
-            Some(run) => run(),
-            None => std::thread::park_timeout(PATIENCE),
-        }
-        assert!(start.elapsed() < PATIENCE, "the future was not woken");
-    }
 }
