@@ -31,6 +31,12 @@ use crate::source::{Exports, Reading, Scope};
 /// [`Exported`](crate::Exported) is taken again whenever the layers are put together, but its
 /// secrets are not asked after: combine it with what is followed, or [`refresh`](Live::refresh).
 ///
+/// # Parts
+///
+/// Where a key's value lies in a `T` that serde makes is not known: for what is registered on a
+/// [`select`](Live::select), every swap counts. [`Change::touches`](sikkerkey::Change::touches) says
+/// which keys changed.
+///
 /// # A change of a file
 ///
 /// Nobody watches files here. Call [`Live::refresh`] when one has changed, from a signal handler's

@@ -47,8 +47,8 @@
 //! runs on what it had. [`LiveStatus`] prints as one line without values, fit for `/healthz`.
 //!
 //! **Threads.** One for each live config, one for the client's poller, whatever the number of
-//! secrets. Listeners and builds of resources run on the live config's thread, one after the other:
-//! a slow one delays the next swap, so long work belongs behind a [`Subscription`].
+//! secrets. Listeners and builds of resources run on the client's callback thread, one after the
+//! other: a slow one delays the others, so long work belongs behind a [`Subscription`].
 
 mod builder;
 mod change;

@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use serde::{Serialize, Serializer};
+
 use super::resource::{ResourceState, ResourceStatus};
 use crate::config::error::ConfigError;
 
 /// How far the running config can be trusted to be what the service holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Freshness {
     /// Every secret was confirmed within `max_stale`, and nothing is refused.
@@ -30,7 +33,8 @@ impl fmt::Display for Freshness {
 }
 
 /// What is known of one secret that a live config follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SecretState {
     /// The config holds the value that the service last reported.
@@ -76,14 +80,42 @@ impl fmt::Display for SecretState {
 ///     (code, status.to_string())
 /// }
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # As data
+///
+/// It implements `Serialize`, without a value of a secret. These fields stay as they are; others may
+/// be added:
+///
+/// | field | what it is |
+/// | --- | --- |
+/// | `freshness` | `"fresh"`, `"stale"` or `"degraded"` |
+/// | `generation` | the number of the running config |
+/// | `loaded_at` | when it was swapped in, in seconds since 1970 |
+/// | `age_seconds` | how long ago the service last confirmed it |
+/// | `consecutive_failures` | a number |
+/// | `last_error` | a text of one or more lines, or `null` |
+/// | `secrets` | an object: for each id an object with `state`, such as `"current"` |
+/// | `resources` | a list of objects with `name`, `state`, `consecutive_failures` and `last_error` |
+///
+/// ```
+/// # use sikkerkey::Live;
+/// let json = serde_json::to_value(Live::fixed(()).status())?;
+/// assert_eq!(json["freshness"], "fresh");
+/// assert_eq!(json["generation"], 1);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
 pub struct LiveStatus {
     pub(super) generation: u64,
+    #[serde(serialize_with = "seconds_since_1970")]
     pub(super) loaded_at: SystemTime,
+    #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub(super) age: Duration,
     pub(super) freshness: Freshness,
+    #[serde(serialize_with = "text")]
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
+    #[serde(serialize_with = "states")]
     pub(super) secrets: BTreeMap<String, SecretState>,
     pub(super) resources: Vec<ResourceStatus>,
 }
@@ -161,4 +193,32 @@ impl fmt::Display for LiveStatus {
         }
         Ok(())
     }
+}
+
+fn seconds_since_1970<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    to.serialize_u64(since.unwrap_or_default().as_secs())
+}
+
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(time.as_secs())
+}
+
+fn text<S: Serializer>(error: &Option<ConfigError>, to: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(ConfigError::to_string).serialize(to)
+}
+
+fn states<S: Serializer>(
+    secrets: &BTreeMap<String, SecretState>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Secret {
+        state: SecretState,
+    }
+    to.collect_map(
+        secrets
+            .iter()
+            .map(|(id, state)| (id, Secret { state: *state })),
+    )
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use sikkerkey::live::SecretState;
 use sikkerkey::{Freshness, SikkerKeyConfig};
@@ -277,4 +277,36 @@ fn refreshes_that_come_together_are_one() {
         }
     });
     assert_eq!(stage.reads("sk_name"), before + 2);
+}
+
+#[test]
+fn the_status_is_data_without_values() {
+    let (stage, live) = start();
+    let _pool = live.resource(|_| Ok::<_, ()>(())).unwrap().named("pool");
+    stage.vault.delete("sk_name");
+    stage.vault.put("sk_db", db("beta", "54x3"));
+    cycles(&stage, 1);
+    let status = live.status();
+    let json = serde_json::to_value(&status).unwrap();
+    let loaded_at = status.loaded_at().duration_since(UNIX_EPOCH).unwrap();
+    let expected = serde_json::json!({
+        "freshness": "degraded",
+        "generation": 1,
+        "loaded_at": loaded_at.as_secs(),
+        "age_seconds": 0,
+        "consecutive_failures": 1,
+        "last_error": status.last_error().unwrap().to_string(),
+        "secrets": {
+            "sk_db": { "state": "current" },
+            "sk_name": { "state": "deleted" },
+        },
+        "resources": [{
+            "name": "pool",
+            "state": "current",
+            "consecutive_failures": 0,
+            "last_error": null,
+        }],
+    });
+    assert_eq!(json, expected);
+    assert!(!json.to_string().contains("54x3"));
 }

@@ -2,11 +2,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Mutex;
 
+use serde::Serialize;
+
 use crate::sync::lock;
 use crate::text;
 
 /// What a live resource is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ResourceState {
     /// It was built from the running config.
@@ -30,10 +33,11 @@ impl fmt::Display for ResourceState {
 
 /// The state of one resource at one instant; from
 /// [`LiveStatus::resources`](crate::LiveStatus::resources).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ResourceStatus {
     name: String,
     state: ResourceState,
+    #[serde(rename = "consecutive_failures")]
     failures: u32,
     last_error: Option<Cow<'static, str>>,
 }
