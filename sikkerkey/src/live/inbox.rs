@@ -135,7 +135,7 @@ impl Inbox {
     pub(super) fn ask(&self, scope: Scope) -> u64 {
         let mut state = self.state();
         if state.unattended {
-            state.result = Some(Ok(Default::default()));
+            state.result = Some(Ok(()));
             return state.done;
         }
         let ticket = match state.news.refresh.take() {

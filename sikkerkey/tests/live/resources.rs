@@ -328,7 +328,8 @@ fn a_swap_during_the_first_build_is_not_lost() {
     let (gone, dropped) = channel();
     let pool = live
         .resource(move |config| {
-            if let Some(control) = again.lock().unwrap().take() {
+            let control = again.lock().unwrap().take();
+            if let Some(control) = control {
                 control.swap(2);
             }
             Ok::<_, ()>(TellsItsEnd::new(&config.to_string(), &gone))
