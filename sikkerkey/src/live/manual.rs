@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::fail_closed::FailClosed;
 use super::fingerprint::Fingerprint;
 use super::inbox::Inbox;
-use super::state::{Adoption, Attempt, LiveState};
+use super::state::{Adoption, Attempt, LiveBegin, LiveState};
 use super::{Live, Owner};
 use crate::clock::{Clock, SystemClock};
 use crate::config::error::ConfigError;
@@ -76,24 +77,34 @@ fn start<T: Send + Sync + 'static>(
     clock: Arc<ManualClock>,
     max_stale: Duration,
 ) -> (Live<T>, Arc<LiveState<T>>) {
-    let core = LiveState::new(
-        "the config",
-        Arc::new(config),
-        Fingerprint::default(),
-        BTreeMap::new(),
+    let clock: Arc<dyn Clock> = clock;
+    let inbox = Arc::new(Inbox::unattended(Arc::clone(&clock)));
+    let core = LiveState::new(LiveBegin {
+        name: "the config",
+        first: Arc::new(config),
+        fingerprint: Fingerprint::default(),
+        places: None,
+        secrets: BTreeMap::new(),
+        names: BTreeMap::new(),
         clock,
-        Callbacks::new(Arc::new(SystemClock::new())),
+        inbox: Arc::clone(&inbox),
+        counters: Arc::default(),
+        callbacks: Callbacks::new(Arc::new(SystemClock::new())),
         max_stale,
-        Duration::MAX,
-    );
+        grace: Duration::MAX,
+        refresh_gap: Duration::ZERO,
+        fail_closed: FailClosed::new(),
+    });
     let core = Arc::new(core.unattended());
     let owner = Arc::new(Owner {
-        inbox: Arc::new(Inbox::unattended()),
+        inbox,
         close: Box::new({
             let core = Arc::clone(&core);
             move || core.close()
         }),
         following: Arc::default(),
+        // Nothing is waited for.
+        deadline: Duration::ZERO,
     });
     let live = Live {
         core: Arc::clone(&core),
@@ -126,13 +137,13 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
 
     /// Swaps this config in, as a change of these key paths: `&["db.password"]`.
     pub fn swap_paths(&self, config: T, paths: &[&str]) {
-        self.end(|fingerprint| Attempt {
-            unanswered: None,
-            secrets: BTreeMap::new(),
-            adoption: Adoption::Swap {
+        self.end(None, |running| {
+            let fingerprint = running.swapped(paths);
+            Adoption::Swap {
                 new: Arc::new(config),
-                fingerprint: fingerprint.swapped(paths),
-            },
+                changed: running.difference(&fingerprint).unwrap_or_default(),
+                fingerprint,
+            }
         });
     }
 
@@ -151,25 +162,22 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
     /// ```
     pub fn fail(&self, error: impl Into<ConfigError>) {
         let error = error.into();
-        self.end(|_| Attempt {
-            unanswered: None,
-            secrets: BTreeMap::new(),
-            adoption: Adoption::Refused(error),
-        });
+        self.end(None, |_| Adoption::Refused(error));
     }
 
     /// Makes the config [`Stale`](super::Freshness::Stale), as when the service has not answered
     /// for longer than `max_stale`, until the next swap or failure.
     pub fn stale(&self) {
         self.clock.pass(MAX_STALE + Duration::from_secs(1));
-        self.end(|_| Attempt {
-            unanswered: Some(ErrorKind::Network.into()),
-            secrets: BTreeMap::new(),
-            adoption: Adoption::Held,
-        });
+        self.end(Some(ErrorKind::Network.into()), |_| Adoption::Held);
     }
 
-    fn end(&self, attempt: impl FnOnce(&Fingerprint) -> Attempt<T>) {
+    /// Ends an attempt that finds this, given what runs.
+    fn end(
+        &self,
+        unanswered: Option<ConfigError>,
+        adoption: impl FnOnce(&Fingerprint) -> Adoption<T>,
+    ) {
         let gone = {
             // A logger may swap, too: its events wait until the turn is over.
             let _held = HeldEvents::new();
@@ -177,8 +185,17 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
             if self.core.is_closed() {
                 return;
             }
-            let attempt = attempt(&self.core.place().fingerprint);
-            self.core.end(attempt)
+            self.core.end(Attempt {
+                confirmed: unanswered.is_none(),
+                unanswered,
+                since: self.clock.monotonic(),
+                refreshed: None,
+                changed_secrets: Vec::new(),
+                shared: false,
+                names: None,
+                secrets: BTreeMap::new(),
+                adoption: adoption(&self.core.place().fingerprint),
+            })
         };
         contain_drop(gone);
         if !in_callback() {

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -47,6 +46,9 @@ pub enum SecretState {
     Denied,
     /// An optional secret that does not exist.
     Absent,
+    /// The service could not be reached at the start, and the fallback cache served the value. It is
+    /// read at the first poll that the service answers.
+    Cached,
 }
 
 impl SecretState {
@@ -64,7 +66,41 @@ impl fmt::Display for SecretState {
             SecretState::Deleted => "deleted",
             SecretState::Denied => "denied",
             SecretState::Absent => "absent",
+            SecretState::Cached => "cached",
         })
+    }
+}
+
+/// One secret that a live config follows, from [`LiveStatus::secrets`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SecretStatus {
+    pub(super) id: String,
+    pub(super) state: SecretState,
+    pub(super) reads: u64,
+    #[serde(serialize_with = "seconds_since_1970_or_none")]
+    pub(super) last_change: Option<SystemTime>,
+}
+
+impl SecretStatus {
+    /// The secret's id; aliases and display names are resolved.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What is known of it.
+    pub fn state(&self) -> SecretState {
+        self.state
+    }
+
+    /// How often this client has read it, for any purpose: each read is audited, and policies count
+    /// it.
+    pub fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// When another value of it was last read; `None` if there was none since the start.
+    pub fn last_change(&self) -> Option<SystemTime> {
+        self.last_change
     }
 }
 
@@ -94,8 +130,10 @@ impl fmt::Display for SecretState {
 /// | `age_seconds` | how long ago the service last confirmed it |
 /// | `consecutive_failures` | a number |
 /// | `last_error` | a text of one or more lines, or `null` |
-/// | `secrets` | an object: for each id an object with `state`, such as `"current"` |
-/// | `resources` | a list of objects with `name`, `state`, `consecutive_failures` and `last_error` |
+/// | `secrets` | a list: for each `id`, `state` (such as `"current"`), `reads`, and `last_change` in seconds since 1970 or `null` |
+/// | `resources` | a list: for each `name`, `state`, `consecutive_failures` and `last_error` |
+/// | `rotation_lag_seconds` | a number, or `null` |
+/// | `identity_shared` | `true` or `false` |
 ///
 /// ```
 /// # use sikkerkey::Live;
@@ -115,9 +153,11 @@ pub struct LiveStatus {
     #[serde(serialize_with = "text")]
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
-    #[serde(serialize_with = "states")]
-    pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) secrets: Vec<SecretStatus>,
     pub(super) resources: Vec<ResourceStatus>,
+    #[serde(rename = "rotation_lag_seconds", serialize_with = "seconds_or_none")]
+    pub(super) rotation_lag: Option<Duration>,
+    pub(super) identity_shared: bool,
 }
 
 impl LiveStatus {
@@ -154,15 +194,32 @@ impl LiveStatus {
         self.consecutive_failures
     }
 
-    /// Each secret that the config follows, by id, in the order of the ids.
-    pub fn secrets(&self) -> impl Iterator<Item = (&str, SecretState)> {
-        self.secrets.iter().map(|(id, state)| (id.as_str(), *state))
+    /// Each secret that the config follows, in the order of the ids.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretStatus> {
+        self.secrets.iter()
     }
 
     /// Each [`LiveResource`](super::LiveResource) that is built from the config and still held, in
     /// the order in which they were first built.
     pub fn resources(&self) -> impl Iterator<Item = &ResourceStatus> {
         self.resources.iter()
+    }
+
+    /// How long the last change took from the poll or refresh that found it to the swap; while a
+    /// change waits, because a read, a build or the probe fails, how long it has waited so far.
+    /// `None` if nothing has changed since the start.
+    ///
+    /// How long a change went unnoticed before, the client cannot know: up to one poll interval for
+    /// those that are reported, up to one [`resync`](crate::Resync) for others.
+    pub fn rotation_lag(&self) -> Option<Duration> {
+        self.rotation_lag
+    }
+
+    /// Whether another process uses this machine's identity and takes reports of changes: two
+    /// re-reads have found changes that no poll had reported. Adaptive re-reads come every 5 minutes
+    /// since. Give each process an identity of its own.
+    pub fn identity_shared(&self) -> bool {
+        self.identity_shared
     }
 }
 
@@ -181,9 +238,9 @@ impl fmt::Display for LiveStatus {
             1 => f.write_str(", 1 failure")?,
             many => write!(f, ", {many} failures in a row")?,
         }
-        for (id, state) in &self.secrets {
-            if !matches!(state, SecretState::Current | SecretState::Absent) {
-                write!(f, ", {id} {state}")?;
+        for secret in &self.secrets {
+            if !matches!(secret.state, SecretState::Current | SecretState::Absent) {
+                write!(f, ", {} {}", secret.id, secret.state)?;
             }
         }
         for resource in &self.resources {
@@ -191,34 +248,37 @@ impl fmt::Display for LiveStatus {
                 write!(f, ", {} {}", resource.name(), resource.state())?;
             }
         }
-        Ok(())
+        match self.identity_shared {
+            true => f.write_str(", identity shared"),
+            false => Ok(()),
+        }
     }
 }
 
 fn seconds_since_1970<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    since_1970(*time).serialize(to)
+}
+
+fn seconds_since_1970_or_none<S: Serializer>(
+    time: &Option<SystemTime>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(since_1970).serialize(to)
+}
+
+fn since_1970(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    to.serialize_u64(since.unwrap_or_default().as_secs())
+    since.unwrap_or_default().as_secs()
 }
 
 fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(time.as_secs())
+    time.as_secs().serialize(to)
+}
+
+fn seconds_or_none<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(to)
 }
 
 fn text<S: Serializer>(error: &Option<ConfigError>, to: S) -> Result<S::Ok, S::Error> {
     error.as_ref().map(ConfigError::to_string).serialize(to)
-}
-
-fn states<S: Serializer>(
-    secrets: &BTreeMap<String, SecretState>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Secret {
-        state: SecretState,
-    }
-    to.collect_map(
-        secrets
-            .iter()
-            .map(|(id, state)| (id, Secret { state: *state })),
-    )
 }

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sikkerkey::live::SecretState;
-use sikkerkey::{Freshness, SikkerKeyConfig};
+use sikkerkey::{Freshness, Resync, SikkerKeyConfig};
 use sikkerkey_emulator::{Fault, Hold};
 
 use crate::common::stage::INTERVAL;
@@ -139,7 +139,8 @@ fn deleted_and_denied_degrade_and_recover() {
     let (stage, live) = start();
     let state = |id: &str| {
         let status = live.status();
-        status.secrets().find(|(other, _)| *other == id).unwrap().1
+        let mut secrets = status.secrets();
+        secrets.find(|secret| secret.id() == id).unwrap().state()
     };
     stage.vault.delete("sk_name");
     cycles(&stage, 1);
@@ -209,7 +210,7 @@ fn a_change_that_a_second_process_swallowed_costs_at_most_a_resync() {
     let stage = stage();
     let resync = INTERVAL * 20;
     let live = Config::loader(&client(&stage))
-        .resync(resync)
+        .resync(Resync::Every(resync))
         .live()
         .unwrap();
     settle(&stage);
@@ -232,10 +233,11 @@ fn refresh_reads_now_and_returns_what_is_wrong() {
         .live()
         .unwrap();
     stage.vault.put("sk_name", "two");
-    live.refresh().unwrap();
+    assert!(live.refresh().unwrap());
     assert_eq!(live.load().name, "two");
+    assert!(!live.refresh().unwrap(), "nothing has changed");
     stage.vault.put("sk_db", db("beta", "2"));
-    live.refresh_secret("sk_db").unwrap();
+    assert!(live.refresh_secret("sk_db").unwrap());
     assert_eq!(live.load().db.port, 2);
     stage.vault.put("sk_name", "invalid");
     let error = live.refresh().unwrap_err();
@@ -288,24 +290,32 @@ fn the_status_is_data_without_values() {
     cycles(&stage, 1);
     let status = live.status();
     let json = serde_json::to_value(&status).unwrap();
-    let loaded_at = status.loaded_at().duration_since(UNIX_EPOCH).unwrap();
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let loaded_at = seconds(status.loaded_at());
+    let changed_at = status
+        .secrets()
+        .next()
+        .and_then(|db| db.last_change())
+        .map(seconds);
     let expected = serde_json::json!({
         "freshness": "degraded",
         "generation": 1,
-        "loaded_at": loaded_at.as_secs(),
+        "loaded_at": loaded_at,
         "age_seconds": 0,
         "consecutive_failures": 1,
         "last_error": status.last_error().unwrap().to_string(),
-        "secrets": {
-            "sk_db": { "state": "current" },
-            "sk_name": { "state": "deleted" },
-        },
+        "secrets": [
+            { "id": "sk_db", "state": "current", "reads": 2, "last_change": changed_at },
+            { "id": "sk_name", "state": "deleted", "reads": 1, "last_change": null },
+        ],
         "resources": [{
             "name": "pool",
             "state": "current",
             "consecutive_failures": 0,
             "last_error": null,
         }],
+        "rotation_lag_seconds": 0,
+        "identity_shared": false,
     });
     assert_eq!(json, expected);
     assert!(!json.to_string().contains("54x3"));
