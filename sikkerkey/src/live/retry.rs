@@ -52,7 +52,6 @@ impl<T> Live<T> {
     /// The async twin of [`retry_on_refused`](Live::retry_on_refused), on any async runtime.
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use sikkerkey::Live;
     /// # struct Config { api_key: String }
     /// # #[derive(Debug)] struct Refused { status: u16 }
