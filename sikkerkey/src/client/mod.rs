@@ -7,6 +7,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod builder;
 #[cfg(feature = "tokio")]
 mod call_threads;
+mod details;
 pub(crate) mod error_text;
 mod from_env;
 pub(crate) mod inner;
@@ -31,6 +32,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use self::attempts::{Call, LIST_LIMIT};
 use self::bootstrap::Bootstrap;
@@ -395,7 +397,10 @@ impl SikkerKey {
     /// As [`export`](Self::export), and [`ErrorKind::InvalidId`] for the project.
     pub fn export_project(&self, project: &str) -> Result<Export, Error> {
         check_id(project)?;
-        self.export_with(Purpose::ExportProject(project), Some(project))
+        let body = messages::encode(&ProjectRequest {
+            project_id: project,
+        });
+        self.export_with(Purpose::ExportProject(project), Some(body))
     }
 
     pub(crate) fn from_inner(inner: ClientInner) -> Self {
@@ -404,7 +409,6 @@ impl SikkerKey {
         }
     }
 
-    #[cfg(any(feature = "live", feature = "tokio"))]
     pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.inner
     }
@@ -415,14 +419,18 @@ impl SikkerKey {
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
     }
 
-    fn export_with(&self, purpose: Purpose<'_>, project: Option<&str>) -> Result<Export, Error> {
+    fn export_with(
+        &self,
+        purpose: Purpose<'_>,
+        body: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Export, Error> {
         // Reading what came counts too.
         let budget = self.inner.settings().budget();
         let call = Call {
             purpose,
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
-            body: project.map(|project_id| messages::encode(&ProjectRequest { project_id })),
+            body,
             limit: LIST_LIMIT,
         };
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;

@@ -12,6 +12,7 @@ pub(crate) mod parser;
 pub(crate) mod places;
 mod report;
 pub(crate) mod requirement;
+mod resolved;
 pub(crate) mod schema;
 pub(crate) mod similar;
 pub(crate) mod snapshot;

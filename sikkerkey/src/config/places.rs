@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// The places of a config's keys, while it stays where it is.
+/// The places of a config's keys, while it stays where it is. Only a live config asks for them.
 #[derive(Debug)]
 pub struct Places {
     /// The path of the struct that is visited, with a dot behind it; empty for the outermost.
@@ -13,6 +13,7 @@ pub struct Places {
 }
 
 #[derive(Debug)]
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
 struct Place {
     /// The path of a key, or of a struct all of whose keys count.
     path: String,
@@ -57,6 +58,7 @@ impl Places {
 
     /// The paths of the keys that this part of the config spans, or lies within. `None` where that
     /// cannot be told: it spans no field that has a key and a size.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
     pub(crate) fn spanned_by<U: ?Sized>(&self, part: &U) -> Option<BTreeSet<String>> {
         let start = std::ptr::from_ref(part).addr();
         let end = start.saturating_add(size_of_val(part));

@@ -251,6 +251,25 @@ impl Inbox {
         ticket
     }
 
+    /// Answers the refresh that waits, as far as what it asks for was just done.
+    pub(super) fn share(&self, is_done: impl Fn(&str) -> bool) {
+        let mut state = self.state();
+        let Some(Refresh {
+            scope: Scope::Secrets(ids),
+            ticket,
+        }) = &mut state.news.refresh
+        else {
+            return;
+        };
+        ids.retain(|id| !is_done(id));
+        let ticket = *ticket;
+        if ids.is_empty() {
+            state.news.refresh = None;
+            drop(state);
+            self.answer(ticket, Ok(true));
+        }
+    }
+
     /// Asks for a value to be tried.
     pub(super) fn rehearse(&self, id: String, value: SecretString) -> u64 {
         let mut state = self.state();

@@ -18,7 +18,7 @@ use super::source::ConfigSource;
 use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
 use crate::clock::{Clock, FAR_FUTURE};
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::contain::contain_drop;
@@ -55,7 +55,13 @@ pub(super) struct Worker<T> {
 }
 
 /// Closes the inbox, however the worker ends.
-struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+pub(super) struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+
+impl<T> EndGuard<T> {
+    pub(super) fn new(state: &Arc<LiveState<T>>, inbox: &Arc<Inbox>) -> Self {
+        EndGuard(Arc::clone(state), Arc::clone(inbox))
+    }
+}
 
 impl<T> Drop for EndGuard<T> {
     fn drop(&mut self) {
@@ -66,7 +72,7 @@ impl<T> Drop for EndGuard<T> {
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
-        let _end = EndGuard(Arc::clone(&self.core), Arc::clone(&self.inbox));
+        let _end = EndGuard::new(&self.core, &self.inbox);
         // The drop of a config is user code too.
         mark_callback_thread();
         loop {
@@ -152,9 +158,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
         };
         let answer = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
-            _ if !losses.is_empty() => Err(ConfigError::new(name, losses)),
+            _ if !losses.is_empty() => Err(ConfigError::to(Failed::Refresh, name, losses)),
             (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
+        if self.inbox.is_closed() {
+            // Nobody is left to be told, and what was given up failed for that reason alone.
+            return;
+        }
         let gone = self.core.end(Attempt {
             confirmed: reading.unanswered.is_none() && scope == Some(&Scope::All),
             unanswered: reading.unanswered,
@@ -169,6 +179,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         contain_drop(gone);
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
+            // Those who asked while it was under way were refused with the same old value.
+            self.inbox.share(|id| self.core.was_just_refreshed(id));
         }
     }
 
@@ -228,6 +240,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
             Scope::All => {
                 if let Some(schema) = self.jobs.schema()? {
+                    let refusals = self.fetch.refusals(&schema);
+                    if !refusals.is_empty() {
+                        return Err(ConfigError::new(self.jobs.name(), refusals));
+                    }
                     self.schema = Arc::new(schema);
                 }
                 // Names may lead elsewhere now, and other secrets may be named.
@@ -260,7 +276,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(error) = &resolved.unlisted {
             reading.unanswered = Some(unanswered(self.jobs.name(), error));
         }
-        let known = resolved.ids.iter().filter_map(|id| {
+        let ids = resolved.ids.iter().chain(&resolved.unread);
+        let known = ids.filter_map(|id| {
             let outcome = reading.snapshot.get(id)?;
             Some((id.clone(), outcome.clone()))
         });

@@ -11,12 +11,15 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod consistency;
+mod contained;
 mod failures;
 mod manual;
+mod reads;
 mod resources;
 mod retry;
 mod select;
 mod swaps;
+mod truth;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
