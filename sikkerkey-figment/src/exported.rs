@@ -74,7 +74,7 @@ pub struct Exported {
 
 impl Exported {
     /// Everything that this machine may read.
-    pub fn all(sk: &SikkerKey) -> Self {
+    pub fn all(sk: impl AsRef<SikkerKey>) -> Self {
         Exported {
             reading: Reading::new(sk),
             project: None,
@@ -86,10 +86,10 @@ impl Exported {
     }
 
     /// Everything of one project that this machine may read.
-    pub fn project(sk: &SikkerKey, project: impl Into<String>) -> Self {
+    pub fn project(sk: impl AsRef<SikkerKey>, project: impl Into<String>) -> Self {
         let project = project.into();
         Exported {
-            reading: Reading::new(sk).change(|options| options.project(&project)),
+            reading: Reading::new(&sk).change(|options| options.project(&project)),
             project: Some(project),
             ..Exported::all(sk)
         }

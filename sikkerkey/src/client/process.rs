@@ -14,7 +14,6 @@ use std::sync::{Arc, OnceLock};
 #[cfg(feature = "cache")]
 use std::time::Duration;
 
-#[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
@@ -26,7 +25,6 @@ use crate::watch::Poller;
 pub(crate) struct Process {
     pub(crate) session: CurrentSession,
     pub(crate) poller: Arc<Poller>,
-    #[cfg(feature = "tokio")]
     pub(crate) call_threads: Arc<CallThreads>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<Cache>,
@@ -52,7 +50,6 @@ impl Process {
                 session.transport.url().is_loopback(),
                 settings.resync,
             ),
-            #[cfg(feature = "tokio")]
             call_threads: CallThreads::new(settings.clock.clone()),
             session: CurrentSession::new(session),
         }
@@ -60,7 +57,6 @@ impl Process {
 
     fn end(&self) {
         self.poller.end();
-        #[cfg(feature = "tokio")]
         self.call_threads.close();
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.cache {

@@ -47,6 +47,8 @@ pub enum CheckStatus {
     NotStructured,
     /// Several secrets have the name.
     Ambiguous,
+    /// An [override](crate::Loader::overrides) takes the place of what is there.
+    Overridden,
 }
 
 impl CheckReport {
@@ -63,6 +65,25 @@ impl CheckReport {
             .iter()
             .map(|requirement| status(requirement, links, &listed))
             .collect();
+        report(schema, statuses)
+    }
+
+    /// The report on a schema, parts of which are decided by overrides; this one has the others.
+    pub(crate) fn overridden(
+        self,
+        schema: &Schema,
+        decide: impl Fn(&Requirement) -> Option<CheckStatus>,
+    ) -> Self {
+        let mut read = self.checks.into_iter().peekable();
+        let finding = |requirement: &Requirement| {
+            let found = read.next_if(|check| check.requirement == *requirement);
+            match (decide(requirement), found) {
+                (Some(status), _) => (status, None),
+                (None, Some(check)) => (check.status, check.hint),
+                (None, None) => (CheckStatus::Missing, None),
+            }
+        };
+        let statuses = schema.iter().map(finding).collect();
         report(schema, statuses)
     }
 
@@ -143,6 +164,7 @@ impl fmt::Display for CheckStatus {
             CheckStatus::FieldMissing => "field missing",
             CheckStatus::NotStructured => "a single value, without fields",
             CheckStatus::Ambiguous => "several secrets have this name",
+            CheckStatus::Overridden => "overridden",
         })
     }
 }
@@ -216,7 +238,8 @@ fn report(schema: &Schema, statuses: Vec<Finding>) -> CheckReport {
                 None => false,
             };
             Check {
-                ok: status == CheckStatus::Ok || !is_there(status) && absent_is_ok,
+                ok: matches!(status, CheckStatus::Ok | CheckStatus::Overridden)
+                    || !is_there(status) && absent_is_ok,
                 requirement: requirement.clone(),
                 status,
                 hint,

@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +50,11 @@ impl ConfigError {
         ConfigError(Arc::new(ConfigErrorInner { config, problems }))
     }
 
+    /// Why the config `T` cannot be built.
+    pub(crate) fn of<T: ?Sized>(problems: Vec<Problem>) -> Self {
+        Self::new(short_name(type_name::<T>()), problems)
+    }
+
     /// What the report calls the config.
     pub(super) fn config(&self) -> &'static str {
         self.0.config
@@ -58,6 +64,12 @@ impl ConfigError {
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }
+}
+
+/// `AppConfig` of `my_service::config::AppConfig<T>`.
+pub(crate) fn short_name(full: &'static str) -> &'static str {
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// An error of a config that another crate builds: for each problem the key path, and a text that

@@ -149,6 +149,37 @@ impl Snapshot {
         ids
     }
 
+    /// The same, of these secrets only.
+    pub(crate) fn only<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretRef>) -> Self {
+        let mut only = SnapshotInner::default();
+        for secret in secrets {
+            if let Some(link) = self.0.links.get(secret) {
+                only.links.insert(secret.clone(), link.clone());
+            }
+            if let Located::ReadOutcome { id, outcome } = self.find(secret) {
+                only.outcomes.insert(id.to_owned(), outcome.clone());
+            }
+        }
+        Snapshot(Arc::new(only))
+    }
+
+    /// What is known of these secrets if nothing could be read.
+    pub(crate) fn unavailable<'a>(
+        secrets: impl IntoIterator<Item = &'a SecretRef>,
+        error: &Error,
+    ) -> Self {
+        let outcome = |secret: &SecretRef| {
+            let failed = ReadOutcome::Unavailable(error.clone());
+            (secret.as_str().to_owned(), failed)
+        };
+        Self::default().with(secrets.into_iter().map(outcome))
+    }
+
+    /// Where names and aliases lead.
+    pub(crate) fn links(&self) -> &BTreeMap<SecretRef, Link> {
+        &self.0.links
+    }
+
     pub(crate) fn with_links(&self, links: BTreeMap<SecretRef, Link>) -> Self {
         let mut inner = SnapshotInner::clone(&self.0);
         inner.links.extend(links);

@@ -2,6 +2,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "tokio")]
+use super::runtime;
+
 /// How long a config may go unconfirmed before it is stale: a resync of the poller.
 const MAX_STALE: Duration = Duration::from_secs(300);
 /// How far apart refreshes begin: a thousand threads that the database refused are one read.
@@ -69,6 +72,15 @@ impl<T> Default for LiveOptions<T> {
 }
 
 impl<T> LiveOptions<T> {
+    /// Whether waiting for the probe on this thread may be waiting for this thread.
+    pub(crate) fn would_wait_for_itself(&self) -> bool {
+        match &self.probe {
+            None | Some(Probe::Blocking(_)) => false,
+            #[cfg(feature = "tokio")]
+            Some(Probe::Async { .. }) => runtime::is_polling(),
+        }
+    }
+
     /// Asks the user's probe, if there is one. Not on a thread of an async runtime.
     pub(super) fn probe(&self, config: &Arc<T>) -> ProbeResult {
         match &self.probe {
@@ -76,7 +88,10 @@ impl<T> LiveOptions<T> {
             Some(Probe::Blocking(probe)) => probe(config),
             #[cfg(feature = "tokio")]
             Some(Probe::Async { runtime, probe }) => match runtime {
-                Some(runtime) => runtime.block_on(probe(Arc::clone(config))),
+                Some(runtime) => {
+                    let answer = runtime::wait_for(runtime, probe(Arc::clone(config)));
+                    answer.unwrap_or_else(|| Err("the probe panicked, or its runtime ended".into()))
+                }
                 None => Err("probe_async was called outside a tokio runtime".into()),
             },
         }

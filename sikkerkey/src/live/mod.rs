@@ -56,7 +56,10 @@ mod change;
 mod inbox;
 mod listener;
 mod loaded;
+pub(crate) mod offline;
 mod resource;
+#[cfg(feature = "tokio")]
+mod runtime;
 mod select;
 pub(crate) mod source;
 pub(crate) mod start;

@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, short_name};
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::config::visit::{self, Visit};
@@ -32,6 +33,12 @@ pub trait ConfigSource<T>: Send + 'static {
 
     /// Whether a full refresh can bring another config though no secret changed.
     fn has_more_than_secrets(&self) -> bool;
+
+    /// The ids whose values, or some fields of them, are [overridden](crate::Loader::overrides), given
+    /// what is read of the vault.
+    fn overridden(&self, _read: &Snapshot) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
 
     /// Whether what else it reads names a secret by now that the last [`schema`](ConfigSource::schema)
     /// did not have. Asked before each build for a change; then everything is read, as by a full
@@ -84,12 +91,6 @@ impl<T> fmt::Debug for Derived<T> {
             .field("schema", &self.schema)
             .finish()
     }
-}
-
-/// `AppConfig` of `my_service::config::AppConfig<T>`.
-fn short_name(full: &'static str) -> &'static str {
-    let path = full.split('<').next().unwrap_or(full);
-    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// The key paths whose text is another, in the order of the schema.

@@ -24,17 +24,11 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let name = source.name();
     let schema = source.schema()?;
     let snapshot = fetch.snapshot(&schema);
-    // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
-    // and a runtime's own threads refuse to be blocked.
-    let first = thread::scope(|scope| {
-        let probing = scope.spawn(|| checked(&mut *source, &options, &snapshot));
-        probing.join()
-    });
-    let first = first.unwrap_or_else(|_| Err(refused(name, "the first build panicked")))?;
+    let first = checked(&mut *source, &options, &snapshot)?;
 
     let paths = schema.iter().map(|r| r.path().to_owned()).collect();
     let client = fetch.client.clone();
-    let core = Arc::new(LiveState::new(
+    let core = LiveState::new(
         name,
         first,
         paths,
@@ -43,7 +37,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         Arc::clone(client.inner().poller().callbacks()),
         options.max_stale,
         options.grace,
-    ));
+    );
+    let core = Arc::new(core.overridden(source.overridden(&snapshot)));
     let inbox = Arc::new(Inbox::default());
     let following = Arc::new(Mutex::new(None));
     let owner = Arc::new(Owner {

@@ -1,7 +1,7 @@
 //! What every handle of one live config shares: the running config, the record about it, and who
 //! is told. The worker writes it; everybody reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -46,6 +46,9 @@ pub(super) struct LiveState<T> {
     record: Mutex<Record<T>>,
     listeners: Mutex<Vec<RegisteredListener<T>>>,
     callbacks: Arc<Callbacks>,
+    overridden: BTreeSet<String>,
+    /// Whether it follows no vault.
+    offline: bool,
 }
 
 /// What is known about the running config. Locked for moments only, never while user code runs.
@@ -174,7 +177,21 @@ impl<T> LiveState<T> {
             record: Mutex::new(record),
             listeners: Mutex::default(),
             callbacks,
+            overridden: BTreeSet::new(),
+            offline: false,
         }
+    }
+
+    /// The same, with these secrets overridden.
+    pub(super) fn overridden(mut self, secrets: BTreeSet<String>) -> Self {
+        self.overridden = secrets;
+        self
+    }
+
+    /// The same, of a config that follows no vault.
+    pub(super) fn offline(mut self) -> Self {
+        self.offline = true;
+        self
     }
 
     fn record(&self) -> MutexGuard<'_, Record<T>> {
@@ -205,10 +222,22 @@ impl<T> LiveState<T> {
                 last_error: Some(error),
                 consecutive_failures: 0,
                 secrets: BTreeMap::new(),
+                offline: false,
             };
         }
         let record = self.record();
-        let age = self.clock.monotonic().saturating_sub(record.confirmed);
+        let age = match self.offline {
+            true => Duration::ZERO,
+            false => self.clock.monotonic().saturating_sub(record.confirmed),
+        };
+        let mut secrets = record.secrets.clone();
+        for id in &self.overridden {
+            let state = secrets.entry(id.clone()).or_insert(SecretState::Overridden);
+            // What is wrong with the fields that are not overridden is shown before.
+            if matches!(state, SecretState::Current | SecretState::Absent) {
+                *state = SecretState::Overridden;
+            }
+        }
         let degraded =
             record.refused.is_some() || record.secrets.values().any(|state| state.degrades());
         let freshness = if age > self.max_stale {
@@ -225,7 +254,8 @@ impl<T> LiveState<T> {
             freshness,
             last_error: record.refused.clone().or_else(|| record.unanswered.clone()),
             consecutive_failures: record.failures,
-            secrets: record.secrets.clone(),
+            secrets,
+            offline: self.offline,
         }
     }
 

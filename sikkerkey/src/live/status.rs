@@ -42,6 +42,12 @@ pub enum SecretState {
     Denied,
     /// An optional secret that does not exist.
     Absent,
+    /// The config holds an [override](crate::Loader::overrides) of the secret, or of some of its
+    /// fields.
+    Overridden,
+    /// The config holds a value of a snapshot, which nothing keeps up to date: see
+    /// [`offline`](crate::SikkerKeyConfig::offline).
+    Offline,
 }
 
 impl SecretState {
@@ -59,6 +65,8 @@ impl fmt::Display for SecretState {
             SecretState::Deleted => "deleted",
             SecretState::Denied => "denied",
             SecretState::Absent => "absent",
+            SecretState::Overridden => "overridden",
+            SecretState::Offline => "offline",
         })
     }
 }
@@ -84,6 +92,7 @@ pub struct LiveStatus {
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
     pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) offline: bool,
 }
 
 impl LiveStatus {
@@ -120,6 +129,12 @@ impl LiveStatus {
         self.consecutive_failures
     }
 
+    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline), or
+    /// everything that it reads is overridden. Such a config never changes and is never stale.
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     /// Each secret that the config follows, by id, in the order of the ids.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, SecretState)> {
         self.secrets.iter().map(|(id, state)| (id.as_str(), *state))
@@ -129,20 +144,21 @@ impl LiveStatus {
 /// One line: `fresh, generation 3, confirmed 4s ago`.
 impl fmt::Display for LiveStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, generation {}, confirmed {}s ago",
-            self.freshness,
-            self.generation,
-            self.age.as_secs()
-        )?;
+        write!(f, "{}, generation {}", self.freshness, self.generation)?;
+        match self.offline {
+            true => f.write_str(", offline")?,
+            false => write!(f, ", confirmed {}s ago", self.age.as_secs())?,
+        }
         match self.consecutive_failures {
             0 => {}
             1 => f.write_str(", 1 failure")?,
             many => write!(f, ", {many} failures in a row")?,
         }
         for (id, state) in &self.secrets {
-            if !matches!(state, SecretState::Current | SecretState::Absent) {
+            if !matches!(
+                state,
+                SecretState::Current | SecretState::Absent | SecretState::Offline
+            ) {
                 write!(f, ", {id} {state}")?;
             }
         }

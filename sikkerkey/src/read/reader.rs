@@ -35,9 +35,9 @@ pub struct Fetch {
 
 impl Fetch {
     /// Reads with a client, and the [`LoadOptions`] of the default.
-    pub fn new(client: &SikkerKey) -> Self {
+    pub fn new(client: impl AsRef<SikkerKey>) -> Self {
         Fetch {
-            client: client.clone(),
+            client: client.as_ref().clone(),
             options: LoadOptions::new(),
         }
     }
@@ -46,6 +46,10 @@ impl Fetch {
     pub fn options(mut self, options: LoadOptions) -> Self {
         self.options = options;
         self
+    }
+
+    pub(super) fn load_options(&self) -> &LoadOptions {
+        &self.options
     }
 
     /// Changes the options that are set.
@@ -66,6 +70,19 @@ impl Fetch {
         Snapshot::default()
             .with(outcomes)
             .with_links(resolved.links)
+    }
+
+    /// [`snapshot`](Self::snapshot) as a future, on any async runtime: a thread of the client reads.
+    pub fn snapshot_async(&self, schema: &Schema) -> impl Future<Output = Snapshot> + Send + use<> {
+        let (fetch, schema) = (self.clone(), schema.clone());
+        async move {
+            let call = {
+                let (fetch, schema) = (fetch.clone(), schema.clone());
+                move || fetch.snapshot(&schema)
+            };
+            let snapshot = fetch.client.run(call).await;
+            snapshot.unwrap_or_else(|error| Snapshot::unavailable(schema.secrets(), &error))
+        }
     }
 
     /// Compares the schema with what this machine sees, without reading a value: by one list
@@ -96,6 +113,19 @@ impl Fetch {
             resolve::resolve(schema, self.options.alias_map(), || Ok(names_in.clone())).links;
         let listed = all.iter().chain(&named);
         Ok(CheckReport::new(schema, &links, listed))
+    }
+
+    /// [`check`](Self::check) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub fn check_async(
+        &self,
+        schema: &Schema,
+    ) -> impl Future<Output = Result<CheckReport, Error>> + Send + use<> {
+        let (fetch, schema) = (self.clone(), schema.clone());
+        let client = self.client.clone();
+        async move { client.run(move || fetch.check(&schema)).await? }
     }
 
     /// Reads secrets by their real ids.
