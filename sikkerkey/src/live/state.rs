@@ -233,8 +233,8 @@ impl<T> LiveState<T> {
         let mut secrets = record.secrets.clone();
         for id in &self.overridden {
             let state = secrets.entry(id.clone()).or_insert(SecretState::Overridden);
-            // What is wrong with the fields that are not overridden is shown before.
-            if matches!(state, SecretState::Current | SecretState::Absent) {
+            // What is wrong with the fields that are not overridden is said first.
+            if !state.degrades() && *state != SecretState::Pending {
                 *state = SecretState::Overridden;
             }
         }

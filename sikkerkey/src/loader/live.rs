@@ -175,14 +175,13 @@ fn start_from<T: Send + Sync + 'static>(
     loader: Loader<T>,
 ) -> Result<Live<T>, ConfigError> {
     let overrides = loader.overrides_of();
-    let source = match overrides.is_empty() {
+    let mut source = match overrides.is_empty() {
         true => source,
         false => Box::new(Overridden::new(source, overrides)),
     };
+    let reads_nothing = !source.has_more_than_secrets() && source.schema()?.is_empty();
     match loader.source {
-        SnapshotSource::Vault(fetch) => start(source, fetch, loader.live),
-        SnapshotSource::Offline(secrets) => {
-            offline::start(source, |schema| secrets.snapshot(schema), &loader.live)
-        }
+        SnapshotSource::Vault(fetch) if !reads_nothing => start(source, fetch, loader.live),
+        secrets => offline::start(source, |schema| secrets.snapshot(schema), &loader.live),
     }
 }
