@@ -4,7 +4,7 @@
 mod parse;
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -126,7 +126,11 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     }
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    check_access(path, &metadata)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        check_access(path, metadata.uid(), metadata.mode() & 0o7777)?;
+    }
     if metadata.len() > FILE_LIMIT {
         return Err(Error::configuration(format!(
             "the file of secrets {} is larger than {FILE_LIMIT} bytes, so it is another file",
@@ -144,10 +148,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 /// Whoever can change the file decides where the config's passwords are sent.
 #[cfg(unix)]
-fn check_access(path: &Path, file: &Metadata) -> Result<(), Error> {
-    use std::os::unix::fs::MetadataExt as _;
-
-    let (path, owner, mode) = (path.display(), file.uid(), file.mode() & 0o7777);
+fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), Error> {
+    let path = path.display();
     let own = rustix::process::geteuid().as_raw();
     if owner != 0 && owner != own {
         return Err(Error::configuration(format!(
@@ -167,11 +169,6 @@ fn check_access(path: &Path, file: &Metadata) -> Result<(), Error> {
             "the file of secrets {path} can be read by other users (mode {mode:04o}): chmod 600 {path}"
         );
     }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_access(_: &Path, _: &Metadata) -> Result<(), Error> {
     Ok(())
 }
 
@@ -218,6 +215,21 @@ mod tests {
             assert_eq!(snapshot, Snapshot::from_iter([("sk_a", "1")]));
             fs::remove_file(path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let own = rustix::process::geteuid().as_raw();
+        let access = |owner| check_access(Path::new("s.toml"), owner, 0o600);
+        assert!(access(own).is_ok() && access(0).is_ok());
+        assert_eq!(
+            access(own + 1).unwrap_err().to_string(),
+            format!(
+                "the file of secrets s.toml belongs to user {other}, who could change it: make it this \
+                 user's ({own}) or root's",
+                other = own + 1
+            )
+        );
     }
 
     #[test]

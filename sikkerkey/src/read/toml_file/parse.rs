@@ -37,7 +37,7 @@ const IGNORED: [&str; 8] = [
 /// Where a mistake begins, and what it is.
 type Found = (usize, String);
 
-/// The secrets of a file, sorted by id.
+/// The secrets of a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Mistake> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
