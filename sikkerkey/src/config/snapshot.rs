@@ -199,7 +199,8 @@ impl Snapshot {
     }
 }
 
-/// Values by id or display name, as the config says it; for tests.
+/// Values by id or display name, as the config says it: for tests,
+/// [`offline`](crate::SikkerKeyConfig::offline) and [`overrides`](crate::Loader::overrides).
 impl<K: Into<String>, V: Into<SecretString>> FromIterator<(K, V)> for Snapshot {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(values: I) -> Self {
         Snapshot::default().with(
