@@ -124,5 +124,5 @@ fn read_shared_file(value: &str) {
     let path = folder.path().join("secrets.toml");
     std::fs::write(&path, format!("sk_key = '{value}'")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    sikkerkey::Snapshot::from_toml_file(&path).unwrap();
+    let _ = sikkerkey::Snapshot::from_toml_file(&path).unwrap();
 }
