@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use figment::error::Result;
 use figment::value::{Dict, Map};
 use figment::{Error, Metadata, Profile, Provider};
-use sikkerkey::{Export, ExposeSecret, SikkerKey, ValueKind};
+use sikkerkey::{Export, ExposeSecret, LoadOptions, SikkerKey, ValueKind};
 use uncased::{Uncased, UncasedStr};
 
 use crate::keys::Keys;
@@ -65,7 +65,6 @@ use crate::typed;
 #[must_use = "a provider does nothing until a figment merges it"]
 pub struct Exported {
     reading: Reading,
-    project: Option<String>,
     keys: Keys,
     json: Vec<String>,
     profile: Profile,
@@ -77,7 +76,6 @@ impl Exported {
     pub fn all(sk: impl AsRef<SikkerKey>) -> Self {
         Exported {
             reading: Reading::new(sk),
-            project: None,
             keys: Keys::new(),
             json: Vec::new(),
             profile: Profile::Default,
@@ -87,11 +85,23 @@ impl Exported {
 
     /// Everything of one project that this machine may read.
     pub fn project(sk: impl AsRef<SikkerKey>, project: impl Into<String>) -> Self {
-        let project = project.into();
+        Self::all(sk).options(LoadOptions::new().project(project))
+    }
+
+    /// Everything of one application that this machine may read; see
+    /// [`SikkerKey::export_application`].
+    pub fn application(sk: impl AsRef<SikkerKey>, application: impl Into<String>) -> Self {
+        Self::all(sk).options(LoadOptions::new().application(application))
+    }
+
+    /// Exports the project or the application of these options, or everything if they name none. Their
+    /// other settings change nothing: an export is one call, and its names are the service's.
+    pub fn options(self, options: LoadOptions) -> Self {
         Exported {
-            reading: Reading::new(&sk).change(|options| options.project(&project)),
-            project: Some(project),
-            ..Exported::all(sk)
+            reading: self.reading.change(|_| options),
+            // Another export is not shared with earlier clones.
+            fetched: Arc::default(),
+            ..self
         }
     }
 
@@ -200,8 +210,8 @@ impl Provider for Exported {
             let place = |(path, from)| Place { path, from };
             places.into_iter().map(place).collect()
         };
-        let name = match &self.project {
-            Some(project) => format!("export of {project}"),
+        let name = match self.reading.exported() {
+            Some(of) => format!("export of {of}"),
             None => "export".to_owned(),
         };
         origin::metadata(&name, self.reading.sk.vault_id(), places)
@@ -247,7 +257,7 @@ impl Provider for Exported {
 impl fmt::Debug for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exported")
-            .field("project", &self.project)
+            .field("of", &self.reading.exported())
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }

@@ -1,5 +1,6 @@
 pub(crate) mod places;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use figment::error::Result;
@@ -18,9 +19,10 @@ use crate::typed;
 /// # Keys
 ///
 /// Any key of any layer whose value is a string of the form of a [`Reference`], in tables and
-/// arrays at any depth. The whole string is the reference: nothing is put into the middle of a
-/// text. To have such a string itself, write `sikkerkey:literal:` before it. A string that was
-/// surely meant as a reference and is none, such as `sikkerkey:/sk_x`, is an error.
+/// arrays at any depth. The whole string is the reference. A reference inside a longer text, such
+/// as `postgres://app:sikkerkey://sk_db/password@db`, is an error: store the whole URL as a secret,
+/// or give the password a key of its own. So is a string that is almost a reference, such as
+/// `sikkerkey:/sk_x`. For a string that is to stay as it is, write `sikkerkey:literal:` before it.
 ///
 /// # Values
 ///
@@ -29,7 +31,7 @@ use crate::typed;
 /// however often it is named.
 ///
 /// Everything that is wrong is reported at once, each problem with its key and the file that it
-/// stands in.
+/// stands in. Aliases that fit no reference are among the problems.
 ///
 /// # Profile
 ///
@@ -82,28 +84,10 @@ impl References {
         References { reading }
     }
 
-    /// Finds and reads the secrets as these options say, in place of those that were set.
-    pub fn options(mut self, options: LoadOptions) -> Self {
-        self.reading.options = options;
-        self
-    }
+    crate::source::load_options!();
 
-    /// See [`LoadOptions::project`].
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.reading = self.reading.change(|options| options.project(project));
-        self
-    }
-
-    /// See [`LoadOptions::alias`].
-    pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.reading = self.reading.change(|options| options.alias(from, to));
-        self
-    }
-
-    /// See [`LoadOptions::concurrency`].
-    pub fn concurrency(mut self, reads: usize) -> Self {
-        self.reading = self.reading.change(|options| options.concurrency(reads));
-        self
+    fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        Self::of(self.reading.change(change))
     }
 
     /// `figment` with every reference in it resolved.
@@ -117,6 +101,9 @@ impl References {
         let schema: Schema = found.iter().filter_map(requirement).collect();
         let followed = self.reading.followed(&schema);
         let taken = followed.unwrap_or_else(|| self.reading.read(&schema));
+        if let Some(refusals) = taken.refusals() {
+            return Err(refusals);
+        }
         if taken.is_foretold() {
             return Ok(figment);
         }
@@ -143,10 +130,11 @@ impl References {
 
     /// Puts what was taken in the place of what was found.
     fn put(&self, figment: Figment, found: Vec<Found>, taken: &Taken) -> Result<Figment> {
+        let aliases = self.reading.aliases();
         let mut problems = Vec::new();
         let mut values = Vec::new();
         for found in found {
-            match value(&found, taken) {
+            match value(&found, taken, &aliases) {
                 Ok(value) => values.push((found, value)),
                 Err(said) => problems.push(found.problem(&figment, said)),
             }
@@ -161,7 +149,7 @@ impl References {
                 let metadata = match &found.written {
                     Ok(Meaning::Reference(reference)) => {
                         let name = format!("vault, named in {}", found.stands_in(&given));
-                        let (path, from) = (found.path.clone(), reference.to_string());
+                        let (path, from) = (found.path.clone(), reference.with_alias(&aliases));
                         origin::metadata(&name, self.reading.sk.vault_id(), move || {
                             let (path, from) = (path.clone(), from.clone());
                             vec![Place { path, from }]
@@ -181,18 +169,23 @@ fn requirement(found: &Found) -> Option<Requirement> {
     }
 }
 
-fn value(found: &Found, taken: &Taken) -> std::result::Result<Value, String> {
+fn value(
+    found: &Found,
+    taken: &Taken,
+    aliases: &BTreeMap<String, String>,
+) -> std::result::Result<Value, String> {
     let reference: &Reference = match &found.written {
         Ok(Meaning::Reference(reference)) => reference,
         Ok(Meaning::Literal(text)) => return Ok(Value::from(text.as_str())),
         Err(malformed) => return Err(malformed.to_string()),
     };
     let requirement = reference.requirement(&found.path.join("."));
+    let shown = || reference.with_alias(aliases);
     let text = taken
         .text(&requirement)
-        .map_err(|problem| format!("{reference}: {}", problem.message()))?;
+        .map_err(|problem| format!("{}: {}", shown(), problem.message()))?;
     typed::value(reference.kind, text.expose_secret())
-        .map_err(|said| format!("{reference}: {said}"))
+        .map_err(|said| format!("{}: {said}", shown()))
 }
 
 /// Names the vault, and nothing that was read.

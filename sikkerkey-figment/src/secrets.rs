@@ -5,7 +5,7 @@ use figment::error::Result;
 use figment::value::{Dict, Empty, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use sikkerkey::{
-    ExposeSecret, LoadOptions, Necessity, ProblemKind, Requirement, Schema, SikkerKey,
+    ExposeSecret, LoadOptions, Problem, ProblemKind, Requirement, Schema, SecretString, SikkerKey,
     SikkerKeyConfig,
 };
 
@@ -27,9 +27,11 @@ use crate::typed;
 /// # Values
 ///
 /// Typed by the field: a password `12345` stays a string, a port becomes a number, a `json` field
-/// becomes a table. What is missing in SikkerKey and optional, or has a default, is left out, so
-/// that another layer can say it. Everything else that is wrong is an error of the figment, all of
-/// it at once: each problem names key, secret and field.
+/// becomes a table. A missing value that is optional or has a default is left out, so that another
+/// layer can provide it. If an optional nested struct has some of its values, each one that it
+/// requires must be there. All problems are one error of the figment; each names key, secret and
+/// field, and of an alias both ids. Aliases that fit no secret of this provider are among the problems:
+/// give each provider its own.
 ///
 /// # Profile
 ///
@@ -90,25 +92,7 @@ impl Secrets {
         }
     }
 
-    /// Finds and reads the secrets as these options say, in place of those that were set.
-    pub fn options(self, options: LoadOptions) -> Self {
-        self.with(|_| options)
-    }
-
-    /// See [`LoadOptions::project`].
-    pub fn project(self, project: impl Into<String>) -> Self {
-        self.with(|options| options.project(project))
-    }
-
-    /// See [`LoadOptions::alias`].
-    pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.with(|options| options.alias(from, to))
-    }
-
-    /// See [`LoadOptions::concurrency`].
-    pub fn concurrency(self, reads: usize) -> Self {
-        self.with(|options| options.concurrency(reads))
-    }
+    crate::source::load_options!();
 
     /// Puts the keys into `profile`.
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
@@ -122,7 +106,7 @@ impl Secrets {
     }
 
     /// Other settings read other secrets, so nothing is shared with earlier clones any more.
-    fn with(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+    fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
         Secrets {
             reading: self.reading.change(change),
             taken: Arc::default(),
@@ -134,11 +118,14 @@ impl Secrets {
 impl Provider for Secrets {
     fn metadata(&self) -> Metadata {
         let schema = Arc::clone(&self.schema);
-        let place = |requirement: &Requirement| Place {
-            path: keys(requirement).map(str::to_owned).collect(),
-            from: Reference::of(requirement).to_string(),
+        let aliases = self.reading.aliases();
+        let places = move || {
+            let place = |requirement: &Requirement| Place {
+                path: keys(requirement).map(str::to_owned).collect(),
+                from: Reference::of(requirement).with_alias(&aliases),
+            };
+            schema.iter().map(place).collect()
         };
-        let places = move || schema.iter().map(place).collect();
         origin::metadata("vault", self.reading.sk.vault_id(), places)
     }
 
@@ -148,19 +135,27 @@ impl Provider for Secrets {
             Some(taken) => taken,
             None => self.taken.get_or_init(|| self.reading.read(&self.schema)),
         };
+        if let Some(refusals) = taken.refusals() {
+            return Err(refusals);
+        }
+        let aliases = self.reading.aliases();
         let mut dict = Dict::new();
-        let mut problems = Vec::new();
-        for requirement in self.schema.iter() {
-            let path: Vec<&str> = keys(requirement).collect();
-            if taken.is_foretold() {
-                if taken.expects(requirement) {
-                    nest::insert(&mut dict, &path, Value::from(Empty::None));
-                }
-                continue;
+        if taken.is_foretold() {
+            for requirement in self.schema.iter().filter(|one| taken.expects(one)) {
+                let path: Vec<&str> = keys(requirement).collect();
+                nest::insert(&mut dict, &path, Value::from(Empty::None));
             }
-            let text = match taken.text(requirement) {
+            return Ok(self.profile.collect(dict));
+        }
+        let texts: Vec<_> = self.schema.iter().map(|one| taken.text(one)).collect();
+        let there: Vec<bool> = texts.iter().map(is_there).collect();
+        let may_be_absent = self.schema.may_be_absent(&there);
+        let mut problems = Vec::new();
+        for (i, (requirement, text)) in self.schema.iter().zip(texts).enumerate() {
+            let path: Vec<&str> = keys(requirement).collect();
+            let text = match text {
                 Ok(text) => text,
-                Err(problem) if may_lack(requirement, problem.kind()) => continue,
+                Err(_) if !there[i] && may_be_absent[i] => continue,
                 Err(problem) => {
                     problems.push(format!("{PROBLEM}{problem}"));
                     continue;
@@ -170,7 +165,7 @@ impl Provider for Secrets {
                 Ok(value) => nest::insert(&mut dict, &path, value),
                 Err(said) => {
                     let path = requirement.path();
-                    let reference = Reference::of(requirement);
+                    let reference = Reference::of(requirement).with_alias(&aliases);
                     problems.push(format!("{PROBLEM}{path}: {reference}: {said}"));
                 }
             }
@@ -187,17 +182,20 @@ fn keys(requirement: &Requirement) -> impl Iterator<Item = &str> {
     requirement.path().split('.')
 }
 
-fn may_lack(requirement: &Requirement, problem: ProblemKind) -> bool {
-    let absent = matches!(problem, ProblemKind::Missing | ProblemKind::FieldMissing);
-    absent && requirement.necessity() != Necessity::Required
+/// Whether something is there, good or bad.
+fn is_there(text: &std::result::Result<SecretString, Problem>) -> bool {
+    let absent = [ProblemKind::Missing, ProblemKind::FieldMissing];
+    text.as_ref()
+        .map_or_else(|problem| !absent.contains(&problem.kind()), |_| true)
 }
 
 /// Names the keys and where they come from, and no value.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_map();
+        let aliases = self.reading.aliases();
         for requirement in self.schema.iter() {
-            let reference = Reference::of(requirement).to_string();
+            let reference = Reference::of(requirement).with_alias(&aliases);
             debug.entry(&requirement.path(), &reference);
         }
         debug.finish()

@@ -42,6 +42,7 @@ pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;
 pub use client::machine::Machine;
 pub use client::retry::RetryPolicy;
+pub use client::stats::Stats;
 pub use config::check::{Check, CheckReport, CheckStatus};
 pub use config::error::{ConfigError, Problem, ProblemKind};
 pub use config::from_secret::{FromSecret, ValueError};
@@ -52,6 +53,7 @@ pub use error::{Error, ErrorKind};
 #[cfg(feature = "live")]
 pub use live::{Change, Freshness, Live, LiveResource, LiveStatus};
 pub use loader::{Loader, SikkerKeyConfig};
+pub use protocol::details::{Project, SecretDetails, SecretKind};
 pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;

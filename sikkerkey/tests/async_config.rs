@@ -33,7 +33,7 @@ impl Config {
     /// User code, which a thread of the client runs.
     fn validate(&self) -> Result<(), &'static str> {
         match thread::current().name() {
-            Some("sikkerkey-call" | "sikkerkey-live") => {}
+            Some("sikkerkey-call" | "sikkerkey-live-job") => {}
             other => panic!("a build on {other:?}"),
         }
         match self.workers {
@@ -230,7 +230,7 @@ fn problems_are_those_of_the_blocking_forms() {
         error.to_string(),
         "cannot build Config: 1 problem\n  Config    thirteen workers"
     );
-    vault.fail_matching("/v1/secrets", Fault::Status(403));
+    vault.fail_matching("/v1/", Fault::Status(403));
     let error: Error = runtime.block_on(Config::check_async(&sk)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
 }

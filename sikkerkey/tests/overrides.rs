@@ -9,7 +9,7 @@ use common::emulator;
 use common::stage::{PATIENCE, Stage};
 use sikkerkey::live::SecretState;
 use sikkerkey::{
-    CheckStatus, ErrorKind, Freshness, Live, ProblemKind, ReadOutcome, RetryPolicy, SikkerKey,
+    CheckStatus, Freshness, Live, ProblemKind, ReadOutcome, Resync, RetryPolicy, SikkerKey,
     SikkerKeyConfig, Snapshot,
 };
 
@@ -190,10 +190,10 @@ cannot build Config: 4 problems
     );
     let live = loader.clone().live().unwrap_err();
     assert_eq!(live.to_string(), error.to_string());
-    let check = loader.check().unwrap_err();
-    assert_eq!(check.kind(), ErrorKind::Configuration);
-    assert_eq!(check.to_string(), error.to_string());
     assert_eq!(stage.vault.requests().len(), 0);
+    let check = loader.check().unwrap();
+    assert_eq!(check.refusals(), error.problems());
+    assert!(!check.is_ok());
 }
 
 #[test]
@@ -210,13 +210,13 @@ fn a_check_shows_what_is_overridden() {
     let report = loader.check().unwrap();
     assert_eq!(
         report.to_string(),
-        "    PATH     SECRET        FIELD  NEEDED    STATUS
-ok  mail     sk_mail              required  overridden
-ok  sentry   \"SENTRY DSN\"         optional  overridden
-ok  flags    sk_flags             required  overridden
-ok  db.host  sk_db         host   required  overridden
-ok  db.user  sk_db         user   optional  field missing
-ok  db.port  sk_db         port   required  found
+        "    PATH     SECRET                  FIELD  NEEDED    STATUS
+ok  mail     sk_mail                        required  overridden
+ok  sentry   \"SENTRY DSN\" -> sk_dsn         optional  overridden
+ok  flags    sk_flags                       required  overridden
+ok  db.host  sk_db                   host   required  overridden
+ok  db.user  sk_db                   user   optional  field missing
+ok  db.port  sk_db                   port   required  found
 "
     );
     assert_eq!(stage.vault.requests().len(), 1);
@@ -234,8 +234,8 @@ fn state(live: &Live<Config>, id: &str) -> Option<SecretState> {
     let status = live.status();
     let mut secrets = status.secrets();
     secrets
-        .find(|(known, _)| *known == id)
-        .map(|(_, state)| state)
+        .find(|secret| secret.id() == id)
+        .map(|secret| secret.state())
 }
 
 #[test]
@@ -275,6 +275,8 @@ fn a_live_config_follows_what_is_below() {
     let generation = live.status().generation();
     live.refresh().unwrap();
     assert_eq!(live.status().generation(), generation);
+    stage.poll();
+    assert!(!live.refresh_secret("sk_mail").unwrap());
     assert_eq!(stage.reads("sk_mail"), 0);
 
     stage.vault.delete("sk_db");
@@ -289,6 +291,62 @@ fn a_live_config_follows_what_is_below() {
             .iter()
             .all(|request| { !String::from_utf8_lossy(&request.body).contains("sk_mail") })
     );
+}
+
+/// What is said of a secret that nothing is read of has no effect, and is no mistake.
+#[test]
+fn settings_of_overridden_secrets_are_no_mistakes() {
+    let stage = stage();
+    let aliases = [
+        ("sk_mail", "sk_mail_stg"),
+        ("SENTRY DSN", "sk_dsn_stg"),
+        ("sk_flags", "sk_flags_stg"),
+        ("sk_db", "sk_db_stg"),
+    ];
+    stage
+        .vault
+        .put("sk_db_stg", r#"{"host": "db-stg", "port": 1}"#);
+    let own = || {
+        over([
+            ("sk_mail", "mail-own"),
+            ("SENTRY DSN", "dsn-own"),
+            ("sk_flags_stg", "7"),
+            ("sk_db", r#"{"host": "localhost"}"#),
+        ])
+    };
+    let loader = Database::loader(client(&stage))
+        .alias("sk_db", "sk_db_stg")
+        .strict_aliases()
+        .resync_secret("sk_db_stg", Resync::Never);
+    let db = over([("sk_db", r#"{"host": "localhost"}"#)]);
+    let live = loader.overrides(db).live().unwrap();
+    assert_eq!(
+        (live.load().host.as_str(), live.load().port),
+        ("localhost", 1)
+    );
+    let states: Vec<_> = live
+        .status()
+        .secrets()
+        .map(|of| (of.id().to_owned(), of.state()))
+        .collect();
+    assert_eq!(states, [("sk_db_stg".to_owned(), SecretState::Overridden)]);
+
+    let loader = Config::loader(client(&stage))
+        .aliases(aliases)
+        .strict_aliases()
+        .overrides(own())
+        .resync_secret("sk_mail", Resync::Never)
+        .resync_secret("sk_flags_stg", Resync::Never);
+    let error = loader.load().unwrap_err();
+    assert_eq!(error.problems().len(), 1, "{error}");
+    assert_eq!(error.problems()[0].path(), "flags");
+    let error = loader.clone().live().unwrap_err();
+    assert_eq!(error.problems().len(), 1, "{error}");
+    let error = loader
+        .resync_secret("sk_nothing", Resync::Never)
+        .live()
+        .unwrap_err();
+    assert!(error.to_string().contains("sk_nothing"), "{error}");
 }
 
 #[test]

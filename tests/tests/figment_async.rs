@@ -99,10 +99,8 @@ fn references_and_live_figments_are_futures_too() {
             ("db-of-vault", 1)
         );
         let status = live.status();
-        assert_eq!(
-            status.secrets().collect::<Vec<_>>(),
-            [("sk_db", SecretState::Overridden)]
-        );
+        let states: Vec<_> = status.secrets().map(|of| (of.id(), of.state())).collect();
+        assert_eq!(states, [("sk_db", SecretState::Overridden)]);
         let unread = Snapshot::from_iter([("sk_bd", "1")]);
         let error = LiveFigment::new(&sk, layers)
             .live_with_async::<Database>(|loader| loader.overrides(unread))

@@ -5,6 +5,7 @@ mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
 pub(crate) mod call_threads;
+mod details;
 pub(crate) mod error_text;
 mod from_env;
 pub(crate) mod inner;
@@ -19,6 +20,7 @@ mod reload;
 pub(crate) mod retry;
 mod session;
 mod settings;
+pub(crate) mod stats;
 
 use std::any::type_name;
 use std::ffi::OsStr;
@@ -28,12 +30,14 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use self::attempts::{Call, LIST_LIMIT};
 use self::bootstrap::Bootstrap;
 use self::builder::SikkerKeyBuilder;
 use self::error_text::Purpose;
 use self::inner::{ClientInner, Handle};
+use self::stats::Stats;
 #[cfg(feature = "cache")]
 use crate::cache::Cache;
 use crate::error::{Error, ErrorKind};
@@ -46,7 +50,7 @@ use crate::protocol::messages::{self, ProjectRequest};
 use crate::text;
 
 #[cfg(feature = "live")]
-use crate::watch::{Follow, Follower};
+use crate::watch::{Follow, Followed, Follower};
 use crate::watch::{Upstream, Watch, WatchEvent};
 
 /// A client of one vault, with the identity of one machine.
@@ -263,6 +267,11 @@ impl SikkerKey {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
+    /// What this client has sent: requests, polls, repetitions, and the reads of each secret.
+    pub fn stats(&self) -> Stats {
+        self.inner.counters().stats()
+    }
+
     /// Reads a secret's value.
     ///
     /// # Errors
@@ -386,7 +395,10 @@ impl SikkerKey {
     /// As [`export`](Self::export), and [`ErrorKind::InvalidId`] for the project.
     pub fn export_project(&self, project: &str) -> Result<Export, Error> {
         check_id(project)?;
-        self.export_with(Purpose::ExportProject(project), Some(project))
+        let body = messages::encode(&ProjectRequest {
+            project_id: project,
+        });
+        self.export_with(Purpose::ExportProject(project), Some(body))
     }
 
     pub(crate) fn from_inner(inner: ClientInner) -> Self {
@@ -405,14 +417,18 @@ impl SikkerKey {
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
     }
 
-    fn export_with(&self, purpose: Purpose<'_>, project: Option<&str>) -> Result<Export, Error> {
+    fn export_with(
+        &self,
+        purpose: Purpose<'_>,
+        body: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Export, Error> {
         // Reading what came counts too.
         let budget = self.inner.settings().budget();
         let call = Call {
             purpose,
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
-            body: project.map(|project_id| messages::encode(&ProjectRequest { project_id })),
+            body,
             limit: LIST_LIMIT,
         };
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
@@ -432,12 +448,13 @@ impl SikkerKey {
     /// The service is asked at once and then every [poll interval](Self::set_poll_interval), with
     /// one request for everything that is watched. What counts as a change is a value that differs
     /// from the one that this client read last, through any call, before the watch began: so read
-    /// the secret first, then watch it. A secret that this client has not read is read within the
-    /// first minute or so, to have something to compare with; changes before that are told as far as
-    /// the service reports them.
+    /// the secret first, then watch it. For a secret that this client has not read, no read is made to
+    /// have something to compare with: the first read that is made anyway, by you, after a reported
+    /// change, or by the [resync](crate::SikkerKeyBuilder::resync), is that. Changes before it are told
+    /// as far as the service reports them.
     ///
     /// A change is told once, whoever read the new value first, this process, or another one of the
-    /// same machine: everything watched is also read again every five minutes
+    /// same machine: what is watched is also read again from time to time
     /// ([`resync`](crate::SikkerKeyBuilder::resync)).
     ///
     /// # The callback
@@ -520,17 +537,15 @@ impl SikkerKey {
         self.inner.poller().close();
     }
 
-    /// Follows many secrets at once, from the values that the follower has. `resync` of `None` is
-    /// the client's own setting.
+    /// Follows many secrets at once, from the values that the follower has.
     #[cfg(feature = "live")]
     pub(crate) fn follow(
         &self,
-        known: &[(String, Option<SecretString>)],
+        secrets: &[Followed<SecretString>],
         follower: Arc<dyn Follower>,
-        resync: Option<Option<Duration>>,
     ) -> Follow {
         let poller = self.inner.poller();
-        let party = poller.follow(self.source(), known, follower, resync);
+        let party = poller.follow(self.source(), secrets, follower);
         Follow::new(poller, party)
     }
 

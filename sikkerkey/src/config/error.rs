@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::requirement::SecretRef;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Verdict};
 
 /// Every reason why a config could not be built, in the order of its fields.
 ///
-/// `Display` is a report of one line a problem; `Debug` is the same report, since that is what
-/// `fn main() -> Result<(), ConfigError>` and a failed `expect` print. Neither holds a value of a
-/// secret, and nor does [`source`](StdError::source), which is the error of the client behind the
-/// first secret that could not be read at all. A clone is cheap.
+/// `Display` is a report with one line for each problem. `{:#}` is the same on a single line, for a
+/// log; it has at most the first 12 problems. `Debug` is the report too, because
+/// `fn main() -> Result<(), ConfigError>` and a failed `expect` print that. None of them contains a
+/// secret value, and neither does [`source`](StdError::source): the client's error for the first
+/// secret that could not be read. A clone is cheap.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -33,6 +34,11 @@ use crate::error::Error;
 /// cannot build Database: 2 problems
 ///   port      sk_db_prod/port      not a u16: above 65535
 ///   password  sk_db_prod/password  no field \"password\"; the secret has \"host\", \"port\""
+/// );
+/// assert_eq!(
+///     format!("{error:#}"),
+///     "cannot build Database: 2 problems: port: sk_db_prod/port: not a u16: above 65535; \
+///      password: sk_db_prod/password: no field \"password\"; the secret has \"host\", \"port\""
 /// );
 /// assert_eq!(error.problems()[0].kind(), ProblemKind::Invalid);
 /// # }
@@ -64,6 +70,61 @@ impl ConfigError {
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }
+
+    /// Whether the service was unreachable for at least one secret, and nothing else is wrong.
+    ///
+    /// Each problem is then a secret whose read failed with [`Error::is_unavailable`]. False if one
+    /// problem is of another kind, such as a denied secret: the config could not be built even if
+    /// the service were reachable.
+    ///
+    /// ```
+    /// use sikkerkey::{ConfigError, ErrorKind};
+    ///
+    /// assert!(ConfigError::from(ErrorKind::Network).is_unavailable());
+    /// assert!(!ConfigError::from(ErrorKind::NotFound).is_unavailable());
+    /// ```
+    pub fn is_unavailable(&self) -> bool {
+        self.is_made_of(Error::is_unavailable)
+    }
+
+    /// Whether the same load may succeed a little later: each problem is a secret whose read failed
+    /// with [`Error::is_retryable`].
+    ///
+    /// The client has already repeated those reads when a load returns such an error.
+    pub fn is_retryable(&self) -> bool {
+        self.is_made_of(Error::is_retryable)
+    }
+
+    fn is_made_of(&self, failure: impl Fn(&Error) -> bool) -> bool {
+        let failed = |problem: &Problem| problem.client_error().is_some_and(&failure);
+        !self.problems().is_empty() && self.problems().iter().all(failed)
+    }
+}
+
+/// The error of a config that could not be built because of this error, for a test.
+///
+/// It has one problem without a path, whose kind is [`Missing`](ProblemKind::Missing) for
+/// [`ErrorKind::NotFound`], [`Denied`](ProblemKind::Denied) for [`ErrorKind::AccessDenied`], and
+/// [`Unavailable`](ProblemKind::Unavailable) otherwise. [`Problem::client_error`] returns the error.
+///
+/// ```
+/// use sikkerkey::{ConfigError, Error, ErrorKind, ProblemKind};
+///
+/// let error = ConfigError::from(Error::from(ErrorKind::RateLimited));
+/// assert_eq!(error.problems()[0].kind(), ProblemKind::Unavailable);
+/// assert!(error.is_retryable() && !error.is_unavailable());
+/// ```
+impl From<Error> for ConfigError {
+    fn from(error: Error) -> Self {
+        ConfigError::new("the config", vec![Problem::caused_by(&error)])
+    }
+}
+
+/// The same as [`From<Error>`](#impl-From<Error>-for-ConfigError) of an error of this kind.
+impl From<ErrorKind> for ConfigError {
+    fn from(kind: ErrorKind) -> Self {
+        Error::from(kind).into()
+    }
 }
 
 /// `AppConfig` of `my_service::config::AppConfig<T>`.
@@ -80,9 +141,10 @@ pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> Co
     ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
 }
 
+/// The report, also for `{:#?}`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{self}")
     }
 }
 
@@ -95,14 +157,23 @@ impl StdError for ConfigError {
     }
 }
 
+/// What the report says of a secret that the service does not have.
+pub(super) const MISSING: &str = "missing: there is no such secret";
+
+/// What the report says of a secret that this machine may not read.
+pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
+
 /// One reason why a config could not be built.
+///
+/// `Display` is one line: path, secret and field, and what is wrong.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    path: String,
+    path: Box<str>,
     secret: Option<SecretRef>,
-    field: Option<String>,
+    resolved_id: Option<Box<str>>,
+    field: Option<Box<str>>,
     kind: ProblemKind,
-    text: String,
+    text: Box<str>,
     error: Option<Error>,
 }
 
@@ -125,19 +196,23 @@ pub enum ProblemKind {
     /// The struct's `validate` refused it.
     Validation,
     /// Two values of the config contradict each other, such as by a different `resync` for one
-    /// secret, or a setting is impossible.
+    /// secret, or a setting is impossible, such as an alias that fits no secret of the config.
     Conflict,
     /// The probe of a live config refused it.
     Probe,
+    /// The secret is a canary, and [`LoadOptions::refuse_canaries`](crate::LoadOptions::refuse_canaries)
+    /// was asked for. It was not read.
+    Canary,
     /// The secret could not be read; [`Problem::client_error`] says why.
     Unavailable,
 }
 
 impl Problem {
-    pub(crate) fn new(kind: ProblemKind, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, text: impl Into<Box<str>>) -> Self {
         Problem {
-            path: String::new(),
+            path: Box::default(),
             secret: None,
+            resolved_id: None,
             field: None,
             kind,
             text: text.into(),
@@ -146,24 +221,65 @@ impl Problem {
     }
 
     pub(crate) fn unavailable(error: &Error) -> Self {
-        let mut problem = Self::new(ProblemKind::Unavailable, format!("not read: {error}"));
+        Self::of_error(
+            ProblemKind::Unavailable,
+            format!("not read: {error}"),
+            error,
+        )
+    }
+
+    /// The problem of a secret whose read failed.
+    fn caused_by(error: &Error) -> Self {
+        match error.verdict() {
+            Some(Verdict::Missing) => Self::of_error(ProblemKind::Missing, MISSING, error),
+            Some(Verdict::Denied) => Self::of_error(ProblemKind::Denied, DENIED, error),
+            None => Self::unavailable(error),
+        }
+    }
+
+    fn of_error(kind: ProblemKind, text: impl Into<Box<str>>, error: &Error) -> Self {
+        let mut problem = Self::new(kind, text);
         problem.error = Some(error.clone());
         problem
     }
 
+    /// A secret that a live config had, and that is gone.
+    #[cfg(feature = "live")]
+    pub(crate) fn deleted() -> Self {
+        Self::new(
+            ProblemKind::Missing,
+            "the secret was deleted; the last value stays in use",
+        )
+    }
+
+    /// A secret that a live config had, and that this machine may no longer read.
+    #[cfg(feature = "live")]
+    pub(crate) fn denied() -> Self {
+        Self::new(
+            ProblemKind::Denied,
+            "this machine may no longer read the secret; the last value stays in use",
+        )
+    }
+
     /// Where the config as a whole is refused before it is swapped in.
     #[cfg(feature = "live")]
-    pub(crate) fn probe(text: impl Into<String>) -> Self {
+    pub(crate) fn probe(text: impl Into<Box<str>>) -> Self {
         Self::new(ProblemKind::Probe, text)
     }
 
     pub(crate) fn of(mut self, secret: &SecretRef, field: Option<&str>) -> Self {
         self.secret = Some(secret.clone());
-        self.field = field.map(str::to_owned);
+        self.field = field.map(Box::from);
         self
     }
 
-    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
+    /// Where an alias or a display name led.
+    pub(crate) fn resolved(mut self, id: Option<&str>) -> Self {
+        self.resolved_id = id.map(Box::from);
+        self
+    }
+
+    pub(crate) fn at(mut self, path: impl Into<Box<str>>) -> Self {
         self.path = path.into();
         self
     }
@@ -174,9 +290,16 @@ impl Problem {
         &self.path
     }
 
-    /// The secret, as the config names it; `None` for [`ProblemKind::Validation`].
+    /// The secret, as the config names it; `None` where no secret is at fault, as for
+    /// [`ProblemKind::Validation`].
     pub fn secret(&self) -> Option<&SecretRef> {
         self.secret.as_ref()
+    }
+
+    /// The id of the secret that was read or looked for: where an alias or a display name led, and
+    /// otherwise the id that the config names. `None` where a name led to no secret.
+    pub fn resolved_id(&self) -> Option<&str> {
+        self.resolved_id.as_deref()
     }
 
     /// The field of the secret; `None` where the whole secret was wanted.
@@ -189,7 +312,8 @@ impl Problem {
         self.kind
     }
 
-    /// What the client met, where the kind is [`ProblemKind::Unavailable`].
+    /// The client's error, if the kind is [`ProblemKind::Unavailable`], or if the [`ConfigError`] was
+    /// made from one.
     pub fn client_error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
@@ -202,6 +326,17 @@ impl Problem {
     /// Whether it only says that nothing is there, which an `Option` or a default makes good.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
+    }
+}
+
+/// Two problems are equal when they say the same of the same value.
+impl PartialEq for Problem {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |problem: &Self| (problem.kind, problem.error.as_ref().map(Error::kind));
+        said(self) == said(other)
+            && (&self.path, &self.text) == (&other.path, &other.text)
+            && (&self.secret, &self.resolved_id, &self.field)
+                == (&other.secret, &other.resolved_id, &other.field)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{Problem, ProblemKind};
+use super::error::{DENIED, MISSING, Problem, ProblemKind};
 use super::requirement::{Requirement, SecretRef};
 use super::similar::near;
 use super::snapshot::{Candidate, Link, Located, ReadOutcome, Snapshot};
@@ -23,8 +23,10 @@ impl Snapshot {
     /// what the requirement [expects](Requirement::expected) is not looked at.
     pub fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
         let (secret, field) = (requirement.secret(), requirement.field());
-        find(self, &mut Parsed::default(), secret, field)
-            .map_err(|problem| problem.of(secret, field).at(requirement.path()))
+        find(self, &mut Parsed::default(), secret, field).map_err(|problem| {
+            let problem = problem.of(secret, field).at(requirement.path());
+            problem.resolved(self.resolved_id(secret))
+        })
     }
 }
 
@@ -36,6 +38,7 @@ pub(super) fn find(
 ) -> Result<SecretString, Problem> {
     let (id, value) = match snapshot.find(secret) {
         Located::ReadOutcome { id, outcome } => (id, value(outcome)?),
+        Located::Refused(problem) => return Err(problem.clone()),
         Located::Link(link) => return Err(unresolved(link)),
         Located::Unknown => {
             return Err(Problem::new(
@@ -59,22 +62,19 @@ pub(super) fn find(
 fn value(outcome: &ReadOutcome) -> Result<&SecretString, Problem> {
     match outcome {
         ReadOutcome::Value(value) => Ok(value),
-        ReadOutcome::Missing => Err(Problem::new(
-            ProblemKind::Missing,
-            "missing: there is no such secret",
-        )),
-        ReadOutcome::Denied => Err(Problem::new(
-            ProblemKind::Denied,
-            "denied: this machine is not approved, or has no grant for it",
-        )),
+        ReadOutcome::Missing => Err(Problem::new(ProblemKind::Missing, MISSING)),
+        ReadOutcome::Denied => Err(Problem::new(ProblemKind::Denied, DENIED)),
         ReadOutcome::Unavailable(error) => Err(Problem::unavailable(error)),
     }
 }
 
 pub(super) fn not_structured(value: &SecretString) -> Problem {
-    let text = match value.expose_secret().is_empty() {
-        true => "not structured: the value is empty, so it has no fields",
-        false => "not structured: the value is not a JSON object, so it has no fields",
+    let text = match value.expose_secret() {
+        "" => "not structured: the value is empty, so it has no fields",
+        text if text.starts_with('\u{feff}') => {
+            "not structured: the value begins with a byte order mark, so it is not a JSON object"
+        }
+        _ => "not structured: the value is not a JSON object, so it has no fields",
     };
     Problem::new(ProblemKind::NotStructured, text)
 }
@@ -113,6 +113,10 @@ pub(super) fn unresolved(link: &Link) -> Problem {
                 candidates.len(),
                 candidate_list(candidates)
             ),
+        ),
+        Link::Canary(_) => Problem::new(
+            ProblemKind::Canary,
+            "a canary: reading it raises an alarm, so it was not read",
         ),
         // A link that leads somewhere was followed.
         Link::To(_) | Link::Unknown(_) => {

@@ -11,6 +11,7 @@ pub(crate) mod overrides;
 pub(crate) mod parser;
 mod report;
 pub(crate) mod requirement;
+mod resolved;
 pub(crate) mod schema;
 pub(crate) mod similar;
 pub(crate) mod snapshot;

@@ -49,10 +49,9 @@ impl Overrides {
         self.secrets.iter().next().is_none()
     }
 
-    /// # Errors
     /// A problem for each secret and each field that a config of this schema does not read: it would
     /// have no effect.
-    pub(crate) fn check(&self, schema: &Schema) -> Result<(), Vec<Problem>> {
+    pub(crate) fn problems(&self, schema: &Schema) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut read: BTreeMap<&str, Vec<&Requirement>> = BTreeMap::new();
         for secret in schema.secrets() {
@@ -72,23 +71,16 @@ impl Overrides {
                 None => problems.push(unread_secret(id, schema)),
             }
         }
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(problems),
-        }
+        problems
     }
 
     /// What is still to be read.
     pub(crate) fn rest(&self, schema: &Schema) -> Schema {
-        let unread: BTreeSet<&SecretRef> = schema
-            .iter()
-            .filter(|requirement| {
-                let found = self.find(requirement.secret());
-                !found.is_some_and(|found| found.covers(requirement))
-            })
-            .map(Requirement::secret)
-            .collect();
-        let rest = schema.iter().filter(|r| unread.contains(r.secret()));
+        let is_covered = |requirement: &&Requirement| {
+            let found = self.find(requirement.secret());
+            found.is_some_and(|found| found.covers(requirement))
+        };
+        let rest = schema.iter().filter(|requirement| !is_covered(requirement));
         rest.cloned().collect()
     }
 
@@ -112,8 +104,13 @@ impl Overrides {
                     ReadOutcome::Denied | ReadOutcome::Unavailable(_) => outcome.clone(),
                 },
                 // Several secrets have the name, or it could not be looked up: that is the problem.
-                Located::Link(Link::Ambiguous(_) | Link::Unlisted(_)) => continue,
-                Located::Link(_) | Located::Unknown => found.outcome.clone(),
+                Located::Refused(_)
+                | Located::Link(Link::Ambiguous(_) | Link::Canary(_) | Link::Unlisted(_)) => {
+                    continue;
+                }
+                Located::Link(Link::To(_) | Link::Unknown(_)) | Located::Unknown => {
+                    found.outcome.clone()
+                }
             };
             links.insert(secret.clone(), Link::To(found.id.to_owned()));
             outcomes.push((found.id.to_owned(), outcome));
@@ -121,15 +118,14 @@ impl Overrides {
         read.with(outcomes).with_links(links)
     }
 
-    /// Where these overrides apply: the ids that were read below them, and their own where nothing was.
+    /// What the config calls the secrets that have an override, each with the id that this has here.
     #[cfg(feature = "live")]
-    pub(crate) fn ids(&self, schema: &Schema, read: &Snapshot) -> BTreeSet<String> {
-        let secrets = schema.secrets().into_iter();
-        let id = |secret| {
+    pub(crate) fn ids(&self, schema: &Schema) -> BTreeMap<String, String> {
+        let ids = schema.secrets().into_iter().filter_map(|secret| {
             let found = self.find(secret)?;
-            Some(read.id_of(secret).unwrap_or(found.id).to_owned())
-        };
-        secrets.filter_map(id).collect()
+            Some((secret.as_str().to_owned(), found.id.to_owned()))
+        });
+        ids.collect()
     }
 
     /// What a check says of a requirement whose value comes from here; `None` where it does not.
@@ -151,7 +147,7 @@ impl Overrides {
     fn find(&self, secret: &SecretRef) -> Option<Override<'_>> {
         let (id, outcome) = match self.secrets.find(secret) {
             Located::ReadOutcome { id, outcome } => (id, outcome),
-            Located::Link(_) | Located::Unknown => {
+            Located::Refused(_) | Located::Link(_) | Located::Unknown => {
                 let id = self.aliases.get(secret.as_str())?;
                 (id.as_str(), self.secrets.get(id)?)
             }

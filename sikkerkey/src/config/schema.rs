@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use super::error::{Problem, ProblemKind};
-use super::requirement::{Requirement, SecretRef};
+use super::requirement::{Necessity, Requirement, SecretRef};
+use super::snapshot::Snapshot;
 use super::table::Table;
 use crate::resync::Resync;
 
@@ -68,7 +69,7 @@ impl Schema {
     /// The secrets that the config names, each once, in the order in which they appear.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         let mut secrets: Vec<&SecretRef> = Vec::new();
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for requirement in &self.requirements {
             if known.insert(requirement.secret()) {
                 secrets.push(requirement.secret());
@@ -77,15 +78,11 @@ impl Schema {
         secrets
     }
 
-    /// How often each secret is read again unasked, for those of which the config says so.
-    ///
-    /// # Errors
-    /// A problem for each requirement whose interval is impossible, or differs from that of an
-    /// earlier requirement of the same secret. Aliases are not resolved: two names that lead to one id
-    /// are two secrets here.
-    #[allow(dead_code, reason = "a live config reads by it")]
-    pub(crate) fn resyncs(&self) -> Result<BTreeMap<SecretRef, Resync>, Vec<Problem>> {
-        let mut first: BTreeMap<&SecretRef, (&Requirement, Resync)> = BTreeMap::new();
+    /// How often each secret is read again unasked, for those of which the config says so, by the id
+    /// that the snapshot has for it; and a problem for each requirement whose interval is impossible,
+    /// or differs from that of an earlier requirement of the same secret.
+    pub(crate) fn resyncs(&self, snapshot: &Snapshot) -> (BTreeMap<String, Resync>, Vec<Problem>) {
+        let mut first: BTreeMap<String, (&Requirement, Resync)> = BTreeMap::new();
         let mut problems = Vec::new();
         for requirement in self {
             let Some(resync) = requirement.resync() else {
@@ -97,33 +94,51 @@ impl Schema {
                 problems.push(problem.of(secret.0, secret.1).at(requirement.path()));
             };
             if let Some(mistake) = resync.mistake() {
-                refuse(format!("resync {resync}: {mistake}"));
+                refuse(format!("`resync` is {resync}: {mistake}"));
                 continue;
             }
             let (earlier, other) = first
-                .entry(requirement.secret())
+                .entry(snapshot.id_or_name(requirement.secret()).to_owned())
                 .or_insert((requirement, resync));
             if *other != resync {
                 refuse(format!(
-                    "resync {resync}, but {other} at {}: a secret has one",
+                    "`resync` is {resync} here and {other} at `{}`: a secret has one `resync`",
                     earlier.path()
                 ));
             }
         }
-        match problems.is_empty() {
-            true => {
-                let entries = first.into_iter();
-                Ok(entries
-                    .map(|(s, (_, resync))| (s.clone(), resync))
-                    .collect())
-            }
-            false => Err(problems),
-        }
+        let resyncs = first.into_iter();
+        let resyncs = resyncs.map(|(id, (_, resync))| (id, resync)).collect();
+        (resyncs, problems)
+    }
+
+    /// For each requirement, whether the config can be built without its value, if for each it is
+    /// known whether something is there: what a nested struct in an `Option` requires is needed only
+    /// where that struct has another value.
+    #[doc(hidden)]
+    pub fn may_be_absent(&self, there: &[bool]) -> Vec<bool> {
+        let present: HashSet<&str> = self
+            .iter()
+            .zip(there)
+            .filter(|(_, there)| **there)
+            .flat_map(|(requirement, _)| prefixes(requirement.path()))
+            .collect();
+        let may_be = |requirement: &Requirement| match requirement.group() {
+            _ if requirement.declared() != Necessity::Required => true,
+            Some(group) => !present.contains(group),
+            None => false,
+        };
+        self.iter().map(may_be).collect()
     }
 
     pub(crate) fn push(&mut self, requirement: Requirement) {
         self.requirements.push(requirement);
     }
+}
+
+/// The structs around a value: `a` and `a.b` of `a.b.c`.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(dot, _)| &path[..dot])
 }
 
 impl FromIterator<Requirement> for Schema {
@@ -172,7 +187,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::requirement::{Necessity, ValueKind};
+    use crate::config::requirement::ValueKind;
+    use crate::config::snapshot::Link;
 
     #[test]
     fn a_schema_is_data() {
@@ -219,23 +235,36 @@ dsn      \"SENTRY DSN\"         optional  a string
             }
         };
         let every = |seconds| Some(Resync::Every(Duration::from_secs(seconds)));
+        let name = |name: &str| SecretRef::Name(name.to_owned());
         let good: Schema = [
             of("a", "sk_a", None),
             of("b.a", "sk_a", every(3600)),
             of("c.a", "sk_a", every(3600)),
             of("d", "sk_d", Some(Resync::Never)),
             of("e", "sk_e", None),
-            Requirement::new("f", SecretRef::Name("sk_a".into())).with_resync(Resync::Adaptive),
+            Requirement::new("f", name("sk_a")).with_resync(Resync::Adaptive),
         ]
         .into_iter()
         .collect();
+        let alias = |from: SecretRef| (from, Link::To("sk_a".to_owned()));
+        let named = Snapshot::from_iter([("sk_a", "1"), ("sk_n", "2")])
+            .with_links([(name("sk_a"), Link::To("sk_n".to_owned()))].into());
         assert_eq!(
-            good.resyncs().unwrap().into_iter().collect::<Vec<_>>(),
+            good.resyncs(&named).0.into_iter().collect::<Vec<_>>(),
             [
-                (SecretRef::Id("sk_a".into()), every(3600).unwrap()),
-                (SecretRef::Id("sk_d".into()), Resync::Never),
-                (SecretRef::Name("sk_a".into()), Resync::Adaptive),
+                ("sk_a".to_owned(), every(3600).unwrap()),
+                ("sk_d".to_owned(), Resync::Never),
+                ("sk_n".to_owned(), Resync::Adaptive),
             ]
+        );
+        let all = [alias(SecretRef::Id("sk_d".into())), alias(name("sk_a"))];
+        let one = Snapshot::from_iter([("sk_a", "1")]).with_links(all.into());
+        let problems = good.resyncs(&one).1;
+        let paths: Vec<_> = problems.iter().map(Problem::path).collect();
+        assert_eq!(
+            paths,
+            ["d", "f"],
+            "names and aliases may lead to one secret"
         );
         assert_eq!(
             serde_json::to_value(&good).unwrap()[1]["resync"],
@@ -250,7 +279,7 @@ dsn      \"SENTRY DSN\"         optional  a string
         ]
         .into_iter()
         .collect();
-        let problems = bad.resyncs().unwrap_err();
+        let problems = bad.resyncs(&Snapshot::default()).1;
         let said: Vec<_> = problems
             .iter()
             .map(|problem| (problem.kind(), problem.path(), problem.message()))
@@ -261,17 +290,17 @@ dsn      \"SENTRY DSN\"         optional  a string
                 (
                     ProblemKind::Conflict,
                     "db.a",
-                    "resync never, but 1h at a: a secret has one"
+                    "`resync` is never here and 1h at `a`: a secret has one `resync`"
                 ),
                 (
                     ProblemKind::Conflict,
                     "db.b",
-                    "resync 0s: an interval of 0 is not possible; for no reads of its own, it is `Never`"
+                    "`resync` is 0s: the interval is 0; to read the secret only after a change, use `Never`"
                 ),
                 (
                     ProblemKind::Conflict,
                     "db.c",
-                    "resync 366d: the interval is longer than a year; for no reads of its own, it is `Never`"
+                    "`resync` is 366d: the interval is longer than 365 days; to read the secret only after a change, use `Never`"
                 ),
             ]
         );

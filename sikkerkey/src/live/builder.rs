@@ -1,24 +1,38 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fail_closed::FailClosed;
 #[cfg(feature = "tokio")]
 use super::runtime;
+use crate::config::error::{Problem, ProblemKind};
+use crate::resync::Resync;
 
-/// How long a config may go unconfirmed before it is stale: a resync of the poller.
+/// How long a config may go unconfirmed before it is stale: twenty polls.
 const MAX_STALE: Duration = Duration::from_secs(300);
 /// How far apart refreshes begin: a thousand threads that the database refused are one read.
 const REFRESH_GAP: Duration = Duration::from_secs(1);
+
+/// How long a build and its probe may take: as long as a call of the client.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 type ProbeResult = Result<(), Cow<'static, str>>;
 
 /// What a [`Loader`] knows about the live config that it is asked for.
 pub(crate) struct LiveOptions<T> {
     /// `None`: what the client is set to.
-    pub(crate) resync: Option<Option<Duration>>,
+    pub(crate) resync: Option<Resync>,
+    /// By what the config says, or by id.
+    pub(crate) resync_secrets: BTreeMap<String, Resync>,
     pub(crate) max_stale: Duration,
     pub(crate) grace: Duration,
     pub(crate) refresh_gap: Duration,
+    pub(crate) probe_timeout: Duration,
+    pub(crate) fail_closed: FailClosed,
+    /// The secrets over which another value lies, in whole or in part: what the config says, and the id
+    /// that is shown where nothing is read below.
+    pub(crate) overridden: BTreeMap<String, String>,
     probe: Option<Probe<T>>,
 }
 
@@ -51,9 +65,13 @@ impl<T> Clone for LiveOptions<T> {
     fn clone(&self) -> Self {
         LiveOptions {
             resync: self.resync,
+            resync_secrets: self.resync_secrets.clone(),
             max_stale: self.max_stale,
             grace: self.grace,
             refresh_gap: self.refresh_gap,
+            probe_timeout: self.probe_timeout,
+            fail_closed: self.fail_closed.clone(),
+            overridden: self.overridden.clone(),
             probe: self.probe.clone(),
         }
     }
@@ -63,15 +81,41 @@ impl<T> Default for LiveOptions<T> {
     fn default() -> Self {
         LiveOptions {
             resync: None,
+            resync_secrets: BTreeMap::new(),
             max_stale: MAX_STALE,
             grace: Duration::ZERO,
             refresh_gap: REFRESH_GAP,
+            probe_timeout: PROBE_TIMEOUT,
+            fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
             probe: None,
         }
     }
 }
 
 impl<T> LiveOptions<T> {
+    /// Whether it was said here how often a secret is read again.
+    pub(crate) fn has_resync(&self, secret: &str, id: &str) -> bool {
+        let said = |secret| self.resync_secrets.contains_key(secret);
+        self.resync.is_some() || said(secret) || said(id)
+    }
+
+    /// Forgets the resyncs of secrets for which this holds.
+    pub(crate) fn forget_resyncs(&mut self, of: impl Fn(&str) -> bool) {
+        self.resync_secrets.retain(|secret, _| !of(secret));
+    }
+
+    /// The settings that cannot be.
+    pub(super) fn mistakes(&self) -> Vec<Problem> {
+        match self.probe_timeout.is_zero() {
+            true => vec![Problem::new(
+                ProblemKind::Conflict,
+                "a probe_timeout of zero refuses every config",
+            )],
+            false => Vec::new(),
+        }
+    }
+
     /// Whether waiting for the probe on this thread may be waiting for this thread.
     pub(crate) fn would_wait_for_itself(&self) -> bool {
         match &self.probe {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::builder::LiveOptions;
 use super::inbox::Inbox;
+use super::job::Jobs;
+use super::reading::names;
 use super::source::ConfigSource;
-use super::state::LiveState;
+use super::start::first_config;
+use super::state::{LiveBegin, LiveState, SecretRecord};
 use super::status::SecretState;
-use super::worker::checked;
 use super::{Live, Owner};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::error::ConfigError;
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
@@ -23,27 +25,35 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     secrets: impl FnOnce(&Schema) -> Snapshot,
     options: &LiveOptions<T>,
 ) -> Result<Live<T>, ConfigError> {
+    let name = source.name();
     let schema = source.schema()?;
     let snapshot = secrets(&schema);
-    let config = checked(&mut *source, options, &snapshot)?;
-    let paths = schema.iter().map(|r| r.path().to_owned()).collect();
-    let clock = Arc::new(SystemClock::new());
-    let callbacks = Callbacks::new(clock.clone());
-    let core = LiveState::new(
-        source.name(),
-        config,
-        paths,
-        states(&snapshot),
-        clock,
-        callbacks,
-        Duration::MAX,
-        Duration::ZERO,
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
+    let mut jobs = Jobs::new(
+        source,
+        Arc::clone(&clock),
+        Arc::clone(&inbox),
+        options.probe_timeout,
     );
-    let core = core.overridden(source.overridden(&snapshot)).offline();
-    let core = Arc::new(core);
-    let inbox = Arc::new(Inbox::default());
-    // A refresh has nothing to wait for.
-    inbox.close();
+    let (first, _) = first_config(&mut jobs, &schema, &snapshot, options)?;
+    let core = Arc::new(LiveState::new(LiveBegin {
+        name,
+        first,
+        paths: Vec::new(),
+        secrets: records(&snapshot),
+        names: names(&schema, &snapshot),
+        inbox: Arc::clone(&inbox),
+        counters: Arc::default(),
+        callbacks: Callbacks::new(Arc::clone(&clock)),
+        clock,
+        max_stale: Duration::MAX,
+        grace: Duration::ZERO,
+        refresh_gap: Duration::ZERO,
+        fail_closed: options.fail_closed.clone(),
+        overridden: options.overridden.clone(),
+        offline: true,
+    }));
     let owner = Arc::new(Owner {
         inbox,
         close: Box::new({
@@ -51,17 +61,18 @@ pub(crate) fn start<T: Send + Sync + 'static>(
             move || core.close()
         }),
         following: Arc::default(),
+        // Nobody waits: a refresh changes nothing.
+        deadline: Duration::ZERO,
     });
     Ok(Live { core, owner })
 }
 
-fn states(snapshot: &Snapshot) -> BTreeMap<String, SecretState> {
+fn records(snapshot: &Snapshot) -> BTreeMap<String, SecretRecord> {
     let state = |outcome: &ReadOutcome| match outcome.value() {
         Some(_) => SecretState::Offline,
         None => SecretState::Absent,
     };
     let secrets = snapshot.iter();
-    secrets
-        .map(|(id, outcome)| (id.to_owned(), state(outcome)))
-        .collect()
+    let record = |(id, outcome): (&str, _)| (id.to_owned(), SecretRecord::new(state(outcome)));
+    secrets.map(record).collect()
 }

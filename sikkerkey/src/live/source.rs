@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -33,12 +32,6 @@ pub trait ConfigSource<T>: Send + 'static {
 
     /// Whether a full refresh can bring another config though no secret changed.
     fn has_more_than_secrets(&self) -> bool;
-
-    /// The ids whose values, or some fields of them, are [overridden](crate::Loader::overrides), given
-    /// what is read of the vault.
-    fn overridden(&self, _read: &Snapshot) -> BTreeSet<String> {
-        BTreeSet::new()
-    }
 
     /// Whether what else it reads names a secret by now that the last [`schema`](ConfigSource::schema)
     /// did not have. Asked before each build for a change; then everything is read, as by a full

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +41,9 @@ pub enum SecretState {
     Denied,
     /// An optional secret that does not exist.
     Absent,
+    /// The service could not be reached at the start, and the fallback cache served the value. It is
+    /// read at the first poll that the service answers.
+    Cached,
     /// The config holds an [override](crate::Loader::overrides) of the secret, or of some of its
     /// fields.
     Overridden,
@@ -65,9 +67,42 @@ impl fmt::Display for SecretState {
             SecretState::Deleted => "deleted",
             SecretState::Denied => "denied",
             SecretState::Absent => "absent",
+            SecretState::Cached => "cached",
             SecretState::Overridden => "overridden",
             SecretState::Offline => "offline",
         })
+    }
+}
+
+/// One secret that a live config follows, from [`LiveStatus::secrets`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretStatus {
+    pub(super) id: String,
+    pub(super) state: SecretState,
+    pub(super) reads: u64,
+    pub(super) last_change: Option<SystemTime>,
+}
+
+impl SecretStatus {
+    /// The secret's id; aliases and display names are resolved.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What is known of it.
+    pub fn state(&self) -> SecretState {
+        self.state
+    }
+
+    /// How often this client has read it, for any purpose: each read is audited, and policies count
+    /// it.
+    pub fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// When another value of it was last read; `None` if there was none since the start.
+    pub fn last_change(&self) -> Option<SystemTime> {
+        self.last_change
     }
 }
 
@@ -76,11 +111,11 @@ impl fmt::Display for SecretState {
 ///
 /// ```
 /// # use sikkerkey::{Live, Freshness};
-/// /// The body and the HTTP status of a `/healthz`.
+/// /// The body and the HTTP status of a `/healthz`: a config serves, so the answer is 200.
 /// fn health<T>(live: &Live<T>) -> (u16, String) {
 ///     let status = live.status();
-///     let code = if status.freshness() == Freshness::Stale { 503 } else { 200 };
-///     (code, status.to_string())
+///     let degraded = status.freshness() != Freshness::Fresh;
+///     (200, format!(r#"{{"degraded": {degraded}, "status": "{status}"}}"#))
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -91,7 +126,9 @@ pub struct LiveStatus {
     pub(super) freshness: Freshness,
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
-    pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) secrets: Vec<SecretStatus>,
+    pub(super) rotation_lag: Option<Duration>,
+    pub(super) identity_shared: bool,
     pub(super) offline: bool,
 }
 
@@ -129,15 +166,32 @@ impl LiveStatus {
         self.consecutive_failures
     }
 
+    /// Each secret that the config follows, in the order of the ids.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretStatus> {
+        self.secrets.iter()
+    }
+
+    /// How long the last change took from the poll or refresh that found it to the swap; while a
+    /// change waits, because a read, a build or the probe fails, how long it has waited so far.
+    /// `None` if nothing has changed since the start.
+    ///
+    /// How long a change went unnoticed before, the client cannot know: up to one poll interval for
+    /// those that are reported, up to one [`resync`](crate::Resync) for others.
+    pub fn rotation_lag(&self) -> Option<Duration> {
+        self.rotation_lag
+    }
+
+    /// Whether another process uses this machine's identity and takes reports of changes: two
+    /// re-reads have found changes that no poll had reported. Adaptive re-reads come every 5 minutes
+    /// since. Give each process an identity of its own.
+    pub fn identity_shared(&self) -> bool {
+        self.identity_shared
+    }
+
     /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline), or
     /// everything that it reads is overridden. Such a config never changes and is never stale.
     pub fn is_offline(&self) -> bool {
         self.offline
-    }
-
-    /// Each secret that the config follows, by id, in the order of the ids.
-    pub fn secrets(&self) -> impl Iterator<Item = (&str, SecretState)> {
-        self.secrets.iter().map(|(id, state)| (id.as_str(), *state))
     }
 }
 
@@ -154,14 +208,17 @@ impl fmt::Display for LiveStatus {
             1 => f.write_str(", 1 failure")?,
             many => write!(f, ", {many} failures in a row")?,
         }
-        for (id, state) in &self.secrets {
+        for secret in &self.secrets {
             if !matches!(
-                state,
+                secret.state,
                 SecretState::Current | SecretState::Absent | SecretState::Offline
             ) {
-                write!(f, ", {id} {state}")?;
+                write!(f, ", {} {}", secret.id, secret.state)?;
             }
         }
-        Ok(())
+        match self.identity_shared {
+            true => f.write_str(", identity shared"),
+            false => Ok(()),
+        }
     }
 }

@@ -5,6 +5,8 @@ use super::SikkerKeyConfig;
 use crate::config::check::CheckReport;
 use crate::config::error::{ConfigError, Problem};
 use crate::config::overrides::Overrides;
+use crate::config::requirement::SecretRef;
+use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
@@ -64,6 +66,13 @@ impl<T> Loader<T> {
         }
     }
 
+    /// What is wrong with the settings for a config of this schema, so that nothing is read.
+    pub(super) fn refusals(&self, schema: &Schema, overrides: &Overrides) -> Vec<Problem> {
+        let mut refusals = self.source.options().problems(schema);
+        refusals.extend(overrides.problems(schema));
+        refusals
+    }
+
     pub(super) fn overrides_of(&self) -> Overrides {
         let aliases = self.source.options().alias_map().clone();
         Overrides::new(self.overrides.clone(), aliases)
@@ -76,9 +85,6 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
-        self.overrides_of()
-            .check(&T::schema())
-            .map_err(ConfigError::of::<T>)?;
         T::from_snapshot(&self.snapshot())
     }
 
@@ -103,10 +109,16 @@ impl<T: SikkerKeyConfig> Loader<T> {
     }
 
     /// Reads every secret that the config names, once. What could not be read is in the snapshot
-    /// as such.
+    /// as such; where an alias or an override is wrong, nothing is read, and
+    /// [`refusals`](Snapshot::refusals) says why.
     pub fn snapshot(&self) -> Snapshot {
         let (schema, overrides) = (T::schema(), self.overrides_of());
-        let read = self.source.snapshot(&overrides.rest(&schema));
+        let refusals = self.refusals(&schema, &overrides);
+        if !refusals.is_empty() {
+            return Snapshot::refused(refusals);
+        }
+        let rest = overrides.rest(&schema);
+        let read = self.source.clone().for_part(&rest).snapshot(&rest);
         overrides.over(&schema, &read)
     }
 
@@ -127,12 +139,20 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// Any error of the list calls.
     pub fn check(&self) -> Result<CheckReport, Error> {
         let (schema, overrides) = (T::schema(), self.overrides_of());
-        overrides.check(&schema).map_err(|problems| {
-            let report = ConfigError::of::<T>(problems);
-            Error::configuration(report.to_string())
-        })?;
-        let report = self.source.check(&overrides.rest(&schema))?;
-        Ok(report.overridden(&schema, |requirement| overrides.status(requirement)))
+        let has_resync = |secret: &SecretRef, id: &str| self.has_resync(secret, id);
+        let report = self.source.check_with(&schema, has_resync)?;
+        let report = report.overridden(&schema, |requirement| overrides.status(requirement));
+        Ok(report.with_refusals(self.refusals(&schema, &overrides)))
+    }
+
+    #[cfg(feature = "live")]
+    fn has_resync(&self, secret: &SecretRef, id: &str) -> bool {
+        self.live.has_resync(secret.as_str(), id)
+    }
+
+    #[cfg(not(feature = "live"))]
+    fn has_resync(&self, _: &SecretRef, _: &str) -> bool {
+        false
     }
 
     /// [`check`](Self::check) as a future, on any async runtime.
@@ -178,9 +198,42 @@ impl<T> Loader<T> {
         self.change(|options| options.project(project))
     }
 
+    /// See [`LoadOptions::application`].
+    pub fn application(self, application: impl Into<String>) -> Self {
+        self.change(|options| options.application(application))
+    }
+
     /// See [`LoadOptions::alias`].
     pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.change(|options| options.alias(from, to))
+    }
+
+    /// See [`LoadOptions::aliases`].
+    pub fn aliases<F: Into<String>, A: Into<String>>(
+        self,
+        aliases: impl IntoIterator<Item = (F, A)>,
+    ) -> Self {
+        self.change(|options| options.aliases(aliases))
+    }
+
+    /// See [`LoadOptions::aliases_from_env`].
+    pub fn aliases_from_env(self, variable: &str) -> Self {
+        self.change(|options| options.aliases_from_env(variable))
+    }
+
+    /// See [`LoadOptions::strict_aliases`].
+    pub fn strict_aliases(self) -> Self {
+        self.change(LoadOptions::strict_aliases)
+    }
+
+    /// See [`LoadOptions::refuse_canaries`].
+    pub fn refuse_canaries(self) -> Self {
+        self.change(LoadOptions::refuse_canaries)
+    }
+
+    /// See [`LoadOptions::least_privilege`].
+    pub fn least_privilege(self) -> Self {
+        self.change(LoadOptions::least_privilege)
     }
 
     /// See [`LoadOptions::concurrency`].

@@ -7,23 +7,51 @@ use super::SikkerKeyConfig;
 use super::builder::Loader;
 use super::overridden::Overridden;
 use crate::config::error::{ConfigError, Problem};
+use crate::config::overrides::Overrides;
+use crate::config::schema::Schema;
 use crate::live::source::{ConfigSource, Derived};
 use crate::live::start::start;
-use crate::live::{Live, offline};
+use crate::live::{FailClosed, Live, offline};
 use crate::read::source::SnapshotSource;
+use crate::resync::Resync;
 
 /// # For a live config
 ///
 /// These settings say how the config of [`live`](Loader::live) follows its secrets; they change
 /// nothing about [`load`](Loader::load).
 impl<T> Loader<T> {
-    /// How often every secret of this config is read again, changed or not, so that a change that
-    /// another reader swallowed is found; `None` for never.
-    ///
-    /// The default is the client's own, 5 minutes unless
+    /// Sets how often each secret of this config is read again although no change was reported, so
+    /// that a change that another process swallowed is found. Defaults to the client's setting,
+    /// [`Resync::Adaptive`] unless
     /// [`SikkerKeyBuilder::resync`](crate::SikkerKeyBuilder::resync) says otherwise.
-    pub fn resync(mut self, every: impl Into<Option<Duration>>) -> Self {
-        self.live.resync = Some(every.into());
+    ///
+    /// A field's `resync = "…"` counts for more. An interval of zero, or of more than a year, is a
+    /// problem of the load.
+    pub fn resync(mut self, resync: Resync) -> Self {
+        self.live.resync = Some(resync);
+        self
+    }
+
+    /// [`resync`](Loader::resync) for one secret, by what the config calls it or by its id; it counts
+    /// for more than the field's own. Defaults to that. For a secret that the config does not read it
+    /// is a problem of the load.
+    ///
+    /// A leased credential lives as long as it is read: two thirds of the lease keep it alive, and
+    /// replace it when the service mints another.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use sikkerkey::{ConfigError, Live, Resync, SikkerKey, SikkerKeyConfig};
+    /// # #[derive(SikkerKeyConfig)]
+    /// # struct AppConfig { #[sikkerkey(secret = "sk_lease", field = "password")] password: String }
+    /// # fn live(sk: &SikkerKey) -> Result<Live<AppConfig>, ConfigError> {
+    /// AppConfig::loader(sk)
+    ///     .resync_secret("sk_lease", Resync::Every(Duration::from_secs(40 * 60))) // of an hour
+    ///     .live()
+    /// # }
+    /// ```
+    pub fn resync_secret(mut self, secret: impl Into<String>, resync: Resync) -> Self {
+        self.live.resync_secrets.insert(secret.into(), resync);
         self
     }
 
@@ -34,8 +62,9 @@ impl<T> Loader<T> {
         self
     }
 
-    /// How long [`Live::previous`](crate::Live::previous) returns the config before a swap; zero,
-    /// the default, keeps none.
+    /// How long [`Live::previous`](crate::Live::previous) and
+    /// [`previous_all`](crate::Live::previous_all) return a config that was replaced; zero, the default,
+    /// keeps none.
     pub fn grace(mut self, time: Duration) -> Self {
         self.live.grace = time;
         self
@@ -48,10 +77,26 @@ impl<T> Loader<T> {
         self
     }
 
+    /// Sets how long building a config and asking its probe may take together. Defaults to 30 s.
+    ///
+    /// What takes longer is refused, and until it returns no second build or probe begins: each new
+    /// config is refused with that reason.
+    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.live.probe_timeout = timeout;
+        self
+    }
+
+    /// Sets when [`Live::try_load`] refuses the running config. Defaults to never.
+    pub fn fail_closed(mut self, rules: FailClosed) -> Self {
+        self.live.fail_closed = rules;
+        self
+    }
+
     /// Asks `probe` before a config is swapped in, the first one included: does the database take
     /// these credentials?
     ///
-    /// It runs on the live config's own thread. While it refuses, or panics, the last good config
+    /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it
+    /// refuses, panics or takes too long, the last good config
     /// stays, and it is asked again after each poll. Its text becomes part of the error that
     /// [`LiveStatus::last_error`](crate::LiveStatus::last_error) shows, and is the caller's own: never
     /// put a value into it.
@@ -171,17 +216,41 @@ pub fn live_from_async<T: Send + Sync + 'static>(
 }
 
 fn start_from<T: Send + Sync + 'static>(
-    source: Box<dyn ConfigSource<T>>,
-    loader: Loader<T>,
+    mut source: Box<dyn ConfigSource<T>>,
+    mut loader: Loader<T>,
 ) -> Result<Live<T>, ConfigError> {
     let overrides = loader.overrides_of();
-    let mut source = match overrides.is_empty() {
-        true => source,
-        false => Box::new(Overridden::new(source, overrides)),
-    };
+    if !overrides.is_empty() {
+        let schema = source.schema()?;
+        let refusals = loader.refusals(&schema, &overrides);
+        if !refusals.is_empty() {
+            return Err(ConfigError::new(source.name(), refusals));
+        }
+        loader = loader.below(&overrides, &schema);
+        source = Box::new(Overridden::new(source, overrides, schema));
+    }
     let reads_nothing = !source.has_more_than_secrets() && source.schema()?.is_empty();
     match loader.source {
         SnapshotSource::Vault(fetch) if !reads_nothing => start(source, fetch, loader.live),
         secrets => offline::start(source, |schema| secrets.snapshot(schema), &loader.live),
+    }
+}
+
+impl<T> Loader<T> {
+    /// The settings for what these overrides leave open of a schema.
+    fn below(mut self, overrides: &Overrides, schema: &Schema) -> Self {
+        let rest = overrides.rest(schema);
+        let overridden = overrides.ids(schema);
+        let aliases = self.source.options().alias_map();
+        self.live.forget_resyncs(|of| {
+            let is_open = rest.secrets().iter().any(|secret| secret.as_str() == of);
+            let mut known = overridden
+                .iter()
+                .flat_map(|(said, own)| [Some(said), Some(own), aliases.get(said)]);
+            !is_open && known.any(|known| known.is_some_and(|known| known == of))
+        });
+        self.live.overridden = overridden;
+        self.source = self.source.for_part(&rest);
+        self
     }
 }

@@ -24,10 +24,11 @@ use crate::read::source::SnapshotSource;
 /// The derive of the same name writes it; there is nothing to implement by hand, and nothing else
 /// can implement it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a config, or not one that stands alone",
+    message = "`{Self}` is not a config, or it cannot be used alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
-    note = "if it is a struct of yours without the derive, add `#[derive(SikkerKeyConfig)]` to it",
-    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from where it is nested: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret"
+    note = "if it is a struct without the derive, add `#[derive(SikkerKeyConfig)]` to it",
+    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from the field that nests it: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret",
+    note = "if it is generic, each of its fields must be of a type that a secret can be read as"
 )]
 pub trait SikkerKeyConfig: Visit {
     /// What the config reads, from the type alone.
@@ -150,8 +151,12 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).live_async()
     }
 
-    /// Compares the config with what this machine sees, by the list call alone: no value is read,
-    /// no canary rings. Fit for a deploy pipeline.
+    /// Compares the config with what this machine sees, by the list of secrets alone: no value is
+    /// read, no canary rings. Fit for a deploy pipeline.
+    ///
+    /// The report says of each value whether its secret and field are there, and of a secret that
+    /// it is a canary, a certificate, or leased without a resync of its own, as far as the service
+    /// tells. It costs one request, and two or three where the service is too old to tell.
     ///
     /// # Errors
     /// Any error of the list call.

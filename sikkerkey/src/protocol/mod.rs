@@ -3,6 +3,7 @@
 //! Pure: nothing here opens a file or a socket, or asks for the time.
 
 pub(crate) mod api_url;
+pub(crate) mod details;
 pub(crate) mod export;
 pub(crate) mod fields;
 pub(crate) mod listing;

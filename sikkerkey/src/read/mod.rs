@@ -1,9 +1,11 @@
 //! Reading what a schema names: names and aliases become ids, and ids become a snapshot.
 
+mod aliases;
+mod listing;
 pub(crate) mod offline;
 pub(crate) mod options;
 pub(crate) mod reader;
-pub(crate) mod resolve;
+mod resolve;
 pub(crate) mod source;
 #[cfg(feature = "toml")]
 mod toml_file;

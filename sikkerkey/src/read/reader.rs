@@ -1,14 +1,18 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::listing::{self, Listing};
 use super::options::LoadOptions;
-use super::resolve;
+use super::resolve::{self, Resolved};
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
+use crate::config::error::Problem;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::error::Error;
 use crate::parallel;
+#[cfg(feature = "live")]
+use crate::watch::PartyId;
 
 /// Reads the secrets of a [`Schema`]: what a [`Loader`](crate::Loader) does, without a struct.
 ///
@@ -60,16 +64,11 @@ impl Fetch {
 
     /// Reads every secret of the schema once. What could not be read is in the snapshot as such.
     ///
-    /// Where the service does not know this machine (401), no further read is begun: it locks an
-    /// address out after a few of these.
+    /// Nothing is read where an alias or another option is wrong for this schema;
+    /// [`Snapshot::refusals`] says what. Where the service does not know this machine (401), no
+    /// further read is begun: it locks an address out after a few of these.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
-        let resolved = resolve::resolve(schema, self.options.alias_map(), || {
-            resolve::list(&self.client, self.options.project_name())
-        });
-        let outcomes = self.outcomes(&resolved.ids);
-        Snapshot::default()
-            .with(outcomes)
-            .with_links(resolved.links)
+        self.first_reads(schema).snapshot
     }
 
     /// [`snapshot`](Self::snapshot) as a future, on any async runtime: a thread of the client reads.
@@ -85,34 +84,65 @@ impl Fetch {
         }
     }
 
+    /// A snapshot, and which of its values the fallback cache served.
+    pub(crate) fn first_reads(&self, schema: &Schema) -> FirstReads {
+        let refusals = self.refusals(schema);
+        if !refusals.is_empty() {
+            return FirstReads {
+                snapshot: Snapshot::refused(refusals),
+                cached: BTreeMap::new(),
+            };
+        }
+        let resolved = self.resolve(schema);
+        let budget = || self.client.inner().settings().budget();
+        let reads = self.read_all(&resolved.ids, |id| {
+            self.client.inner().read_secret_by(id, None, budget())
+        });
+        let mut cached = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for (id, read) in reads {
+            if let Some(cached_at) = read.as_ref().ok().and_then(|read| read.cached_at) {
+                cached.insert(id.clone(), cached_at);
+            }
+            outcomes.push((id, ReadOutcome::of(read.map(|read| read.value))));
+        }
+        if let Some(error) = &resolved.unlisted {
+            let unread = |id| (id, ReadOutcome::Unavailable(error.clone()));
+            outcomes.extend(resolved.unread.into_iter().map(unread));
+        }
+        let snapshot = Snapshot::default().with(outcomes);
+        FirstReads {
+            snapshot: snapshot.with_links(resolved.links),
+            cached,
+        }
+    }
+
+    /// What is wrong with the options for this schema, so that nothing is read.
+    pub(crate) fn refusals(&self, schema: &Schema) -> Vec<Problem> {
+        self.options.problems(schema)
+    }
+
+    /// Where the schema's secrets are, and which of them may be read.
+    pub(crate) fn resolve(&self, schema: &Schema) -> Resolved {
+        let aliases = self.options.alias_map();
+        if !self.options.refuses_canaries() || schema.is_empty() {
+            let names = || listing::named(&self.client, &self.options);
+            return resolve::resolve(schema, aliases, names);
+        }
+        match Listing::read(&self.client, &self.options) {
+            Ok(listing) => resolve::resolve(schema, aliases, || Ok(listing.named.clone()))
+                .refuse(schema, &listing.canaries()),
+            Err(error) => resolve::resolve(schema, aliases, || Err(error.clone())).unread(error),
+        }
+    }
+
     /// Compares the schema with what this machine sees, without reading a value: by one list
-    /// call, or two where the schema has names and a project was set.
+    /// call, or two or three where the service is too old to say what kind a secret is.
     ///
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self, schema: &Schema) -> Result<CheckReport, Error> {
-        let is_name = |secret: &&SecretRef| {
-            matches!(secret, SecretRef::Name(_))
-                && !self.options.alias_map().contains_key(secret.as_str())
-        };
-        let secrets = schema.secrets();
-        let names = secrets.iter().any(is_name);
-        let ids = secrets.iter().any(|secret| !is_name(secret));
-        // Without a project, one list serves both.
-        let project = self.options.project_name();
-        let named = match project {
-            Some(_) if names => resolve::list(&self.client, project)?,
-            _ => Vec::new(),
-        };
-        let all = match ids || (names && project.is_none()) {
-            true => resolve::list(&self.client, None)?,
-            false => Vec::new(),
-        };
-        let names_in = if project.is_some() { &named } else { &all };
-        let links =
-            resolve::resolve(schema, self.options.alias_map(), || Ok(names_in.clone())).links;
-        let listed = all.iter().chain(&named);
-        Ok(CheckReport::new(schema, &links, listed))
+        self.check_with(schema, |_, _| false)
     }
 
     /// [`check`](Self::check) as a future, on any async runtime.
@@ -128,12 +158,64 @@ impl Fetch {
         async move { client.run(move || fetch.check(&schema)).await? }
     }
 
-    /// Reads secrets by their real ids.
-    pub(crate) fn outcomes(&self, ids: &BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
-        let ids: Vec<&String> = ids.iter().collect();
-        let read = |id: &&String| self.client.get_secret(id);
-        let values = parallel::read_all(&ids, self.options.reads_at_once(), read);
-        let outcomes = values.into_iter().map(ReadOutcome::of);
-        ids.into_iter().cloned().zip(outcomes).collect()
+    /// `check`, where `has_resync` knows secrets, with their ids, for which a resync was chosen
+    /// outside the schema and the client.
+    pub(crate) fn check_with(
+        &self,
+        schema: &Schema,
+        has_resync: impl Fn(&SecretRef, &str) -> bool,
+    ) -> Result<CheckReport, Error> {
+        let listing = match schema.is_empty() && !self.options.names_unneeded() {
+            true => Listing::default(),
+            false => Listing::read(&self.client, &self.options)?,
+        };
+        let Listing { all, named } = &listing;
+        let links = resolve::resolve(schema, self.options.alias_map(), || Ok(named.clone())).links;
+        let of_client = &self.client.inner().settings().resync_secrets;
+        let has_resync =
+            |secret: &SecretRef, id: &str| of_client.contains_key(id) || has_resync(secret, id);
+        let report = CheckReport::new(schema, &links, all.iter().chain(named), has_resync)
+            .with_refusals(self.refusals(schema));
+        Ok(match self.options.names_unneeded() {
+            true => report.with_unneeded(&links, all),
+            false => report,
+        })
     }
+
+    /// Reads secrets by their real ids, all within one deadline, for the party that follows them.
+    /// The fallback cache serves none of them.
+    #[cfg(feature = "live")]
+    pub(crate) fn outcomes(
+        &self,
+        ids: &BTreeSet<String>,
+        party: PartyId,
+    ) -> Vec<(String, ReadOutcome)> {
+        let budget = self.client.inner().settings().budget();
+        let read = |id: &String| {
+            let read = self.client.inner().read_secret_by(id, Some(party), budget);
+            read.map(|read| read.value)
+        };
+        let reads = self.read_all(ids, read).into_iter();
+        reads
+            .map(|(id, read)| (id, ReadOutcome::of(read)))
+            .collect()
+    }
+
+    fn read_all<R: Send + Sync>(
+        &self,
+        ids: &BTreeSet<String>,
+        read: impl Fn(&String) -> Result<R, Error> + Sync,
+    ) -> Vec<(String, Result<R, Error>)> {
+        let ids: Vec<&String> = ids.iter().collect();
+        let reads = parallel::read_all(&ids, self.options.reads_at_once(), |id| read(id));
+        ids.into_iter().cloned().zip(reads).collect()
+    }
+}
+
+/// What a live config begins with.
+pub(crate) struct FirstReads {
+    pub(crate) snapshot: Snapshot,
+    /// When the service sent the values that the fallback cache served, in seconds since 1970.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    pub(crate) cached: BTreeMap<String, i64>,
 }

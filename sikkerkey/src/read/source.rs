@@ -5,6 +5,7 @@ use super::options::LoadOptions;
 use super::reader::Fetch;
 use crate::client::call_threads::CallThreads;
 use crate::config::check::CheckReport;
+use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::error::Error;
@@ -35,6 +36,11 @@ impl SnapshotSource {
         }
     }
 
+    /// The same for a part of a schema for which the options are right.
+    pub(crate) fn for_part(self, part: &Schema) -> Self {
+        self.change(|options| options.for_part(part))
+    }
+
     /// Each secret of the schema, and why there is none.
     pub(crate) fn snapshot(&self, schema: &Schema) -> Snapshot {
         match self {
@@ -43,13 +49,18 @@ impl SnapshotSource {
         }
     }
 
-    /// Compares the schema with what is there, without reading a value from a vault.
+    /// Compares the schema with what is there, without reading a value from a vault; see
+    /// [`Fetch::check_with`].
     ///
     /// # Errors
     /// Any error of a list call.
-    pub(crate) fn check(&self, schema: &Schema) -> Result<CheckReport, Error> {
+    pub(crate) fn check_with(
+        &self,
+        schema: &Schema,
+        has_resync: impl Fn(&SecretRef, &str) -> bool,
+    ) -> Result<CheckReport, Error> {
         match self {
-            SnapshotSource::Vault(fetch) => fetch.check(schema),
+            SnapshotSource::Vault(fetch) => fetch.check_with(schema, has_resync),
             SnapshotSource::Offline(offline) => Ok(offline.check(schema)),
         }
     }
