@@ -86,6 +86,12 @@ impl ClientInner {
         &*self.settings.clock
     }
 
+    /// The service's time in seconds since 1970, as far as this client knows it.
+    #[cfg(all(feature = "rustls", feature = "live"))]
+    pub(crate) fn service_now(&self) -> i64 {
+        self.clock().unix_now().saturating_add(self.skew.correction())
+    }
+
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
         self.process().session.get()
@@ -158,6 +164,7 @@ impl ClientInner {
             purpose: Purpose::Poll,
             method: "POST",
             path: "/v1/secrets/poll".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&PollRequest {
                 watch: ids.iter().map(|id| &**id).collect(),
             })),
@@ -178,6 +185,7 @@ impl ClientInner {
             purpose: Purpose::Read(id),
             method: "GET",
             path: format!("/v1/secret/{id}"),
+            headers: &[],
             body: None,
             limit: READ_LIMIT,
         };

@@ -7,6 +7,8 @@ pub(crate) mod bootstrap;
 pub(crate) mod builder;
 #[cfg(feature = "tokio")]
 mod call_threads;
+#[cfg(all(feature = "rustls", feature = "live"))]
+mod certificate;
 pub(crate) mod error_text;
 mod from_env;
 pub(crate) mod inner;
@@ -348,6 +350,7 @@ impl SikkerKey {
             purpose: Purpose::List,
             method: "GET",
             path: "/v1/secrets".to_owned(),
+            headers: &[],
             body: None,
             limit: LIST_LIMIT,
         })
@@ -364,6 +367,7 @@ impl SikkerKey {
             purpose: Purpose::ListProject(project),
             method: "POST",
             path: "/v1/secrets/list".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&ProjectRequest {
                 project_id: project,
             })),
@@ -397,7 +401,6 @@ impl SikkerKey {
         }
     }
 
-    #[cfg(any(feature = "live", feature = "tokio"))]
     pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.inner
     }
@@ -415,6 +418,7 @@ impl SikkerKey {
             purpose,
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
+            headers: &[],
             body: project.map(|project_id| messages::encode(&ProjectRequest { project_id })),
             limit: LIST_LIMIT,
         };

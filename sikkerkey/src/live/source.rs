@@ -1,6 +1,8 @@
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::config::error::ConfigError;
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
@@ -44,13 +46,16 @@ pub trait ConfigSource<T>: Send + 'static {
 /// A config that derives [`SikkerKeyConfig`](crate::SikkerKeyConfig).
 pub(crate) struct Derived<T> {
     schema: Schema,
+    /// By which certificates are judged.
+    clock: Arc<dyn Clock>,
     config: PhantomData<fn() -> T>,
 }
 
 impl<T: Visit> Derived<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Derived {
             schema: visit::schema::<T>(),
+            clock,
             config: PhantomData,
         }
     }
@@ -66,7 +71,7 @@ impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
     }
 
     fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
-        visit::build(snapshot)
+        visit::build(snapshot, Some(self.clock.unix_now()))
     }
 
     fn changed(&mut self, old: &Snapshot, new: &Snapshot) -> Vec<String> {

@@ -6,6 +6,7 @@ use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
 use crate::config::error::ConfigError;
 use crate::config::snapshot::Snapshot;
+use crate::config::visit;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
@@ -71,7 +72,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
-        T::from_snapshot(&self.snapshot())
+        let snapshot = self.snapshot();
+        visit::build(&snapshot, Some(self.fetch.client.inner().clock().unix_now()))
     }
 
     /// Reads every secret that the config names, once. What could not be read is in the snapshot

@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-#[cfg(feature = "tokio")]
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +98,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// Every problem of the first load, and the probe's. Later ones keep the last good config.
     pub fn live(self) -> Result<Live<T>, ConfigError> {
         let Loader { fetch, live, .. } = self;
-        start(Box::new(Derived::new()), fetch, live)
+        let clock = Arc::clone(&fetch.client.inner().settings().clock);
+        start(Box::new(Derived::new(clock)), fetch, live)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Pure: nothing here opens a file or a socket, or asks for the time.
 
 pub(crate) mod api_url;
+#[cfg(feature = "rustls")]
+pub(crate) mod certificate;
 pub(crate) mod export;
 pub(crate) mod fields;
 pub(crate) mod listing;
