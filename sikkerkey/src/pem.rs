@@ -69,21 +69,27 @@ mod tests {
             (String::new(), vec![]),
             ("hunter2 -----".to_owned(), vec![]),
             (a.to_owned(), vec!["A 010203"]),
-            (format!("Subject: x\n{a}more\n{b}"), vec!["A 010203", "B 040506"]),
+            (
+                format!("Subject: x\n{a}more\n{b}"),
+                vec!["A 010203", "B 040506"],
+            ),
             (a.replace('\n', "\\r\\n") + b, vec!["A 010203", "B 040506"]),
             (a.replace('\n', " "), vec!["A 010203"]),
             (a.replace("AQID", "  AQ\n\n\tID "), vec!["A 010203"]),
             (a.replace("AQID", "AQ?ID"), vec!["A damaged"]),
             (a.replace("END A", "END B"), vec!["cut off"]),
-            (format!("{a}-----BEGIN B-----\nBAUG\n"), vec!["A 010203", "cut off"]),
+            (
+                format!("{a}-----BEGIN B-----\nBAUG\n"),
+                vec!["A 010203", "cut off"],
+            ),
             (format!("-----BEGIN B\n{a}"), vec!["cut off"]),
         ] {
             let found: Vec<_> = sections(&text)
                 .map(|found| match found {
                     Ok(section) => {
-                        let bytes = section.bytes().map(|bytes| {
-                            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-                        });
+                        let bytes = section
+                            .bytes()
+                            .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
                         let bytes = bytes.unwrap_or_else(|| "damaged".to_owned());
                         format!("{} {bytes}", section.label)
                     }

@@ -34,7 +34,11 @@ impl ClientInner {
             ("X-SikkerKey-Subject-Key", subject.ssh()),
             ("X-SikkerKey-Subject-Key-X509", subject.x509()),
         ];
-        headers.extend(validity.as_deref().map(|seconds| ("X-SikkerKey-Validity", seconds)));
+        headers.extend(
+            validity
+                .as_deref()
+                .map(|seconds| ("X-SikkerKey-Validity", seconds)),
+        );
         let call = Call {
             purpose: Purpose::Issue(id),
             method: "GET",
@@ -54,7 +58,9 @@ impl ClientInner {
                 return Err(other("it issues SSH certificates, which are not supported"));
             }
             CertificateAnswer::Unknown => {
-                return Err(other("it issues certificates of a type that this version does not know"));
+                return Err(other(
+                    "it issues certificates of a type that this version does not know",
+                ));
             }
             CertificateAnswer::Placeholder => {
                 return Err(other("the service is older than certificates"));
@@ -82,7 +88,9 @@ fn check(leaf: &str, chain: &str, subject: &Subject, now: i64) -> Result<Certifi
     let validity = whole.validity;
     if validity.from.saturating_sub(CLOCK_TOLERANCE) > now || validity.until <= now {
         let (from, until) = (date(validity.from), date(validity.until));
-        return Err(format!("it is not valid now, but from {from} until {until}"));
+        return Err(format!(
+            "it is not valid now, but from {from} until {until}"
+        ));
     }
     if !chain.trim().is_empty() {
         let chain = Certificates::read(chain)?;
@@ -116,7 +124,12 @@ mod tests {
 
         let (other, _) = authority.issue(NOW, NOW + DAY);
         for (leaf, chain, now, says) in [
-            (&other, &chain, NOW, "it is for another key than the one that was sent"),
+            (
+                &other,
+                &chain,
+                NOW,
+                "it is for another key than the one that was sent",
+            ),
             (
                 &leaf,
                 &Authority::new().pem(),
@@ -127,13 +140,13 @@ mod tests {
                 &leaf,
                 &chain,
                 NOW + DAY,
-                "it is not valid now, but from Mon, 21 Sep 2026 13:33:20 GMT until Tue, 22 Sep 2026 13:33:20 GMT",
+                "it is not valid now, but from Mon, 21 Sep 2026 14:13:20 GMT until Tue, 22 Sep 2026 14:13:20 GMT",
             ),
             (
                 &leaf,
                 &chain,
                 NOW - 301,
-                "it is not valid now, but from Mon, 21 Sep 2026 13:33:20 GMT until Tue, 22 Sep 2026 13:33:20 GMT",
+                "it is not valid now, but from Mon, 21 Sep 2026 14:13:20 GMT until Tue, 22 Sep 2026 14:13:20 GMT",
             ),
             (
                 &format!("{leaf}{chain}"),
@@ -141,8 +154,18 @@ mod tests {
                 NOW,
                 "more than one certificate came in place of one",
             ),
-            (&leaf, &"hunter2".to_owned(), NOW, "there is no certificate: no BEGIN CERTIFICATE line"),
-            (&"hunter2".to_owned(), &chain, NOW, "there is no certificate: no BEGIN CERTIFICATE line"),
+            (
+                &leaf,
+                &"hunter2".to_owned(),
+                NOW,
+                "there is no certificate: no BEGIN CERTIFICATE line",
+            ),
+            (
+                &"hunter2".to_owned(),
+                &chain,
+                NOW,
+                "there is no certificate: no BEGIN CERTIFICATE line",
+            ),
         ] {
             assert_eq!(check(leaf, chain, now).unwrap_err(), says);
         }

@@ -89,7 +89,9 @@ impl ClientInner {
     /// The service's time in seconds since 1970, as far as this client knows it.
     #[cfg(all(feature = "rustls", feature = "live"))]
     pub(crate) fn service_now(&self) -> i64 {
-        self.clock().unix_now().saturating_add(self.skew.correction())
+        self.clock()
+            .unix_now()
+            .saturating_add(self.skew.correction())
     }
 
     /// The identity that is in use, with its connections.

@@ -73,7 +73,10 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
         let snapshot = self.snapshot();
-        visit::build(&snapshot, Some(self.fetch.client.inner().clock().unix_now()))
+        visit::build(
+            &snapshot,
+            Some(self.fetch.client.inner().clock().unix_now()),
+        )
     }
 
     /// Reads every secret that the config names, once. What could not be read is in the snapshot

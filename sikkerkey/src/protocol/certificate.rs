@@ -77,24 +77,40 @@ mod tests {
                 r#"{"certificate":"L","certificateType":"x509","fields":{"commonName":"api","chain":"C"},"validAfter":1,"validBefore":2}"#,
                 x509("L", "C"),
             ),
-            (r#"{"certificate":"L","certificateType":"x509","fields":{}}"#, x509("L", "")),
+            (
+                r#"{"certificate":"L","certificateType":"x509","fields":{}}"#,
+                x509("L", ""),
+            ),
             (
                 r#"{"certificate":"L","certificateType":"x509","fields":{"chain":null}}"#,
                 x509("L", ""),
             ),
-            (r#"{"certificate":"L","certificateType":"x509"}"#, x509("L", "")),
+            (
+                r#"{"certificate":"L","certificateType":"x509"}"#,
+                x509("L", ""),
+            ),
             (
                 r#"{"certificate":"ssh-ed25519-cert-v01@openssh.com A","certificateType":"ssh","fields":{"username":"api"}}"#,
                 CertificateAnswer::Ssh,
             ),
-            (r#"{"certificate":"L","certificateType":"jwt"}"#, CertificateAnswer::Unknown),
+            (
+                r#"{"certificate":"L","certificateType":"jwt"}"#,
+                CertificateAnswer::Unknown,
+            ),
             (r#"{"certificate":"L"}"#, CertificateAnswer::Unknown),
             (r#"{"value":"{}"}"#, CertificateAnswer::Placeholder),
             (r#"{"value":"hunter2"}"#, CertificateAnswer::Value),
         ] {
             assert_eq!(answer(body.as_bytes()).unwrap(), expected, "{body}");
         }
-        for body in ["", "{", "[]", "{}", r#"{"certificate":1}"#, r#"{"certificate":"L","fields":1}"#] {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "{}",
+            r#"{"certificate":1}"#,
+            r#"{"certificate":"L","fields":1}"#,
+        ] {
             assert!(answer(body.as_bytes()).is_err(), "{body}");
         }
     }

@@ -47,7 +47,10 @@ fn a_signed_event_is_told() {
     assert_eq!(event.id(), "e1");
     assert_eq!(event.event(), "secret_rotate");
     assert_eq!(event.secret_id(), Some("sk_a"));
-    let since = event.timestamp().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = event
+        .timestamp()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     assert_eq!(i64::try_from(since.as_millis()).unwrap(), NOW);
     assert!(!event.is_repeat());
 }
@@ -128,7 +131,11 @@ fn a_signed_body_that_is_no_event_is_refused() {
         r#"{"id":"e1","id":"e2","event":"x","timestamp":1}"#,
         &"[".repeat(10_000),
     ] {
-        refused(&sign(SECRET, body.as_bytes()), body.as_bytes(), WebhookError::Malformed);
+        refused(
+            &sign(SECRET, body.as_bytes()),
+            body.as_bytes(),
+            WebhookError::Malformed,
+        );
     }
     refused(&sign(SECRET, &[0xff]), &[0xff], WebhookError::Malformed);
 }
@@ -144,7 +151,9 @@ fn an_event_without_a_secret_is_one() {
     ] {
         let body = json!({"id": id, "event": "machine_enroll", "timestamp": NOW, "data": data});
         let body = body.to_string();
-        let event = webhook.verify(sign(SECRET, body.as_bytes()), &body).unwrap();
+        let event = webhook
+            .verify(sign(SECRET, body.as_bytes()), &body)
+            .unwrap();
         assert_eq!(event.secret_id(), None, "{body}");
     }
     let body = json!({"id": "e5", "event": "x", "timestamp": NOW}).to_string();
@@ -176,10 +185,21 @@ fn a_repeated_delivery_is_told_as_such_for_as_long_as_it_is_taken() {
     // As far in the future as is taken: it is taken for ten minutes.
     let body = body("e1", NOW + 5 * MINUTE);
     let signature = sign(SECRET, &body);
-    let is_repeat = || webhook.verify(&signature, &body).map(|event| event.is_repeat());
+    let is_repeat = || {
+        webhook
+            .verify(&signature, &body)
+            .map(|event| event.is_repeat())
+    };
     assert_eq!(is_repeat(), Ok(false));
     assert_eq!(is_repeat(), Ok(true));
-    assert_eq!(webhook.clone().verify(&signature, &body).unwrap().is_repeat(), true);
+    assert_eq!(
+        webhook
+            .clone()
+            .verify(&signature, &body)
+            .unwrap()
+            .is_repeat(),
+        true
+    );
     clock.advance(Duration::from_secs(600));
     assert_eq!(is_repeat(), Ok(true));
     clock.advance(Duration::from_secs(1));
@@ -191,15 +211,25 @@ fn what_was_refused_does_not_count_as_seen() {
     let (webhook, _) = webhook();
     let body = body("e1", NOW);
     assert!(webhook.verify("00", &body).is_err());
-    assert!(!webhook.verify(sign(SECRET, &body), &body).unwrap().is_repeat());
+    assert!(
+        !webhook
+            .verify(sign(SECRET, &body), &body)
+            .unwrap()
+            .is_repeat()
+    );
 }
 
 #[test]
 fn nothing_secret_and_nothing_dangerous_is_shown() {
     let (webhook, _) = webhook();
     let body = json!({"id": "e\u{1b}[2J", "event": "x\n\u{202e}", "timestamp": NOW}).to_string();
-    let event = webhook.verify(sign(SECRET, body.as_bytes()), &body).unwrap();
+    let event = webhook
+        .verify(sign(SECRET, body.as_bytes()), &body)
+        .unwrap();
     let shown = format!("{webhook:?} {event:?}");
-    assert!(shown.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{shown}");
+    assert!(
+        shown.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+        "{shown}"
+    );
     assert!(!shown.contains(SECRET));
 }

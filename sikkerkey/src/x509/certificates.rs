@@ -97,7 +97,10 @@ mod tests {
         let (leaf, _) = authority.issue(NOW, NOW + DAY);
         let chain = Certificates::read(&format!("{leaf}{}", authority.pem())).unwrap();
         assert_eq!(chain.ders.len(), 2);
-        assert_eq!((chain.validity.from, chain.validity.until), (NOW, NOW + DAY));
+        assert_eq!(
+            (chain.validity.from, chain.validity.until),
+            (NOW, NOW + DAY)
+        );
         assert!(is_issued_by(&chain.ders[0], &chain.ders[1]));
         assert!(!is_issued_by(&chain.ders[1], &chain.ders[0]));
         let other = Certificates::read(&Authority::new().pem()).unwrap();
@@ -123,8 +126,14 @@ mod tests {
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (text, says) in [
             (String::new(), "there is no certificate: the text is empty"),
-            (" \n".to_owned(), "there is no certificate: the text is empty"),
-            ("hunter2".to_owned(), "there is no certificate: no BEGIN CERTIFICATE line"),
+            (
+                " \n".to_owned(),
+                "there is no certificate: the text is empty",
+            ),
+            (
+                "hunter2".to_owned(),
+                "there is no certificate: no BEGIN CERTIFICATE line",
+            ),
             (
                 "ssh-ed25519-cert-v01@openssh.com AAAA".to_owned(),
                 "it is of SSH, not an X.509 certificate",

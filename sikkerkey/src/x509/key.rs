@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
 use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::{
-    PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
-};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use rustls::sign::SigningKey;
 
 use super::certificates::is_ssh;
@@ -17,7 +15,9 @@ pub(crate) fn read(text: &str) -> Result<Arc<dyn SigningKey>, &'static str> {
         match section.label {
             // openssl writes them in front of an EC key, which names its curve itself.
             "EC PARAMETERS" => {}
-            _ if is_encrypted(&section) => return Err("the private key is encrypted with a passphrase"),
+            _ if is_encrypted(&section) => {
+                return Err("the private key is encrypted with a passphrase");
+            }
             "OPENSSH PRIVATE KEY" => return Err(SSH),
             label if !label.ends_with("PRIVATE KEY") => {
                 return Err("a part that is not a private key");
@@ -89,17 +89,29 @@ mod tests {
                    -----END RSA PRIVATE KEY-----\n";
         for (text, says) in [
             (String::new(), "there is no private key: the text is empty"),
-            ("hunter2".to_owned(), "there is no private key: no BEGIN PRIVATE KEY line"),
+            (
+                "hunter2".to_owned(),
+                "there is no private key: no BEGIN PRIVATE KEY line",
+            ),
             ("ssh-ed25519 AAAA".to_owned(), SSH),
             (labelled(" OPENSSH PRIVATE KEY"), SSH),
-            (labelled(" ENCRYPTED PRIVATE KEY"), "the private key is encrypted with a passphrase"),
-            (old.to_owned(), "the private key is encrypted with a passphrase"),
+            (
+                labelled(" ENCRYPTED PRIVATE KEY"),
+                "the private key is encrypted with a passphrase",
+            ),
+            (
+                old.to_owned(),
+                "the private key is encrypted with a passphrase",
+            ),
             (format!("{key}{key}"), "more than one private key"),
             (format!("{key}{leaf}"), "a part that is not a private key"),
             (labelled(" RSA PRIVATE KEY"), DAMAGED),
             (labelled(" DSA PRIVATE KEY"), DAMAGED),
             (key.replace('M', "?"), DAMAGED),
-            (key.replace("-----END", ""), "a private key without an END line"),
+            (
+                key.replace("-----END", ""),
+                "a private key without an END line",
+            ),
         ] {
             assert_eq!(read(&text).err(), Some(says), "{says}");
         }

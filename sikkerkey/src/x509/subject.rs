@@ -26,10 +26,8 @@ impl Subject {
             let text = "the operating system gives no random bytes, without which no key is made";
             Error::new(ErrorKind::Configuration, text)
         };
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(
-            &ECDSA_P256_SHA256_ASN1_SIGNING,
-            &SystemRandom::new(),
-        );
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
         let pkcs8 = pkcs8.map_err(|_| failed())?;
         let key = key::load_pkcs8(pkcs8.as_ref()).map_err(|_| failed())?;
         let public = key.public_key().ok_or_else(failed)?;
@@ -92,7 +90,10 @@ mod tests {
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
         );
         // What ssh-keygen writes for any Ed25519 key.
-        assert!(one.ssh().starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"));
+        assert!(
+            one.ssh()
+                .starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI")
+        );
         assert_eq!(one.ssh().len(), "ssh-ed25519 ".len() + 68);
     }
 }

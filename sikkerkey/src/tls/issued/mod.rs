@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::client::ResolvesClientCert;
 use rustls::server::ResolvesServerCert;
+use rustls::sign::CertifiedKey;
 
 pub use request::CertificateRequest;
 pub use status::CertificateStatus;
@@ -81,13 +82,18 @@ impl LiveCertificate {
     /// What a server presents: at each handshake the certificate of that moment.
     pub fn server_cert_resolver(&self) -> Arc<dyn ResolvesServerCert> {
         let certificate = self.clone();
-        Arc::new(Resolver::new(move || certificate.state.pair()))
+        Arc::new(Resolver::new(move || certificate.pair()))
     }
 
     /// What a client presents: at each handshake the certificate of that moment.
     pub fn client_cert_resolver(&self) -> Arc<dyn ResolvesClientCert> {
         let certificate = self.clone();
-        Arc::new(Resolver::new(move || certificate.state.pair()))
+        Arc::new(Resolver::new(move || certificate.pair()))
+    }
+
+    /// A method, so that a closure that calls it captures the whole handle, and not its state alone.
+    fn pair(&self) -> Arc<CertifiedKey> {
+        self.state.pair()
     }
 
     /// A server's configuration with the certificate of this moment, and no other: ask for it at each accept. See

@@ -89,10 +89,6 @@ impl CertificateRequest {
     #[cfg(feature = "tokio")]
     pub async fn live_async(self) -> Result<LiveCertificate, Error> {
         let client = self.client.clone();
-        client
-            .inner()
-            .call_threads()
-            .run(move || self.live())
-            .await
+        client.inner().call_threads().run(move || self.live()).await
     }
 }

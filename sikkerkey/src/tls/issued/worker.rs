@@ -46,7 +46,9 @@ impl Worker {
         let clock = &*self.state.clock;
         let random = &*self.client.inner().settings().random;
         let mut end = clock.monotonic().saturating_add(left);
-        let mut due = clock.monotonic().saturating_add(renew_in(left, random.fraction()));
+        let mut due = clock
+            .monotonic()
+            .saturating_add(renew_in(left, random.fraction()));
         while self.wait(due) {
             // The next attempt is the repetition.
             let policy = RetryPolicy::none();
