@@ -1,7 +1,7 @@
 //! What waits for the worker of a live config. The poller puts cycles in and never waits; cycles
 //! that the worker has not taken yet fold into one, so that the latest values win.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ impl News {
 /// A refresh that somebody waits for.
 pub(super) struct Refresh {
     pub(super) scope: Scope,
+    /// The secrets of which a webhook told, and which are read once more if nothing is found.
+    pub(super) told: BTreeSet<String>,
     ticket: u64,
 }
 
@@ -72,6 +74,10 @@ struct InboxState {
     ticket: u64,
     done: u64,
     result: Option<Result<(), ConfigError>>,
+    /// Whether the refresh that waits does so for no gap: a webhook asked for it.
+    urgent: bool,
+    /// Secrets that are read once more, and when.
+    second_look: Option<(Duration, BTreeSet<String>)>,
     closed: bool,
 }
 
@@ -96,9 +102,13 @@ impl Inbox {
                 if state.closed {
                     return None;
                 }
-                let held = state.news.refresh.is_some() && now < refresh_from;
+                if let Some((_, ids)) = state.second_look.take_if(|(due, _)| *due <= now) {
+                    state.ask_now(Scope::Secrets(ids.into_iter().collect()), BTreeSet::new());
+                }
+                let held = state.news.refresh.is_some() && !state.urgent && now < refresh_from;
                 let refresh = state.news.refresh.take_if(|_| !held);
                 if state.news.polled.is_some() || refresh.is_some() {
+                    state.urgent &= refresh.is_none();
                     let waiting = state.news.refresh.take();
                     let news = std::mem::take(&mut state.news);
                     state.news.refresh = waiting;
@@ -107,6 +117,8 @@ impl Inbox {
                 if until <= now {
                     return Some(News::default());
                 }
+                let second = state.second_look.as_ref().map(|(due, _)| *due);
+                let until = second.map_or(until, |due| until.min(due));
                 match held {
                     true => until.min(refresh_from),
                     false => until,
@@ -124,26 +136,32 @@ impl Inbox {
 
     /// Asks for a refresh without waiting for it. All who ask before it starts share one.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
-        let mut state = self.state();
-        let ticket = match state.news.refresh.take() {
-            Some(waiting) => {
-                let ticket = waiting.ticket;
-                state.news.refresh = Some(Refresh {
-                    scope: waiting.scope.and(scope),
-                    ticket,
-                });
-                ticket
-            }
-            None => {
-                state.ticket += 1;
-                let ticket = state.ticket;
-                state.news.refresh = Some(Refresh { scope, ticket });
-                ticket
-            }
-        };
-        drop(state);
+        let ticket = self.state().ask(scope, BTreeSet::new());
         self.arrived.raise();
         ticket
+    }
+
+    /// The same for one secret of which a webhook told: at once, whenever the last refresh was.
+    #[cfg(feature = "webhook")]
+    pub(super) fn ask_told(&self, id: &str) -> u64 {
+        let told = BTreeSet::from([id.to_owned()]);
+        let ticket = self
+            .state()
+            .ask_now(Scope::Secrets(vec![id.to_owned()]), told);
+        self.arrived.raise();
+        ticket
+    }
+
+    /// Has these secrets read again at this time.
+    pub(super) fn look_again(&self, due: Duration, ids: BTreeSet<String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        match &mut state.second_look {
+            Some((_, waiting)) => waiting.extend(ids),
+            none => *none = Some((due, ids)),
+        }
     }
 
     /// Waits until the refresh of `ticket` has ended; `None` when the live config ended before.
@@ -182,6 +200,36 @@ impl Inbox {
         state.result = Some(result);
         drop(state);
         self.refreshed.notify(usize::MAX);
+    }
+}
+
+impl InboxState {
+    fn ask(&mut self, scope: Scope, told: BTreeSet<String>) -> u64 {
+        let refresh = match self.news.refresh.take() {
+            Some(mut waiting) => {
+                waiting.told.extend(told);
+                Refresh {
+                    scope: waiting.scope.and(scope),
+                    ..waiting
+                }
+            }
+            None => {
+                self.ticket += 1;
+                Refresh {
+                    scope,
+                    told,
+                    ticket: self.ticket,
+                }
+            }
+        };
+        let ticket = refresh.ticket;
+        self.news.refresh = Some(refresh);
+        ticket
+    }
+
+    fn ask_now(&mut self, scope: Scope, told: BTreeSet<String>) -> u64 {
+        self.urgent = true;
+        self.ask(scope, told)
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) mod start;
 mod state;
 mod status;
 mod subscription;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod worker;
 
 use std::fmt;

@@ -229,6 +229,12 @@ impl<T> LiveState<T> {
         }
     }
 
+    /// Whether the config reads this secret, by its id.
+    #[cfg(feature = "webhook")]
+    pub(super) fn follows(&self, id: &str) -> bool {
+        self.record().secrets.contains_key(id)
+    }
+
     pub(super) fn previous(&self) -> Option<Arc<T>> {
         if self.forked().is_some() {
             return None;

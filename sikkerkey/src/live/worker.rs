@@ -25,6 +25,10 @@ use crate::watch::{Follow, UpdateKind};
 /// How often secrets that may be of different moments are read again until two readings agree.
 const READINGS: usize = 3;
 
+/// How long after a webhook a read that found nothing new is repeated: whether the new value can be read at the moment of
+/// delivery is not published.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
 /// The poller's registration; empty once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
 
@@ -113,6 +117,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
             None => self.adopt(reading.snapshot, forced),
         };
+        // Also what was refused is what a webhook told of.
+        let found = matches!(adoption, Adoption::Swap { .. } | Adoption::Refused(_));
         let result = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
             _ => Ok(()),
@@ -123,6 +129,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
             adoption,
         });
         if let Some(refresh) = &news.refresh {
+            if !found {
+                let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
+                self.inbox.look_again(due, refresh.told.clone());
+            }
             self.inbox.finish(refresh, result);
         }
     }

@@ -14,6 +14,8 @@ mod consistency;
 mod failures;
 mod resources;
 mod swaps;
+#[cfg(feature = "webhook")]
+mod webhooks;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
