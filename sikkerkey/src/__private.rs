@@ -26,7 +26,7 @@ pub use crate::random::{Randomness, SystemRandomness};
 pub use crate::resync::Resync;
 pub use crate::transport::seam::{TestConnection, TestExchange};
 pub use crate::transport::stream::Socket;
+pub use crate::watch::resync::{LONGEST_GAP, ResyncSchedule};
 pub use crate::watch::schedule::{
-    DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, SERVICE_FLOOR, baseline_delay,
-    jittered, postponed_delay, resync_delay,
+    DEFAULT_INTERVAL, PollOutcome, PollSchedule, SERVICE_FLOOR, jittered,
 };

@@ -26,6 +26,12 @@ pub trait Clock: Debug + Send + Sync + 'static {
         signal.wait_while(seen, || until.saturating_sub(self.monotonic()));
     }
 
+    /// [`wait`](Self::wait) for work that another thread does: a clock of a test, which asks whether
+    /// threads rest, does not count this one.
+    fn wait_for_work(&self, signal: &Signal, seen: u64, until: Duration) {
+        self.wait(signal, seen, until);
+    }
+
     /// Blocks for this time.
     fn sleep(&self, time: Duration) {
         let until = self.monotonic().saturating_add(time);

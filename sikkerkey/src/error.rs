@@ -63,6 +63,8 @@ struct ErrorInner {
     refused: bool,
     /// The status came without the service's own JSON: a proxy may have answered in its place.
     unconfirmed: bool,
+    /// The request may have arrived although no response did.
+    sent: bool,
     /// How long the service asked to be left alone.
     retry_after: Option<Duration>,
 }
@@ -133,6 +135,7 @@ impl Error {
             source: None,
             refused: false,
             unconfirmed: false,
+            sent: false,
             retry_after: None,
         }))
     }
@@ -176,6 +179,22 @@ impl Error {
     /// Marks a status that came without the service's own JSON, such as a proxy's page.
     pub(crate) fn unconfirmed(self) -> Self {
         self.with(|inner| inner.unconfirmed = true)
+    }
+
+    /// Marks a request that may have arrived although no response did.
+    pub(crate) fn sent(self) -> Self {
+        self.with(|inner| inner.sent = true)
+    }
+
+    /// Whether the service may have done what it was asked for, and its response was lost.
+    pub(crate) fn may_have_been_done(&self) -> bool {
+        match self.0.status {
+            // A gateway speaks for itself; a 503 can be the service's own.
+            Some(status) => {
+                self.kind() == ErrorKind::Decode || (status != 503 && self.is_unavailable())
+            }
+            None => self.0.sent || self.kind() == ErrorKind::Decode,
+        }
     }
 
     /// What the service itself says about the secret. `None` for every other error, and for a 403

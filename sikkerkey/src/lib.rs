@@ -51,6 +51,7 @@ pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;
 pub use client::machine::Machine;
 pub use client::retry::RetryPolicy;
+pub use client::stats::Stats;
 pub use config::check::{Check, CheckReport, CheckStatus};
 pub use config::error::{ConfigError, Problem, ProblemKind};
 pub use config::from_secret::{FromSecret, ValueError};

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
 use common::{Fake as _, FakeClock, builder, client, emulator};
-use sikkerkey::{CacheOptions, ErrorKind, ExposeSecret, SikkerKey, WatchKind};
+use sikkerkey::{CacheOptions, ErrorKind, ExposeSecret, Resync, SikkerKey, WatchKind};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -258,7 +258,7 @@ fn what_was_read_from_the_cache_is_what_a_watch_compares_with() {
     read(&cached(&vault), "sk_a");
     let sk = builder(&vault)
         .poll_interval(Duration::from_millis(5))
-        .resync(Some(Duration::from_millis(20)))
+        .resync(Resync::Every(Duration::from_millis(20)))
         .retry(sikkerkey::RetryPolicy::none())
         .cache(options(&vault))
         .build()

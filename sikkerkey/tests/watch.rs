@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::emulator;
 use common::stage::{INTERVAL, PATIENCE, Stage, is_poll};
-use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey, Watch, WatchEvent, WatchKind};
+use sikkerkey::{ErrorKind, ExposeSecret, Resync, SikkerKey, Watch, WatchEvent, WatchKind};
 use sikkerkey_emulator::{Fault, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ fn stage() -> Stage {
 
 /// Reads nothing unless there is a reason.
 fn client(stage: &Stage) -> SikkerKey {
-    stage.builder().resync(None).build().unwrap()
+    stage.builder().resync(Resync::Never).build().unwrap()
 }
 
 fn describe(event: &WatchEvent) -> String {
@@ -189,7 +189,7 @@ fn a_change_that_the_users_own_read_swallowed_is_told() {
 #[test]
 fn a_read_whose_answer_was_lost_loses_no_change() {
     let stage = stage();
-    let sk = stage.builder().resync(None);
+    let sk = stage.builder().resync(Resync::Never);
     let sk = sk.retry(sikkerkey::RetryPolicy::none()).build().unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&stage, &sk, "sk_a");
@@ -206,14 +206,14 @@ fn a_read_whose_answer_was_lost_loses_no_change() {
 fn what_another_process_swallowed_is_found_by_the_resync() {
     let stage = stage();
     let other = client(&stage);
-    // A resync comes 405 s after the one before, with every 27th poll.
-    let sk = stage.builder().resync(Some(INTERVAL * 30));
+    // A resync comes 427.5 s after the one before at the latest, so with every 28th poll.
+    let sk = stage.builder().resync(Resync::Every(INTERVAL * 30));
     let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&stage, &sk, "sk_a");
     stage.vault.put("sk_a", "2");
     other.get_secret("sk_a").unwrap();
-    stage.polls(26);
+    stage.polls(27);
     assert_eq!(
         stage.reads("sk_a"),
         2,
@@ -222,7 +222,7 @@ fn what_another_process_swallowed_is_found_by_the_resync() {
     stage.poll();
     assert_eq!(next(&events), "2");
 
-    stage.polls(27 * 2);
+    stage.polls(28 * 2);
     assert_eq!(stage.reads("sk_a"), 5);
     stage.vault.put("sk_a", "3");
     stage.poll();
@@ -237,8 +237,8 @@ fn what_another_process_swallowed_is_found_by_the_resync() {
 fn an_answer_to_a_poll_that_was_lost_is_made_up_for() {
     let vault = emulator().secret("sk_a", "1").changed_until_read(false);
     let stage = Stage::new(vault.start().unwrap());
-    // A resync comes 135 s after the one before, with every ninth poll.
-    let sk = stage.builder().resync(Some(INTERVAL * 10));
+    // A resync comes 142.5 s after the one before at the latest, so with every ninth poll.
+    let sk = stage.builder().resync(Resync::Every(INTERVAL * 10));
     let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&stage, &sk, "sk_a");
@@ -483,7 +483,7 @@ fn a_callback_may_stop_its_own_watch_and_drop_the_last_handle() {
 #[test]
 fn a_callback_that_hangs_delays_others_for_10_s_and_its_panic_harms_none() {
     let stage = stage();
-    let sk = stage.builder().resync(None).poll_interval(SECOND);
+    let sk = stage.builder().resync(Resync::Never).poll_interval(SECOND);
     let sk = sk.build().unwrap();
     sk.get_secret("sk_a").unwrap();
     sk.get_secret("sk_b").unwrap();
@@ -553,7 +553,7 @@ fn no_change_is_missed_with_a_fifth_of_the_answers_lost() {
         .unwrap_or(200);
     let stage = stage();
     let sk = stage.builder().poll_interval(MILLISECOND);
-    let sk = sk.resync(Some(MILLISECOND * 50)).build().unwrap();
+    let sk = sk.resync(Resync::Every(MILLISECOND * 50)).build().unwrap();
     sk.get_secret("sk_a").unwrap();
     let (_, events) = watch(&stage, &sk, "sk_a");
     stage.vault.fail_randomly(

@@ -11,9 +11,9 @@ use std::env;
 use std::time::Duration;
 
 use sikkerkey::__private::{
-    DEFAULT_INTERVAL, DEFAULT_RESYNC, PollOutcome, PollSchedule, postponed_delay, resync_delay,
+    DEFAULT_INTERVAL, LONGEST_GAP, PollOutcome, PollSchedule, ResyncSchedule,
 };
-use sikkerkey::RetryPolicy;
+use sikkerkey::{Resync, RetryPolicy};
 
 const SECRETS: usize = 5;
 /// The fleet starts at once, and has this long to find its rhythm.
@@ -67,7 +67,7 @@ impl Load {
 
 struct Client {
     schedule: PollSchedule,
-    resync: Duration,
+    resync: ResyncSchedule,
     /// A secret that everybody shares was rotated meanwhile, and this client does not know yet.
     stale: bool,
     /// Its last poll failed.
@@ -81,7 +81,7 @@ fn followers(clients: usize, outage: Outage, seed: u64) -> Load {
     let mut fleet: Vec<Client> = (0..clients)
         .map(|_| Client {
             schedule: PollSchedule::new(DEFAULT_INTERVAL, false),
-            resync: resync_delay(DEFAULT_RESYNC, random.next()),
+            resync: ResyncSchedule::new(Resync::Adaptive, Duration::ZERO, random.next()),
             stale: false,
             troubled: false,
         })
@@ -105,16 +105,18 @@ fn followers(clients: usize, outage: Outage, seed: u64) -> Load {
             Outage::Silent => (now + Duration::from_secs(15), PollOutcome::Failed),
             Outage::Sealed => (now, PollOutcome::RetryAfter(Duration::from_secs(30))),
         };
-        let mut overdue = client.resync <= end;
-        if !down && client.troubled && overdue {
-            client.resync = end + postponed_delay(DEFAULT_RESYNC, random.next());
-            overdue = false;
+        if down && !client.troubled && matches!(outage, Outage::Silent) {
+            // The service may have reported something that did not arrive.
+            client.resync.doubt(end, random.next());
+        }
+        if !down && client.troubled {
+            client.resync.postpone(end, random.next());
         }
         client.troubled = down;
         if down {
             // The next answer says when to make up for it.
-        } else if overdue {
-            client.resync = end + resync_delay(DEFAULT_RESYNC, random.next());
+        } else if client.resync.is_due(end, DEFAULT_INTERVAL.mul_f64(1.2)) {
+            client.resync.confirmed(end, random.next(), LONGEST_GAP);
             load.add(end, SECRETS);
             client.stale = false;
         } else if client.stale {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use sikkerkey::live::Listener;
 use sikkerkey::{
     CacheOptions, Change, ConfigError, Error, ErrorKind, Export, ExposeSecret, Fields, Freshness,
-    Live, LiveResource, RetryPolicy, SecretBox, SecretListItem, SecretString, SikkerKey,
+    Live, LiveResource, Resync, RetryPolicy, SecretBox, SecretListItem, SecretString, SikkerKey,
     SikkerKeyConfig, Snapshot, Watch, WatchEvent, WatchKind,
 };
 use sikkerkey_emulator::{Emulator, Fault, Recorded};
@@ -124,7 +124,7 @@ fn client(vault: &Emulator) -> SikkerKey {
         .deadline(Duration::from_secs(30))
         .retry(RetryPolicy::default())
         .poll_interval(Duration::from_millis(5))
-        .resync(Some(Duration::from_secs(300)))
+        .resync(Resync::Adaptive)
         .refuse_shared_key_file(true)
         .user_agent("names/1")
         .build()
@@ -274,7 +274,7 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     let vault = vault();
     let sk = client(&vault);
     let live: Live<AppConfig> = AppConfig::loader(&sk)
-        .resync(Duration::from_secs(300))
+        .resync(Resync::Every(Duration::from_secs(300)))
         .max_stale(Duration::from_secs(60))
         .probe(|_: &AppConfig| Ok::<(), String>(()))
         .grace(Duration::from_secs(60))

@@ -104,8 +104,13 @@ impl Cache {
         }
     }
 
-    /// The value for a read that nobody answered, told and logged.
-    pub(crate) fn serve(&self, id: &SecretId, now: i64, why: &Error) -> Option<SecretString> {
+    /// The value for a read that nobody answered, and its time; told and logged.
+    pub(crate) fn serve(
+        &self,
+        id: &SecretId,
+        now: i64,
+        why: &Error,
+    ) -> Option<(SecretString, i64)> {
         let newest = match self.files.writer.look_up(id) {
             InMemory::Revoked => return None,
             // Newer than the file, which may not be written yet.
@@ -148,7 +153,7 @@ impl Cache {
             "secret {id} is served from the cache, {age} s old: {why}"
         );
         self.notify(id, newest.cached_at);
-        Some(newest.value)
+        Some((newest.value, newest.cached_at))
     }
 
     fn notify(&self, id: &SecretId, cached_at: i64) {

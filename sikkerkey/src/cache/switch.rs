@@ -17,7 +17,8 @@ use crate::sync;
 /// A value that a user's read gives, and where it comes from.
 pub(crate) enum CachedRead {
     Live(SecretString),
-    Cached(SecretString),
+    /// With the time at which the service sent it, in seconds since 1970.
+    Cached(SecretString, i64),
 }
 
 impl Cache {
@@ -79,7 +80,7 @@ impl Cache {
             return Err(error);
         }
         match self.serve(id, clock.unix_now(), &error) {
-            Some(value) => Ok(CachedRead::Cached(value)),
+            Some((value, cached_at)) => Ok(CachedRead::Cached(value, cached_at)),
             None => Err(error),
         }
     }

@@ -8,6 +8,7 @@ use super::error_text::{Purpose, is_from_service, locked_out, no_response, out_o
 use super::lockout::Permit;
 use super::retry::RetryPolicy;
 use super::session::Session;
+use super::stats::Counters;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::log::log;
@@ -73,6 +74,8 @@ pub(crate) struct Success {
     /// Whether the headers told where it ends.
     framed: bool,
     status: u16,
+    /// Whether the request was sent before, on a connection that turned out to be dead.
+    pub(crate) repeated: bool,
 }
 
 impl Success {
@@ -86,7 +89,8 @@ impl Success {
             Malformed::Short if !self.framed => Error::new(
                 ErrorKind::Network,
                 format!("the response was cut off while {purpose}"),
-            ),
+            )
+            .sent(),
             Malformed::Short | Malformed::NotJson => self.wrong(purpose, "is not JSON"),
             Malformed::Shape => {
                 self.wrong(purpose, "lacks what it must have or has it in another form")
@@ -114,6 +118,7 @@ pub(crate) struct Attempts<'a> {
     clock: &'a dyn Clock,
     random: &'a dyn Randomness,
     skew: &'a Skew,
+    counters: &'a Counters,
     /// The refusals of the identity when the call began.
     refusals: u32,
     /// The attempts that the policy counts, and all of them.
@@ -152,6 +157,7 @@ impl From<TransportError> for Unsent {
 }
 
 impl<'a> Attempts<'a> {
+    #[allow(clippy::too_many_arguments, reason = "one place makes it")]
     pub(crate) fn new(
         call: &'a Call<'a>,
         session: &'a Session,
@@ -160,6 +166,7 @@ impl<'a> Attempts<'a> {
         clock: &'a dyn Clock,
         random: &'a dyn Randomness,
         skew: &'a Skew,
+        counters: &'a Counters,
     ) -> Self {
         Attempts {
             call,
@@ -169,6 +176,7 @@ impl<'a> Attempts<'a> {
             clock,
             random,
             skew,
+            counters,
             refusals: session.lockout.refusals(),
             counted: 0,
             made: 0,
@@ -215,6 +223,7 @@ impl<'a> Attempts<'a> {
     fn once(&mut self, timeout: Duration) -> Result<Success, Failure> {
         self.counted += 1;
         self.made += 1;
+        self.counters.attempt(self.call.purpose, self.made > 1);
         let start = self.clock.monotonic();
         let sent = self.send(transport::deadline_after(timeout));
         let elapsed = self.clock.monotonic().saturating_sub(start);
@@ -420,6 +429,7 @@ impl<'a> Attempts<'a> {
             bytes,
             framed,
             status,
+            repeated: self.anew,
         })
     }
 }

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::identity::{self, Choice, Environment, TrustRules};
 use crate::protocol::signing::RequestSigner;
 use crate::random::Randomness;
+use crate::resync::Resync;
 use crate::transport::Transport;
 
 /// Settings of a client; made by [`SikkerKey::builder`].
@@ -92,10 +93,21 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// How often everything that is watched is read again although no change was reported,
-    /// because a report can be lost on its way. 5 minutes by default; `None` turns it off.
-    pub fn resync(mut self, every: Option<Duration>) -> Self {
-        self.settings.resync = every;
+    /// Sets how often what is watched is read again although no change was reported, since a report
+    /// can be lost, or taken by another process of the same identity. Defaults to
+    /// [`Resync::Adaptive`], about 28 reads a day for each secret; the table in the documentation of
+    /// [`live`](crate::live) has all that reads.
+    ///
+    /// An interval of zero, or of more than a year, is an error when the client is built.
+    pub fn resync(mut self, resync: Resync) -> Self {
+        self.settings.resync = resync;
+        self
+    }
+
+    /// [`resync`](Self::resync) for one secret, by its id: `Never` where each read counts, an
+    /// interval where reads keep a lease alive. Defaults to what is set for all.
+    pub fn resync_secret(mut self, id: impl Into<String>, resync: Resync) -> Self {
+        self.settings.resync_secrets.insert(id.into(), resync);
         self
     }
 

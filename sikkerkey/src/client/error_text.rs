@@ -57,6 +57,10 @@ pub(crate) fn no_response(purpose: Purpose<'_>, url: &ApiUrl, failure: Transport
     } else {
         error
     };
+    let error = match failure.sent {
+        true => error.sent(),
+        false => error,
+    };
     match failure.into_cause() {
         Some(cause) => error.with_source(cause),
         None => error,

@@ -17,6 +17,7 @@ use super::reload::Reload;
 use super::retry::RetryPolicy;
 use super::session::Session;
 use super::settings::Settings;
+use super::stats::Counters;
 #[cfg(feature = "cache")]
 use crate::cache::{Cache, CachedRead};
 use crate::clock::Clock;
@@ -27,7 +28,7 @@ use crate::protocol::messages;
 use crate::protocol::messages::{PollRequest, PollStatus};
 use crate::protocol::skew::Skew;
 use crate::text;
-use crate::watch::{Poller, SecretChange, Upstream};
+use crate::watch::{PartyId, PollAnswer, Poller, SecretChange, Upstream};
 
 /// What follows when the service no longer takes an identity.
 pub(crate) enum Renewal {
@@ -36,6 +37,14 @@ pub(crate) enum Renewal {
     Disk(Reload),
     /// Another machine is enrolled.
     Enrollment(Reenrollment),
+}
+
+/// A value, and where it comes from.
+pub(crate) struct SecretRead {
+    pub(crate) value: SecretString,
+    /// When the service sent it, in seconds since 1970, if the fallback cache served it.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    pub(crate) cached_at: Option<i64>,
 }
 
 pub(crate) struct ClientInner {
@@ -109,22 +118,44 @@ impl ClientInner {
         &self.process().poller
     }
 
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.process().counters
+    }
+
     #[cfg(feature = "cache")]
     pub(crate) fn cache(&self) -> Option<&Cache> {
         self.process().cache.as_ref()
     }
 
-    /// The one place where a user's read of a secret passes: retries, then what depends on how it
-    /// ended.
+    /// A user's read.
     pub(crate) fn read_secret(&self, id: &str) -> Result<SecretString, Error> {
+        let read = self.read_secret_by(id, None, self.settings.budget())?;
+        Ok(read.value)
+    }
+
+    /// The one place where a user's read of a secret passes, and that of a party that follows it:
+    /// retries within the time of `budget`, then what depends on how it ended. A party is never
+    /// served from the cache: it has the last value.
+    pub(crate) fn read_secret_by(
+        &self,
+        id: &str,
+        party: Option<PartyId>,
+        budget: Budget,
+    ) -> Result<SecretRead, Error> {
         let id = &SecretId::new(id)?;
-        let ask = || self.read_with(id, &self.settings.retry);
+        let _under_way = self.poller().reading(id);
+        let ask = || self.read_with(id, &self.settings.retry, budget);
         #[cfg(feature = "cache")]
         let read = match self.cache() {
+            Some(cache) if party.is_some() => cache.read_live(id, self.clock(), ask),
             Some(cache) => match cache.read(id, self.clock(), ask) {
-                Ok(CachedRead::Cached(value)) => {
+                Ok(CachedRead::Cached(value, cached_at)) => {
+                    self.counters().fallback();
                     self.poller().note_cached(id, &value);
-                    return Ok(value);
+                    return Ok(SecretRead {
+                        value,
+                        cached_at: Some(cached_at),
+                    });
                 }
                 Ok(CachedRead::Live(value)) => Ok(value),
                 Err(error) => Err(error),
@@ -135,8 +166,11 @@ impl ClientInner {
         let read = ask();
         match read {
             Ok(value) => {
-                self.note_read(id, &value);
-                Ok(value)
+                self.poller().note(id, &value, party);
+                Ok(SecretRead {
+                    value,
+                    cached_at: None,
+                })
             }
             Err(error) => {
                 self.poller().note_failure(id, &error);
@@ -149,7 +183,7 @@ impl ClientInner {
     /// nobody, and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
         let id = &SecretId::new(id)?;
-        let ask = || self.read_with(id, &RetryPolicy::none());
+        let ask = || self.read_with(id, &RetryPolicy::none(), self.settings.budget());
         #[cfg(feature = "cache")]
         if let Some(cache) = self.cache() {
             return cache.read_live(id, self.clock(), ask);
@@ -157,11 +191,11 @@ impl ClientInner {
         ask()
     }
 
-    /// Asks in one attempt which of these secrets changed.
+    /// Asks in one attempt which of these secrets changed. Whether the request was sent twice.
     pub(crate) fn poll_once(
         &self,
         ids: &[Arc<str>],
-    ) -> Result<BTreeMap<String, PollStatus>, Error> {
+    ) -> Result<(BTreeMap<String, PollStatus>, bool), Error> {
         let call = Call {
             purpose: Purpose::Poll,
             method: "POST",
@@ -172,17 +206,23 @@ impl ClientInner {
             })),
             limit: LIST_LIMIT,
         };
-        self.call(&call, &RetryPolicy::none())?
-            .decode(call.purpose, messages::changes)
+        let response = self.call(&call, &RetryPolicy::none())?;
+        let changes = response.decode(call.purpose, messages::changes)?;
+        Ok((changes, response.repeated))
     }
 
     /// Told of every value that a user's call read, so that a watch does not report as new what
     /// this process already knows, and does report what another read swallowed.
     pub(crate) fn note_read(&self, id: &str, value: &SecretString) {
-        self.poller().note(id, value);
+        self.poller().note(id, value, None);
     }
 
-    fn read_with(&self, id: &SecretId, policy: &RetryPolicy) -> Result<SecretString, Error> {
+    fn read_with(
+        &self,
+        id: &SecretId,
+        policy: &RetryPolicy,
+        budget: Budget,
+    ) -> Result<SecretString, Error> {
         let call = Call {
             purpose: Purpose::Read(id),
             method: "GET",
@@ -191,16 +231,25 @@ impl ClientInner {
             body: None,
             limit: READ_LIMIT,
         };
-        let response = self.call(&call, policy)?;
+        let response = self.call_within(&call, policy, budget)?;
         response.decode(call.purpose, messages::value)
     }
 
     /// Makes a call with the identity in use; enrolls again where that was asked for and the
     /// service no longer knows this one.
     pub(crate) fn call(&self, call: &Call<'_>, policy: &RetryPolicy) -> Result<Success, Error> {
+        self.call_within(call, policy, self.settings.budget())
+    }
+
+    fn call_within(
+        &self,
+        call: &Call<'_>,
+        policy: &RetryPolicy,
+        budget: Budget,
+    ) -> Result<Success, Error> {
         let clock = self.clock();
         let random = &*self.settings.random;
-        let budget = self.settings.budget();
+        let counters = self.counters();
         let mut session = self.session();
         if let Renewal::Enrollment(reenrollment) = &self.renewal
             && session.lockout.was_accepted()
@@ -213,7 +262,9 @@ impl ClientInner {
             let paced =
                 matches!(call.purpose, Purpose::Poll) && session.transport.url().is_loopback();
             let turn = session.refusals.turn(clock.monotonic(), paced)?;
-            let attempts = Attempts::new(call, session, policy, budget, clock, random, &self.skew);
+            let skew = &self.skew;
+            let attempts =
+                Attempts::new(call, session, policy, budget, clock, random, skew, counters);
             let result = attempts.run();
             turn.ended(result.as_ref().err(), clock.monotonic());
             result
@@ -270,8 +321,8 @@ impl ClientInner {
 }
 
 impl Upstream for ClientInner {
-    fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, SecretChange)>, Error> {
-        let changes = self.poll_once(ids)?;
+    fn poll(&self, ids: &[Arc<str>]) -> Result<PollAnswer, Error> {
+        let (changes, repeated) = self.poll_once(ids)?;
         let changes = changes.into_iter().filter_map(|(id, status)| {
             let status = match status {
                 PollStatus::Changed => SecretChange::Changed,
@@ -288,7 +339,10 @@ impl Upstream for ClientInner {
             };
             Some((id, status))
         });
-        Ok(changes.collect())
+        Ok(PollAnswer {
+            changes: changes.collect(),
+            repeated,
+        })
     }
 
     fn read(&self, id: &str) -> Result<SecretString, Error> {

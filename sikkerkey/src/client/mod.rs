@@ -23,6 +23,7 @@ mod reload;
 pub(crate) mod retry;
 mod session;
 mod settings;
+pub(crate) mod stats;
 
 use std::any::type_name;
 use std::ffi::OsStr;
@@ -38,6 +39,7 @@ use self::bootstrap::Bootstrap;
 use self::builder::SikkerKeyBuilder;
 use self::error_text::Purpose;
 use self::inner::{ClientInner, Handle};
+use self::stats::Stats;
 #[cfg(feature = "cache")]
 use crate::cache::Cache;
 use crate::error::{Error, ErrorKind};
@@ -50,7 +52,7 @@ use crate::protocol::messages::{self, ProjectRequest};
 use crate::text;
 
 #[cfg(feature = "live")]
-use crate::watch::{Follow, Follower};
+use crate::watch::{Follow, Followed, Follower};
 use crate::watch::{Upstream, Watch, WatchEvent};
 
 /// A client of one vault, with the identity of one machine.
@@ -267,6 +269,11 @@ impl SikkerKey {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
+    /// What this client has sent: requests, polls, repetitions, and the reads of each secret.
+    pub fn stats(&self) -> Stats {
+        self.inner.counters().stats()
+    }
+
     /// Reads a secret's value.
     ///
     /// # Errors
@@ -439,12 +446,13 @@ impl SikkerKey {
     /// The service is asked at once and then every [poll interval](Self::set_poll_interval), with
     /// one request for everything that is watched. What counts as a change is a value that differs
     /// from the one that this client read last, through any call, before the watch began: so read
-    /// the secret first, then watch it. A secret that this client has not read is read within the
-    /// first minute or so, to have something to compare with; changes before that are told as far as
-    /// the service reports them.
+    /// the secret first, then watch it. For a secret that this client has not read, no read is made to
+    /// have something to compare with: the first read that is made anyway, by you, after a reported
+    /// change, or by the [resync](crate::SikkerKeyBuilder::resync), is that. Changes before it are told
+    /// as far as the service reports them.
     ///
     /// A change is told once, whoever read the new value first, this process, or another one of the
-    /// same machine: everything watched is also read again every five minutes
+    /// same machine: what is watched is also read again from time to time
     /// ([`resync`](crate::SikkerKeyBuilder::resync)).
     ///
     /// # The callback
@@ -527,17 +535,15 @@ impl SikkerKey {
         self.inner.poller().close();
     }
 
-    /// Follows many secrets at once, from the values that the follower has. `resync` of `None` is
-    /// the client's own setting.
+    /// Follows many secrets at once, from the values that the follower has.
     #[cfg(feature = "live")]
     pub(crate) fn follow(
         &self,
-        known: &[(String, Option<SecretString>)],
+        secrets: &[Followed<SecretString>],
         follower: Arc<dyn Follower>,
-        resync: Option<Option<Duration>>,
     ) -> Follow {
         let poller = self.inner.poller();
-        let party = poller.follow(self.source(), known, follower, resync);
+        let party = poller.follow(self.source(), secrets, follower);
         Follow::new(poller, party)
     }
 

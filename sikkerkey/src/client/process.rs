@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::call_threads::CallThreads;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
+use super::stats::Counters;
 #[cfg(feature = "cache")]
 use crate::cache::Cache;
 use crate::watch::Poller;
@@ -26,6 +27,7 @@ use crate::watch::Poller;
 pub(crate) struct Process {
     pub(crate) session: CurrentSession,
     pub(crate) poller: Arc<Poller>,
+    pub(crate) counters: Arc<Counters>,
     #[cfg(feature = "tokio")]
     pub(crate) call_threads: Arc<CallThreads>,
     #[cfg(feature = "cache")]
@@ -51,10 +53,12 @@ impl Process {
                 settings.poll_interval,
                 session.transport.url().is_loopback(),
                 settings.resync,
+                settings.resync_secrets.clone(),
             ),
             #[cfg(feature = "tokio")]
             call_threads: CallThreads::new(settings.clock.clone()),
             session: CurrentSession::new(session),
+            counters: Arc::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can be set about a client, however its identity comes about.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use super::attempts::Budget;
 use super::retry::RetryPolicy;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::id::check_id;
 use crate::protocol::api_url::ApiUrl;
 use crate::random::{Randomness, SystemRandomness};
+use crate::resync::Resync;
 use crate::transport::{ConnectionSettings, TrustSettings};
 use crate::watch::schedule;
 
@@ -20,7 +23,8 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) poll_interval: Duration,
-    pub(crate) resync: Option<Duration>,
+    pub(crate) resync: Resync,
+    pub(crate) resync_secrets: BTreeMap<String, Resync>,
     pub(crate) user_agent: String,
     pub(crate) expected_api_url: Option<String>,
     pub(crate) clock_correction: bool,
@@ -36,7 +40,8 @@ impl Default for Settings {
             deadline: Duration::from_secs(30),
             retry: RetryPolicy::default(),
             poll_interval: schedule::DEFAULT_INTERVAL,
-            resync: Some(schedule::DEFAULT_RESYNC),
+            resync: Resync::Adaptive,
+            resync_secrets: BTreeMap::new(),
             user_agent: concat!("sikkerkey-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             expected_api_url: None,
             clock_correction: true,
@@ -60,10 +65,23 @@ impl Settings {
                 "the user agent is empty or has characters that no header can hold",
             ));
         }
+        self.check_resyncs()?;
         Ok(ConnectionSettings {
             user_agent: self.user_agent.clone(),
             roots: self.trust.check()?,
         })
+    }
+
+    fn check_resyncs(&self) -> Result<(), Error> {
+        self.resync_secrets.keys().try_for_each(|id| check_id(id))?;
+        let mut all = self.resync_secrets.values().chain([&self.resync]);
+        let mistake = all.find_map(|resync| Some((resync, resync.mistake()?)));
+        match mistake {
+            Some((resync, mistake)) => {
+                Err(Error::configuration(format!("resync {resync}: {mistake}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Refuses an address other than the one that is expected.

@@ -5,6 +5,7 @@ use secrecy::ExposeSecret as _;
 use sikkerkey_emulator::{Emulator, Fault};
 
 use super::*;
+use crate::resync::Resync;
 use crate::watch::{Cycle, UpdateKind};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -26,7 +27,7 @@ fn client(vault: &Emulator, interval: u64) -> SikkerKey {
     let builder = SikkerKey::builder().identity_file(vault.identity_path());
     let sk = builder
         .poll_interval(Duration::from_millis(interval))
-        .resync(None);
+        .resync(Resync::Never);
     sk.build().unwrap()
 }
 
@@ -38,9 +39,14 @@ fn follow(sk: &SikkerKey) -> (Follow, Receiver<Cycle>) {
     let (sender, cycles) = channel();
     let known: Vec<_> = ids()
         .into_iter()
-        .map(|id| (id.clone(), sk.get_secret(&id).ok()))
+        .map(|id| Followed {
+            value: sk.get_secret(&id).ok(),
+            id,
+            unconfirmed: false,
+            resync: None,
+        })
         .collect();
-    let follow = sk.follow(&known, Arc::new(Teller(Mutex::new(sender))), None);
+    let follow = sk.follow(&known, Arc::new(Teller(Mutex::new(sender))));
     (follow, cycles)
 }
 

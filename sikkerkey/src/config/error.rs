@@ -139,6 +139,24 @@ impl Problem {
         problem
     }
 
+    /// A secret that a live config had, and that is gone.
+    #[cfg(feature = "live")]
+    pub(crate) fn deleted() -> Self {
+        Self::new(
+            ProblemKind::Missing,
+            "the secret was deleted; the last value stays in use",
+        )
+    }
+
+    /// A secret that a live config had, and that this machine may no longer read.
+    #[cfg(feature = "live")]
+    pub(crate) fn denied() -> Self {
+        Self::new(
+            ProblemKind::Denied,
+            "this machine may no longer read the secret; the last value stays in use",
+        )
+    }
+
     /// Where the config as a whole is refused before it is swapped in.
     #[cfg(feature = "live")]
     pub(crate) fn probe(text: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::error::{Problem, ProblemKind};
 use super::requirement::{Requirement, SecretRef};
+use super::snapshot::Snapshot;
 use super::table::Table;
 use crate::resync::Resync;
 
@@ -77,15 +78,11 @@ impl Schema {
         secrets
     }
 
-    /// How often each secret is read again unasked, for those of which the config says so.
-    ///
-    /// # Errors
-    /// A problem for each requirement whose interval is impossible, or differs from that of an
-    /// earlier requirement of the same secret. Aliases are not resolved: two names that lead to one id
-    /// are two secrets here.
-    #[allow(dead_code, reason = "a live config reads by it")]
-    pub(crate) fn resyncs(&self) -> Result<BTreeMap<SecretRef, Resync>, Vec<Problem>> {
-        let mut first: BTreeMap<&SecretRef, (&Requirement, Resync)> = BTreeMap::new();
+    /// How often each secret is read again unasked, for those of which the config says so, by the id
+    /// that the snapshot has for it; and a problem for each requirement whose interval is impossible,
+    /// or differs from that of an earlier requirement of the same secret.
+    pub(crate) fn resyncs(&self, snapshot: &Snapshot) -> (BTreeMap<String, Resync>, Vec<Problem>) {
+        let mut first: BTreeMap<String, (&Requirement, Resync)> = BTreeMap::new();
         let mut problems = Vec::new();
         for requirement in self {
             let Some(resync) = requirement.resync() else {
@@ -101,7 +98,7 @@ impl Schema {
                 continue;
             }
             let (earlier, other) = first
-                .entry(requirement.secret())
+                .entry(snapshot.id_or_name(requirement.secret()).to_owned())
                 .or_insert((requirement, resync));
             if *other != resync {
                 refuse(format!(
@@ -110,15 +107,9 @@ impl Schema {
                 ));
             }
         }
-        match problems.is_empty() {
-            true => {
-                let entries = first.into_iter();
-                Ok(entries
-                    .map(|(s, (_, resync))| (s.clone(), resync))
-                    .collect())
-            }
-            false => Err(problems),
-        }
+        let resyncs = first.into_iter();
+        let resyncs = resyncs.map(|(id, (_, resync))| (id, resync)).collect();
+        (resyncs, problems)
     }
 
     pub(crate) fn push(&mut self, requirement: Requirement) {
@@ -173,6 +164,7 @@ mod tests {
 
     use super::*;
     use crate::config::requirement::{Necessity, ValueKind};
+    use crate::config::snapshot::Link;
 
     #[test]
     fn a_schema_is_data() {
@@ -219,23 +211,36 @@ dsn      \"SENTRY DSN\"         optional  a string
             }
         };
         let every = |seconds| Some(Resync::Every(Duration::from_secs(seconds)));
+        let name = |name: &str| SecretRef::Name(name.to_owned());
         let good: Schema = [
             of("a", "sk_a", None),
             of("b.a", "sk_a", every(3600)),
             of("c.a", "sk_a", every(3600)),
             of("d", "sk_d", Some(Resync::Never)),
             of("e", "sk_e", None),
-            Requirement::new("f", SecretRef::Name("sk_a".into())).with_resync(Resync::Adaptive),
+            Requirement::new("f", name("sk_a")).with_resync(Resync::Adaptive),
         ]
         .into_iter()
         .collect();
+        let alias = |from: SecretRef| (from, Link::To("sk_a".to_owned()));
+        let named = Snapshot::from_iter([("sk_a", "1"), ("sk_n", "2")])
+            .with_links([(name("sk_a"), Link::To("sk_n".to_owned()))].into());
         assert_eq!(
-            good.resyncs().unwrap().into_iter().collect::<Vec<_>>(),
+            good.resyncs(&named).0.into_iter().collect::<Vec<_>>(),
             [
-                (SecretRef::Id("sk_a".into()), every(3600).unwrap()),
-                (SecretRef::Id("sk_d".into()), Resync::Never),
-                (SecretRef::Name("sk_a".into()), Resync::Adaptive),
+                ("sk_a".to_owned(), every(3600).unwrap()),
+                ("sk_d".to_owned(), Resync::Never),
+                ("sk_n".to_owned(), Resync::Adaptive),
             ]
+        );
+        let all = [alias(SecretRef::Id("sk_d".into())), alias(name("sk_a"))];
+        let one = Snapshot::from_iter([("sk_a", "1")]).with_links(all.into());
+        let problems = good.resyncs(&one).1;
+        let paths: Vec<_> = problems.iter().map(Problem::path).collect();
+        assert_eq!(
+            paths,
+            ["d", "f"],
+            "names and aliases may lead to one secret"
         );
         assert_eq!(
             serde_json::to_value(&good).unwrap()[1]["resync"],
@@ -250,7 +255,7 @@ dsn      \"SENTRY DSN\"         optional  a string
         ]
         .into_iter()
         .collect();
-        let problems = bad.resyncs().unwrap_err();
+        let problems = bad.resyncs(&Snapshot::default()).1;
         let said: Vec<_> = problems
             .iter()
             .map(|problem| (problem.kind(), problem.path(), problem.message()))

@@ -125,6 +125,11 @@ impl Snapshot {
         }
     }
 
+    /// The real id behind what a config says, or else what it says.
+    pub(crate) fn id_or_name<'a>(&'a self, secret: &'a SecretRef) -> &'a str {
+        self.id_of(secret).unwrap_or(secret.as_str())
+    }
+
     /// A new snapshot with these outcomes in place of the old ones. This one stays as it is.
     pub fn with<K: Into<String>>(
         &self,

@@ -194,10 +194,11 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T
         anything: false,
     }));
     let config = T::visit(&mut pass.reader());
-    let problems = match pass.mode {
+    let mut problems = match pass.mode {
         Mode::Build(build) => build.problems,
         Mode::Describe(_) => Vec::new(),
     };
+    problems.extend(schema::<T>().resyncs(snapshot).1);
     match config {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(ConfigError::new(pass.config, problems)),

@@ -1,21 +1,33 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a config may go unconfirmed before it is stale: a resync of the poller.
+use super::fail_closed::FailClosed;
+use crate::config::error::{Problem, ProblemKind};
+use crate::resync::Resync;
+
+/// How long a config may go unconfirmed before it is stale: twenty polls.
 const MAX_STALE: Duration = Duration::from_secs(300);
 /// How far apart refreshes begin: a thousand threads that the database refused are one read.
 const REFRESH_GAP: Duration = Duration::from_secs(1);
+
+/// How long a build and its probe may take: as long as a call of the client.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 type ProbeResult = Result<(), Cow<'static, str>>;
 
 /// What a [`Loader`] knows about the live config that it is asked for.
 pub(crate) struct LiveOptions<T> {
     /// `None`: what the client is set to.
-    pub(crate) resync: Option<Option<Duration>>,
+    pub(crate) resync: Option<Resync>,
+    /// By what the config says, or by id.
+    pub(crate) resync_secrets: BTreeMap<String, Resync>,
     pub(crate) max_stale: Duration,
     pub(crate) grace: Duration,
     pub(crate) refresh_gap: Duration,
+    pub(crate) probe_timeout: Duration,
+    pub(crate) fail_closed: FailClosed,
     probe: Option<Probe<T>>,
 }
 
@@ -48,9 +60,12 @@ impl<T> Clone for LiveOptions<T> {
     fn clone(&self) -> Self {
         LiveOptions {
             resync: self.resync,
+            resync_secrets: self.resync_secrets.clone(),
             max_stale: self.max_stale,
             grace: self.grace,
             refresh_gap: self.refresh_gap,
+            probe_timeout: self.probe_timeout,
+            fail_closed: self.fail_closed.clone(),
             probe: self.probe.clone(),
         }
     }
@@ -60,15 +75,29 @@ impl<T> Default for LiveOptions<T> {
     fn default() -> Self {
         LiveOptions {
             resync: None,
+            resync_secrets: BTreeMap::new(),
             max_stale: MAX_STALE,
             grace: Duration::ZERO,
             refresh_gap: REFRESH_GAP,
+            probe_timeout: PROBE_TIMEOUT,
+            fail_closed: FailClosed::new(),
             probe: None,
         }
     }
 }
 
 impl<T> LiveOptions<T> {
+    /// The settings that cannot be.
+    pub(super) fn mistakes(&self) -> Vec<Problem> {
+        match self.probe_timeout.is_zero() {
+            true => vec![Problem::new(
+                ProblemKind::Conflict,
+                "a probe_timeout of zero refuses every config",
+            )],
+            false => Vec::new(),
+        }
+    }
+
     /// Asks the user's probe, if there is one. Not on a thread of an async runtime.
     pub(super) fn probe(&self, config: &Arc<T>) -> ProbeResult {
         match &self.probe {

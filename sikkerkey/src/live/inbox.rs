@@ -1,13 +1,18 @@
-//! What waits for the worker of a live config. The poller puts cycles in and never waits; cycles
-//! that the worker has not taken yet fold into one, so that the latest values win.
+//! What waits for the worker of a live config, and who waits for the worker.
+//!
+//! The poller puts cycles in and never waits; cycles that the worker has not taken yet fold into one,
+//! so that the latest values win. Callers put in what they ask for, with a ticket, and wait for its
+//! result until their deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use event_listener::{Event, Listener as _};
+use event_listener::Event;
+use secrecy::SecretString;
 
-use crate::clock::{Clock, Signal};
+use crate::clock::{Clock, FAR_FUTURE, Signal};
 use crate::config::error::ConfigError;
 use crate::error::Error;
 use crate::sync::lock;
@@ -17,7 +22,8 @@ use crate::watch::{Cycle, Follower, UpdateKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     All,
-    Secrets(Vec<String>),
+    /// These, by id.
+    Secrets(BTreeSet<String>),
 }
 
 impl Scope {
@@ -25,8 +31,6 @@ impl Scope {
         match (self, other) {
             (Scope::Secrets(mut ids), Scope::Secrets(more)) => {
                 ids.extend(more);
-                ids.sort_unstable();
-                ids.dedup();
                 Scope::Secrets(ids)
             }
             _ => Scope::All,
@@ -39,75 +43,130 @@ impl Scope {
 pub(super) struct News {
     /// How the newest poll ended; `None` where there was none.
     pub(super) polled: Option<Result<(), Error>>,
+    /// When the first of the polls that are folded into one ended.
+    pub(super) since: Option<Duration>,
+    /// Whether another process takes reports of changes.
+    pub(super) shared: bool,
     /// The newest of each secret.
     pub(super) updates: BTreeMap<Arc<str>, UpdateKind>,
     pub(super) refresh: Option<Refresh>,
+    pub(super) rehearsals: Vec<Rehearsal>,
 }
 
 impl News {
     pub(super) fn is_empty(&self) -> bool {
-        self.polled.is_none() && self.refresh.is_none()
+        self.polled.is_none() && self.refresh.is_none() && self.rehearsals.is_empty()
     }
 }
 
-/// A refresh that somebody waits for.
+/// A refresh that somebody asked for.
 pub(super) struct Refresh {
     pub(super) scope: Scope,
-    /// The secrets of which a webhook told, and which are read once more if nothing is found.
+    /// The secrets of which a webhook told: those of which nothing new is found are read once more.
     pub(super) told: BTreeSet<String>,
-    ticket: u64,
+    pub(super) ticket: u64,
 }
 
-#[derive(Default)]
+/// A value that is to be tried, and not installed.
+pub(super) struct Rehearsal {
+    pub(super) id: String,
+    pub(super) value: SecretString,
+    pub(super) ticket: u64,
+}
+
+/// Whether anything changed; false for a rehearsal.
+pub(super) type Answer = Result<bool, ConfigError>;
+
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
     /// For the worker.
     arrived: Signal,
-    /// For those who wait for a refresh, on a thread or in a future.
-    refreshed: Event,
+    /// For those who wait for an answer, on a thread or in a future.
+    answered: Signal,
+    answered_async: Event,
+    clock: Arc<dyn Clock>,
+    /// When the service last confirmed all that is followed: milliseconds of the clock's monotonic
+    /// time, below zero where that was before the clock began.
+    confirmed: AtomicI64,
 }
 
 #[derive(Default)]
 struct InboxState {
     news: News,
-    /// The newest ticket given out, and the newest whose refresh has ended, with its result.
-    ticket: u64,
-    done: u64,
-    result: Option<Result<(), ConfigError>>,
-    /// Whether the refresh that waits does so for no gap: a webhook asked for it.
+    /// The newest ticket given out.
+    last: u64,
+    tickets: BTreeMap<u64, Ticket>,
+    /// When callers will wait no longer, each with a number of its own.
+    deadlines: BTreeSet<(Duration, u64)>,
+    waiters: u64,
+    /// Whether the refresh that waits is made at once, however short ago the last one was.
     urgent: bool,
-    /// Secrets that are read once more, and when.
+    /// Secrets that are to be read once more, and when.
     second_look: Option<(Duration, BTreeSet<String>)>,
     closed: bool,
 }
 
+#[derive(Default)]
+struct Ticket {
+    /// Who wants the answer.
+    waiters: usize,
+    answer: Option<Answer>,
+}
+
 impl Inbox {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let inbox = Inbox {
+            state: Mutex::default(),
+            arrived: Signal::default(),
+            answered: Signal::default(),
+            answered_async: Event::new(),
+            confirmed: AtomicI64::new(0),
+            clock,
+        };
+        inbox.confirm();
+        inbox
+    }
+
     fn state(&self) -> MutexGuard<'_, InboxState> {
         lock(&self.state)
     }
 
+    /// The service has just confirmed everything.
+    pub(super) fn confirm(&self) {
+        self.confirmed_before(Duration::ZERO);
+    }
+
+    /// The service confirmed everything this long ago.
+    pub(super) fn confirmed_before(&self, age: Duration) {
+        let time = milliseconds(self.clock.monotonic()).saturating_sub(milliseconds(age));
+        self.confirmed.store(time, Ordering::Relaxed);
+    }
+
+    /// How long ago the service last confirmed everything.
+    pub(super) fn age(&self) -> Duration {
+        let confirmed = self.confirmed.load(Ordering::Relaxed);
+        let age = milliseconds(self.clock.monotonic()).saturating_sub(confirmed);
+        Duration::from_millis(u64::try_from(age).unwrap_or(0))
+    }
+
     /// Waits for news: until `until` (empty news then), and with a refresh not before
     /// `refresh_from`; both by the clock's monotonic time. `None` once closed.
-    pub(super) fn take(
-        &self,
-        clock: &dyn Clock,
-        until: Duration,
-        refresh_from: Duration,
-    ) -> Option<News> {
+    pub(super) fn take(&self, until: Duration, refresh_from: Duration) -> Option<News> {
         loop {
             let seen = self.arrived.count();
-            let now = clock.monotonic();
+            let now = self.clock.monotonic();
+            self.release_overdue(now);
             let wake = {
                 let mut state = self.state();
                 if state.closed {
                     return None;
                 }
                 if let Some((_, ids)) = state.second_look.take_if(|(due, _)| *due <= now) {
-                    state.ask_now(Scope::Secrets(ids.into_iter().collect()), BTreeSet::new());
+                    state.ask_now(Scope::Secrets(ids), BTreeSet::new());
                 }
-                let held = state.news.refresh.is_some() && !state.urgent && now < refresh_from;
+                let held = state.news.refresh.is_some() && now < refresh_from && !state.urgent;
                 let refresh = state.news.refresh.take_if(|_| !held);
-                if state.news.polled.is_some() || refresh.is_some() {
+                if refresh.is_some() || !state.is_quiet() {
                     state.urgent &= refresh.is_none();
                     let waiting = state.news.refresh.take();
                     let news = std::mem::take(&mut state.news);
@@ -117,42 +176,82 @@ impl Inbox {
                 if until <= now {
                     return Some(News::default());
                 }
-                let second = state.second_look.as_ref().map(|(due, _)| *due);
-                let until = second.map_or(until, |due| until.min(due));
+                let second_look = state.second_look.as_ref().map(|(due, _)| *due);
+                let next = [state.next_deadline(), second_look];
+                let wake = next.into_iter().flatten().fold(until, Duration::min);
                 match held {
-                    true => until.min(refresh_from),
-                    false => until,
+                    true => wake.min(refresh_from),
+                    false => wake,
                 }
             };
-            clock.wait(&self.arrived, seen, wake);
+            self.clock.wait(&self.arrived, seen, wake);
         }
+    }
+
+    /// How often something has arrived.
+    pub(super) fn wakes(&self) -> u64 {
+        self.arrived.count()
+    }
+
+    /// Has the worker look again.
+    pub(super) fn wake(&self) {
+        self.arrived.raise();
+    }
+
+    /// Waits, as the worker, for a job to end, until `until` at most; callers whose time is up
+    /// meanwhile are let go.
+    pub(super) fn wait_for_job(&self, clock: &dyn Clock, seen: u64, until: Option<Duration>) {
+        let now = clock.monotonic();
+        self.release_overdue(now);
+        let until = until.unwrap_or_else(|| now.saturating_add(FAR_FUTURE));
+        let next = self.state().next_deadline();
+        let until = next.map_or(until, |next| until.min(next));
+        clock.wait_for_work(&self.arrived, seen, until);
+    }
+
+    /// Wakes the callers whose deadline has passed.
+    fn release_overdue(&self, now: Duration) {
+        let mut state = self.state();
+        let later = state.deadlines.split_off(&(now, u64::MAX));
+        let overdue = std::mem::replace(&mut state.deadlines, later);
+        drop(state);
+        if !overdue.is_empty() {
+            self.notify_waiters();
+        }
+    }
+
+    fn notify_waiters(&self) {
+        self.answered.raise();
+        self.answered_async.notify(usize::MAX);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.arrived.raise();
-        self.refreshed.notify(usize::MAX);
+        self.notify_waiters();
     }
 
-    /// Asks for a refresh without waiting for it. All who ask before it starts share one.
+    /// Asks for a refresh. All who ask before it starts share one.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
         let ticket = self.state().ask(scope, BTreeSet::new());
         self.arrived.raise();
         ticket
     }
 
-    /// The same for one secret of which a webhook told: at once, whenever the last refresh was.
+    /// The same for a secret of which a webhook told: at once, however short ago the last refresh was.
     #[cfg(feature = "webhook")]
     pub(super) fn ask_told(&self, id: &str) -> u64 {
         let told = BTreeSet::from([id.to_owned()]);
-        let ticket = self
-            .state()
-            .ask_now(Scope::Secrets(vec![id.to_owned()]), told);
+        let ticket = self.state().ask_now(Scope::Secrets(told.clone()), told);
         self.arrived.raise();
         ticket
     }
 
-    /// Has these secrets read again at this time.
+    /// Has these secrets read again at this time. Called by the worker, which takes it up by itself.
     pub(super) fn look_again(&self, due: Duration, ids: BTreeSet<String>) {
         if ids.is_empty() {
             return;
@@ -164,66 +263,94 @@ impl Inbox {
         }
     }
 
-    /// Waits until the refresh of `ticket` has ended; `None` when the live config ended before.
-    pub(super) fn wait_for(&self, ticket: u64) -> Option<Result<(), ConfigError>> {
+    /// Asks for a value to be tried.
+    pub(super) fn rehearse(&self, id: String, value: SecretString) -> u64 {
+        let mut state = self.state();
+        let ticket = state.new_ticket();
+        state.news.rehearsals.push(Rehearsal { id, value, ticket });
+        drop(state);
+        self.arrived.raise();
+        ticket
+    }
+
+    /// Waits for the answer, for `time` at most.
+    pub(super) fn wait(&self, ticket: u64, time: Duration) -> Waited {
+        let waiting = self.waiting(ticket, time);
         loop {
-            let listener = self.refreshed.listen();
-            if let Some(result) = self.result_of(ticket) {
-                return result;
+            let seen = self.answered.count();
+            if let Some(waited) = waiting.look() {
+                return waited;
             }
-            listener.wait();
+            self.clock.wait(&self.answered, seen, waiting.until);
         }
     }
 
-    /// The same, as a future.
-    pub(super) async fn result(&self, ticket: u64) -> Option<Result<(), ConfigError>> {
+    /// [`wait`](Self::wait) as a future.
+    pub(super) async fn wait_async(&self, ticket: u64, time: Duration) -> Waited {
+        let waiting = self.waiting(ticket, time);
         loop {
-            let listener = self.refreshed.listen();
-            if let Some(result) = self.result_of(ticket) {
-                return result;
+            let listener = self.answered_async.listen();
+            if let Some(waited) = waiting.look() {
+                return waited;
             }
             listener.await;
         }
     }
 
-    fn result_of(&self, ticket: u64) -> Option<Option<Result<(), ConfigError>>> {
-        let state = self.state();
-        if state.done >= ticket {
-            return Some(state.result.clone());
+    fn waiting(&self, ticket: u64, time: Duration) -> Waiting<'_> {
+        let until = self.clock.monotonic().saturating_add(time.min(FAR_FUTURE));
+        let mut state = self.state();
+        state.waiters += 1;
+        let number = state.waiters;
+        state.deadlines.insert((until, number));
+        state.tickets.entry(ticket).or_default().waiters += 1;
+        drop(state);
+        // The worker is to know of the deadline.
+        self.arrived.raise();
+        Waiting {
+            inbox: self,
+            ticket,
+            number,
+            until,
         }
-        state.closed.then_some(None)
     }
 
-    pub(super) fn finish(&self, refresh: &Refresh, result: Result<(), ConfigError>) {
+    pub(super) fn answer(&self, ticket: u64, answer: Answer) {
         let mut state = self.state();
-        state.done = refresh.ticket;
-        state.result = Some(result);
+        // Also before the first of its callers waits.
+        state.tickets.entry(ticket).or_default().answer = Some(answer);
+        let abandoned = state.tickets.len().saturating_sub(MOST_ANSWERS);
+        let old: Vec<u64> = state.unwanted().take(abandoned).collect();
+        for ticket in old {
+            state.tickets.remove(&ticket);
+        }
         drop(state);
-        self.refreshed.notify(usize::MAX);
+        self.notify_waiters();
     }
 }
 
+/// How many answers are kept that nobody waits for yet.
+const MOST_ANSWERS: usize = 64;
+
 impl InboxState {
-    fn ask(&mut self, scope: Scope, told: BTreeSet<String>) -> u64 {
-        let refresh = match self.news.refresh.take() {
-            Some(mut waiting) => {
-                waiting.told.extend(told);
-                Refresh {
-                    scope: waiting.scope.and(scope),
-                    ..waiting
-                }
+    fn new_ticket(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn ask(&mut self, scope: Scope, mut told: BTreeSet<String>) -> u64 {
+        let (scope, ticket) = match self.news.refresh.take() {
+            Some(waiting) => {
+                told.extend(waiting.told);
+                (waiting.scope.and(scope), waiting.ticket)
             }
-            None => {
-                self.ticket += 1;
-                Refresh {
-                    scope,
-                    told,
-                    ticket: self.ticket,
-                }
-            }
+            None => (scope, self.new_ticket()),
         };
-        let ticket = refresh.ticket;
-        self.news.refresh = Some(refresh);
+        self.news.refresh = Some(Refresh {
+            scope,
+            told,
+            ticket,
+        });
         ticket
     }
 
@@ -231,16 +358,90 @@ impl InboxState {
         self.urgent = true;
         self.ask(scope, told)
     }
+
+    /// Nothing but a refresh, if that, waits for the worker.
+    fn is_quiet(&self) -> bool {
+        self.news.polled.is_none() && self.news.rehearsals.is_empty()
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(until, _)| *until)
+    }
+
+    /// Answers that nobody waits for, oldest first.
+    fn unwanted(&self) -> impl Iterator<Item = u64> {
+        let tickets = self.tickets.iter();
+        let unwanted = tickets.filter(|(_, ticket)| ticket.waiters == 0 && ticket.answer.is_some());
+        unwanted.map(|(number, _)| *number)
+    }
+}
+
+/// How a caller's waiting ended.
+pub(super) enum Waited {
+    Answered(Answer),
+    OutOfTime,
+    /// The live config has ended.
+    Closed,
+}
+
+/// A caller that waits for an answer.
+struct Waiting<'a> {
+    inbox: &'a Inbox,
+    ticket: u64,
+    number: u64,
+    until: Duration,
+}
+
+impl Waiting<'_> {
+    fn look(&self) -> Option<Waited> {
+        let state = self.inbox.state();
+        let ticket = state.tickets.get(&self.ticket);
+        if let Some(answer) = ticket.and_then(|ticket| ticket.answer.clone()) {
+            return Some(Waited::Answered(answer));
+        }
+        if state.closed {
+            return Some(Waited::Closed);
+        }
+        drop(state);
+        (self.until <= self.inbox.clock.monotonic()).then_some(Waited::OutOfTime)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.inbox.state();
+        state.deadlines.remove(&(self.until, self.number));
+        if let Some(ticket) = state.tickets.get_mut(&self.ticket) {
+            ticket.waiters -= 1;
+        }
+    }
 }
 
 impl Follower for Inbox {
     fn cycle(&self, cycle: Cycle) {
+        let failed = |kind: &UpdateKind| matches!(kind, UpdateKind::Failed(_));
+        let confirmed =
+            cycle.outcome.is_ok() && !cycle.updates.iter().any(|update| failed(&update.kind));
+        let now = self.clock.monotonic();
         let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        // By the poller, so that a slow build or probe makes nothing stale.
+        if confirmed {
+            self.confirm();
+        }
         state.news.polled = Some(cycle.outcome);
+        state.news.since.get_or_insert(now);
+        state.news.shared = cycle.shared;
         for update in cycle.updates {
             state.news.updates.insert(update.id, update.kind);
         }
         drop(state);
         self.arrived.raise();
     }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

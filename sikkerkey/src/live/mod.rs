@@ -53,10 +53,14 @@
 
 mod builder;
 mod change;
+mod fail_closed;
 mod inbox;
+mod job;
 mod listener;
 mod loaded;
+mod reading;
 mod resource;
+mod resync_plan;
 mod select;
 pub(crate) mod source;
 pub(crate) mod start;
@@ -70,20 +74,24 @@ mod worker;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use secrecy::SecretString;
 
 pub(crate) use builder::LiveOptions;
 pub use change::{Change, PartChange};
+pub use fail_closed::FailClosed;
 pub use listener::Listener;
 pub use loaded::Loaded;
 pub use resource::LiveResource;
 pub use select::{LoadedPart, Select};
-pub use status::{Freshness, LiveStatus, SecretState};
+pub use status::{Freshness, LiveStatus, SecretState, SecretStatus};
 pub use subscription::{RecvError, Subscription};
 
-use self::inbox::{Inbox, Scope};
+use self::inbox::{Answer, Inbox, Scope, Waited};
 use self::state::{LiveEvent, LiveState};
 use self::worker::Following;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Problem, ProblemKind};
 use crate::sync::lock;
 use crate::watch::callbacks::in_callback;
 
@@ -121,6 +129,8 @@ struct Owner {
     inbox: Arc<Inbox>,
     close: Box<dyn Fn() + Send + Sync>,
     following: Following,
+    /// How long a caller waits.
+    deadline: Duration,
 }
 
 impl Drop for Owner {
@@ -148,11 +158,29 @@ impl<T> Live<T> {
         self.core.current.load_full()
     }
 
+    /// The config as it is now, unless the rules of [`fail_closed`](crate::Loader::fail_closed) refuse
+    /// it. Without rules it is never refused.
+    ///
+    /// # Errors
+    /// Every rule that refuses it, with the secrets because of which it does.
+    pub fn try_load(&self) -> Result<Loaded<T>, ConfigError> {
+        self.core.permit()?;
+        Ok(self.load())
+    }
+
     /// The config before the last swap, while [`grace`](crate::Loader::grace) lasts; then it
     /// is let go, and its secrets are wiped with its last holder.
     ///
-    /// For a service that checks credentials: accept what either config accepts.
+    /// For a service that checks credentials and accepts those of the last rotation too. Where any
+    /// secret of the config may rotate within the grace, accept what any of
+    /// [`previous_all`](Live::previous_all) accepts.
     pub fn previous(&self) -> Option<Arc<T>> {
+        self.core.previous().into_iter().next()
+    }
+
+    /// Every config that was replaced less than [`grace`](crate::Loader::grace) ago, newest first, 64
+    /// at most, without the running one.
+    pub fn previous_all(&self) -> Vec<Arc<T>> {
         self.core.previous()
     }
 
@@ -167,53 +195,149 @@ impl<T> Live<T> {
     }
 
     /// Reads every secret of the config again, now, and swaps if anything differs: for the moment
-    /// in which a server refuses a credential.
+    /// in which a server refuses a credential. Returns whether the config was swapped.
     ///
     /// All who call before it starts share one refresh, and refreshes begin at least
-    /// [`refresh_gap`](crate::Loader::refresh_gap) apart: a call waits for that. From inside a
-    /// listener, a probe or a build it only asks for the refresh and returns at once.
+    /// [`refresh_gap`](crate::Loader::refresh_gap) apart: a call waits for that. All reads have one
+    /// deadline, the client's [`deadline`](crate::SikkerKeyBuilder::deadline), and so has the caller:
+    /// a refresh that takes longer goes on without it. From inside a listener, a probe or a build of
+    /// any live config it only asks for the refresh, and returns `Ok(false)` at once.
     ///
     /// # Errors
-    /// What kept the secrets from being read, or the new config from being adopted.
-    pub fn refresh(&self) -> Result<(), ConfigError> {
-        self.refresh_scope(Scope::All)
-    }
-
-    /// [`refresh`](Live::refresh) for one secret, by its id.
-    ///
-    /// # Errors
-    /// As `refresh`.
-    pub fn refresh_secret(&self, id: &str) -> Result<(), ConfigError> {
-        self.refresh_scope(Scope::Secrets(vec![id.to_owned()]))
-    }
-
-    fn refresh_scope(&self, scope: Scope) -> Result<(), ConfigError> {
-        if let Some(error) = self.core.forked() {
-            return Err(error);
-        }
-        let inbox = &self.owner.inbox;
-        let ticket = inbox.ask(scope);
-        if in_callback() {
-            return Ok(());
-        }
-        // `None` is for the end of the live config, which this handle keeps from coming.
-        inbox.wait_for(ticket).unwrap_or(Ok(()))
+    /// What kept the secrets from being read, or the new config from being adopted; a secret that the
+    /// config must have and that is deleted or denied; that the caller's time is up.
+    pub fn refresh(&self) -> Result<bool, ConfigError> {
+        let ticket = self.ask(Scope::All)?;
+        self.wait(ticket, "the refresh")
     }
 
     /// [`refresh`](Live::refresh) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `refresh`.
-    pub async fn refresh_async(&self) -> Result<(), ConfigError> {
+    pub async fn refresh_async(&self) -> Result<bool, ConfigError> {
+        let ticket = self.ask(Scope::All)?;
+        self.wait_async(ticket, "the refresh").await
+    }
+
+    /// [`refresh`](Live::refresh) for one secret: its id, or the alias or display name by which the
+    /// config reads it.
+    ///
+    /// A refresh of this secret that began less than [`refresh_gap`](crate::Loader::refresh_gap) ago
+    /// and found another value is shared: however many callers meet a rejected login, the next one
+    /// is minted once.
+    ///
+    /// # Errors
+    /// As `refresh`, and for a secret that the config does not read.
+    pub fn refresh_secret(&self, id: &str) -> Result<bool, ConfigError> {
+        match self.ask_secret(id)? {
+            Some(ticket) => self.wait(ticket, "the refresh"),
+            None => Ok(true),
+        }
+    }
+
+    /// [`refresh_secret`](Live::refresh_secret) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `refresh_secret`.
+    pub async fn refresh_secret_async(&self, id: &str) -> Result<bool, ConfigError> {
+        match self.ask_secret(id)? {
+            Some(ticket) => self.wait_async(ticket, "the refresh").await,
+            None => Ok(true),
+        }
+    }
+
+    /// Tries a value that is not installed: parses it, builds and validates a config with it in place
+    /// of the secret's own, and asks the probe. Nothing is swapped, read or written.
+    ///
+    /// `id` is what [`refresh_secret`](Live::refresh_secret) takes. A rotation begins with it: the new
+    /// password is good before the secret is changed.
+    ///
+    /// # Errors
+    /// Why the config would be refused; a secret that the config does not read; that the client's
+    /// deadline is over; that it is called from inside a listener, a probe or a build, which may be
+    /// what it would wait for.
+    pub fn rehearse(&self, id: &str, value: impl Into<SecretString>) -> Result<(), ConfigError> {
+        let ticket = self.ask_rehearsal(id, value.into())?;
+        self.wait(ticket, "the rehearsal").map(|_| ())
+    }
+
+    /// [`rehearse`](Live::rehearse) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `rehearse`.
+    pub async fn rehearse_async(
+        &self,
+        id: &str,
+        value: impl Into<SecretString>,
+    ) -> Result<(), ConfigError> {
+        let ticket = self.ask_rehearsal(id, value.into())?;
+        self.wait_async(ticket, "the rehearsal").await.map(|_| ())
+    }
+
+    fn ask(&self, scope: Scope) -> Result<u64, ConfigError> {
+        match self.core.forked() {
+            Some(error) => Err(error),
+            None => Ok(self.owner.inbox.ask(scope)),
+        }
+    }
+
+    /// `None` where a refresh of this secret has just found another value.
+    fn ask_secret(&self, id: &str) -> Result<Option<u64>, ConfigError> {
         if let Some(error) = self.core.forked() {
             return Err(error);
         }
-        let inbox = &self.owner.inbox;
-        let ticket = inbox.ask(Scope::All);
-        if in_callback() {
-            return Ok(());
+        let id = self.core.id_called(id)?;
+        if self.core.was_just_refreshed(&id) {
+            return Ok(None);
         }
-        inbox.result(ticket).await.unwrap_or(Ok(()))
+        self.ask(Scope::Secrets([id].into())).map(Some)
+    }
+
+    fn ask_rehearsal(&self, id: &str, value: SecretString) -> Result<u64, ConfigError> {
+        if let Some(error) = self.core.forked() {
+            return Err(error);
+        }
+        let id = self.core.id_called(id)?;
+        if in_callback() {
+            return Err(self.refused("a callback cannot wait for a rehearsal"));
+        }
+        Ok(self.owner.inbox.rehearse(id, value))
+    }
+
+    fn wait(&self, ticket: u64, what: &str) -> Answer {
+        match in_callback() {
+            true => Ok(false),
+            false => self.waited(self.owner.inbox.wait(ticket, self.owner.deadline), what),
+        }
+    }
+
+    async fn wait_async(&self, ticket: u64, what: &str) -> Answer {
+        match in_callback() {
+            true => Ok(false),
+            false => {
+                let inbox = &self.owner.inbox;
+                self.waited(inbox.wait_async(ticket, self.owner.deadline).await, what)
+            }
+        }
+    }
+
+    fn waited(&self, waited: Waited, what: &str) -> Answer {
+        match waited {
+            Waited::Answered(answer) => answer,
+            Waited::OutOfTime => {
+                let seconds = self.owner.deadline.as_secs_f64();
+                let text =
+                    format!("{what} takes longer than {seconds} s and goes on without its caller");
+                let problem = Problem::new(ProblemKind::Unavailable, text);
+                Err(ConfigError::new(self.core.name(), vec![problem]))
+            }
+            Waited::Closed => Err(self.refused("the thread that follows the secrets has ended")),
+        }
+    }
+
+    fn refused(&self, text: &str) -> ConfigError {
+        ConfigError::new(self.core.name(), vec![Problem::probe(text)])
     }
 }
 

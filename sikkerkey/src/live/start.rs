@@ -1,50 +1,90 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use super::builder::LiveOptions;
 use super::inbox::Inbox;
+use super::job::Jobs;
+use super::reading::{names, state_of};
+use super::resync_plan::ResyncPlan;
 use super::source::ConfigSource;
-use super::state::LiveState;
+use super::state::{LiveBegin, LiveState, SecretRecord};
 use super::status::SecretState;
-use super::worker::{Worker, checked, known};
+use super::worker::{JUDGING, Worker, checked, followed};
 use super::{Live, Owner};
 use crate::config::error::{ConfigError, Problem};
-use crate::config::snapshot::{ReadOutcome, Snapshot};
-use crate::read::reader::Fetch;
+use crate::read::reader::{Fetch, FirstReads};
 use crate::sync::lock;
 use crate::watch::Follower;
 
 /// Loads a config from its source, and starts to follow its secrets.
 pub(crate) fn start<T: Send + Sync + 'static>(
-    mut source: Box<dyn ConfigSource<T>>,
+    source: Box<dyn ConfigSource<T>>,
     fetch: Fetch,
     options: LiveOptions<T>,
 ) -> Result<Live<T>, ConfigError> {
     let name = source.name();
+    let client = fetch.client.clone();
+    let clock = Arc::clone(&client.inner().settings().clock);
+    let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
+    let mut source = source;
     let schema = source.schema()?;
-    let snapshot = fetch.snapshot(&schema);
+    let mut jobs = Jobs::new(
+        source,
+        Arc::clone(&clock),
+        Arc::clone(&inbox),
+        options.probe_timeout,
+    );
+
+    let FirstReads { snapshot, cached } = fetch.first_reads(&schema);
+    let (plan, mut problems) = ResyncPlan::new(&schema, &snapshot, &options);
+    problems.extend(options.mistakes());
     // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
     // and a runtime's own threads refuse to be blocked.
-    let first = thread::scope(|scope| {
-        let probing = scope.spawn(|| checked(&mut *source, &options, &snapshot));
-        probing.join()
-    });
-    let first = first.unwrap_or_else(|_| Err(refused(name, "the first build panicked")))?;
+    let first = {
+        let (options, snapshot) = (options.clone(), snapshot.clone());
+        jobs.with_source(JUDGING, move |source| checked(source, &options, &snapshot))
+    };
+    let first = match first {
+        Ok(first) if problems.is_empty() => first,
+        Ok(_) => return Err(ConfigError::new(name, problems)),
+        Err(error) => {
+            problems.extend(error.problems().iter().cloned());
+            return Err(ConfigError::new(name, problems));
+        }
+    };
 
-    let paths = schema.iter().map(|r| r.path().to_owned()).collect();
-    let client = fetch.client.clone();
-    let core = Arc::new(LiveState::new(
+    let oldest = cached.values().min();
+    if let Some(cached_at) = oldest {
+        let age = clock.unix_now().saturating_sub(*cached_at);
+        inbox.confirmed_before(Duration::from_secs(u64::try_from(age).unwrap_or(0)));
+    }
+    let secrets: BTreeMap<_, _> = snapshot
+        .iter()
+        .map(|(id, outcome)| {
+            let state = match cached.contains_key(id) {
+                true => SecretState::Cached,
+                false => state_of(outcome, false),
+            };
+            (id.to_owned(), SecretRecord::new(state))
+        })
+        .collect();
+    let core = Arc::new(LiveState::new(LiveBegin {
         name,
         first,
-        paths,
-        first_states(&snapshot),
-        Arc::clone(&client.inner().settings().clock),
-        Arc::clone(client.inner().poller().callbacks()),
-        options.max_stale,
-        options.grace,
-    ));
-    let inbox = Arc::new(Inbox::default());
+        paths: schema.iter().map(|r| r.path().to_owned()).collect(),
+        secrets,
+        names: names(&schema, &snapshot),
+        clock,
+        inbox: Arc::clone(&inbox),
+        counters: Arc::clone(client.inner().counters()),
+        callbacks: Arc::clone(client.inner().poller().callbacks()),
+        max_stale: options.max_stale,
+        grace: options.grace,
+        refresh_gap: options.refresh_gap,
+        fail_closed: options.fail_closed.clone(),
+    }));
     let following = Arc::new(Mutex::new(None));
     let owner = Arc::new(Owner {
         inbox: Arc::clone(&inbox),
@@ -53,50 +93,36 @@ pub(crate) fn start<T: Send + Sync + 'static>(
             move || core.close()
         }),
         following: Arc::clone(&following),
+        deadline: client.inner().settings().deadline,
     });
 
     // Followed from here on: what changed since it was read is told by the first poll, which is
     // made at once.
     let follower: Arc<dyn Follower> = Arc::<Inbox>::clone(&inbox);
-    let follow = client.follow(&known(&snapshot), follower, options.resync);
-    *lock(&following) = Some(follow);
+    let secrets = followed(&snapshot, &plan, |id| cached.contains_key(id));
+    *lock(&following) = Some(client.follow(&secrets, follower));
 
     let worker = Worker {
         core: Arc::clone(&core),
         inbox,
         following,
-        source,
+        jobs,
         fetch,
         options,
+        schema: Arc::new(schema),
+        plan,
         running: snapshot,
         candidate: None,
         refreshed: None,
         held_since: None,
-        overlapping: false,
+        unlisted: false,
     };
     thread::Builder::new()
         .name("sikkerkey-live".to_owned())
         .spawn(move || worker.run())
-        .map_err(|_| refused(name, "the system gives no thread for the live config"))?;
+        .map_err(|_| {
+            let text = "the operating system gives no thread for the live config";
+            ConfigError::new(name, vec![Problem::probe(text)])
+        })?;
     Ok(Live { core, owner })
-}
-
-fn refused(config: &'static str, text: &'static str) -> ConfigError {
-    ConfigError::new(config, vec![Problem::probe(text)])
-}
-
-/// The state of each secret of a first snapshot, which made a valid config.
-fn first_states(snapshot: &Snapshot) -> BTreeMap<String, SecretState> {
-    snapshot
-        .iter()
-        .map(|(id, outcome)| {
-            let state = match outcome {
-                ReadOutcome::Value(_) => SecretState::Current,
-                ReadOutcome::Missing => SecretState::Absent,
-                ReadOutcome::Denied => SecretState::Denied,
-                ReadOutcome::Unavailable(_) => SecretState::Pending,
-            };
-            (id.to_owned(), state)
-        })
-        .collect()
 }

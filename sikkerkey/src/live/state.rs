@@ -1,7 +1,7 @@
-//! What every handle of one live config shares: the running config, the record about it, and who
-//! is told. The worker writes it; everybody reads it.
+//! State shared by all handles of a live config: the current value, its status record, the
+//! listeners. The worker writes it; everybody reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,13 +10,18 @@ use arc_swap::ArcSwap;
 use event_listener::Event;
 
 use super::change::Change;
-use super::status::{Freshness, LiveStatus, SecretState};
+use super::fail_closed::FailClosed;
+use super::inbox::Inbox;
+use super::resync_plan::unknown;
+use super::status::{Freshness, LiveStatus, SecretState, SecretStatus};
+use crate::client::stats::Counters;
 use crate::clock::Clock;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Problem, ProblemKind};
 use crate::contain::contain_drop;
 use crate::error::Error;
 use crate::log::log;
 use crate::sync::lock;
+use crate::watch::REVOKED_AFTER;
 use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
 
 type ListenerFn<T> = Arc<dyn Fn(LiveEvent<T>) + Send + Sync>;
@@ -37,8 +42,12 @@ pub(super) struct LiveState<T> {
     /// Notified after each cycle too, for those who try again with each.
     pub(super) ticked: Event,
     clock: Arc<dyn Clock>,
+    inbox: Arc<Inbox>,
+    counters: Arc<Counters>,
     max_stale: Duration,
     grace: Duration,
+    refresh_gap: Duration,
+    fail_closed: FailClosed,
     /// What errors call the config.
     name: &'static str,
     /// The process whose worker keeps it up to date.
@@ -53,10 +62,16 @@ struct Record<T> {
     generation: u64,
     /// For each key path, the generation that changed it last; in the order of the schema.
     changed_in: Vec<(String, u64)>,
-    previous: Option<(Arc<T>, Duration)>,
+    /// Replaced configs and when each is let go, newest first.
+    previous: VecDeque<(Arc<T>, Duration)>,
     loaded_at: SystemTime,
-    confirmed: Duration,
-    secrets: BTreeMap<String, SecretState>,
+    secrets: BTreeMap<String, SecretRecord>,
+    /// What the config calls its secrets, and their ids.
+    names: BTreeMap<String, String>,
+    rotation_lag: Option<Duration>,
+    /// When the change was found that waits to be adopted.
+    waiting_since: Option<Duration>,
+    identity_shared: bool,
     /// Why the candidate was refused; cleared by the next config that is adopted.
     refused: Option<ConfigError>,
     /// Why the last cycle failed; cleared by the next that is answered.
@@ -64,6 +79,69 @@ struct Record<T> {
     refusals: u64,
     failures: u32,
     closed: bool,
+    /// Why the worker has ended though handles exist.
+    ended: Option<ConfigError>,
+}
+
+/// How many replaced configs are kept within the grace.
+const MOST_PREVIOUS: usize = 64;
+
+/// What is known of one secret.
+#[derive(Clone, Debug)]
+pub(super) struct SecretRecord {
+    pub(super) state: SecretState,
+    last_change: Option<SystemTime>,
+    /// When the service first said that it is deleted or denied, and when it last did.
+    gone: Option<(Duration, Duration)>,
+    /// When the last refresh began that found another value and had it adopted.
+    refreshed: Option<Duration>,
+}
+
+impl SecretRecord {
+    pub(super) fn new(state: SecretState) -> Self {
+        SecretRecord {
+            state,
+            last_change: None,
+            gone: None,
+            refreshed: None,
+        }
+    }
+
+    fn update(&mut self, state: SecretState, now: Duration) {
+        // A cached value stays one until another was read.
+        if (self.state, state) != (SecretState::Cached, SecretState::Pending) {
+            self.state = state;
+        }
+        self.gone = match state.degrades() {
+            true => Some((self.gone.map_or(now, |(since, _)| since), now)),
+            // Whether it is still gone is not known.
+            false if state == SecretState::Pending => self.gone,
+            false => None,
+        };
+    }
+
+    /// Whether the service has said for long enough that it is gone.
+    fn is_revoked(&self) -> bool {
+        self.gone
+            .is_some_and(|(since, last)| last.saturating_sub(since) >= REVOKED_AFTER)
+    }
+}
+
+/// What a live config's state begins with.
+pub(super) struct LiveBegin<T> {
+    pub(super) name: &'static str,
+    pub(super) first: Arc<T>,
+    pub(super) paths: Vec<String>,
+    pub(super) secrets: BTreeMap<String, SecretRecord>,
+    pub(super) names: BTreeMap<String, String>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) callbacks: Arc<Callbacks>,
+    pub(super) max_stale: Duration,
+    pub(super) grace: Duration,
+    pub(super) refresh_gap: Duration,
+    pub(super) fail_closed: FailClosed,
 }
 
 /// Lanes of callbacks are shared by all lives of a client, so the numbers are the process's.
@@ -118,6 +196,17 @@ impl<T> Record<T> {
 pub(super) struct Attempt<T> {
     /// Why the service did not answer, in whole or in part.
     pub(super) unanswered: Option<ConfigError>,
+    /// Whether every secret was read, so that the service has confirmed them.
+    pub(super) confirmed: bool,
+    /// When what is new was found.
+    pub(super) since: Duration,
+    /// When the refresh began, if this is one.
+    pub(super) refreshed: Option<Duration>,
+    /// The secrets whose value is another one.
+    pub(super) changed_secrets: Vec<String>,
+    pub(super) shared: bool,
+    /// What the config calls its secrets, where that has changed.
+    pub(super) names: Option<BTreeMap<String, String>>,
     /// The secrets of which something new is known.
     pub(super) secrets: BTreeMap<String, SecretState>,
     pub(super) adoption: Adoption<T>,
@@ -138,42 +227,40 @@ pub(super) enum Adoption<T> {
 }
 
 impl<T> LiveState<T> {
-    #[allow(clippy::too_many_arguments, reason = "one place makes it")]
-    pub(super) fn new(
-        name: &'static str,
-        first: Arc<T>,
-        paths: Vec<String>,
-        secrets: BTreeMap<String, SecretState>,
-        clock: Arc<dyn Clock>,
-        callbacks: Arc<Callbacks>,
-        max_stale: Duration,
-        grace: Duration,
-    ) -> Self {
+    pub(super) fn new(begin: LiveBegin<T>) -> Self {
         let record = Record {
             generation: 1,
-            changed_in: paths.into_iter().map(|path| (path, 1)).collect(),
-            previous: None,
-            loaded_at: system_time(&*clock),
-            confirmed: clock.monotonic(),
-            secrets,
+            changed_in: begin.paths.into_iter().map(|path| (path, 1)).collect(),
+            previous: VecDeque::new(),
+            loaded_at: system_time(&*begin.clock),
+            secrets: begin.secrets,
+            names: begin.names,
+            rotation_lag: None,
+            waiting_since: None,
+            identity_shared: false,
             refused: None,
             unanswered: None,
             refusals: 0,
             failures: 0,
             closed: false,
+            ended: None,
         };
         LiveState {
-            current: ArcSwap::new(first),
+            current: ArcSwap::new(begin.first),
             happened: Event::new(),
             ticked: Event::new(),
-            clock,
-            max_stale,
-            grace,
-            name,
+            clock: begin.clock,
+            inbox: begin.inbox,
+            counters: begin.counters,
+            max_stale: begin.max_stale,
+            grace: begin.grace,
+            refresh_gap: begin.refresh_gap,
+            fail_closed: begin.fail_closed,
+            name: begin.name,
             process: std::process::id(),
             record: Mutex::new(record),
             listeners: Mutex::default(),
-            callbacks,
+            callbacks: begin.callbacks,
         }
     }
 
@@ -204,28 +291,35 @@ impl<T> LiveState<T> {
                 freshness: Freshness::Stale,
                 last_error: Some(error),
                 consecutive_failures: 0,
-                secrets: BTreeMap::new(),
+                secrets: Vec::new(),
+                rotation_lag: None,
+                identity_shared: false,
             };
         }
+        let now = self.clock.monotonic();
+        let age = self.inbox.age();
         let record = self.record();
-        let age = self.clock.monotonic().saturating_sub(record.confirmed);
-        let degraded =
-            record.refused.is_some() || record.secrets.values().any(|state| state.degrades());
-        let freshness = if age > self.max_stale {
+        let mut records = record.secrets.values();
+        let degraded = record.refused.is_some() || records.any(|secret| secret.state.degrades());
+        let freshness = if age > self.max_stale || record.ended.is_some() {
             Freshness::Stale
         } else if degraded {
             Freshness::Degraded
         } else {
             Freshness::Fresh
         };
+        let waited = record.waiting_since.map(|since| now.saturating_sub(since));
+        let errors = [&record.ended, &record.refused, &record.unanswered];
         LiveStatus {
             generation: record.generation,
             loaded_at: record.loaded_at,
             age,
             freshness,
-            last_error: record.refused.clone().or_else(|| record.unanswered.clone()),
+            last_error: errors.into_iter().find_map(Clone::clone),
             consecutive_failures: record.failures,
-            secrets: record.secrets.clone(),
+            secrets: record.secrets.iter().map(|of| self.secret(of)).collect(),
+            rotation_lag: waited.or(record.rotation_lag),
+            identity_shared: record.identity_shared,
         }
     }
 
@@ -235,28 +329,98 @@ impl<T> LiveState<T> {
         self.record().secrets.contains_key(id)
     }
 
-    pub(super) fn previous(&self) -> Option<Arc<T>> {
-        if self.forked().is_some() {
-            return None;
+    fn secret(&self, (id, record): (&String, &SecretRecord)) -> SecretStatus {
+        SecretStatus {
+            id: id.clone(),
+            state: record.state,
+            reads: self.counters.reads_of(id),
+            last_change: record.last_change,
         }
-        let record = self.record();
-        let (previous, until) = record.previous.as_ref()?;
-        (self.clock.monotonic() < *until).then(|| Arc::clone(previous))
     }
 
-    /// Lets the previous config go when its time is over; otherwise returns how much is left.
-    pub(super) fn expire_previous(&self) -> Option<Duration> {
-        let mut record = self.record();
-        let until = record.previous.as_ref()?.1;
-        let left = until.saturating_sub(self.clock.monotonic());
-        if !left.is_zero() {
-            return Some(left);
+    /// Whether the running config may be used, by the rules that were set.
+    pub(super) fn permit(&self) -> Result<(), ConfigError> {
+        let rules = &self.fail_closed;
+        if *rules == FailClosed::new() {
+            return Ok(());
         }
-        let gone = record.previous.take();
+        if let Some(error) = self.forked() {
+            return Err(error);
+        }
+        let mut problems = Vec::new();
+        let age = self.inbox.age();
+        if rules.older_than.is_some_and(|limit| age > limit) {
+            let text = format!("nothing has confirmed the config for {} s", age.as_secs());
+            problems.push(Problem::new(ProblemKind::Unavailable, text));
+        }
+        let record = self.record();
+        let revoked = record.secrets.iter().filter(|(_, of)| of.is_revoked());
+        for (id, secret) in revoked.filter(|_| rules.on_revoked) {
+            let kind = match secret.state {
+                SecretState::Deleted => ProblemKind::Missing,
+                _ => ProblemKind::Denied,
+            };
+            let text = match kind {
+                ProblemKind::Missing => "was deleted",
+                _ => "is denied to this machine",
+            };
+            problems.push(Problem::new(kind, format!("secret {id} {text}")));
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::new(self.name, problems)),
+        }
+    }
+
+    /// The id behind what somebody calls a secret: its id, an alias or a display name of the config.
+    pub(super) fn id_called(&self, said: &str) -> Result<String, ConfigError> {
+        let record = self.record();
+        if record.secrets.contains_key(said) {
+            return Ok(said.to_owned());
+        }
+        if let Some(id) = record.names.get(said) {
+            return Ok(id.clone());
+        }
+        let names = record.names.keys().chain(record.secrets.keys());
+        let problem = unknown("refresh_secret", said, names.map(String::as_str));
+        Err(ConfigError::new(self.name, vec![problem]))
+    }
+
+    /// Whether a refresh that began less than the gap ago found another value of this secret.
+    pub(super) fn was_just_refreshed(&self, id: &str) -> bool {
+        let now = self.clock.monotonic();
+        let record = self.record();
+        let refreshed = record.secrets.get(id).and_then(|secret| secret.refreshed);
+        refreshed.is_some_and(|at| now.saturating_sub(at) < self.refresh_gap)
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The replaced configs whose grace lasts, newest first.
+    pub(super) fn previous(&self) -> Vec<Arc<T>> {
+        if self.forked().is_some() {
+            return Vec::new();
+        }
+        let now = self.clock.monotonic();
+        let record = self.record();
+        let kept = record.previous.iter().filter(|(_, until)| now < *until);
+        kept.map(|(config, _)| Arc::clone(config)).collect()
+    }
+
+    /// Lets the configs go whose grace is over; returns how long the next one has.
+    pub(super) fn expire_previous(&self) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        let mut record = self.record();
+        let kept = record.previous.iter().take_while(|(_, until)| now < *until);
+        let kept = kept.count();
+        let gone = record.previous.split_off(kept);
+        let next = record.previous.back().map(|(_, until)| *until - now);
         drop(record);
         // The config's own drop may be user code: outside the lock.
         contain_drop(gone);
-        None
+        next
     }
 
     /// Where a new subscription begins: at what runs now.
@@ -295,7 +459,23 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.forked().is_some() || self.record().closed
+        self.forked().is_some() || {
+            let record = self.record();
+            record.closed || record.ended.is_some()
+        }
+    }
+
+    /// The worker has ended by itself, which no handle asked for.
+    pub(super) fn worker_ended(&self) {
+        let problem = Problem::probe("the thread that follows the secrets has ended");
+        let error = ConfigError::new(self.name, vec![problem]);
+        let mut record = self.record();
+        if !record.closed {
+            record.ended = Some(error);
+        }
+        drop(record);
+        self.happened.notify(usize::MAX);
+        self.ticked.notify(usize::MAX);
     }
 
     pub(super) fn close(&self) {
@@ -345,21 +525,44 @@ impl<T: Send + Sync + 'static> LiveState<T> {
     pub(super) fn end(&self, attempt: Attempt<T>) {
         let mut swapped = None;
         let mut refused = None;
+        if attempt.confirmed {
+            self.inbox.confirm();
+        }
         let news = {
             let mut record = self.record();
             let now = self.clock.monotonic();
-            if attempt.unanswered.is_none() {
-                record.confirmed = now;
-            }
             record.unanswered = attempt.unanswered;
-            record.secrets.extend(attempt.secrets);
+            record.identity_shared |= attempt.shared;
+            for (id, state) in attempt.secrets {
+                let secret = record.secrets.entry(id);
+                let secret = secret.or_insert_with(|| SecretRecord::new(state));
+                secret.update(state, now);
+            }
+            if let Some(names) = attempt.names {
+                record
+                    .secrets
+                    .retain(|id, _| names.values().any(|named| named == id));
+                record.names = names;
+            }
+            let swaps = matches!(attempt.adoption, Adoption::Swap { .. });
+            for id in attempt.changed_secrets {
+                if let Some(secret) = record.secrets.get_mut(&id) {
+                    secret.last_change = Some(system_time(&*self.clock));
+                    secret.refreshed = attempt.refreshed.filter(|_| swaps);
+                }
+            }
             let news = match attempt.adoption {
                 Adoption::Same => {
                     record.refused = None;
+                    record.waiting_since = None;
                     false
                 }
-                Adoption::Held => false,
+                Adoption::Held => {
+                    record.waiting_since.get_or_insert(attempt.since);
+                    false
+                }
                 Adoption::Refused(error) => {
+                    record.waiting_since.get_or_insert(attempt.since);
                     let text = error.to_string();
                     let news = record.refuse(error, &text);
                     refused = news.then_some(text);
@@ -369,9 +572,14 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                     let old = self.current.swap(Arc::clone(&new));
                     record.adopt(&changed);
                     record.loaded_at = system_time(&*self.clock);
-                    let until = now.saturating_add(self.grace);
-                    let kept = (!self.grace.is_zero()).then(|| (Arc::clone(&old), until));
-                    let gone = std::mem::replace(&mut record.previous, kept);
+                    let since = record.waiting_since.take().unwrap_or(attempt.since);
+                    record.rotation_lag = Some(now.saturating_sub(since));
+                    if !self.grace.is_zero() {
+                        let until = now.saturating_add(self.grace);
+                        record.previous.push_front((Arc::clone(&old), until));
+                    }
+                    let kept = record.previous.len().min(MOST_PREVIOUS);
+                    let gone = record.previous.split_off(kept);
                     let change = Change {
                         before: old,
                         after: new,

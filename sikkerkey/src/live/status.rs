@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +41,9 @@ pub enum SecretState {
     Denied,
     /// An optional secret that does not exist.
     Absent,
+    /// The service could not be reached at the start, and the fallback cache served the value. It is
+    /// read at the first poll that the service answers.
+    Cached,
 }
 
 impl SecretState {
@@ -59,7 +61,40 @@ impl fmt::Display for SecretState {
             SecretState::Deleted => "deleted",
             SecretState::Denied => "denied",
             SecretState::Absent => "absent",
+            SecretState::Cached => "cached",
         })
+    }
+}
+
+/// One secret that a live config follows, from [`LiveStatus::secrets`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretStatus {
+    pub(super) id: String,
+    pub(super) state: SecretState,
+    pub(super) reads: u64,
+    pub(super) last_change: Option<SystemTime>,
+}
+
+impl SecretStatus {
+    /// The secret's id; aliases and display names are resolved.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What is known of it.
+    pub fn state(&self) -> SecretState {
+        self.state
+    }
+
+    /// How often this client has read it, for any purpose: each read is audited, and policies count
+    /// it.
+    pub fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// When another value of it was last read; `None` if there was none since the start.
+    pub fn last_change(&self) -> Option<SystemTime> {
+        self.last_change
     }
 }
 
@@ -83,7 +118,9 @@ pub struct LiveStatus {
     pub(super) freshness: Freshness,
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
-    pub(super) secrets: BTreeMap<String, SecretState>,
+    pub(super) secrets: Vec<SecretStatus>,
+    pub(super) rotation_lag: Option<Duration>,
+    pub(super) identity_shared: bool,
 }
 
 impl LiveStatus {
@@ -120,9 +157,26 @@ impl LiveStatus {
         self.consecutive_failures
     }
 
-    /// Each secret that the config follows, by id, in the order of the ids.
-    pub fn secrets(&self) -> impl Iterator<Item = (&str, SecretState)> {
-        self.secrets.iter().map(|(id, state)| (id.as_str(), *state))
+    /// Each secret that the config follows, in the order of the ids.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretStatus> {
+        self.secrets.iter()
+    }
+
+    /// How long the last change took from the poll or refresh that found it to the swap; while a
+    /// change waits, because a read, a build or the probe fails, how long it has waited so far.
+    /// `None` if nothing has changed since the start.
+    ///
+    /// How long a change went unnoticed before, the client cannot know: up to one poll interval for
+    /// those that are reported, up to one [`resync`](crate::Resync) for others.
+    pub fn rotation_lag(&self) -> Option<Duration> {
+        self.rotation_lag
+    }
+
+    /// Whether another process uses this machine's identity and takes reports of changes: two
+    /// re-reads have found changes that no poll had reported. Adaptive re-reads come every 5 minutes
+    /// since. Give each process an identity of its own.
+    pub fn identity_shared(&self) -> bool {
+        self.identity_shared
     }
 }
 
@@ -141,11 +195,14 @@ impl fmt::Display for LiveStatus {
             1 => f.write_str(", 1 failure")?,
             many => write!(f, ", {many} failures in a row")?,
         }
-        for (id, state) in &self.secrets {
-            if !matches!(state, SecretState::Current | SecretState::Absent) {
-                write!(f, ", {id} {state}")?;
+        for secret in &self.secrets {
+            if !matches!(secret.state, SecretState::Current | SecretState::Absent) {
+                write!(f, ", {} {}", secret.id, secret.state)?;
             }
         }
-        Ok(())
+        match self.identity_shared {
+            true => f.write_str(", identity shared"),
+            false => Ok(()),
+        }
     }
 }

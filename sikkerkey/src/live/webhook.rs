@@ -4,7 +4,6 @@ use secrecy::SecretString;
 
 use super::Live;
 use crate::config::error::ConfigError;
-use crate::watch::callbacks::in_callback;
 use crate::webhook::{Webhook, WebhookEvent};
 
 /// # Webhooks (feature `webhook`)
@@ -22,7 +21,7 @@ impl<T> Live<T> {
     /// again.
     pub fn on_webhook(&self, event: &WebhookEvent) -> Result<bool, ConfigError> {
         match self.ask_told(event)? {
-            Some(ticket) => self.wait(ticket),
+            Some(ticket) => self.wait(ticket, "the refresh"),
             None => Ok(false),
         }
     }
@@ -33,27 +32,9 @@ impl<T> Live<T> {
     /// As `on_webhook`.
     pub async fn on_webhook_async(&self, event: &WebhookEvent) -> Result<bool, ConfigError> {
         match self.ask_told(event)? {
-            Some(ticket) => self.wait_async(ticket).await,
+            Some(ticket) => self.wait_async(ticket, "the refresh").await,
             None => Ok(false),
         }
-    }
-
-    fn wait(&self, ticket: u64) -> Result<bool, ConfigError> {
-        if in_callback() {
-            return Ok(false);
-        }
-        let before = self.status().generation();
-        self.owner.inbox.wait_for(ticket).unwrap_or(Ok(()))?;
-        Ok(self.status().generation() != before)
-    }
-
-    async fn wait_async(&self, ticket: u64) -> Result<bool, ConfigError> {
-        if in_callback() {
-            return Ok(false);
-        }
-        let before = self.status().generation();
-        self.owner.inbox.result(ticket).await.unwrap_or(Ok(()))?;
-        Ok(self.status().generation() != before)
     }
 
     /// `None` where there is nothing to read.
@@ -97,7 +78,10 @@ impl Webhook {
         let live = live.clone();
         Self::with_secrets(move |accept| {
             accept(secret(&live.load()))
-                || live.previous().iter().any(|config| accept(secret(config)))
+                || live
+                    .previous_all()
+                    .iter()
+                    .any(|config| accept(secret(config)))
         })
     }
 }

@@ -1,14 +1,19 @@
-//! The thread of one live config: takes what the poller found, makes one new config of it,
-//! has it validated and probed, and swaps it in.
+//! The thread of one live config: takes what the poller found, makes one new config of it, has it
+//! validated and probed, and swaps it in.
+//!
+//! It never blocks on anything but its inbox: reads and the user's code are [jobs](super::job).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::builder::LiveOptions;
-use super::inbox::{Inbox, News, Scope};
+use super::inbox::{Answer, Inbox, News, Rehearsal, Scope};
+use super::job::Jobs;
+use super::reading::{Reading, names, unanswered};
+use super::resync_plan::ResyncPlan;
 use super::source::ConfigSource;
 use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
@@ -16,17 +21,16 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
-use crate::contain::contain;
 use crate::read::reader::Fetch;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
-use crate::watch::{Follow, UpdateKind};
+use crate::watch::{Follow, Followed, PartyId};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
-const READINGS: usize = 3;
+const READINGS: usize = 2;
 
-/// How long after a webhook a read that found nothing new is repeated: whether the new value can be read at the moment of
-/// delivery is not published.
+/// How long after a webhook a read that found nothing new is repeated: whether the new value can be
+/// read at the moment of delivery is not published.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// The poller's registration; empty once the live config was dropped.
@@ -36,23 +40,37 @@ pub(super) struct Worker<T> {
     pub(super) core: Arc<LiveState<T>>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) following: Following,
-    pub(super) source: Box<dyn ConfigSource<T>>,
+    pub(super) jobs: Jobs<T>,
     pub(super) fetch: Fetch,
     pub(super) options: LiveOptions<T>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) plan: ResyncPlan,
     /// What the running config was built from.
     pub(super) running: Snapshot,
     /// Newer values that were refused so far; tried again with each cycle.
     pub(super) candidate: Option<Snapshot>,
+    /// When the last refresh began.
     pub(super) refreshed: Option<Duration>,
     /// Since when newer values have waited for one that could not be read.
     pub(super) held_since: Option<Duration>,
-    /// Whether the next cycle may have read before the last refresh did.
-    pub(super) overlapping: bool,
+    /// Whether the list of names failed, so that it is asked for again.
+    pub(super) unlisted: bool,
+}
+
+/// Closes the inbox, however the worker ends.
+struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+
+impl<T> Drop for EndGuard<T> {
+    fn drop(&mut self) {
+        self.1.close();
+        self.0.worker_ended();
+    }
 }
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
-        // Builds and probes are user code too.
+        let _end = EndGuard(Arc::clone(&self.core), Arc::clone(&self.inbox));
+        // The drop of a config is user code too.
         mark_callback_thread();
         loop {
             let now = self.clock().monotonic();
@@ -61,7 +79,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 at.saturating_add(self.options.refresh_gap.min(FAR_FUTURE))
             });
             let until = now.saturating_add(left);
-            let Some(news) = self.inbox.take(self.clock(), until, refresh_from) else {
+            let Some(news) = self.inbox.take(until, refresh_from) else {
                 return;
             };
             if !news.is_empty() {
@@ -74,66 +92,92 @@ impl<T: Send + Sync + 'static> Worker<T> {
         &*self.fetch.client.inner().settings().clock
     }
 
-    fn work(&mut self, news: News) {
-        let mut reading = Reading {
-            snapshot: self.candidate.as_ref().unwrap_or(&self.running).clone(),
-            states: BTreeMap::new(),
-            unanswered: None,
-        };
-        if let Some(polled) = news.polled {
-            if let Err(error) = polled {
-                reading.unanswered = Some(unanswered(self.source.name(), &error));
-            }
-            let overlapping = std::mem::take(&mut self.overlapping);
-            let values = reading.take_updates(self.source.name(), news.updates);
-            if values.len() > 1 || (overlapping && !values.is_empty()) {
-                self.settle(&mut reading, &values);
-            }
+    fn work(&mut self, mut news: News) {
+        for rehearsal in std::mem::take(&mut news.rehearsals) {
+            let ticket = rehearsal.ticket;
+            let answer = self.rehearse(rehearsal);
+            self.inbox.answer(ticket, answer);
+        }
+        if news.polled.is_some() || news.refresh.is_some() {
+            self.attempt(news);
+        }
+    }
+
+    /// One attempt to bring the config up to date.
+    fn attempt(&mut self, news: News) {
+        let name = self.jobs.name();
+        let now = self.clock().monotonic();
+        let known = self.candidate.as_ref().unwrap_or(&self.running);
+        let mut reading = Reading::new(known.clone());
+        let mut relinked = false;
+        let answered = matches!(news.polled, Some(Ok(())));
+        if let Some(Err(error)) = &news.polled {
+            reading.unanswered = Some(unanswered(name, error));
+        }
+        reading.take_updates(name, news.updates);
+        self.settle(&mut reading);
+        let scope = news.refresh.as_ref().map(|refresh| &refresh.scope);
+        if self.unlisted && answered && scope != Some(&Scope::All) {
+            self.look_up(&mut reading);
+            relinked = true;
         }
         let mut forced = false;
-        let mut adoption = None;
-        if let Some(refresh) = &news.refresh {
-            self.refreshed = Some(self.clock().monotonic());
-            self.overlapping = true;
-            forced = refresh.scope == Scope::All && self.source.has_more_than_secrets();
-            adoption = self.refresh(&refresh.scope, &mut reading).err();
+        let mut failure = None;
+        if let Some(scope) = scope {
+            self.refreshed = Some(now);
+            forced = *scope == Scope::All && self.jobs.has_more_than_secrets();
+            relinked |= *scope == Scope::All;
+            failure = self.refresh(scope, &mut reading).err();
         }
-        if adoption.is_none() && !forced && reading.snapshot != self.running {
-            let source = &mut *self.source;
-            let more = contained(source.name(), "saying what it reads", || {
-                Ok(source.names_more())
-            });
-            adoption = match more {
-                Ok(false) => None,
-                Ok(true) => self.refresh(&Scope::All, &mut reading).err(),
-                Err(error) => Some(error),
-            };
+        if failure.is_none() && !forced && reading.snapshot != self.running {
+            match self.jobs.names_more() {
+                Ok(false) => {}
+                Ok(true) => {
+                    relinked = true;
+                    failure = self.refresh(&Scope::All, &mut reading).err();
+                }
+                Err(error) => failure = Some(error),
+            }
         }
-        let adoption = match adoption {
+        self.drop_absent(&mut reading);
+        let losses = match scope {
+            Some(_) => reading.losses(&self.schema),
+            None => Vec::new(),
+        };
+        let names = relinked.then(|| names(&self.schema, &reading.snapshot));
+        let adoption = match failure {
             Some(error) => Adoption::Refused(error),
-            None if news.refresh.is_none() && self.holds(&reading) => {
+            None if scope.is_none() && self.holds(&reading) => {
                 self.candidate = Some(reading.snapshot);
                 Adoption::Held
             }
             None => self.adopt(reading.snapshot, forced),
         };
-        // Also what was refused is what a webhook told of.
-        let found = matches!(adoption, Adoption::Swap { .. } | Adoption::Refused(_));
-        let result = match (&adoption, &reading.unanswered) {
+        let answer = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
-            _ => Ok(()),
+            _ if !losses.is_empty() => Err(ConfigError::new(name, losses)),
+            (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
+        if let Some(refresh) = &news.refresh {
+            // What was refused was found too.
+            let found = |id: &String| reading.changed.contains(id);
+            let unfound = refresh.told.iter().filter(|id| !found(id));
+            let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
+            self.inbox.look_again(due, unfound.cloned().collect());
+        }
         self.core.end(Attempt {
+            confirmed: reading.unanswered.is_none() && scope == Some(&Scope::All),
             unanswered: reading.unanswered,
+            since: news.since.unwrap_or(now),
+            refreshed: scope.map(|_| now),
             secrets: reading.states,
+            changed_secrets: reading.changed.into_iter().collect(),
+            shared: news.shared,
+            names,
             adoption,
         });
         if let Some(refresh) = &news.refresh {
-            if !found {
-                let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
-                self.inbox.look_again(due, refresh.told.clone());
-            }
-            self.inbox.finish(refresh, result);
+            self.inbox.answer(refresh.ticket, answer);
         }
     }
 
@@ -151,44 +195,102 @@ impl<T: Send + Sync + 'static> Worker<T> {
         now.saturating_sub(since) < self.options.max_stale
     }
 
-    /// Values that were read one after the other may be of different moments, and those that the
-    /// poller read during a refresh may be older than the refresh. They are read again until two
-    /// readings in a row agree: then all of them held at the moment between.
-    fn settle(&self, reading: &mut Reading, ids: &BTreeSet<String>) {
+    /// Values that were read one after the other may be of different moments. They are read again
+    /// until two readings in a row agree: then all of them held at the moment between. Not those with
+    /// a resync of their own, where each read may count.
+    fn settle(&self, reading: &mut Reading) {
+        let changed = reading.changed.iter().filter(|id| !self.plan.is_own(id));
+        let ids: BTreeSet<String> = changed.cloned().collect();
+        if ids.len() < 2 {
+            return;
+        }
         for _ in 0..READINGS {
             let before = reading.snapshot.clone();
-            let again = self.fetch.outcomes(ids);
-            reading.take_outcomes(self.source.name(), again);
+            reading.take_outcomes(self.jobs.name(), self.read(ids.clone()));
             if reading.snapshot == before {
                 return;
             }
         }
     }
 
+    /// An optional secret that is said to be deleted is read once more: it is absent only if its own
+    /// read says so.
+    fn drop_absent(&self, reading: &mut Reading) {
+        let ids = reading.lost_optional(&self.schema);
+        if ids.is_empty() {
+            return;
+        }
+        let outcomes = self.read(ids);
+        let (absent, others): (Vec<_>, Vec<_>) = outcomes
+            .into_iter()
+            .partition(|(_, outcome)| *outcome == ReadOutcome::Missing);
+        reading.take_outcomes(self.jobs.name(), others);
+        reading.take_absent(absent.into_iter().map(|(id, _)| id));
+    }
+
+    /// Reads again what `scope` says.
     fn refresh(&mut self, scope: &Scope, reading: &mut Reading) -> Result<(), ConfigError> {
-        let name = self.source.name();
-        match scope {
+        let ids = match scope {
             Scope::Secrets(ids) => {
-                let ids = ids.iter().filter(|id| reading.snapshot.get(id).is_some());
-                let outcomes = self.fetch.outcomes(&ids.cloned().collect());
-                reading.take_outcomes(name, outcomes);
+                let known = |id: &&String| reading.snapshot.get(id).is_some();
+                ids.iter().filter(known).cloned().collect()
             }
             Scope::All => {
-                let fetched = self.fetch.snapshot(&schema(&mut *self.source)?);
-                // Names may lead elsewhere now, and other secrets may be named: the new snapshot
-                // counts, with the old values of what could not be read.
-                let old = std::mem::replace(&mut reading.snapshot, fetched.clone());
-                let kept = fetched.iter().filter(|(_, new)| new.value().is_none());
-                let kept: Vec<_> = kept
-                    .filter_map(|(id, _)| Some((id.to_owned(), old.get(id)?.clone())))
-                    .collect();
-                reading.snapshot = reading.snapshot.with(kept);
-                let outcomes = fetched.iter().map(|(id, new)| (id.to_owned(), new.clone()));
-                reading.take_outcomes(name, outcomes.collect());
-                self.follow(&fetched);
+                if let Some(schema) = self.jobs.schema()? {
+                    self.schema = Arc::new(schema);
+                }
+                // Names may lead elsewhere now, and other secrets may be named.
+                self.relink(reading)
             }
-        }
+        };
+        reading.take_outcomes(self.jobs.name(), self.read(ids));
+        self.follow(&reading.snapshot);
         Ok(())
+    }
+
+    /// Asks for the list of names again after it failed, and reads the secrets to which they lead only
+    /// now.
+    fn look_up(&mut self, reading: &mut Reading) {
+        let mut ids = self.relink(reading);
+        ids.retain(|id| reading.snapshot.get(id).is_none());
+        reading.take_outcomes(self.jobs.name(), self.read(ids));
+        self.follow(&reading.snapshot);
+    }
+
+    /// Looks up where the config's secrets are; their ids. The reading then has what is known of these
+    /// alone. A name that leads nowhere keeps the id that it led to.
+    fn relink(&mut self, reading: &mut Reading) -> BTreeSet<String> {
+        let (fetch, schema) = (self.fetch.clone(), Arc::clone(&self.schema));
+        let Some(resolved) = self.jobs.reads(move || fetch.resolve(&schema)) else {
+            return reading.snapshot.ids().map(str::to_owned).collect();
+        };
+        let resolved = resolved.keep(&reading.snapshot);
+        self.unlisted = resolved.unlisted.is_some();
+        if let Some(error) = &resolved.unlisted {
+            reading.unanswered = Some(unanswered(self.jobs.name(), error));
+        }
+        let known = resolved.ids.iter().filter_map(|id| {
+            let outcome = reading.snapshot.get(id)?;
+            Some((id.clone(), outcome.clone()))
+        });
+        let known = Snapshot::default().with(known);
+        reading.snapshot = known.with_links(resolved.links);
+        self.plan = ResyncPlan::new(&self.schema, &reading.snapshot, &self.options).0;
+        resolved.ids
+    }
+
+    /// Reads secrets by their ids; nothing once the live config has ended.
+    fn read(&self, ids: BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
+        let Some(party) = self.party() else {
+            return Vec::new();
+        };
+        let fetch = self.fetch.clone();
+        let outcomes = self.jobs.reads(move || fetch.outcomes(&ids, party));
+        outcomes.unwrap_or_default()
+    }
+
+    fn party(&self) -> Option<PartyId> {
+        lock(&self.following).as_ref().map(Follow::party)
     }
 
     /// Has the poller ask for these secrets from now on, where they are others than before.
@@ -199,12 +301,9 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
         let mut following = lock(&self.following);
         if following.is_some() {
+            let secrets = followed(snapshot, &self.plan, |_| false);
             let inbox = Arc::clone(&self.inbox);
-            *following = Some(self.fetch.client.follow(
-                &known(snapshot),
-                inbox,
-                self.options.resync,
-            ));
+            *following = Some(self.fetch.client.follow(&secrets, inbox));
         }
     }
 
@@ -214,9 +313,14 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.candidate = None;
             return Adoption::Same;
         }
-        match checked(&mut *self.source, &self.options, &snapshot) {
-            Ok(new) => {
-                let changed = self.source.changed(&self.running, &snapshot);
+        let (old, new) = (self.running.clone(), snapshot.clone());
+        let options = self.options.clone();
+        let built = self.jobs.with_source(JUDGING, move |source| {
+            let config = checked(source, &options, &new)?;
+            Ok((config, source.changed(&old, &new)))
+        });
+        match built {
+            Ok((new, changed)) => {
                 self.running = snapshot;
                 self.candidate = None;
                 match changed.is_empty() {
@@ -231,12 +335,21 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
         }
     }
+
+    /// Builds and probes a config with a value that is not installed.
+    fn rehearse(&mut self, rehearsal: Rehearsal) -> Answer {
+        let outcome = (rehearsal.id, ReadOutcome::Value(rehearsal.value));
+        let snapshot = self.running.with([outcome]);
+        let options = self.options.clone();
+        let tried = self.jobs.with_source(JUDGING, move |source| {
+            checked(source, &options, &snapshot).map(|_| ())
+        });
+        tried.map(|()| false)
+    }
 }
 
-/// What the source reads.
-fn schema<T: 'static>(source: &mut dyn ConfigSource<T>) -> Result<Schema, ConfigError> {
-    contained(source.name(), "saying what it reads", || source.schema())
-}
+/// What a job does that builds and probes a config.
+pub(super) const JUDGING: &str = "building or probing it";
 
 /// A config that is built, valid and probed, or why not.
 pub(super) fn checked<T: 'static>(
@@ -244,97 +357,24 @@ pub(super) fn checked<T: 'static>(
     options: &LiveOptions<T>,
     snapshot: &Snapshot,
 ) -> Result<Arc<T>, ConfigError> {
-    let name = source.name();
-    contained(name, "building or probing it", || {
-        let config = Arc::new(source.build(snapshot)?);
-        match options.probe(&config) {
-            Ok(()) => Ok(config),
-            Err(text) => Err(ConfigError::new(name, vec![Problem::probe(text)])),
-        }
-    })
-}
-
-/// Runs code of the user's: a panic in it is a refusal, whose text is not repeated.
-fn contained<R>(
-    config: &'static str,
-    what: &str,
-    code: impl FnOnce() -> Result<R, ConfigError>,
-) -> Result<R, ConfigError> {
-    contain(code).unwrap_or_else(|_| {
-        let text = format!("{what} panicked");
-        Err(ConfigError::new(config, vec![Problem::probe(text)]))
-    })
-}
-
-/// What a follower of this snapshot's secrets knows of them.
-pub(super) fn known(snapshot: &Snapshot) -> Vec<(String, Option<SecretString>)> {
-    snapshot
-        .iter()
-        .map(|(id, outcome)| (id.to_owned(), outcome.value().cloned()))
-        .collect()
-}
-
-/// What is known after a cycle or a refresh.
-struct Reading {
-    snapshot: Snapshot,
-    states: BTreeMap<String, SecretState>,
-    unanswered: Option<ConfigError>,
-}
-
-impl Reading {
-    /// Takes what the poller found; the ids of which it brought a value.
-    fn take_updates(
-        &mut self,
-        config: &'static str,
-        updates: BTreeMap<Arc<str>, UpdateKind>,
-    ) -> BTreeSet<String> {
-        let mut values = BTreeSet::new();
-        let mut outcomes = Vec::new();
-        for (id, kind) in updates {
-            let outcome = match kind {
-                UpdateKind::Value(value) => {
-                    values.insert(id.to_string());
-                    ReadOutcome::Value(value)
-                }
-                UpdateKind::Deleted => ReadOutcome::Missing,
-                UpdateKind::Denied => ReadOutcome::Denied,
-                UpdateKind::Failed(error) => ReadOutcome::Unavailable(error),
-            };
-            outcomes.push((id.to_string(), outcome));
-        }
-        self.take_outcomes(config, outcomes);
-        values
-    }
-
-    /// Values replace values; where there is none, the last good one stays and the state says why.
-    fn take_outcomes(&mut self, config: &'static str, outcomes: Vec<(String, ReadOutcome)>) {
-        let mut values = Vec::new();
-        for (id, outcome) in outcomes {
-            let had_value = self
-                .snapshot
-                .get(&id)
-                .is_some_and(|old| old.value().is_some());
-            let state = match &outcome {
-                ReadOutcome::Value(_) => SecretState::Current,
-                ReadOutcome::Missing if had_value => SecretState::Deleted,
-                ReadOutcome::Missing => SecretState::Absent,
-                ReadOutcome::Denied => SecretState::Denied,
-                ReadOutcome::Unavailable(error) => {
-                    self.unanswered = Some(unanswered(config, error));
-                    SecretState::Pending
-                }
-            };
-            self.states.insert(id.clone(), state);
-            if outcome.value().is_some() {
-                values.push((id, outcome));
-            }
-        }
-        if !values.is_empty() {
-            self.snapshot = self.snapshot.with(values);
-        }
+    let config = Arc::new(source.build(snapshot)?);
+    match options.probe(&config) {
+        Ok(()) => Ok(config),
+        Err(text) => Err(ConfigError::new(source.name(), vec![Problem::probe(text)])),
     }
 }
 
-fn unanswered(config: &'static str, error: &crate::error::Error) -> ConfigError {
-    ConfigError::new(config, vec![Problem::unavailable(error)])
+/// What a follower of this snapshot's secrets has of them, and wants.
+pub(super) fn followed(
+    snapshot: &Snapshot,
+    plan: &ResyncPlan,
+    is_unconfirmed: impl Fn(&str) -> bool,
+) -> Vec<Followed<SecretString>> {
+    let secrets = snapshot.iter().map(|(id, outcome)| Followed {
+        id: id.to_owned(),
+        value: outcome.value().cloned(),
+        unconfirmed: is_unconfirmed(id),
+        resync: plan.of(id),
+    });
+    secrets.collect()
 }

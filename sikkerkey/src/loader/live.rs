@@ -5,22 +5,48 @@ use std::time::Duration;
 use super::SikkerKeyConfig;
 use super::builder::Loader;
 use crate::config::error::ConfigError;
-use crate::live::Live;
 use crate::live::source::{ConfigSource, Derived};
 use crate::live::start::start;
+use crate::live::{FailClosed, Live};
+use crate::resync::Resync;
 
 /// # For a live config
 ///
 /// These settings say how the config of [`live`](Loader::live) follows its secrets; they change
 /// nothing about [`load`](Loader::load).
 impl<T> Loader<T> {
-    /// How often every secret of this config is read again, changed or not, so that a change that
-    /// another reader swallowed is found; `None` for never.
-    ///
-    /// The default is the client's own, 5 minutes unless
+    /// Sets how often each secret of this config is read again although no change was reported, so
+    /// that a change that another process swallowed is found. Defaults to the client's setting,
+    /// [`Resync::Adaptive`] unless
     /// [`SikkerKeyBuilder::resync`](crate::SikkerKeyBuilder::resync) says otherwise.
-    pub fn resync(mut self, every: impl Into<Option<Duration>>) -> Self {
-        self.live.resync = Some(every.into());
+    ///
+    /// A field's `resync = "…"` counts for more. An interval of zero, or of more than a year, is a
+    /// problem of the load.
+    pub fn resync(mut self, resync: Resync) -> Self {
+        self.live.resync = Some(resync);
+        self
+    }
+
+    /// [`resync`](Loader::resync) for one secret, by what the config calls it or by its id; it counts
+    /// for more than the field's own. Defaults to that. For a secret that the config does not read it
+    /// is a problem of the load.
+    ///
+    /// A leased credential lives as long as it is read: two thirds of the lease keep it alive, and
+    /// replace it when the service mints another.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use sikkerkey::{ConfigError, Live, Resync, SikkerKey, SikkerKeyConfig};
+    /// # #[derive(SikkerKeyConfig)]
+    /// # struct AppConfig { #[sikkerkey(secret = "sk_lease", field = "password")] password: String }
+    /// # fn live(sk: &SikkerKey) -> Result<Live<AppConfig>, ConfigError> {
+    /// AppConfig::loader(sk)
+    ///     .resync_secret("sk_lease", Resync::Every(Duration::from_secs(40 * 60))) // of an hour
+    ///     .live()
+    /// # }
+    /// ```
+    pub fn resync_secret(mut self, secret: impl Into<String>, resync: Resync) -> Self {
+        self.live.resync_secrets.insert(secret.into(), resync);
         self
     }
 
@@ -31,8 +57,9 @@ impl<T> Loader<T> {
         self
     }
 
-    /// How long [`Live::previous`](crate::Live::previous) returns the config before a swap; zero,
-    /// the default, keeps none.
+    /// How long [`Live::previous`](crate::Live::previous) and
+    /// [`previous_all`](crate::Live::previous_all) return a config that was replaced; zero, the default,
+    /// keeps none.
     pub fn grace(mut self, time: Duration) -> Self {
         self.live.grace = time;
         self
@@ -45,10 +72,26 @@ impl<T> Loader<T> {
         self
     }
 
+    /// Sets how long building a config and asking its probe may take together. Defaults to 30 s.
+    ///
+    /// What takes longer is refused, and until it returns no second build or probe begins: each new
+    /// config is refused with that reason.
+    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.live.probe_timeout = timeout;
+        self
+    }
+
+    /// Sets when [`Live::try_load`] refuses the running config. Defaults to never.
+    pub fn fail_closed(mut self, rules: FailClosed) -> Self {
+        self.live.fail_closed = rules;
+        self
+    }
+
     /// Asks `probe` before a config is swapped in, the first one included: does the database take
     /// these credentials?
     ///
-    /// It runs on the live config's own thread. While it refuses, or panics, the last good config
+    /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it
+    /// refuses, panics or takes too long, the last good config
     /// stays, and it is asked again after each poll. Its text becomes part of the error that
     /// [`LiveStatus::last_error`](crate::LiveStatus::last_error) shows, and is the caller's own: never
     /// put a value into it.

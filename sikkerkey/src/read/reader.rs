@@ -1,7 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::options::LoadOptions;
-use super::resolve;
+use super::resolve::{self, Resolved};
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
 use crate::config::requirement::SecretRef;
@@ -9,6 +9,8 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::error::Error;
 use crate::parallel;
+#[cfg(feature = "live")]
+use crate::watch::PartyId;
 
 /// Reads the secrets of a [`Schema`]: what a [`Loader`](crate::Loader) does, without a struct.
 ///
@@ -59,13 +61,36 @@ impl Fetch {
     /// Where the service does not know this machine (401), no further read is begun: it locks an
     /// address out after a few of these.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
-        let resolved = resolve::resolve(schema, self.options.alias_map(), || {
-            resolve::list(&self.client, self.options.project_name())
+        self.first_reads(schema).snapshot
+    }
+
+    /// A snapshot, and which of its values the fallback cache served.
+    pub(crate) fn first_reads(&self, schema: &Schema) -> FirstReads {
+        let resolved = self.resolve(schema);
+        let budget = || self.client.inner().settings().budget();
+        let reads = self.read_all(&resolved.ids, |id| {
+            self.client.inner().read_secret_by(id, None, budget())
         });
-        let outcomes = self.outcomes(&resolved.ids);
-        Snapshot::default()
-            .with(outcomes)
-            .with_links(resolved.links)
+        let mut cached = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for (id, read) in reads {
+            if let Some(cached_at) = read.as_ref().ok().and_then(|read| read.cached_at) {
+                cached.insert(id.clone(), cached_at);
+            }
+            outcomes.push((id, ReadOutcome::of(read.map(|read| read.value))));
+        }
+        let snapshot = Snapshot::default().with(outcomes);
+        FirstReads {
+            snapshot: snapshot.with_links(resolved.links),
+            cached,
+        }
+    }
+
+    /// Where the schema's secrets are.
+    pub(crate) fn resolve(&self, schema: &Schema) -> Resolved {
+        resolve::resolve(schema, self.options.alias_map(), || {
+            resolve::list(&self.client, self.options.project_name())
+        })
     }
 
     /// Compares the schema with what this machine sees, without reading a value: by one list
@@ -98,12 +123,40 @@ impl Fetch {
         Ok(CheckReport::new(schema, &links, listed))
     }
 
-    /// Reads secrets by their real ids.
-    pub(crate) fn outcomes(&self, ids: &BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
-        let ids: Vec<&String> = ids.iter().collect();
-        let read = |id: &&String| self.client.get_secret(id);
-        let values = parallel::read_all(&ids, self.options.reads_at_once(), read);
-        let outcomes = values.into_iter().map(ReadOutcome::of);
-        ids.into_iter().cloned().zip(outcomes).collect()
+    /// Reads secrets by their real ids, all within one deadline, for the party that follows them.
+    /// The fallback cache serves none of them.
+    #[cfg(feature = "live")]
+    pub(crate) fn outcomes(
+        &self,
+        ids: &BTreeSet<String>,
+        party: PartyId,
+    ) -> Vec<(String, ReadOutcome)> {
+        let budget = self.client.inner().settings().budget();
+        let read = |id: &String| {
+            let read = self.client.inner().read_secret_by(id, Some(party), budget);
+            read.map(|read| read.value)
+        };
+        let reads = self.read_all(ids, read).into_iter();
+        reads
+            .map(|(id, read)| (id, ReadOutcome::of(read)))
+            .collect()
     }
+
+    fn read_all<R: Send + Sync>(
+        &self,
+        ids: &BTreeSet<String>,
+        read: impl Fn(&String) -> Result<R, Error> + Sync,
+    ) -> Vec<(String, Result<R, Error>)> {
+        let ids: Vec<&String> = ids.iter().collect();
+        let reads = parallel::read_all(&ids, self.options.reads_at_once(), |id| read(id));
+        ids.into_iter().cloned().zip(reads).collect()
+    }
+}
+
+/// What a live config begins with.
+pub(crate) struct FirstReads {
+    pub(crate) snapshot: Snapshot,
+    /// When the service sent the values that the fallback cache served, in seconds since 1970.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    pub(crate) cached: BTreeMap<String, i64>,
 }

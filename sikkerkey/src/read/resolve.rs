@@ -6,15 +6,17 @@ use crate::client::SikkerKey;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::similar::near;
-use crate::config::snapshot::{Candidate, Link, Unlisted};
+use crate::config::snapshot::{Candidate, Link, Snapshot, Unlisted};
 use crate::error::Error;
 use crate::protocol::listing::SecretListItem;
 
 /// Where a schema's secrets are.
-pub(super) struct Resolved {
+pub(crate) struct Resolved {
     /// The distinct real ids, which are to be read.
-    pub(super) ids: BTreeSet<String>,
-    pub(super) links: BTreeMap<SecretRef, Link>,
+    pub(crate) ids: BTreeSet<String>,
+    pub(crate) links: BTreeMap<SecretRef, Link>,
+    /// Why there is no list of names, where one was needed.
+    pub(crate) unlisted: Option<Error>,
 }
 
 /// The secrets that this machine sees: all of them, or those of a project.
@@ -37,6 +39,7 @@ pub(super) fn resolve(
     let mut resolved = Resolved {
         ids: BTreeSet::new(),
         links: BTreeMap::new(),
+        unlisted: None,
     };
     let mut named = Vec::new();
     for secret in schema.secrets() {
@@ -52,6 +55,7 @@ pub(super) fn resolve(
         return resolved;
     }
     let items = names();
+    resolved.unlisted = items.as_ref().err().cloned();
     for (secret, name) in named {
         let link = match &items {
             Ok(items) => by_name(items, name),
@@ -82,6 +86,19 @@ fn by_name(items: &[SecretListItem], name: &str) -> Link {
 }
 
 impl Resolved {
+    /// Keeps the ids to which names led before and now lead no more: because there was no list, or
+    /// because the list does not show them. What became of such a secret, its own read says.
+    pub(crate) fn keep(mut self, before: &Snapshot) -> Self {
+        let lost = self.links.iter_mut();
+        for (secret, link) in lost.filter(|(_, link)| !matches!(link, Link::To(_))) {
+            if let Some(id) = before.id_of(secret) {
+                self.ids.insert(id.to_owned());
+                *link = Link::To(id.to_owned());
+            }
+        }
+        self
+    }
+
     fn link(&mut self, secret: &SecretRef, link: Link) {
         if let Link::To(id) = &link {
             self.ids.insert(id.clone());

@@ -23,6 +23,8 @@ pub(crate) struct Cycle {
     pub outcome: Result<(), Error>,
     /// Only ids of this follower, in the order of the ids; may be empty.
     pub updates: Vec<Update>,
+    /// Whether another process takes reports of changes that are meant for this one.
+    pub shared: bool,
 }
 
 #[derive(Debug)]
@@ -34,8 +36,8 @@ pub(crate) struct Update {
 pub(crate) enum UpdateKind {
     /// The value was read, because it changed or because it was time; it may be an old one.
     Value(SecretString),
-    /// Told when it happens, not in every cycle; the id stays followed, and a `Value` follows when
-    /// the secret comes back. Told again when another party joins meanwhile.
+    /// Told each time that a poll or a read says so; the id stays followed, and a `Value` follows when
+    /// the secret comes back.
     Deleted,
     /// The same for a grant that was taken away.
     Denied,

@@ -71,6 +71,14 @@ impl Follow {
     }
 }
 
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
+impl Follow {
+    /// Who follows, for reads of its own.
+    pub(crate) fn party(&self) -> PartyId {
+        self.party
+    }
+}
+
 impl Drop for Follow {
     fn drop(&mut self) {
         if let Some(poller) = self.poller.upgrade() {

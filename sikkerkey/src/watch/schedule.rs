@@ -1,4 +1,4 @@
-//! When to poll and when to re-read: arithmetic alone, with time and randomness as arguments.
+//! When to poll: arithmetic alone, with time and randomness as arguments.
 //!
 //! Time is a [`Duration`] since any fixed moment; randomness is a number in `0.0..1.0`.
 
@@ -10,8 +10,6 @@ use crate::clock::FAR_FUTURE;
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 /// The service refuses polls that are closer together.
 pub const SERVICE_FLOOR: Duration = Duration::from_secs(10);
-/// How often everything watched is read again unless it is told otherwise.
-pub const DEFAULT_RESYNC: Duration = Duration::from_secs(300);
 
 /// An interval of zero would be a loop that never rests, even on loopback.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -129,25 +127,8 @@ pub fn jittered(interval: Duration, random: f64) -> Duration {
     share(interval, 0.8 + 0.4 * random)
 }
 
-/// How long until a party's next re-read: never later than its interval says.
-pub fn resync_delay(interval: Duration, random: f64) -> Duration {
-    share(interval, 0.8 + 0.2 * random)
-}
-
-/// How long until a watch whose client has never read the secret gets something to compare
-/// with. Early, so that few changes can be lost to another process before; not at once, so that
-/// many watches that start together do not all read.
-pub fn baseline_delay(interval: Duration, random: f64) -> Duration {
-    share(interval, 0.1 + 0.1 * random)
-}
-
-/// How long a re-read is put off that fell into an outage: a fleet in which each client made up
-/// for it at the first sign of life would be the next outage.
-pub fn postponed_delay(interval: Duration, random: f64) -> Duration {
-    share(interval, random)
-}
-
-fn share(interval: Duration, factor: f64) -> Duration {
+/// A part of an interval, which is a year at most.
+pub(super) fn share(interval: Duration, factor: f64) -> Duration {
     interval.min(FAR_FUTURE).mul_f64(factor)
 }
 
@@ -255,16 +236,5 @@ mod tests {
         assert_eq!(schedule.due(), s(115), "never earlier than the interval");
         schedule.polled(s(100), PollOutcome::RetryAfter(s(1_000_000)), 0.5);
         assert_eq!(schedule.due(), s(1000));
-    }
-
-    #[test]
-    fn rereads_are_spread_and_never_late() {
-        for random in [0.0, 0.3, 0.999] {
-            let delay = resync_delay(s(300), random);
-            assert!(s(240) <= delay && delay <= s(300));
-            let delay = baseline_delay(s(300), random);
-            assert!(s(30) <= delay && delay <= s(60));
-            assert!(postponed_delay(s(300), random) <= s(300));
-        }
     }
 }

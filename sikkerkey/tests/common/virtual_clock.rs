@@ -34,6 +34,8 @@ struct Wait {
     until: Duration,
     signal: Signal,
     seen: u64,
+    /// For work of another thread, so that the one that waits is busy.
+    busy: bool,
 }
 
 impl VirtualClock {
@@ -86,7 +88,7 @@ impl VirtualClock {
             };
             // Without the lock: a thread that waits holds its signal and asks for the time.
             waits.retain(|wait| {
-                counts(wait) && wait.until > now && wait.signal.count() == wait.seen
+                counts(wait) && !wait.busy && wait.until > now && wait.signal.count() == wait.seen
             });
             if waits.len() >= threads {
                 return (now, waits);
@@ -119,6 +121,16 @@ impl Clock for VirtualClock {
     }
 
     fn wait(&self, signal: &Signal, seen: u64, until: Duration) {
+        self.block(signal, seen, until, false);
+    }
+
+    fn wait_for_work(&self, signal: &Signal, seen: u64, until: Duration) {
+        self.block(signal, seen, until, true);
+    }
+}
+
+impl VirtualClock {
+    fn block(&self, signal: &Signal, seen: u64, until: Duration, busy: bool) {
         let number = {
             let mut times = self.times();
             times.last += 1;
@@ -129,6 +141,7 @@ impl Clock for VirtualClock {
                 until,
                 signal: signal.clone(),
                 seen,
+                busy,
             });
             number
         };

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use sikkerkey::SikkerKeyConfig;
 use sikkerkey::live::RecvError;
+use sikkerkey::{Resync, SikkerKeyConfig};
 
 use crate::common::stage::{INTERVAL, PATIENCE};
 use crate::{
@@ -147,6 +147,8 @@ fn a_live_config_can_be_dropped_by_its_own_listener() {
     ));
 }
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 #[test]
 fn the_longest_times_there_are_are_no_trouble() {
     let stage = stage();
@@ -156,13 +158,13 @@ fn the_longest_times_there_are_are_no_trouble() {
         .deadline(Duration::MAX)
         .retry(sikkerkey::RetryPolicy::default().base_delay(Duration::MAX))
         .poll_interval(Duration::MAX)
-        .resync(Some(Duration::MAX))
+        .resync(Resync::Every(YEAR))
         .build()
         .unwrap();
     let live = Config::loader(&sk)
         .max_stale(Duration::MAX)
         .grace(Duration::MAX)
-        .resync(Duration::MAX)
+        .resync(Resync::Every(YEAR))
         .live()
         .unwrap();
     settle(&stage);
@@ -178,8 +180,7 @@ fn the_longest_times_there_are_are_no_trouble() {
     assert_eq!(live.load().name, "three");
     assert!(changes.recv_timeout(Duration::MAX).is_ok());
     sk.set_poll_interval(Duration::MAX);
-    let year = Duration::from_secs(365 * 24 * 3600);
-    assert_eq!(stage.rest(), year, "no time is longer than a year");
+    assert_eq!(stage.rest(), YEAR, "no time is longer than a year");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use sikkerkey::{SikkerKey, SikkerKeyConfig};
+use sikkerkey::{Resync, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::{Fault, Hold};
 
 use crate::common::emulator;
@@ -170,13 +170,13 @@ fn a_rotation_of_which_one_read_fails_does_not_show_in_part() {
 fn another_process_that_reads_first_costs_a_resync() {
     let stage = stage();
     let live = Config::loader(&client(&stage))
-        .resync(INTERVAL * 40)
+        .resync(Resync::Every(INTERVAL * 40))
         .live()
         .unwrap();
     settle(&stage);
     stage.vault.put("sk_name", "two");
     stage.vault.read_elsewhere("sk_name");
-    cycles(&stage, 35);
+    cycles(&stage, 36);
     assert_eq!(live.load().name, "one");
     cycles(&stage, 1);
     assert_eq!(live.load().name, "two", "the resync finds it");

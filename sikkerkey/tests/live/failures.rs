@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sikkerkey::live::SecretState;
-use sikkerkey::{Freshness, SikkerKeyConfig};
+use sikkerkey::{Freshness, Resync, SikkerKeyConfig};
 use sikkerkey_emulator::{Fault, Hold};
 
 use crate::common::stage::INTERVAL;
@@ -139,7 +139,8 @@ fn deleted_and_denied_degrade_and_recover() {
     let (stage, live) = start();
     let state = |id: &str| {
         let status = live.status();
-        status.secrets().find(|(other, _)| *other == id).unwrap().1
+        let mut secrets = status.secrets();
+        secrets.find(|secret| secret.id() == id).unwrap().state()
     };
     stage.vault.delete("sk_name");
     cycles(&stage, 1);
@@ -209,7 +210,7 @@ fn a_change_that_a_second_process_swallowed_costs_at_most_a_resync() {
     let stage = stage();
     let resync = INTERVAL * 20;
     let live = Config::loader(&client(&stage))
-        .resync(resync)
+        .resync(Resync::Every(resync))
         .live()
         .unwrap();
     settle(&stage);
@@ -232,10 +233,11 @@ fn refresh_reads_now_and_returns_what_is_wrong() {
         .live()
         .unwrap();
     stage.vault.put("sk_name", "two");
-    live.refresh().unwrap();
+    assert!(live.refresh().unwrap());
     assert_eq!(live.load().name, "two");
+    assert!(!live.refresh().unwrap(), "nothing has changed");
     stage.vault.put("sk_db", db("beta", "2"));
-    live.refresh_secret("sk_db").unwrap();
+    assert!(live.refresh_secret("sk_db").unwrap());
     assert_eq!(live.load().db.port, 2);
     stage.vault.put("sk_name", "invalid");
     let error = live.refresh().unwrap_err();

@@ -20,7 +20,10 @@ fn the_first_config_is_generation_one_and_fresh() {
     assert_eq!(status.consecutive_failures(), 0);
     assert!(status.last_error().is_none());
     assert!(live.previous().is_none());
-    let ids: Vec<_> = status.secrets().map(|(id, _)| id.to_owned()).collect();
+    let ids: Vec<_> = status
+        .secrets()
+        .map(|secret| secret.id().to_owned())
+        .collect();
     assert_eq!(ids, ["sk_db", "sk_name"]);
 }
 

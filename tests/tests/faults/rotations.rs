@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sikkerkey::{ExposeSecret as _, WatchKind};
+use sikkerkey::{ExposeSecret as _, Resync, WatchKind};
 use sikkerkey_emulator::{Emulator, Fault};
 
 use crate::{canary, count, hasty, seed};
@@ -34,7 +34,7 @@ fn no_rotation_is_missed_for_good() {
         ];
         let sk = hasty(&vault)
             .poll_interval(Duration::from_millis(1))
-            .resync(Some(Duration::from_millis(20)))
+            .resync(Resync::Every(Duration::from_millis(20)))
             .build()
             .unwrap();
         // A change is one against what this process has seen.

@@ -8,7 +8,7 @@
 mod thread;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -19,11 +19,12 @@ use super::event::WatchEvent;
 use super::follower::{Cycle, Follower};
 use super::schedule::{PollOutcome, PollSchedule};
 use super::seen::{Salt, SeenValues};
-use super::state::{PartyId, SecretChange, WatchState};
+use super::state::{Followed, PartyId, SecretChange, WatchState};
 use crate::clock::{Clock, Signal};
 use crate::error::{Error, ErrorKind};
 use crate::log::log;
 use crate::random::Randomness;
+use crate::resync::Resync;
 use crate::sync::lock;
 
 /// How long `close` waits for a request that hangs.
@@ -31,10 +32,18 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(800);
 
 /// What the poller asks of the client. None of it is repeated within one call.
 pub(crate) trait Upstream: Send + Sync {
-    fn poll(&self, ids: &[Arc<str>]) -> Result<Vec<(String, SecretChange)>, Error>;
+    fn poll(&self, ids: &[Arc<str>]) -> Result<PollAnswer, Error>;
     fn read(&self, id: &str) -> Result<SecretString, Error>;
     /// A poll said that the secret is deleted or denied.
     fn lost(&self, id: &str);
+}
+
+/// The answer to one poll.
+#[derive(Default)]
+pub(crate) struct PollAnswer {
+    pub(crate) changes: Vec<(String, SecretChange)>,
+    /// Whether the request was sent twice, since the connection of the first one had died.
+    pub(crate) repeated: bool,
 }
 
 pub(crate) struct Poller {
@@ -47,7 +56,8 @@ pub(crate) struct Poller {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     salt: Salt,
-    resync: Option<Duration>,
+    /// For secrets of which the client's settings say more than for all.
+    resync_secrets: BTreeMap<String, Resync>,
 }
 
 struct PollerState {
@@ -76,7 +86,8 @@ impl Poller {
         random: Arc<dyn Randomness>,
         interval: Duration,
         loopback: bool,
-        resync: Option<Duration>,
+        resync: Resync,
+        resync_secrets: BTreeMap<String, Resync>,
     ) -> Arc<Self> {
         let schedule = PollSchedule::new(interval, loopback);
         warn_if_raised(interval, schedule.interval());
@@ -85,7 +96,7 @@ impl Poller {
         let _ = random.fill(&mut salt);
         Arc::new(Poller {
             state: Mutex::new(PollerState {
-                watches: WatchState::default(),
+                watches: WatchState::new(resync),
                 seen: SeenValues::default(),
                 schedule,
                 registrations: HashMap::new(),
@@ -101,7 +112,7 @@ impl Poller {
             clock,
             random,
             salt: Salt::new(salt),
-            resync,
+            resync_secrets,
         })
     }
 
@@ -123,37 +134,41 @@ impl Poller {
         let seen = state.seen.get(id);
         let now = self.clock.monotonic();
         let random = self.random.fraction();
-        let party = state.watches.watch(id, seen, self.resync, now, random);
+        let resync = self.resync_secrets.get(id).copied();
+        let party = state.watches.watch(id, seen, resync, now, random);
         state.registrations.insert(party, registration.clone());
         let started = self.start(&mut state, source);
         if started.is_err() {
-            state.watches.remove(party);
+            state.watches.remove(party, now, random);
             state.registrations.remove(&party);
         }
         drop(state);
         started.map(|()| (party, registration))
     }
 
-    /// Adds a follower, with the values that it has; the first poll for it is made at once. `resync`
-    /// of `None` is the client's own.
+    /// Adds a follower, with the values that it has; the first poll for it is made at once.
     pub(crate) fn follow(
         self: &Arc<Self>,
         source: Weak<dyn Upstream>,
-        known: &[(String, Option<SecretString>)],
+        secrets: &[Followed<SecretString>],
         follower: Arc<dyn Follower>,
-        resync: Option<Option<Duration>>,
     ) -> PartyId {
         let digest = |value: &SecretString| self.salt.digest(value.expose_secret());
-        let known = known.iter();
-        let known: Vec<_> = known
-            .map(|(id, value)| (id.clone(), value.as_ref().map(digest)))
+        let of_client = |id: &str| self.resync_secrets.get(id).copied();
+        let secrets = secrets.iter();
+        let secrets: Vec<_> = secrets
+            .map(|to| Followed {
+                id: to.id.clone(),
+                value: to.value.as_ref().map(digest),
+                unconfirmed: to.unconfirmed,
+                resync: to.resync.or_else(|| of_client(&to.id)),
+            })
             .collect();
         let mut state = lock(&self.state);
         let now = self.clock.monotonic();
         let random = self.random.fraction();
         let PollerState { watches, seen, .. } = &mut *state;
-        let resync = resync.unwrap_or(self.resync);
-        let party = watches.follow(&known, |id| seen.get(id), resync, now, random);
+        let party = watches.follow(&secrets, |id| seen.get(id), now, random);
         state.followers.insert(party, follower.clone());
         let started = self.start(&mut state, source);
         drop(state);
@@ -162,6 +177,7 @@ impl Poller {
             follower.cycle(Cycle {
                 outcome: Err(error),
                 updates: Vec::new(),
+                shared: false,
             });
         }
         party
@@ -176,7 +192,8 @@ impl Poller {
     /// The follower's `cycle` is not entered after this.
     pub(crate) fn leave(&self, party: PartyId) {
         let mut state = lock(&self.state);
-        state.watches.remove(party);
+        let (now, random) = (self.clock.monotonic(), self.random.fraction());
+        state.watches.remove(party, now, random);
         let registration = state.registrations.remove(&party);
         let follower = state.followers.remove(&party);
         if state.watches.is_empty() {
@@ -191,8 +208,9 @@ impl Poller {
     pub(crate) fn unwatch(&self, id: &str) {
         let mut state = lock(&self.state);
         let mut registrations = Vec::new();
+        let (now, random) = (self.clock.monotonic(), self.random.fraction());
         for party in state.watches.watches(id) {
-            state.watches.remove(party);
+            state.watches.remove(party, now, random);
             registrations.extend(state.registrations.remove(&party));
         }
         self.wake.raise();
@@ -230,12 +248,19 @@ impl Poller {
         self.wake.raise();
     }
 
-    /// The user has read this value.
-    pub(crate) fn note(&self, id: &str, value: &SecretString) {
+    /// A read of the user's; the guard ends with it.
+    pub(crate) fn reading<'a>(&'a self, id: &'a str) -> ReadUnderWay<'a> {
+        lock(&self.state).watches.reading(id);
+        ReadUnderWay { poller: self, id }
+    }
+
+    /// The user, or a party that follows the secret, has read this value.
+    pub(crate) fn note(&self, id: &str, value: &SecretString, party: Option<PartyId>) {
         let digest = self.salt.digest(value.expose_secret());
         let mut state = lock(&self.state);
         state.seen.set(id, digest);
-        state.watches.note(id, digest);
+        let (now, random) = (self.clock.monotonic(), self.random.fraction());
+        state.watches.note(id, digest, party, now, random);
     }
 
     /// The user got this value from the fallback cache: a watch that begins now has to tell what
@@ -296,7 +321,7 @@ impl Poller {
         let mut state = lock(&self.state);
         state.generation += 1;
         state.running = false;
-        state.watches = WatchState::default();
+        state.watches = state.watches.cleared();
         let registrations = std::mem::take(&mut state.registrations);
         let followers = std::mem::take(&mut state.followers);
         self.wake.raise();
@@ -330,6 +355,18 @@ impl Poller {
         state.running = true;
         state.threads += 1;
         Ok(())
+    }
+}
+
+/// A read of the user's that is under way: it explains why a re-read finds another value.
+pub(crate) struct ReadUnderWay<'a> {
+    poller: &'a Poller,
+    id: &'a str,
+}
+
+impl Drop for ReadUnderWay<'_> {
+    fn drop(&mut self) {
+        lock(&self.poller.state).watches.ended(self.id);
     }
 }
 

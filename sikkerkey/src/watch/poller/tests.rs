@@ -27,16 +27,18 @@ struct Fake {
 }
 
 impl Upstream for Fake {
-    fn poll(&self, ids: &[Arc<str>]) -> Answer {
+    fn poll(&self, ids: &[Arc<str>]) -> Result<PollAnswer, Error> {
         if let Some(polls) = &*lock(&self.polls) {
             let _ = polls.send(ids.iter().map(|id| id.to_string()).collect());
         }
         if let Some(gate) = &*lock(&self.gate) {
             let _ = gate.recv();
         }
-        lock(&self.answers)
-            .pop_front()
-            .unwrap_or_else(|| Ok(Vec::new()))
+        let answer = lock(&self.answers).pop_front();
+        Ok(PollAnswer {
+            changes: answer.transpose()?.unwrap_or_default(),
+            repeated: false,
+        })
     }
 
     fn read(&self, id: &str) -> Result<SecretString, Error> {
@@ -68,7 +70,14 @@ impl Bench {
         *lock(&fake.polls) = Some(sender);
         let clock = VirtualClock::new();
         let random = Arc::new(SystemRandomness);
-        let poller = Poller::new(clock.clone(), random, interval, true, None);
+        let poller = Poller::new(
+            clock.clone(),
+            random,
+            interval,
+            true,
+            Resync::Never,
+            BTreeMap::new(),
+        );
         Bench {
             fake,
             poller,
@@ -329,13 +338,13 @@ fn close_returns_when_the_thread_has_ended() {
 #[test]
 fn values_that_nobody_waits_for_any_more_are_not_read() {
     let fake = Fake::default();
-    let mut watches = WatchState::default();
+    let mut watches = WatchState::new(Resync::Never);
     let mut random = || 0.5;
     watches.watch("sk_a", None, None, SHORT, 0.5);
     let (mut round, _) = watches.begin(SHORT);
     let changes = [("sk_a".to_owned(), SecretChange::Changed)];
     watches.polled(&mut round, Ok(&changes), SHORT, &mut random);
-    let reads = watches.reads(&round, SHORT, &mut random);
+    let reads = watches.reads(&round, SHORT);
     let poller = Bench::new(NEVER).poller;
     let current = lock(&poller.state).generation;
     for (generation, sent) in [(current + 1, 0), (current, 1)] {
@@ -381,7 +390,7 @@ fn a_401_among_the_reads_stops_the_others() {
     let follower = Arc::new(Teller(Mutex::new(sender)));
     bench
         .poller
-        .follow(bench.source(), &unknown(&ids), follower, None);
+        .follow(bench.source(), &unknown(&ids), follower);
     let cycle = told.recv_timeout(LONG).unwrap();
     assert_eq!(cycle.updates.len(), 100);
     assert!(
@@ -417,7 +426,7 @@ fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
     ]);
     let party = bench
         .poller
-        .follow(bench.source(), &unknown(&ids), follower.clone(), None);
+        .follow(bench.source(), &unknown(&ids), follower.clone());
     let cycle = told.recv_timeout(LONG).unwrap();
     assert!(cycle.outcome.is_ok() && cycle.updates.is_empty());
     bench.pass();
@@ -458,7 +467,6 @@ fn a_follower_may_close_from_inside() {
         bench.source(),
         &unknown(&["sk_a".to_owned()]),
         Arc::new(follower),
-        None,
     );
     done.recv_timeout(LONG).unwrap();
     bench.ended();
@@ -467,7 +475,7 @@ fn a_follower_may_close_from_inside() {
 #[test]
 fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     let bench = Bench::new(NEVER);
-    bench.poller.note("sk_a", &"1".into());
+    bench.poller.note("sk_a", &"1".into(), None);
     *lock(&bench.fake.values) = changed("2");
     let (.., events) = bench.watch("sk_a");
     bench.polled();
@@ -478,7 +486,7 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     assert_eq!(events.recv_timeout(LONG).unwrap(), "2");
 
     *lock(&bench.fake.values) = changed("3");
-    bench.poller.note("sk_a", &"3".into());
+    bench.poller.note("sk_a", &"3".into(), None);
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "3");
 
@@ -493,7 +501,7 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
 fn what_a_deleted_secret_was_is_no_baseline() {
     for kind in [ErrorKind::NotFound, ErrorKind::AccessDenied] {
         let bench = Bench::new(NEVER);
-        bench.poller.note("sk_a", &"1".into());
+        bench.poller.note("sk_a", &"1".into(), None);
         bench.poller.note_failure("sk_a", &Error::new(kind, "x"));
         bench.answer(&[("sk_a", SecretChange::Changed)]);
         let (.., events) = bench.watch("sk_a");
@@ -502,6 +510,12 @@ fn what_a_deleted_secret_was_is_no_baseline() {
 }
 
 /// A follower that has no values yet.
-fn unknown(ids: &[String]) -> Vec<(String, Option<SecretString>)> {
-    ids.iter().map(|id| (id.clone(), None)).collect()
+fn unknown(ids: &[String]) -> Vec<Followed<SecretString>> {
+    let unknown = ids.iter().map(|id| Followed {
+        id: id.clone(),
+        value: None,
+        unconfirmed: false,
+        resync: None,
+    });
+    unknown.collect()
 }

@@ -15,6 +15,7 @@ use crate::sync::lock;
 use crate::text;
 use crate::watch::event::WatchEvent;
 use crate::watch::follower::Cycle;
+use crate::watch::resync::Sighting;
 use crate::watch::schedule::PollOutcome;
 use crate::watch::seen::Digest;
 use crate::watch::state::{Notice, PartyId, PendingRead, Round, SecretChange, Told};
@@ -81,7 +82,9 @@ impl Poller {
             let state = lock(&self.state);
             state.watches.begin(state.schedule.interval())
         };
-        let answer = source.poll(&ids).map(|changes| asked_for(changes, &ids));
+        let answer = source.poll(&ids);
+        let repeated = answer.as_ref().is_ok_and(|answer| answer.repeated);
+        let answer = answer.map(|answer| asked_for(answer.changes, &ids));
         let polled = self.clock.monotonic();
         for (id, _) in answer
             .iter()
@@ -98,10 +101,13 @@ impl Poller {
                 return;
             };
             let answer = answer.as_deref();
+            if repeated {
+                state.watches.repeated();
+            }
             state
                 .watches
                 .polled(&mut round, answer, polled, &mut random);
-            state.watches.reads(&round, polled, &mut random)
+            state.watches.reads(&round, polled)
         };
         let values = self.read(source, &reads, generation);
         let digests: Vec<Option<Digest>> = values.iter().map(|value| self.digest(value)).collect();
@@ -158,6 +164,9 @@ impl Poller {
     }
 
     fn notify(&self, told: Told) {
+        if let Some(sighting) = told.sighting {
+            log_sighting(sighting);
+        }
         let mut calls = Vec::with_capacity(told.notices.len());
         let mut ended = Vec::new();
         let mut state = lock(&self.state);
@@ -237,6 +246,24 @@ fn asked_for(
         );
     }
     known
+}
+
+/// A change that was never reported to this process was found by a re-read.
+fn log_sighting(sighting: Sighting) {
+    match sighting {
+        Sighting::First => log!(
+            info,
+            "a re-read found a change that no poll had reported; secrets are read again every 5 \
+             minutes for a day"
+        ),
+        Sighting::Second => log!(
+            warn,
+            "a change was found again that no poll had reported: another process uses this machine's \
+             identity, and the service reports a change to a machine once. Secrets are read again \
+             every 5 minutes from now on; an identity for each process makes that unnecessary"
+        ),
+        Sighting::Known => log!(debug, "a re-read found a change that no poll had reported"),
+    }
 }
 
 fn log_poll(ids: usize, answer: &Result<Vec<(String, SecretChange)>, Error>) {

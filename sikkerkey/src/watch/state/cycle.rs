@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Gone, Notice, PartyId, Role, SecretChange, Time, WatchState};
+use super::{Gone, Interest, Notice, PartyId, Role, SecretChange, Time, WatchState, WatchedSecret};
 use crate::error::{Error, Verdict};
 use crate::watch::follower::{Cycle, Update, UpdateKind};
-use crate::watch::schedule::{DEFAULT_RESYNC, postponed_delay, resync_delay};
+use crate::watch::resync::{FIRST_GAP, LONGEST_GAP, Sighting};
 use crate::watch::seen::Digest;
+
+/// After this time a secret that is gone counts as revoked, so it is asked for once more then.
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
+pub(crate) const REVOKED_AFTER: Duration = Duration::from_secs(600);
 
 /// One cycle under way.
 #[derive(Debug, Default)]
@@ -21,6 +25,12 @@ pub(crate) struct Round {
     /// The poll interval, from which the gaps of missing secrets grow.
     interval: Duration,
     outcome: Option<Error>,
+    /// When the poll ended.
+    now: Time,
+    /// Drawn once a cycle, so that the re-reads of one client keep together.
+    random: f64,
+    /// What a swallowed change that this cycle found means; one for all that it found.
+    sighting: Option<Sighting>,
 }
 
 impl Round {
@@ -40,6 +50,23 @@ impl Round {
 pub(crate) struct PendingRead {
     pub id: Arc<str>,
     notes: u64,
+    /// Only its time has come; nothing says that the value is another one.
+    unasked: bool,
+    /// Nothing but another process of the same identity explains another value.
+    unexplained: bool,
+}
+
+impl PendingRead {
+    fn new(id: &Arc<str>, entry: &WatchedSecret, unasked: bool) -> Self {
+        let explained = entry.explained;
+        let is_explained = explained.read_before || explained.read || explained.lost_poll;
+        PendingRead {
+            id: id.clone(),
+            notes: entry.notes,
+            unasked,
+            unexplained: unasked && !is_explained && entry.reading == 0,
+        }
+    }
 }
 
 /// What a cycle has to tell.
@@ -47,6 +74,8 @@ pub(crate) struct PendingRead {
 pub(crate) struct Told {
     pub notices: Vec<(PartyId, Arc<str>, Notice)>,
     pub cycles: Vec<(PartyId, Cycle)>,
+    /// A swallowed change was found in this cycle.
+    pub sighting: Option<Sighting>,
 }
 
 /// Randomness in `0.0..1.0`.
@@ -74,10 +103,16 @@ impl WatchState {
         now: Time,
         random: Random<'_>,
     ) {
+        round.now = now;
+        round.random = random();
         match answer {
             Ok(changes) => {
                 if mem::take(&mut self.failing) {
-                    self.spread(now, random);
+                    self.spread(now, round.random);
+                }
+                for entry in self.entries.values_mut() {
+                    let read = mem::take(&mut entry.explained.read);
+                    entry.explained.read_before = read;
                 }
                 for (id, status) in changes {
                     match status {
@@ -94,6 +129,9 @@ impl WatchState {
             Err(error) => {
                 round.outcome = Some(error.clone());
                 self.failing = true;
+                if error.may_have_been_done() {
+                    self.doubt(now, round.random);
+                }
                 let all: Vec<_> = self.parties.keys().copied().collect();
                 for party in all {
                     self.trouble(round, party, error);
@@ -103,52 +141,44 @@ impl WatchState {
     }
 
     /// Re-reads that fell into an outage are spread over the time after it. Once, at its end: drawn
-    /// anew whenever they fall due in it, they would come twice as often as on a quiet day.
-    fn spread(&mut self, now: Time, random: Random<'_>) {
-        for party in self.parties.values_mut() {
-            if let (Some(due), Some(resync)) = (&mut party.due, party.resync)
-                && *due <= now
-            {
-                *due = now + postponed_delay(resync, random());
+    /// anew whenever they fall due in it, they would come twice as often as on a quiet day. Those of
+    /// one client keep together, as before.
+    fn spread(&mut self, now: Time, random: f64) {
+        for entry in self.entries.values_mut() {
+            entry.resync.postpone(now, random);
+        }
+    }
+
+    /// The service may have reported changes in a response that was lost. It tells each once.
+    fn doubt(&mut self, now: Time, random: f64) {
+        for entry in self.entries.values_mut() {
+            if !mem::replace(&mut entry.explained.lost_poll, true) {
+                entry.resync.doubt(now, random);
             }
         }
     }
 
+    /// The poll was asked twice, and the first of its responses may have been lost.
+    pub(crate) fn repeated(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.explained.lost_poll = true;
+        }
+    }
+
     /// The values to read in this cycle; none after a poll that failed.
-    pub(crate) fn reads(
-        &mut self,
-        round: &Round,
-        now: Time,
-        random: Random<'_>,
-    ) -> Vec<PendingRead> {
+    pub(crate) fn reads(&self, round: &Round, now: Time) -> Vec<PendingRead> {
         if round.outcome.is_some() {
             return Vec::new();
         }
-        let mut wanted: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        for (id, entry) in &self.entries {
-            if entry.pending || entry.gone.is_some_and(|gone| gone.next <= now) {
-                wanted.insert(id.clone(), entry.notes);
-            }
-        }
-        for party in self.parties.values_mut() {
-            if let (Some(due), Some(resync)) = (&mut party.due, party.resync)
-                && *due <= now
-            {
-                *due = now + resync_delay(resync, random());
-                for id in &party.ids {
-                    // What is gone has its own gaps.
-                    if let Some(entry) = self.entries.get(id)
-                        && entry.gone.is_none()
-                    {
-                        wanted.insert(id.clone(), entry.notes);
-                    }
-                }
-            }
-        }
-        let wanted = wanted.into_iter();
-        wanted
-            .map(|(id, notes)| PendingRead { id, notes })
-            .collect()
+        // The next cycle may be this late, and no re-read is.
+        let ahead = round.interval.mul_f64(1.2);
+        let wanted = |(id, entry): (&Arc<str>, &WatchedSecret)| {
+            let asked = entry.pending || entry.gone.is_some_and(|gone| gone.next <= now);
+            // What is gone has its own gaps.
+            let unasked = entry.gone.is_none() && entry.resync.is_due(now, ahead);
+            (asked || unasked).then(|| PendingRead::new(id, entry, !asked))
+        };
+        self.entries.iter().filter_map(wanted).collect()
     }
 
     pub(crate) fn read(
@@ -159,7 +189,7 @@ impl WatchState {
         now: Time,
     ) {
         match answer {
-            Ok((value, digest)) => self.found(round, read, value, digest),
+            Ok((value, digest)) => self.found(round, read, (value, digest), now),
             Err(error) => match error.verdict() {
                 Some(Verdict::Missing) => self.lost(round, &read.id, false, now, true),
                 Some(Verdict::Denied) => self.lost(round, &read.id, true, now, true),
@@ -170,6 +200,9 @@ impl WatchState {
 
     /// What this cycle has to tell, each party's own in order.
     pub(crate) fn finish(&mut self, mut round: Round) -> Told {
+        if matches!(round.sighting, Some(Sighting::First | Sighting::Second)) {
+            self.alert(&round);
+        }
         if round.outcome.is_none() {
             for (id, party) in &mut self.parties {
                 if let Role::Watch { troubled, .. } = &mut party.role
@@ -182,17 +215,23 @@ impl WatchState {
                 }
             }
         }
-        let outcome = round.outcome;
+        let (outcome, sighting, shared) = (round.outcome, round.sighting, self.is_shared());
         let cycles = round.followers.into_iter();
         let cycles = cycles.filter(|(party, _)| self.parties.contains_key(party));
         let cycles = cycles.map(|(party, mut updates)| {
             updates.sort_by(|a, b| a.id.cmp(&b.id));
             let outcome = outcome.clone().map_or(Ok(()), Err);
-            (party, Cycle { outcome, updates })
+            let cycle = Cycle {
+                outcome,
+                updates,
+                shared,
+            };
+            (party, cycle)
         });
         Told {
             cycles: cycles.collect(),
             notices: round.notices,
+            sighting,
         }
     }
 
@@ -200,41 +239,64 @@ impl WatchState {
         &mut self,
         round: &mut Round,
         read: &PendingRead,
-        value: &SecretString,
-        digest: Digest,
+        (value, digest): (&SecretString, Digest),
+        now: Time,
     ) {
         let Some((id, _)) = self.entries.get_key_value(&read.id) else {
             return;
         };
         let id = id.clone();
+        let longest = self.sharing.longest_gap(now);
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        let reported = std::mem::take(&mut entry.reported);
+        let same = entry.last == Some(digest);
+        let alone = entry.notes == read.notes && entry.reading == 0;
+        let swallowed = read.unexplained && alone && entry.last.is_some() && !same;
+        let reported = mem::take(&mut entry.reported);
         entry.gone = None;
-        entry.followed = Some(digest);
-        // The user may have read a newer value while this read was under way.
-        entry.pending = entry.notes != read.notes && entry.noted != Some(digest);
-        for party_id in &entry.parties {
-            match self.parties.get_mut(party_id).map(|party| &mut party.role) {
+        // The user, or a follower, may have read a newer value while this read was under way. Then it
+        // is read again, and followers wait for that.
+        let doubtful = entry.notes != read.notes && entry.noted != Some(digest);
+        entry.pending = doubtful;
+        if !doubtful {
+            entry.followed = Some(digest);
+        }
+        entry.was_read(digest, now, round.random);
+        if read.unasked && same {
+            entry.resync.confirmed(now, round.random, longest);
+        }
+        if swallowed && round.sighting.is_none() {
+            round.sighting = Some(self.sharing.sighted(now));
+        }
+        for Interest { party, .. } in &entry.interests {
+            match self.parties.get_mut(party).map(|party| &mut party.role) {
                 Some(Role::Watch { seen, troubled }) => {
                     if std::mem::take(troubled) {
-                        round
-                            .notices
-                            .push((*party_id, id.clone(), Notice::Recovered));
+                        round.notices.push((*party, id.clone(), Notice::Recovered));
                     }
                     let news = seen.map_or(reported, |seen| seen != digest);
                     *seen = Some(digest);
                     if news {
                         let notice = Notice::Changed(value.clone());
-                        round.notices.push((*party_id, id.clone(), notice));
+                        round.notices.push((*party, id.clone(), notice));
                     }
                 }
+                Some(Role::Follower) if doubtful => {}
                 Some(Role::Follower) => {
-                    round.notify(*party_id, &id, UpdateKind::Value(value.clone()));
+                    round.notify(*party, &id, UpdateKind::Value(value.clone()));
                 }
                 None => {}
             }
+        }
+    }
+
+    /// After a re-read found a change that was never reported to this process: what else was
+    /// swallowed is found at once.
+    fn alert(&mut self, round: &Round) {
+        for entry in self.entries.values_mut().filter(|e| e.gone.is_none()) {
+            let was_read = entry.explained.read;
+            entry.resync.alert(round.now, round.random, was_read);
         }
     }
 
@@ -244,7 +306,9 @@ impl WatchState {
         };
         // The service may have answered, and so hold that this machine knows the value.
         entry.pending = true;
-        for party in entry.parties.clone() {
+        entry.explained.read = true;
+        let parties: Vec<_> = entry.interests.iter().map(|to| to.party).collect();
+        for party in parties {
             self.trouble(round, party, error);
             if !self.is_watch(party) {
                 round.notify(party, &read.id, UpdateKind::Failed(error.clone()));
@@ -252,31 +316,33 @@ impl WatchState {
         }
     }
 
-    /// Watches are told and end; followers are told once and stay.
+    /// Watches are told and end; followers are told each time, and stay.
     fn lost(&mut self, round: &mut Round, id: &str, denied: bool, now: Time, by_read: bool) {
         let Some((id, entry)) = self.entries.get_key_value(id) else {
             return;
         };
         let id = id.clone();
-        let cap = entry
-            .parties
-            .iter()
-            .filter_map(|party| self.parties.get(party)?.resync)
-            .min();
-        let cap = cap.unwrap_or(DEFAULT_RESYNC);
-        let parties = entry.parties.clone();
+        let parties: Vec<_> = entry.interests.iter().map(|to| to.party).collect();
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
         (entry.pending, entry.reported) = (false, false);
+        entry.explained.read |= by_read;
         let before = entry.gone;
         let gap = match before {
-            Some(gone) if by_read => (gone.gap * 2).min(cap),
+            Some(gone) if by_read => (gone.gap * 2).min(LONGEST_GAP),
             Some(gone) => gone.gap,
-            None => round.interval.min(cap),
+            // One that never was there is not expected back soon.
+            None if entry.last.is_none() => FIRST_GAP,
+            None => round.interval.min(LONGEST_GAP),
         };
-        let next = now + gap;
-        entry.gone = Some(Gone { denied, gap, next });
+        let since = before.map_or(now, |gone| gone.since);
+        let revoked = since + REVOKED_AFTER;
+        let next = match now < revoked {
+            true => (now + gap).min(revoked.max(now + round.interval)),
+            false => now + gap,
+        };
+        entry.gone = Some(Gone { since, gap, next });
         for party in parties {
             if self.is_watch(party) {
                 let notice = if denied {
@@ -285,8 +351,8 @@ impl WatchState {
                     Notice::Deleted
                 };
                 round.notices.push((party, id.clone(), notice));
-                self.remove(party);
-            } else if before.is_none_or(|gone| gone.denied != denied) {
+                self.remove(party, now, round.random);
+            } else {
                 let kind = if denied {
                     UpdateKind::Denied
                 } else {

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub(crate) use cycle::{PendingRead, Round, Told};
+pub(crate) use cycle::{PendingRead, REVOKED_AFTER, Round, Told};
 
-use super::schedule::{baseline_delay, resync_delay};
+use super::resync::{ResyncSchedule, Sharing, more_frequent};
 use super::seen::Digest;
 use crate::error::Error;
+use crate::resync::Resync;
 
 /// Time since any fixed moment.
 pub(crate) type Time = Duration;
@@ -48,6 +49,9 @@ pub(crate) struct WatchState {
     last: PartyId,
     /// The last poll failed.
     failing: bool,
+    /// Of secrets for which no party says otherwise.
+    resync: Resync,
+    sharing: Sharing,
 }
 
 /// A user's watch on one secret, or a follower of many.
@@ -55,9 +59,25 @@ pub(crate) struct WatchState {
 struct Party {
     role: Role,
     ids: Vec<Arc<str>>,
-    resync: Option<Duration>,
-    /// When its secrets are read whatever the polls say.
-    due: Option<Time>,
+}
+
+/// What a follower has of a secret, and wants of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed<V> {
+    pub(crate) id: String,
+    /// The value that it has.
+    pub(crate) value: Option<V>,
+    /// Whether that value is to be read anew at the next poll: it came from the fallback cache.
+    pub(crate) unconfirmed: bool,
+    /// `None`: as the client is set.
+    pub(crate) resync: Option<Resync>,
+}
+
+/// A party's interest in one secret.
+#[derive(Debug)]
+struct Interest {
+    party: PartyId,
+    resync: Option<Resync>,
 }
 
 #[derive(Debug)]
@@ -71,9 +91,10 @@ enum Role {
     Follower,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WatchedSecret {
-    parties: Vec<PartyId>,
+    interests: Vec<Interest>,
+    resync: ResyncSchedule,
     /// A value must be read before this secret is quiet again.
     pending: bool,
     /// The service itself said so, so that even a watch that has nothing to compare with is told.
@@ -83,19 +104,52 @@ struct WatchedSecret {
     /// What the user read since, and how often: a read that began before the last of them proves nothing.
     noted: Option<Digest>,
     notes: u64,
+    /// Reads of the user's that are under way.
+    reading: u32,
+    /// What this client read last, by whichever call.
+    last: Option<Digest>,
+    /// What has happened between the last two polls that explains another value.
+    explained: Explained,
     gone: Option<Gone>,
+}
+
+/// Why a re-read may find another value without another process that shares the identity.
+#[derive(Clone, Copy, Debug, Default)]
+struct Explained {
+    /// This client has read the secret since the last poll, and before it.
+    read: bool,
+    read_before: bool,
+    /// The response of a poll was lost since the last read.
+    lost_poll: bool,
 }
 
 /// A deleted or denied secret that somebody still follows. Whether the service will say "changed"
 /// when it comes back is not documented, so it is read again with growing gaps.
 #[derive(Clone, Copy, Debug)]
 struct Gone {
-    denied: bool,
+    /// When that was first said.
+    since: Time,
     gap: Duration,
     next: Time,
 }
 
 impl WatchState {
+    pub(crate) fn new(resync: Resync) -> Self {
+        WatchState {
+            resync,
+            ..WatchState::default()
+        }
+    }
+
+    /// The state of a client that ends its watches: what it knows of its identity stays.
+    pub(crate) fn cleared(&mut self) -> Self {
+        WatchState {
+            resync: self.resync,
+            sharing: std::mem::take(&mut self.sharing),
+            ..WatchState::default()
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.parties.is_empty()
     }
@@ -110,94 +164,97 @@ impl WatchState {
     pub(crate) fn is_watched(&self, id: &str) -> bool {
         self.entries
             .get(id)
-            .is_some_and(|entry| entry.parties.iter().any(|party| self.is_watch(*party)))
+            .is_some_and(|entry| entry.interests.iter().any(|to| self.is_watch(to.party)))
     }
 
     pub(crate) fn watch(
         &mut self,
         id: &str,
         seen: Option<Digest>,
-        resync: Option<Duration>,
+        resync: Option<Resync>,
         now: Time,
         random: f64,
     ) -> PartyId {
-        let delay = if seen.is_some() {
-            resync_delay
-        } else {
-            baseline_delay
-        };
-        let due = resync.map(|interval| now + delay(interval, random));
         let role = Role::Watch {
             seen,
             troubled: false,
         };
-        self.add(role, &[id.to_owned()], resync, due)
+        let party = self.add(role, [(id, resync)], now, random);
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.last = entry.last.or(seen);
+        }
+        party
     }
 
     pub(crate) fn follow(
         &mut self,
-        known: &[(String, Option<Digest>)],
+        secrets: &[Followed<Digest>],
         last_read: impl Fn(&str) -> Option<Digest>,
-        resync: Option<Duration>,
         now: Time,
         random: f64,
     ) -> PartyId {
-        let due = resync.map(|interval| now + resync_delay(interval, random));
-        let ids: Vec<String> = known.iter().map(|(id, _)| id.clone()).collect();
-        let party = self.add(Role::Follower, &ids, resync, due);
-        for (id, known) in known {
+        let wishes = secrets.iter().map(|to| (&*to.id, to.resync));
+        let party = self.add(Role::Follower, wishes, now, random);
+        for Followed {
+            id,
+            value,
+            unconfirmed,
+            ..
+        } in secrets
+        {
             if let Some(entry) = self.entries.get_mut(id.as_str()) {
                 // Another reader of this client was quicker, and the service will not tell again.
                 let newer = last_read(id);
-                entry.pending |= newer.is_some() && newer != *known;
-                entry.followed = *known;
+                entry.pending |= *unconfirmed || (newer.is_some() && newer != *value);
+                entry.followed = *value;
+                entry.last = newer.or(*value);
             }
         }
         party
     }
 
-    fn add(
+    fn add<'a>(
         &mut self,
         role: Role,
-        ids: &[String],
-        resync: Option<Duration>,
-        due: Option<Time>,
+        wishes: impl IntoIterator<Item = (&'a str, Option<Resync>)>,
+        now: Time,
+        random: f64,
     ) -> PartyId {
         self.last += 1;
-        let mut own: Vec<Arc<str>> = Vec::with_capacity(ids.len());
-        for id in ids {
-            let id = match self.entries.get_key_value(id.as_str()) {
+        let party = self.last;
+        let mut ids: Vec<Arc<str>> = Vec::new();
+        for (id, resync) in wishes {
+            let id = match self.entries.get_key_value(id) {
                 Some((known, _)) => known.clone(),
-                None => Arc::from(id.as_str()),
+                None => Arc::from(id),
             };
-            let entry = self.entries.entry(id.clone()).or_default();
+            let first = resync.unwrap_or(self.resync);
+            let entry = self.entries.entry(id.clone());
+            let entry = entry.or_insert_with(|| WatchedSecret::new(first, now, random));
             // The newcomer has not been told that it is gone, if it still is.
             entry.pending |= entry.gone.take().is_some();
-            if entry.parties.last() != Some(&self.last) {
-                entry.parties.push(self.last);
-                own.push(id);
+            if entry.interests.last().map(|last| last.party) != Some(party) {
+                entry.interests.push(Interest { party, resync });
+                entry.agree(self.resync, now, random);
+                ids.push(id);
             }
         }
-        let party = Party {
-            role,
-            ids: own,
-            resync,
-            due,
-        };
-        self.parties.insert(self.last, party);
-        self.last
+        self.parties.insert(party, Party { role, ids });
+        party
     }
 
     /// Whether the party was there.
-    pub(crate) fn remove(&mut self, party: PartyId) -> bool {
+    pub(crate) fn remove(&mut self, party: PartyId, now: Time, random: f64) -> bool {
         let Some(removed) = self.parties.remove(&party) else {
             return false;
         };
         for id in &removed.ids {
             if let Some(entry) = self.entries.get_mut(id) {
-                entry.parties.retain(|other| *other != party);
-                if entry.parties.is_empty() {
+                entry.interests.retain(|other| other.party != party);
+                if entry.interests.is_empty() {
                     self.entries.remove(id);
+                } else {
+                    entry.agree(self.resync, now, random);
                 }
             }
         }
@@ -206,12 +263,10 @@ impl WatchState {
 
     /// The watches, not the followers, of one secret.
     pub(crate) fn watches(&self, id: &str) -> Vec<PartyId> {
-        let parties = self.entries.get(id).map_or(&[][..], |entry| &entry.parties);
-        parties
-            .iter()
-            .copied()
-            .filter(|party| self.is_watch(*party))
-            .collect()
+        let interests = self.entries.get(id);
+        let interests = interests.map_or(&[][..], |entry| &entry.interests);
+        let parties = interests.iter().map(|interest| interest.party);
+        parties.filter(|party| self.is_watch(*party)).collect()
     }
 
     fn is_watch(&self, party: PartyId) -> bool {
@@ -220,16 +275,47 @@ impl WatchState {
             .is_some_and(|party| matches!(party.role, Role::Watch { .. }))
     }
 
-    /// The user has read a value through the same client, and so the service holds that this
-    /// machine knows it: whoever was told another one must be told by us.
-    pub(crate) fn note(&mut self, id: &str, digest: Digest) {
+    /// A read of the user's begins.
+    pub(crate) fn reading(&mut self, id: &str) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.reading = entry.reading.saturating_add(1);
+        }
+    }
+
+    /// A read of the user's has ended, in whichever way.
+    pub(crate) fn ended(&mut self, id: &str) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.reading = entry.reading.saturating_sub(1);
+            entry.explained.read = true;
+        }
+    }
+
+    /// A value was read through the same client, and so the service holds that this machine knows it:
+    /// whoever was told another one must be told by us. The party that read it, if one did, knows it.
+    pub(crate) fn note(
+        &mut self,
+        id: &str,
+        digest: Digest,
+        by: Option<PartyId>,
+        now: Time,
+        random: f64,
+    ) {
         let Some(entry) = self.entries.get_mut(id) else {
             return;
         };
+        entry.was_read(digest, now, random);
+        if let [only] = &entry.interests[..]
+            && by == Some(only.party)
+        {
+            // Nobody else is to be told, so nothing is read for it.
+            entry.followed = Some(digest);
+            (entry.pending, entry.reported) = (false, false);
+        }
         entry.notes += 1;
         entry.noted = Some(digest);
-        for party in &entry.parties {
-            match self.parties.get_mut(party).map(|party| &mut party.role) {
+        for interest in &entry.interests {
+            let party = self.parties.get_mut(&interest.party);
+            match party.map(|party| &mut party.role) {
                 Some(Role::Watch {
                     seen: Some(seen), ..
                 }) => entry.pending |= *seen != digest,
@@ -243,18 +329,57 @@ impl WatchState {
     /// A read of the user's was sent and its answer lost, so it may have swallowed a change.
     pub(crate) fn suspect(&mut self, id: &str) {
         if let Some(entry) = self.entries.get_mut(id) {
-            entry.notes += 1;
-            entry.noted = None;
-            entry.pending = true;
+            entry.suspect();
         }
     }
 
     pub(crate) fn suspect_all(&mut self) {
-        for entry in self.entries.values_mut() {
-            entry.notes += 1;
-            entry.noted = None;
-            entry.pending = true;
+        self.entries.values_mut().for_each(WatchedSecret::suspect);
+    }
+
+    /// Whether another process that shares the identity takes reports of changes.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.sharing.is_certain()
+    }
+}
+
+impl WatchedSecret {
+    fn new(resync: Resync, now: Time, random: f64) -> Self {
+        WatchedSecret {
+            interests: Vec::new(),
+            resync: ResyncSchedule::new(resync, now, random),
+            pending: false,
+            reported: false,
+            followed: None,
+            noted: None,
+            notes: 0,
+            reading: 0,
+            last: None,
+            explained: Explained::default(),
+            gone: None,
         }
+    }
+
+    /// Takes the wishes of all parties. A stated one counts for more than the client's setting, and
+    /// of two stated ones the more frequent.
+    fn agree(&mut self, default: Resync, now: Time, random: f64) {
+        let stated = self.interests.iter().filter_map(|to| to.resync);
+        let wanted = stated.reduce(more_frequent).unwrap_or(default);
+        self.resync.set(wanted, now, random);
+    }
+
+    fn was_read(&mut self, digest: Digest, now: Time, random: f64) {
+        self.last = Some(digest);
+        self.explained.read = true;
+        self.explained.lost_poll = false;
+        self.resync.restart(now, random);
+    }
+
+    fn suspect(&mut self) {
+        self.notes += 1;
+        self.noted = None;
+        self.pending = true;
+        self.explained.read = true;
     }
 }
 

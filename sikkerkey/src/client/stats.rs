@@ -1,0 +1,142 @@
+//! What a client has sent, in numbers.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error_text::Purpose;
+use crate::sync::lock;
+
+/// Past this number, reads of further ids are counted in [`Stats::requests`] alone (about 1 MiB).
+const IDS: usize = 10_000;
+
+/// What a client has sent since it was built; from [`SikkerKey::stats`](crate::SikkerKey::stats).
+///
+/// All clones of a client count together. A process that was forked counts from zero. No number is
+/// an estimate: each attempt counts that was written to a connection, or should have been.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// sk.get_secret("sk_stripe_key")?;
+/// let stats = sk.stats();
+/// assert_eq!((stats.requests(), stats.retries()), (1, 0));
+/// assert_eq!(stats.reads()["sk_stripe_key"], 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    requests: u64,
+    polls: u64,
+    retries: u64,
+    fallbacks: u64,
+    reads: BTreeMap<String, u64>,
+}
+
+impl Stats {
+    /// Every request, repetitions included.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// The requests that asked whether watched secrets changed.
+    pub fn polls(&self) -> u64 {
+        self.polls
+    }
+
+    /// The requests that repeated one before: after no response, 429, 503, a clock correction, or on a
+    /// connection that had died.
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
+    /// The reads that the fallback cache served.
+    pub fn fallbacks(&self) -> u64 {
+        self.fallbacks
+    }
+
+    /// How often each secret was read, by its id. The service audits each, and policies count it.
+    ///
+    /// The first 10,000 ids are listed. Exports are not counted here: they read what the service
+    /// chooses.
+    pub fn reads(&self) -> &BTreeMap<String, u64> {
+        &self.reads
+    }
+}
+
+/// The counters behind [`Stats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    requests: AtomicU64,
+    polls: AtomicU64,
+    retries: AtomicU64,
+    fallbacks: AtomicU64,
+    reads: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Counters {
+    /// An attempt of a call is made; whether it repeats another one.
+    pub(super) fn attempt(&self, purpose: Purpose<'_>, repeated: bool) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.retries.fetch_add(repeated.into(), Ordering::Relaxed);
+        match purpose {
+            Purpose::Poll => {
+                self.polls.fetch_add(1, Ordering::Relaxed);
+            }
+            Purpose::Read(id) => self.read(id),
+            _ => {}
+        }
+    }
+
+    fn read(&self, id: &str) {
+        let mut reads = lock(&self.reads);
+        if let Some(count) = reads.get_mut(id) {
+            *count += 1;
+        } else if reads.len() < IDS {
+            reads.insert(id.to_owned(), 1);
+        }
+    }
+
+    #[cfg(feature = "cache")]
+    pub(super) fn fallback(&self) {
+        self.fallbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a secret was read.
+    #[cfg(feature = "live")]
+    pub(crate) fn reads_of(&self, id: &str) -> u64 {
+        lock(&self.reads).get(id).copied().unwrap_or(0)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            requests: load(&self.requests),
+            polls: load(&self.polls),
+            retries: load(&self.retries),
+            fallbacks: load(&self.fallbacks),
+            reads: lock(&self.reads).clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SecretId;
+
+    #[test]
+    fn ids_are_counted_up_to_a_limit() {
+        let counters = Counters::default();
+        for n in 0..IDS + 10 {
+            let id = format!("sk_{n}");
+            counters.attempt(Purpose::Read(&SecretId::new(&id).unwrap()), false);
+        }
+        counters.attempt(Purpose::Read(&SecretId::new("sk_0").unwrap()), true);
+        let stats = counters.stats();
+        assert_eq!(stats.requests(), IDS as u64 + 11);
+        assert_eq!((stats.reads().len(), stats.reads()["sk_0"]), (IDS, 2));
+        assert_eq!(stats.retries(), 1);
+    }
+}

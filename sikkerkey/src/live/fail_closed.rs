@@ -1,0 +1,44 @@
+use std::time::Duration;
+
+/// When [`Live::try_load`](super::Live::try_load) refuses to hand out the running config; taken by
+/// [`Loader::fail_closed`](crate::Loader::fail_closed).
+///
+/// Without it the last good config is served for as long as the process runs, whatever becomes of
+/// its secrets: right for most services, and wrong where a revoked credential must not be used.
+///
+/// ```
+/// use std::time::Duration;
+/// use sikkerkey::live::FailClosed;
+///
+/// let rules = FailClosed::new()
+///     .on_revoked()                                   // a secret was deleted, or its grant taken
+///     .older_than(Duration::from_secs(24 * 3600));    // nothing confirmed it for a day
+/// # let _ = rules;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "rules do nothing until a loader is given them"]
+pub struct FailClosed {
+    pub(super) on_revoked: bool,
+    pub(super) older_than: Option<Duration>,
+}
+
+impl FailClosed {
+    /// Rules that refuse nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses once the service has said for 10 minutes that a secret of the config is deleted or
+    /// denied. A shorter denial can be a change of grants, or a policy's window about to open.
+    pub fn on_revoked(mut self) -> Self {
+        self.on_revoked = true;
+        self
+    }
+
+    /// Refuses while nothing has confirmed the config for longer than `age`: the service, or the way
+    /// to it, is down. Defaults to no limit.
+    pub fn older_than(mut self, age: Duration) -> Self {
+        self.older_than = Some(age);
+        self
+    }
+}
