@@ -7,6 +7,7 @@
 )]
 
 mod floor;
+mod handshake;
 mod load;
 mod official;
 mod read;
@@ -41,6 +42,7 @@ fn main() {
     ten::bench(&mut criterion);
     start::bench(&mut criterion);
     load::bench(&mut criterion);
+    handshake::bench(&mut criterion);
     criterion.final_summary();
     table::print(&folder, started);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pem_rfc7468::LineEnding;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
 
@@ -18,6 +18,8 @@ pub(crate) type ChainAndKey = [(&'static str, String); 2];
 impl Authority {
     pub(crate) fn new() -> Result<Self, AnyError> {
         let mut params = CertificateParams::new([])?;
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CommonName, "the authority of an example");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         Ok(Authority(CertifiedIssuer::self_signed(
@@ -33,6 +35,8 @@ impl Authority {
     /// A new certificate for localhost, valid for a day, with a new key.
     pub(crate) fn issue(&self) -> Result<ChainAndKey, AnyError> {
         let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CommonName, "localhost");
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let hour = Duration::from_secs(3600);
         params.not_before = date_time_ymd(1970, 1, 1) + (now - hour);

@@ -82,7 +82,8 @@ pub(crate) fn openssl(
         .stdin(Stdio::null())
         .output()?;
     if !output.status.success() {
-        return Err("openssl refuses the connection".into());
+        let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("openssl refuses the connection: {reason}").into());
     }
     Ok(CertificateDer::from_pem_slice(&output.stdout)?)
 }

@@ -118,12 +118,23 @@ impl Run {
     /// Rotates the secret, and waits until the service has taken it over; how long that took.
     fn rotate(&mut self, number: usize) -> Result<Duration, AnyError> {
         let next = self.authority.issue()?;
+        let polls = self.polls();
         let start = Instant::now();
         self.vault.put_structured("sk_tls", next);
         self.changes.recv_timeout(PATIENCE)?;
         let time = start.elapsed();
+        // The next poll, or the one after it where one was under way.
+        if self.polls() - polls > 2 {
+            return Err("a rotation took more than one poll".into());
+        }
         self.known.insert(leaf(&self.live), number);
         Ok(time)
+    }
+
+    fn polls(&self) -> usize {
+        let requests = self.vault.requests();
+        let polls = requests.iter().filter(|r| r.path == "/v1/secrets/poll");
+        polls.count()
     }
 
     /// From here on, the service tells of each rotation.
