@@ -43,6 +43,10 @@
 //! | 401: the machine expired or was removed | stays | failures count up, polls back off to minutes; `Stale` |
 //! | the process starts during an outage | none: `live` returns the error | unless the client's cache (feature `cache`) answers |
 //!
+//! **Webhooks.** With the feature `webhook`, `Live::on_webhook` reads a secret when the service tells of its rotation. Secrets
+//! that rotate together are told of one by one, and are one swap each: let a `validate` refuse a mixed pair, or keep what belongs
+//! together in one structured secret.
+//!
 //! **Alerts.** Page on `Stale`: nobody knows what the secrets are now. Warn on `Degraded` and on
 //! [`consecutive_failures`](LiveStatus::consecutive_failures): a rotation went wrong, and the service
 //! runs on what it had. [`LiveStatus`] prints as one line without values, fit for `/healthz`.

@@ -25,7 +25,7 @@ pub(crate) enum CertificateAnswer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct RawCertificate<'a> {
     #[serde(default)]
     certificate: String,
     #[serde(default)]
@@ -44,7 +44,7 @@ struct CertificateFields {
 
 /// The answer to such a read.
 pub(crate) fn answer(body: &[u8]) -> Result<CertificateAnswer, Malformed> {
-    let answer: Answer<'_> = decode(body)?;
+    let answer: RawCertificate<'_> = decode(body)?;
     if !answer.certificate.is_empty() {
         return Ok(match &*answer.certificate_type {
             "x509" => CertificateAnswer::X509 {

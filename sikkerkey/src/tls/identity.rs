@@ -162,9 +162,9 @@ pub(super) fn visit_parts(
     key: FieldSource,
 ) -> Option<TlsIdentity> {
     let chain = field("chain", "The certificates in PEM, the leaf first.", chain);
-    let chain = required(from, chain, value::<Chain>());
+    let chain = required(from, chain, value::<TlsChain>());
     let key = field("key", "The private key in PEM.", key);
-    let key = required(from, key, value::<Key>());
+    let key = required(from, key, value::<TlsKey>());
     let identity = TlsIdentity::new(&chain?.0, key?.0);
     let reason = |identity: &Result<_, &'static str>| match identity {
         Ok(_) => Ok(()),
@@ -173,11 +173,11 @@ pub(super) fn visit_parts(
     validated(from, identity, reason)?.ok()
 }
 
-struct Chain(Certificates);
+struct TlsChain(Certificates);
 
-impl FromSecret for Chain {
+impl FromSecret for TlsChain {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
-        Ok(Chain(Certificates::read(text)?))
+        Ok(TlsChain(Certificates::read(text)?))
     }
 
     fn expected() -> Cow<'static, str> {
@@ -189,11 +189,11 @@ impl FromSecret for Chain {
     }
 }
 
-struct Key(Arc<dyn SigningKey>);
+struct TlsKey(Arc<dyn SigningKey>);
 
-impl FromSecret for Key {
+impl FromSecret for TlsKey {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
-        Ok(Key(key::read(text)?))
+        Ok(TlsKey(key::read(text)?))
     }
 
     fn expected() -> Cow<'static, str> {

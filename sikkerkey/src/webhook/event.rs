@@ -26,12 +26,12 @@ pub(super) struct SignedBody {
     /// In milliseconds since 1970.
     pub(super) timestamp: i64,
     #[serde(default)]
-    data: Option<Data>,
+    data: Option<EventData>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Data {
+struct EventData {
     #[serde(default)]
     secret_id: Option<String>,
 }

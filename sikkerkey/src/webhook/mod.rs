@@ -78,7 +78,7 @@ const LONGEST_AGE: Duration = Duration::from_secs(86_400);
 pub struct Webhook(Arc<WebhookInner>);
 
 struct WebhookInner {
-    secrets: Box<Secrets>,
+    secrets: Box<SigningSecrets>,
     max_age: Duration,
     max_size: usize,
     clock: Arc<dyn Clock>,
@@ -86,7 +86,7 @@ struct WebhookInner {
 }
 
 /// Hands each accepted secret to the function until it says `true`.
-type Secrets = dyn Fn(&mut dyn FnMut(&SecretString) -> bool) -> bool + Send + Sync;
+type SigningSecrets = dyn Fn(&mut dyn FnMut(&SecretString) -> bool) -> bool + Send + Sync;
 
 /// Why a delivery was refused. Nothing changed because of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

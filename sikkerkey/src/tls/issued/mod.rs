@@ -1,10 +1,10 @@
 //! Certificates that the service issues to a key that is made here, and that are renewed before they end.
 
+mod renewer;
 mod request;
 mod schedule;
 mod state;
 mod status;
-mod worker;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,13 +54,13 @@ use super::resolve::Resolver;
 #[derive(Clone)]
 pub struct LiveCertificate {
     state: Arc<IssuedState>,
-    _owner: Arc<Owner>,
+    _owner: Arc<RenewalOwner>,
 }
 
 /// Ends the renewals with the last handle.
-struct Owner(Arc<IssuedState>);
+struct RenewalOwner(Arc<IssuedState>);
 
-impl Drop for Owner {
+impl Drop for RenewalOwner {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -69,7 +69,7 @@ impl Drop for Owner {
 impl LiveCertificate {
     fn new(state: Arc<IssuedState>) -> Self {
         LiveCertificate {
-            _owner: Arc::new(Owner(Arc::clone(&state))),
+            _owner: Arc::new(RenewalOwner(Arc::clone(&state))),
             state,
         }
     }

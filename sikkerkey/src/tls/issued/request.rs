@@ -3,8 +3,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::LiveCertificate;
+use super::renewer::{Renewer, issue};
 use super::state::IssuedState;
-use super::worker::{Worker, issue};
 use crate::client::SikkerKey;
 #[cfg(feature = "tokio")]
 use crate::client::asynchronous::AsyncSikkerKey;
@@ -66,14 +66,14 @@ impl CertificateRequest {
         let clock = Arc::clone(&client.inner().settings().clock);
         let state = Arc::new(IssuedState::new(id, first, clock));
         let certificate = LiveCertificate::new(Arc::clone(&state));
-        let worker = Worker {
+        let renewer = Renewer {
             client,
             validity,
             state,
         };
         thread::Builder::new()
             .name("sikkerkey-cert".to_owned())
-            .spawn(move || worker.run(left))
+            .spawn(move || renewer.run(left))
             .map_err(|cause| {
                 let text = "the operating system gives no thread for the renewal of a certificate";
                 Error::configuration(text).with_source(cause)

@@ -16,7 +16,7 @@ pub(super) struct IssuedState {
     pub(super) id: SecretId,
     /// What handshakes take: one atomic load, no lock.
     current: ArcSwap<TlsIdentity>,
-    record: Mutex<Record>,
+    record: Mutex<RenewalRecord>,
     /// Raised at the end.
     pub(super) closed: Signal,
     pub(super) clock: Arc<dyn Clock>,
@@ -24,7 +24,7 @@ pub(super) struct IssuedState {
     process: u32,
 }
 
-struct Record {
+struct RenewalRecord {
     issued: u64,
     failures: u32,
     last_error: Option<Error>,
@@ -36,7 +36,7 @@ impl IssuedState {
         IssuedState {
             id,
             current: ArcSwap::from_pointee(first),
-            record: Mutex::new(Record {
+            record: Mutex::new(RenewalRecord {
                 issued: 1,
                 failures: 0,
                 last_error: None,
@@ -71,7 +71,7 @@ impl IssuedState {
     }
 
     pub(super) fn status(&self) -> CertificateStatus {
-        let status = |record: Option<&Record>, error| CertificateStatus {
+        let status = |record: Option<&RenewalRecord>, error| CertificateStatus {
             validity: self.current.load().validity(),
             now: self.clock.unix_now(),
             issued: record.map_or(0, |record| record.issued),

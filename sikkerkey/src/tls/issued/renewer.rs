@@ -15,7 +15,7 @@ use crate::log::log;
 use crate::validity::date;
 use crate::x509::subject::Subject;
 
-pub(super) struct Worker {
+pub(super) struct Renewer {
     pub(super) client: SikkerKey,
     pub(super) validity: Option<Duration>,
     pub(super) state: Arc<IssuedState>,
@@ -40,7 +40,7 @@ pub(super) fn issue(
     Ok((identity, Duration::from_secs(left)))
 }
 
-impl Worker {
+impl Renewer {
     /// Renews it until it is closed. `left` is the time that the first one has.
     pub(super) fn run(self, left: Duration) {
         let clock = &*self.state.clock;
