@@ -159,7 +159,7 @@ fn readers(clients: usize, seed: u64) -> Load {
 #[test]
 fn an_outage_is_not_made_worse() {
     let long = env::var_os("SIKKERKEY_LONG").is_some();
-    let sizes: &[usize] = if long { &[1_000, 100_000] } else { &[1_000] };
+    let sizes: &[usize] = if long { &[5_000, 100_000] } else { &[5_000] };
     for &clients in sizes {
         for outage in [Outage::Refused, Outage::Silent, Outage::Sealed] {
             let load = followers(clients, outage, 20_260_101);

@@ -18,11 +18,9 @@ fn resync_delay(interval: Duration, random: f64) -> Duration {
     share(interval, 0.9 + 0.1 * random)
 }
 
-/// How long a re-read is put off that fell into an outage. A fleet in which each client made up for
-/// it at the first sign of life would be the next outage; a lease must not end meanwhile.
-fn postponed_delay(interval: Duration, random: f64) -> Duration {
-    share(interval.min(FIRST_GAP), random)
-}
+/// For how long after a lost poll its re-reads are spread. An outage in which requests time out looks
+/// the same, and at its end a whole fleet reads.
+const DOUBT: Duration = Duration::from_secs(900);
 
 /// Swallowed changes that are found within this time are one sighting: those that follow the first
 /// were looked for because of it.
@@ -98,21 +96,22 @@ impl ResyncSchedule {
     pub fn doubt(&mut self, now: Time, random: f64) {
         self.gap = FIRST_GAP;
         if self.wanted == Resync::Adaptive {
-            let soon = now.saturating_add(postponed_delay(FIRST_GAP, random));
+            let soon = now.saturating_add(share(DOUBT, random));
             self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
         }
     }
 
-    /// A re-read that is overdue after an outage is put off.
+    /// A re-read that is overdue after an outage is put off: a fleet in which each client made up for
+    /// it at the first sign of life would be the next outage. A lease must not end meanwhile.
     pub fn postpone(&mut self, now: Time, random: f64) {
-        let interval = match self.wanted {
-            Resync::Every(interval) => interval,
-            Resync::Adaptive | Resync::Never => FIRST_GAP,
+        let spread = match self.wanted {
+            Resync::Every(interval) => interval.min(FIRST_GAP),
+            Resync::Adaptive | Resync::Never => self.gap,
         };
         if let Some(due) = &mut self.due
             && *due <= now
         {
-            *due = now.saturating_add(postponed_delay(interval, random));
+            *due = now.saturating_add(share(spread, random));
         }
     }
 }
@@ -255,12 +254,12 @@ mod tests {
             assert_eq!(schedule.is_due(s(10), s(0)), due, "{wanted}");
             let mut schedule = ResyncSchedule::new(wanted, s(0), 0.5);
             schedule.doubt(s(10), 0.1);
-            assert_eq!(schedule.is_due(s(40), s(0)), due, "{wanted}");
+            assert_eq!(schedule.is_due(s(100), s(0)), due, "{wanted}");
         }
     }
 
     #[test]
-    fn what_is_overdue_after_an_outage_is_spread_over_five_minutes_at_most() {
+    fn what_is_overdue_after_an_outage_is_spread_and_a_lease_over_five_minutes_at_most() {
         for (wanted, random, due) in [
             (Resync::Adaptive, 0.5, 150),
             (Resync::Every(s(60)), 0.5, 30),
