@@ -3,7 +3,7 @@
 //! Pure: nothing here opens a file or a socket, or asks for the time.
 
 pub(crate) mod api_url;
-#[cfg(feature = "rustls")]
+#[cfg(all(feature = "rustls", feature = "live"))]
 pub(crate) mod certificate;
 pub(crate) mod export;
 pub(crate) mod fields;

@@ -93,6 +93,7 @@ impl TlsIdentity {
         validity::system_time(self.validity.until)
     }
 
+    #[cfg(feature = "live")]
     pub(super) fn validity(&self) -> Validity {
         self.validity
     }

@@ -192,14 +192,9 @@ fn a_repeated_delivery_is_told_as_such_for_as_long_as_it_is_taken() {
     };
     assert_eq!(is_repeat(), Ok(false));
     assert_eq!(is_repeat(), Ok(true));
-    assert_eq!(
-        webhook
-            .clone()
-            .verify(&signature, &body)
-            .unwrap()
-            .is_repeat(),
-        true
-    );
+    // Another handle shares the record.
+    let twin = webhook.clone();
+    assert!(twin.verify(&signature, &body).unwrap().is_repeat());
     clock.advance(Duration::from_secs(600));
     assert_eq!(is_repeat(), Ok(true));
     clock.advance(Duration::from_secs(1));

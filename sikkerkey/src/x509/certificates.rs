@@ -48,6 +48,7 @@ impl Certificates {
 }
 
 /// Whether the key of `issuer` signed `certificate`.
+#[cfg(any(feature = "live", test))]
 pub(crate) fn is_issued_by(certificate: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
     let (Some(certificate), Some(issuer)) = (parse(certificate), parse(issuer)) else {
         return false;

@@ -38,6 +38,7 @@ pub(crate) fn read(text: &str) -> Result<Arc<dyn SigningKey>, &'static str> {
 }
 
 /// Reads a key in PKCS#8.
+#[cfg(feature = "live")]
 pub(crate) fn load_pkcs8(der: &[u8]) -> Result<Arc<dyn SigningKey>, &'static str> {
     load("PRIVATE KEY", der)
 }

@@ -19,9 +19,5 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 #[cfg(test)]
-#[allow(
-    unreachable_pub,
-    reason = "the file is one of the integration tests' too"
-)]
 #[path = "../../tests/common/authority.rs"]
 pub(crate) mod samples;

@@ -12,15 +12,15 @@ use rcgen::{
 };
 
 /// The start of the tests' clock, in seconds since 1970.
-pub const NOW: i64 = 1_790_000_000;
+pub(crate) const NOW: i64 = 1_790_000_000;
 
 /// A day, in seconds.
-pub const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params
             .distinguished_name
@@ -32,12 +32,12 @@ impl Authority {
     }
 
     /// Its own certificate.
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         pem("CERTIFICATE", self.0.der())
     }
 
     /// A certificate for localhost that is valid between these times, and its key.
-    pub fn issue(&self, from: i64, until: i64) -> (String, String) {
+    pub(crate) fn issue(&self, from: i64, until: i64) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let certificate = self.certify(&key, from, until);
         (certificate, pem("PRIVATE KEY", key.serialized_der()))
@@ -45,7 +45,7 @@ impl Authority {
 
     /// The same for a P-256 key that somebody else has: its SubjectPublicKeyInfo, DER in base64.
     #[allow(dead_code, reason = "not every test has such a key")]
-    pub fn sign(&self, key: &str, from: i64, until: i64) -> String {
+    pub(crate) fn sign(&self, key: &str, from: i64, until: i64) -> String {
         self.certify(&Point(STANDARD.decode(key).unwrap()), from, until)
     }
 

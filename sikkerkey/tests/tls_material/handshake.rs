@@ -20,14 +20,14 @@ use crate::authority::NOW;
 
 /// What the time is for both sides.
 #[derive(Debug)]
-pub struct TestTime(AtomicI64);
+pub(crate) struct TestTime(AtomicI64);
 
 impl TestTime {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(TestTime(AtomicI64::new(NOW)))
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         let seconds = i64::try_from(time.as_secs()).unwrap();
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -55,7 +55,7 @@ fn client_builder(
 }
 
 /// A client without a certificate that trusts this authority.
-pub fn client(time: &Arc<TestTime>, trusted: &str) -> Arc<ClientConfig> {
+pub(crate) fn client(time: &Arc<TestTime>, trusted: &str) -> Arc<ClientConfig> {
     let mut config = client_builder(time, trusted).with_no_client_auth();
     // Each handshake is a whole one.
     config.resumption = Resumption::disabled();
@@ -63,7 +63,7 @@ pub fn client(time: &Arc<TestTime>, trusted: &str) -> Arc<ClientConfig> {
 }
 
 /// A client that presents a certificate.
-pub fn client_with(
+pub(crate) fn client_with(
     time: &Arc<TestTime>,
     trusted: &str,
     resolver: Arc<dyn ResolvesClientCert>,
@@ -80,7 +80,10 @@ fn server_builder(time: &Arc<TestTime>) -> ConfigBuilder<ServerConfig, WantsVeri
 }
 
 /// A server that asks for no certificate.
-pub fn server(time: &Arc<TestTime>, resolver: Arc<dyn ResolvesServerCert>) -> Arc<ServerConfig> {
+pub(crate) fn server(
+    time: &Arc<TestTime>,
+    resolver: Arc<dyn ResolvesServerCert>,
+) -> Arc<ServerConfig> {
     let config = server_builder(time)
         .with_no_client_auth()
         .with_cert_resolver(resolver);
@@ -88,7 +91,7 @@ pub fn server(time: &Arc<TestTime>, resolver: Arc<dyn ResolvesServerCert>) -> Ar
 }
 
 /// A server that asks for one.
-pub fn server_for(
+pub(crate) fn server_for(
     time: &Arc<TestTime>,
     resolver: Arc<dyn ResolvesServerCert>,
     clients: Arc<dyn ClientCertVerifier>,
@@ -100,7 +103,7 @@ pub fn server_for(
 }
 
 /// The leaf that the client saw.
-pub fn handshake(
+pub(crate) fn handshake(
     server: &Arc<ServerConfig>,
     client: &Arc<ClientConfig>,
 ) -> Result<CertificateDer<'static>, Error> {

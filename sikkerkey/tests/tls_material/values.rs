@@ -8,7 +8,7 @@ use sikkerkey::{ConfigError, FromSecret as _, SikkerKeyConfig, Snapshot};
 
 use crate::authority::{Authority, DAY, NOW};
 
-pub struct Site;
+pub(crate) struct Site;
 
 impl TlsSecrets for Site {
     const CHAIN: &'static str = "sk_chain";
