@@ -4,17 +4,25 @@
 //! cargo run --example check                          # on an emulator with two mistakes in it
 //! cargo run --example check -- --vault vault_abc123   # what a pipeline runs
 //! cargo run --example check -- --identity /etc/sikkerkey/identity.json --project proj_x
+//! cargo run --example check -- --vault vault_abc123 --strict --least-privilege
 //! ```
 //!
-//! No value is read: the list of secrets tells enough. The exit code is 0 where the config would
-//! load, 1 where something is missing, and 2 where that could not be found out.
+//! No value is read: the list of secrets tells enough. `SIKKERKEY_ALIASES` says what this environment
+//! has instead: `sk_db_prod=sk_db_stg,sk_stripe_key=sk_stripe_stg`. The exit code is
+//!
+//! - 0 where the config would load,
+//! - 1 where something is missing, or a canary would ring,
+//! - 1 with `--strict` also where the list cannot tell: a secret that the config can do without is not
+//!   there, which is fine, or is denied, which fails the start; and where `--least-privilege` finds a
+//!   grant that the config does not need,
+//! - 2 where that could not be found out.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 #![allow(dead_code, reason = "the config is checked here and used elsewhere")]
 
 use std::process::ExitCode;
 
-use sikkerkey::{CheckReport, SecretString, SikkerKey, SikkerKeyConfig};
+use sikkerkey::{CheckReport, LoadOptions, SecretString, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
 
 /// What the service to be deployed reads. In a real project this is its own config, imported.
@@ -44,14 +52,26 @@ struct Database {
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    match Arguments::read().and_then(|arguments| check(&arguments)) {
-        Ok(report) => {
-            let problems = report.problems().count();
+    let checked = Arguments::read().and_then(|arguments| {
+        let report = check(&arguments)?;
+        let ok = match arguments.strict {
+            true => report.is_strictly_ok(),
+            false => report.is_ok(),
+        };
+        Ok((report, ok))
+    });
+    match checked {
+        Ok((report, ok)) => {
             println!(
-                "{report}\n{problems} of {} would fail",
-                report.iter().count()
+                "{report}\n{} of {} would fail, {} uncertain",
+                report.problems().count(),
+                report.iter().count(),
+                report.uncertain().count()
             );
-            match report.is_ok() {
+            if !report.refusals().is_empty() {
+                println!("an alias is wrong, so a load would read nothing");
+            }
+            match ok {
                 true => ExitCode::SUCCESS,
                 false => ExitCode::from(1),
             }
@@ -64,17 +84,25 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: &Arguments) -> Anyhow<CheckReport> {
-    let Some(identity) = &arguments.identity else {
-        let vault = demo()?;
-        return Ok(AppConfig::check(&SikkerKey::new(vault.identity_path())?)?);
+    let vault;
+    let sk = match &arguments.identity {
+        Some(identity) => SikkerKey::new(identity)?,
+        None => {
+            vault = demo()?;
+            SikkerKey::new(vault.identity_path())?
+        }
     };
-    let sk = SikkerKey::new(identity)?;
-    let loader = AppConfig::loader(&sk);
-    let loader = match &arguments.project {
-        Some(project) => loader.project(project),
-        None => loader,
-    };
-    Ok(loader.check()?)
+    let mut options = LoadOptions::new().aliases_from_env("SIKKERKEY_ALIASES");
+    if let Some(project) = &arguments.project {
+        options = options.project(project);
+    }
+    if let Some(application) = &arguments.application {
+        options = options.application(application);
+    }
+    if arguments.least_privilege {
+        options = options.least_privilege();
+    }
+    Ok(AppConfig::loader(&sk).options(options).check()?)
 }
 
 /// A vault in which one grant and one field were forgotten.
@@ -94,6 +122,9 @@ struct Arguments {
     /// A vault's id or the path of an `identity.json`.
     identity: Option<String>,
     project: Option<String>,
+    application: Option<String>,
+    strict: bool,
+    least_privilege: bool,
 }
 
 impl Arguments {
@@ -105,6 +136,9 @@ impl Arguments {
             match word.as_str() {
                 "--vault" | "--identity" => arguments.identity = Some(value()?),
                 "--project" => arguments.project = Some(value()?),
+                "--application" => arguments.application = Some(value()?),
+                "--strict" => arguments.strict = true,
+                "--least-privilege" => arguments.least_privilege = true,
                 _ => return Err(format!("unknown argument {word}").into()),
             }
         }

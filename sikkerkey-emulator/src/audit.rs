@@ -29,7 +29,9 @@ impl Emulator {
         self.vault(|vault| vault.reads.clear());
     }
 
-    /// Asserts that machines asked for no other secrets than these, including refused reads.
+    /// Asserts that machines asked for no other secrets than these ids or display names, including
+    /// refused reads. The schema of a config is such a list:
+    /// `vault.assert_reads_only(&AppConfig::schema())`.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -42,9 +44,10 @@ impl Emulator {
     ///
     /// If another secret was asked for, with the ids; never with a value.
     #[track_caller]
-    pub fn assert_reads_only(&self, ids: impl IntoIterator<Item = impl AsRef<str>>) {
-        let allowed: BTreeSet<_> = ids.into_iter().map(|id| id.as_ref().to_owned()).collect();
-        let outside = self.vault(|vault| vault.reads.outside(&allowed));
+    pub fn assert_reads_only(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
+        let secrets = secrets.into_iter();
+        let allowed: BTreeSet<_> = secrets.map(|secret| secret.as_ref().to_owned()).collect();
+        let outside = self.vault(|vault| vault.read_outside(&allowed));
         assert!(
             outside.is_empty(),
             "secrets outside the given set were read: {}",

@@ -1,7 +1,7 @@
 //! Changing what is in the vault while it is served.
 
 use crate::emulator::Emulator;
-use crate::vault::{Policy, SecretValue};
+use crate::vault::{Kind, Policy, SecretValue};
 
 /// # Changing what is in the vault
 impl Emulator {
@@ -85,6 +85,12 @@ impl Emulator {
     pub fn move_to(&self, id: impl AsRef<str>, project: Option<&str>) {
         let project = project.map(Into::into);
         self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.project = project));
+    }
+
+    /// Says what a secret is, such as a canary from now on; `None` goes by what it holds.
+    pub fn set_kind(&self, id: impl AsRef<str>, kind: impl Into<Option<Kind>>) {
+        let kind = kind.into();
+        self.vault(|vault| vault.describe(id.as_ref(), |secret| secret.kind = kind));
     }
 
     /// Sets or removes the policy of a secret; its counts start at zero.

@@ -187,6 +187,18 @@ fn reads_are_counted_by_secret() {
 }
 
 #[test]
+fn a_display_name_allows_its_secret() {
+    let (vault, client) = start(|b| b.name("sk_a", "The First"));
+    client.value("sk_a");
+    client.value("sk_b");
+    vault.assert_reads_only(["The First", "sk_b"]);
+    let outside = catch_unwind(AssertUnwindSafe(|| vault.assert_reads_only(["The First"])));
+    let text = outside.unwrap_err();
+    let text = text.downcast_ref::<String>().unwrap();
+    assert!(text.ends_with(": sk_b"), "{text}");
+}
+
+#[test]
 fn a_read_outside_the_set_is_named_without_its_value() {
     let (vault, client) = start(|b| b);
     client.value("sk_a");

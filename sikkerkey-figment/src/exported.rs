@@ -65,7 +65,8 @@ use crate::typed;
 #[must_use = "a provider does nothing until a figment merges it"]
 pub struct Exported {
     reading: Reading,
-    project: Option<String>,
+    /// The project or the application; `None` for everything.
+    of: Option<String>,
     keys: Keys,
     json: Vec<String>,
     profile: Profile,
@@ -77,7 +78,7 @@ impl Exported {
     pub fn all(sk: &SikkerKey) -> Self {
         Exported {
             reading: Reading::new(sk),
-            project: None,
+            of: None,
             keys: Keys::new(),
             json: Vec::new(),
             profile: Profile::Default,
@@ -90,7 +91,18 @@ impl Exported {
         let project = project.into();
         Exported {
             reading: Reading::new(sk).change(|options| options.project(&project)),
-            project: Some(project),
+            of: Some(project),
+            ..Exported::all(sk)
+        }
+    }
+
+    /// Everything of one application that this machine may read; see
+    /// [`SikkerKey::export_application`].
+    pub fn application(sk: &SikkerKey, application: impl Into<String>) -> Self {
+        let application = application.into();
+        Exported {
+            reading: Reading::new(sk).change(|options| options.application(&application)),
+            of: Some(application),
             ..Exported::all(sk)
         }
     }
@@ -200,8 +212,8 @@ impl Provider for Exported {
             let place = |(path, from)| Place { path, from };
             places.into_iter().map(place).collect()
         };
-        let name = match &self.project {
-            Some(project) => format!("export of {project}"),
+        let name = match &self.of {
+            Some(of) => format!("export of {of}"),
             None => "export".to_owned(),
         };
         origin::metadata(&name, self.reading.sk.vault_id(), places)
@@ -247,7 +259,7 @@ impl Provider for Exported {
 impl fmt::Debug for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exported")
-            .field("project", &self.project)
+            .field("of", &self.of)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }

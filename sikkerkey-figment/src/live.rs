@@ -38,7 +38,8 @@ use crate::source::{Exports, Reading, Scope};
 ///
 /// # The closure
 ///
-/// It only puts layers together. Before the first secret is read it is called once to learn which
+/// It only puts layers together. [Aliases](LoadOptions) that are given here are those of every secret
+/// that the layers name, after the aliases that a layer has of its own. Before the first secret is read it is called once to learn which
 /// secrets there are, with empty values in their place; so it should extract nothing.
 ///
 /// ```
@@ -117,7 +118,10 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     ///
     /// As [`References::resolve`].
     pub fn figment(&self) -> Result<Figment> {
-        References::of(self.reading.clone()).resolve((self.layers)())
+        let mut layers = Layers::new(self.reading.clone(), &self.layers);
+        let schema = layers.foretold()?;
+        let snapshot = self.reading.fetch().snapshot(&schema);
+        layers.of(&snapshot)
     }
 
     /// Extracts a `T`, and follows the secrets in it.
@@ -162,16 +166,7 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         T: DeserializeOwned + Send + Sync + 'static,
     {
         let loader = settings(__private::loader(self.reading.fetch()));
-        let source = Layers {
-            reading: self.reading,
-            layers: self.layers,
-            last: Snapshot::default(),
-            exports: Exports::new(),
-            named: BTreeSet::new(),
-            hasher: RandomState::new(),
-            built: Flat::new(),
-            running: None,
-        };
+        let source = Layers::new(self.reading, self.layers);
         __private::live_from(Box::new(source), loader)
     }
 }
@@ -204,6 +199,26 @@ struct Layers<F> {
 }
 
 impl<F: Fn() -> Figment> Layers<F> {
+    fn new(reading: Reading, layers: F) -> Self {
+        Layers {
+            reading,
+            layers,
+            last: Snapshot::default(),
+            exports: Exports::new(),
+            named: BTreeSet::new(),
+            hasher: RandomState::new(),
+            built: Flat::new(),
+            running: None,
+        }
+    }
+
+    /// The layers with the secrets of a snapshot.
+    fn of(&self, snapshot: &Snapshot) -> Result<Figment> {
+        let exports = self.exports.clone();
+        let scope = Scope::following(&self.reading, snapshot.clone(), exports);
+        self.figment(scope).0
+    }
+
     fn figment(&self, scope: Scope) -> (Result<Figment>, Scope) {
         scope.run(|| {
             // The worker must outlive whatever the program's closure does.
@@ -213,7 +228,9 @@ impl<F: Fn() -> Figment> Layers<F> {
                     "{PROBLEM}the closure that puts the layers together panicked"
                 ))
             })?;
-            References::of(self.reading.clone()).resolve(figment)
+            // What is named anywhere is read by one schema, which has the aliases.
+            let reading = self.reading.clone();
+            References::of(reading.change(LoadOptions::without_aliases)).resolve(figment)
         })
     }
 
@@ -269,10 +286,7 @@ impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> ConfigSource<T> f
     }
 
     fn build(&mut self, snapshot: &Snapshot) -> std::result::Result<T, ConfigError> {
-        let exports = self.exports.clone();
-        let scope = Scope::following(&self.reading, snapshot.clone(), exports);
-        let (figment, _) = self.figment(scope);
-        let figment = figment.map_err(problems::<T>)?;
+        let figment = self.of(snapshot).map_err(problems::<T>)?;
         let config = figment.extract_secret().map_err(problems::<T>)?;
         self.built = self.flat(&figment).map_err(problems::<T>)?;
         self.running.get_or_insert_with(|| self.built.clone());

@@ -1,5 +1,6 @@
 //! What a reference is: a string in a config file that names a secret instead of holding it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,6 +52,22 @@ impl Reference {
     /// The field of a structured secret; `None` for the whole secret.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
+    }
+
+    /// The reference with the id that is read instead, where there is one:
+    /// `sikkerkey://sk_flags -> sk_flags_stg/beta`.
+    pub(crate) fn with_alias(&self, aliases: &BTreeMap<String, String>) -> String {
+        let whole = self.to_string();
+        let Some(id) = aliases.get(&self.secret) else {
+            return whole;
+        };
+        let secret = Reference {
+            field: None,
+            kind: ValueKind::String,
+            ..self.clone()
+        };
+        let secret = secret.to_string();
+        format!("{secret} -> {id}{}", &whole[secret.len()..])
     }
 
     /// What a key of a schema reads.

@@ -1,5 +1,6 @@
 pub(crate) mod places;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use figment::error::Result;
@@ -29,7 +30,7 @@ use crate::typed;
 /// however often it is named.
 ///
 /// Everything that is wrong is reported at once, each problem with its key and the file that it
-/// stands in.
+/// stands in. Aliases that fit no reference are among the problems.
 ///
 /// # Profile
 ///
@@ -117,13 +118,17 @@ impl References {
         let schema: Schema = found.iter().filter_map(requirement).collect();
         let followed = self.reading.followed(&schema);
         let taken = followed.unwrap_or_else(|| self.reading.read(&schema));
+        if let Some(refusals) = taken.refusals() {
+            return Err(refusals);
+        }
         if taken.is_foretold() {
             return Ok(figment);
         }
+        let aliases = self.reading.aliases();
         let mut problems = Vec::new();
         let mut values = Vec::new();
         for found in found {
-            match value(&found, &taken) {
+            match value(&found, &taken, &aliases) {
                 Ok(value) => values.push((found, value)),
                 Err(said) => problems.push(found.problem(&figment, said)),
             }
@@ -138,7 +143,7 @@ impl References {
                 let metadata = match &found.written {
                     Ok(Meaning::Reference(reference)) => {
                         let name = format!("vault, named in {}", found.stands_in(&given));
-                        let (path, from) = (found.path.clone(), reference.to_string());
+                        let (path, from) = (found.path.clone(), reference.with_alias(&aliases));
                         origin::metadata(&name, self.reading.sk.vault_id(), move || {
                             let (path, from) = (path.clone(), from.clone());
                             vec![Place { path, from }]
@@ -158,18 +163,23 @@ fn requirement(found: &Found) -> Option<Requirement> {
     }
 }
 
-fn value(found: &Found, taken: &Taken) -> std::result::Result<Value, String> {
+fn value(
+    found: &Found,
+    taken: &Taken,
+    aliases: &BTreeMap<String, String>,
+) -> std::result::Result<Value, String> {
     let reference: &Reference = match &found.written {
         Ok(Meaning::Reference(reference)) => reference,
         Ok(Meaning::Literal(text)) => return Ok(Value::from(text.as_str())),
         Err(malformed) => return Err(malformed.to_string()),
     };
     let requirement = reference.requirement(&found.path.join("."));
+    let shown = || reference.with_alias(aliases);
     let text = taken
         .text(&requirement)
-        .map_err(|problem| format!("{reference}: {}", problem.message()))?;
+        .map_err(|problem| format!("{}: {}", shown(), problem.message()))?;
     typed::value(reference.kind, text.expose_secret())
-        .map_err(|said| format!("{reference}: {said}"))
+        .map_err(|said| format!("{}: {said}", shown()))
 }
 
 /// Names the vault, and nothing that was read.

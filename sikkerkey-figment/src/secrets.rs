@@ -29,7 +29,8 @@ use crate::typed;
 /// Typed by the field: a password `12345` stays a string, a port becomes a number, a `json` field
 /// becomes a table. What is missing in SikkerKey and optional, or has a default, is left out, so
 /// that another layer can say it. Everything else that is wrong is an error of the figment, all of
-/// it at once: each problem names key, secret and field.
+/// it at once: each problem names key, secret and field, and of an alias both ids. Aliases that fit
+/// no secret of this provider are among the errors: give each provider its own.
 ///
 /// # Profile
 ///
@@ -134,11 +135,14 @@ impl Secrets {
 impl Provider for Secrets {
     fn metadata(&self) -> Metadata {
         let schema = Arc::clone(&self.schema);
-        let place = |requirement: &Requirement| Place {
-            path: keys(requirement).map(str::to_owned).collect(),
-            from: Reference::of(requirement).to_string(),
+        let aliases = self.reading.aliases();
+        let places = move || {
+            let place = |requirement: &Requirement| Place {
+                path: keys(requirement).map(str::to_owned).collect(),
+                from: Reference::of(requirement).with_alias(&aliases),
+            };
+            schema.iter().map(place).collect()
         };
-        let places = move || schema.iter().map(place).collect();
         origin::metadata("vault", self.reading.sk.vault_id(), places)
     }
 
@@ -148,6 +152,10 @@ impl Provider for Secrets {
             Some(taken) => taken,
             None => self.taken.get_or_init(|| self.reading.read(&self.schema)),
         };
+        if let Some(refusals) = taken.refusals() {
+            return Err(refusals);
+        }
+        let aliases = self.reading.aliases();
         let mut dict = Dict::new();
         let mut problems = Vec::new();
         for requirement in self.schema.iter() {
@@ -170,7 +178,7 @@ impl Provider for Secrets {
                 Ok(value) => nest::insert(&mut dict, &path, value),
                 Err(said) => {
                     let path = requirement.path();
-                    let reference = Reference::of(requirement);
+                    let reference = Reference::of(requirement).with_alias(&aliases);
                     problems.push(format!("{PROBLEM}{path}: {reference}: {said}"));
                 }
             }
@@ -197,7 +205,8 @@ impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_map();
         for requirement in self.schema.iter() {
-            let reference = Reference::of(requirement).to_string();
+            let aliases = self.reading.options.alias_map();
+            let reference = Reference::of(requirement).with_alias(aliases);
             debug.entry(&requirement.path(), &reference);
         }
         debug.finish()

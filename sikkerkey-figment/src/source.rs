@@ -4,10 +4,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use figment::Error;
 use sikkerkey::{
     Export, Fetch, LoadOptions, Necessity, Problem, Requirement, Schema, SecretRef, SecretString,
     SikkerKey, Snapshot,
 };
+
+use crate::origin::PROBLEM;
 
 /// A client, and how a schema's secrets are found with it.
 #[derive(Clone)]
@@ -29,8 +32,29 @@ impl Reading {
         self
     }
 
-    pub(crate) fn project(&self) -> Option<String> {
-        self.options.project_name().map(str::to_owned)
+    /// The project and the application in which names are looked up.
+    fn place(&self) -> Place {
+        let owned = |name: Option<&str>| name.map(str::to_owned);
+        let options = &self.options;
+        (
+            owned(options.project_name()),
+            owned(options.application_name()),
+        )
+    }
+
+    /// From what is named to the id that is read instead, by these options and then by those of the
+    /// live figment that runs this.
+    pub(crate) fn aliases(&self) -> BTreeMap<String, String> {
+        SCOPE.with_borrow(|scope| {
+            let scope = scope.as_ref().filter(|scope| scope.is_of(&self.sk));
+            let outer = scope.map(|scope| scope.reading.options.alias_map());
+            let mut aliases = outer.cloned().unwrap_or_default();
+            for (from, to) in self.options.alias_map() {
+                let to = outer.and_then(|outer| outer.get(to)).unwrap_or(to);
+                aliases.insert(from.clone(), to.clone());
+            }
+            aliases
+        })
     }
 
     /// What reads with these options.
@@ -47,7 +71,7 @@ impl Reading {
     pub(crate) fn read(&self, schema: &Schema) -> Taken {
         Taken {
             snapshot: self.fetch().snapshot(schema),
-            aliases: BTreeMap::new(),
+            refusals: Vec::new(),
             foretold: false,
         }
     }
@@ -62,13 +86,15 @@ impl Reading {
         if let Some(export) = SCOPE.with_borrow(|scope| scope.as_ref()?.export(self)) {
             return Ok(export);
         }
-        let export = match self.options.project_name() {
-            Some(project) => self.sk.export_project(project),
-            None => self.sk.export(),
+        let place = self.place();
+        let export = match &place {
+            (Some(project), _) => self.sk.export_project(project),
+            (None, Some(application)) => self.sk.export_application(application),
+            (None, None) => self.sk.export(),
         }?;
         SCOPE.with_borrow_mut(|scope| {
             if let Some(scope) = scope.as_mut().filter(|scope| scope.is_of(&self.sk)) {
-                scope.exports.insert(self.project(), export.clone());
+                scope.exports.insert(place, export.clone());
             }
         });
         Ok(export)
@@ -76,7 +102,16 @@ impl Reading {
 
     /// `requirement` with the real id in the place of an alias.
     fn unaliased(&self, requirement: &Requirement) -> Requirement {
-        unaliased(self.options.alias_map(), requirement)
+        let Some(id) = self.options.alias_map().get(requirement.secret().as_str()) else {
+            return requirement.clone();
+        };
+        let by_id = Requirement::new(requirement.path(), SecretRef::Id(id.clone()))
+            .with_kind(requirement.kind(), requirement.expected().to_owned())
+            .with_necessity(requirement.necessity());
+        match requirement.field() {
+            Some(field) => by_id.with_field(field),
+            None => by_id,
+        }
     }
 }
 
@@ -84,15 +119,22 @@ impl Reading {
 #[derive(Clone)]
 pub(crate) struct Taken {
     snapshot: Snapshot,
-    /// Those that the snapshot does not know by themselves.
-    aliases: BTreeMap<String, String>,
+    /// What is wrong with the options, where a live figment reads.
+    refusals: Vec<Problem>,
     foretold: bool,
 }
 
 impl Taken {
     /// The text that `requirement` asks for, or why there is none.
     pub(crate) fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
-        self.snapshot.text(&unaliased(&self.aliases, requirement))
+        self.snapshot.text(requirement)
+    }
+
+    /// What is wrong with the options, so that nothing is read.
+    pub(crate) fn refusals(&self) -> Option<Error> {
+        let problems = self.snapshot.refusals().iter().chain(&self.refusals);
+        let error = |problem: &Problem| Error::from(format!("{PROBLEM}{problem}"));
+        problems.map(error).rev().reduce(Error::chain)
     }
 
     /// Whether the secrets are not read yet: this run of the layers tells which they are.
@@ -103,19 +145,6 @@ impl Taken {
     /// Whether there will be a value, as far as one can know before it is read.
     pub(crate) fn expects(&self, requirement: &Requirement) -> bool {
         requirement.necessity() == Necessity::Required || self.text(requirement).is_ok()
-    }
-}
-
-fn unaliased(aliases: &BTreeMap<String, String>, requirement: &Requirement) -> Requirement {
-    let Some(id) = aliases.get(requirement.secret().as_str()) else {
-        return requirement.clone();
-    };
-    let by_id = Requirement::new(requirement.path(), SecretRef::Id(id.clone()))
-        .with_kind(requirement.kind(), requirement.expected().to_owned())
-        .with_necessity(requirement.necessity());
-    match requirement.field() {
-        Some(field) => by_id.with_field(field),
-        None => by_id,
     }
 }
 
@@ -135,8 +164,11 @@ pub(crate) struct Scope {
     pub(crate) exports: Exports,
 }
 
-/// Exports that were made, by project.
-pub(crate) type Exports = BTreeMap<Option<String>, Export>;
+/// Exports that were made.
+pub(crate) type Exports = BTreeMap<Place, Export>;
+
+/// A project and an application.
+type Place = (Option<String>, Option<String>);
 
 impl Scope {
     /// Layers that only tell what they ask for; what `snapshot` has is known.
@@ -186,9 +218,13 @@ impl Scope {
         if !self.is_of(&reading.sk) {
             return None;
         }
-        // A name of another project cannot be followed: the snapshot has one place for a name.
-        let project = reading.project();
-        let elsewhere = project.is_some() && project != self.reading.project();
+        // A name of another project cannot be followed: the snapshot has one place for a name. Nor
+        // can one reader refuse the canaries of all.
+        let place = reading.place();
+        let elsewhere = place != (None, None) && place != self.reading.place();
+        if reading.options.refuses_canaries() && !self.reading.options.refuses_canaries() {
+            return None;
+        }
         let asked: Vec<_> = schema.iter().map(|r| reading.unaliased(r)).collect();
         let by_name = |r: &Requirement| matches!(r.secret(), SecretRef::Name(_));
         if elsewhere && asked.iter().any(by_name) {
@@ -196,14 +232,14 @@ impl Scope {
         }
         self.asked.extend(asked);
         Some(Taken {
-            snapshot: self.snapshot.clone(),
-            aliases: reading.options.alias_map().clone(),
+            snapshot: self.snapshot.aliased(reading.options.alias_map(), schema),
+            refusals: reading.options.problems(schema),
             foretold: self.foretell,
         })
     }
 
     fn export(&self, reading: &Reading) -> Option<Export> {
-        let known = self.exports.get(&reading.project());
+        let known = self.exports.get(&reading.place());
         known.filter(|_| self.is_of(&reading.sk)).cloned()
     }
 }

@@ -62,6 +62,7 @@ pub use error::{Error, ErrorKind};
 #[cfg(feature = "live")]
 pub use live::{Change, Freshness, Live, LiveResource, LiveStatus};
 pub use loader::{Loader, SikkerKeyConfig};
+pub use protocol::details::{Project, SecretDetails, SecretKind};
 pub use protocol::export::{Collision, Export};
 pub use protocol::fields::Fields;
 pub use protocol::listing::SecretListItem;

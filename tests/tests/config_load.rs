@@ -207,7 +207,7 @@ fn an_unknown_machine_stops_the_load() {
 fn a_check_reads_no_value() {
     let vault = vault().start().unwrap();
     let report = App::check(&client(&vault)).unwrap();
-    assert_eq!(paths(&vault), ["/v1/secrets"]);
+    assert_eq!(paths(&vault), ["/v1/cli/secrets"]);
     assert!(!report.is_ok());
     assert_eq!(
         report.to_string(),
@@ -218,10 +218,21 @@ ok  db.password       sk_db       password  required  found
 ok  again             sk_db       host      required  found
 ok  key               sk_key                required  found
 !!  region            "REGION"              optional  several secrets have this name; they are sk_r1 "REGION" in proj_a, sk_r2 "REGION" in proj_b
-ok  replica.host      sk_replica  host      optional  not visible to this machine: missing or not granted
-ok  replica.port      sk_replica  port      default   not visible to this machine: missing or not granted
-ok  replica.password  sk_replica  password  optional  not visible to this machine: missing or not granted
+??  replica.host      sk_replica  host      optional  not visible to this machine: missing or not granted
+??  replica.port      sk_replica  port      default   not visible to this machine: missing or not granted
+??  replica.password  sk_replica  password  optional  not visible to this machine: missing or not granted
 "#
+    );
+}
+
+#[test]
+fn a_check_of_a_service_that_is_too_old_takes_the_plain_lists() {
+    let vault = vault().cli_calls(false).start().unwrap();
+    let loader = App::loader(&client(&vault)).project("proj_a");
+    assert!(loader.check().unwrap().is_ok());
+    assert_eq!(
+        paths(&vault),
+        ["/v1/cli/secrets", "/v1/secrets", "/v1/secrets/list"]
     );
 }
 
@@ -236,7 +247,7 @@ fn a_check_tells_what_a_load_would_miss() {
         .project("proj_a")
         .check()
         .unwrap();
-    assert_eq!(paths(&vault), ["/v1/secrets", "/v1/secrets/list"]);
+    assert_eq!(paths(&vault), ["/v1/cli/secrets"]);
     let problems: Vec<_> = report.problems().map(|c| c.requirement().path()).collect();
     // The replica has none of its values: its field names are others.
     assert_eq!(problems, ["key"]);

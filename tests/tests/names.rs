@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use sikkerkey::live::Listener;
 use sikkerkey::{
-    CacheOptions, Change, ConfigError, Error, ErrorKind, Export, ExposeSecret, Fields, Freshness,
-    Live, LiveResource, Resync, RetryPolicy, SecretBox, SecretListItem, SecretString, SikkerKey,
-    SikkerKeyConfig, Snapshot, Watch, WatchEvent, WatchKind,
+    CacheOptions, Change, CheckReport, CheckStatus, ConfigError, Error, ErrorKind, Export,
+    ExposeSecret, Fields, Freshness, Live, LiveResource, LoadOptions, Project, Resync, RetryPolicy,
+    SecretBox, SecretDetails, SecretKind, SecretListItem, SecretString, SikkerKey, SikkerKeyConfig,
+    Snapshot, Watch, WatchEvent, WatchKind,
 };
 use sikkerkey_emulator::{Emulator, Fault, Recorded};
 use sikkerkey_figment::figment::Figment;
@@ -167,6 +168,12 @@ fn the_client() -> Result<(), Error> {
         (&None, Some("proj_staging"))
     );
     assert_eq!(sk.list_secrets()?.len(), 7);
+    let details: Vec<SecretDetails> = sk.list_secrets_detailed()?;
+    assert_eq!(details[0].kind, SecretKind::Secret);
+    let projects: Vec<Project> = sk.list_projects()?;
+    assert_eq!(projects[0].id, "proj_staging");
+    assert!(sk.export_application("app_none")?.is_empty());
+    vault.assert_reads_only(&AppConfig::schema());
     let export: Export = sk.export_project("proj_staging")?;
     assert_eq!(export.iter().count(), 1);
     assert!(sk.export()?.collisions().is_empty());
@@ -253,6 +260,18 @@ fn the_config() -> Result<(), Box<dyn std::error::Error>> {
     println_like(AppConfig::schema().to_string());
     assert!(AppConfig::check(&sk)?.is_ok());
     println_like(AppConfig::check(&sk)?.to_string());
+    let options = LoadOptions::new()
+        .application("app_staging")
+        .aliases([("sk_db_replica", "sk_db_prod")])
+        .aliases_from_env("SIKKERKEY_ALIASES_OF_NO_ONE")
+        .refuse_canaries();
+    let report: CheckReport = AppConfig::loader(&sk)
+        .options(options)
+        .least_privilege()
+        .check()?;
+    assert!(report.is_ok() && !report.is_strictly_ok());
+    assert!(report.iter().any(|c| c.status() == CheckStatus::Uncertain));
+    assert!(AppConfig::loader(&sk).strict_aliases().load().is_err());
     let error: ConfigError =
         AppConfig::from_snapshot(&Snapshot::from_iter([("sk_stripe_key", "x")]))
             .err()

@@ -1,5 +1,7 @@
 //! The lists: which secrets and projects a machine sees. None of them is a read.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -73,6 +75,19 @@ impl Vault {
             .map(|(id, s)| self.item(id, s, true))
             .collect();
         Response::json(200, &json!({ "secrets": items }))
+    }
+
+    /// The ids that were asked for of secrets that are not among these ids and display names.
+    pub(crate) fn read_outside(&self, allowed: &BTreeSet<String>) -> Vec<String> {
+        let is_outside = |id: &&str| {
+            let secret = self.secrets.get(*id);
+            !allowed.contains(*id) && secret.is_none_or(|secret| !allowed.contains(&secret.name))
+        };
+        self.reads
+            .ids()
+            .filter(is_outside)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The secrets in scope that this machine has a grant of, in the order in which they were first put.

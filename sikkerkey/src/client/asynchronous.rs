@@ -10,6 +10,7 @@ use super::bootstrap::Bootstrap;
 use super::call_threads::CallThreads;
 use crate::clock::SystemClock;
 use crate::error::Error;
+use crate::protocol::details::{Project, SecretDetails};
 use crate::protocol::export::Export;
 use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
@@ -186,6 +187,24 @@ impl AsyncSikkerKey {
             .await
     }
 
+    /// See [`SikkerKey::list_secrets_detailed`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn list_secrets_detailed(&self) -> Result<Vec<SecretDetails>, Error> {
+        self.run(SikkerKey::list_secrets_detailed).await
+    }
+
+    /// See [`SikkerKey::list_projects`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn list_projects(&self) -> Result<Vec<Project>, Error> {
+        self.run(SikkerKey::list_projects).await
+    }
+
     /// See [`SikkerKey::export`].
     ///
     /// # Errors
@@ -203,6 +222,17 @@ impl AsyncSikkerKey {
     pub async fn export_project(&self, project: &str) -> Result<Export, Error> {
         let project = project.to_owned();
         self.run(move |sk| sk.export_project(&project)).await
+    }
+
+    /// See [`SikkerKey::export_application`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn export_application(&self, application: &str) -> Result<Export, Error> {
+        let application = application.to_owned();
+        self.run(move |sk| sk.export_application(&application))
+            .await
     }
 
     /// See [`SikkerKey::watch`]. The callback runs on a thread of its own, not on the runtime.

@@ -16,8 +16,11 @@ pub(crate) enum Purpose<'a> {
     Issue(&'a str),
     List,
     ListProject(&'a str),
+    ListDetails,
+    ListProjects,
     Export,
     ExportProject(&'a str),
+    ExportApplication(&'a str),
     Poll,
     Enroll(&'a str),
 }
@@ -30,9 +33,14 @@ impl fmt::Display for Purpose<'_> {
             Purpose::Issue(id) => write!(f, "asking for a certificate of {id}"),
             Purpose::List => f.write_str("listing secrets"),
             Purpose::ListProject(project) => write!(f, "listing the secrets of project {project}"),
+            Purpose::ListDetails => f.write_str("listing secrets with their kinds"),
+            Purpose::ListProjects => f.write_str("listing projects"),
             Purpose::Export => f.write_str("exporting secrets"),
             Purpose::ExportProject(project) => {
                 write!(f, "exporting the secrets of project {project}")
+            }
+            Purpose::ExportApplication(application) => {
+                write!(f, "exporting the secrets of application {application}")
             }
             Purpose::Poll => f.write_str("asking for changed secrets"),
             Purpose::Enroll(vault) => write!(f, "enrolling a machine in {vault}"),
@@ -164,6 +172,9 @@ fn advice(purpose: Purpose<'_>, status: u16) -> Option<&'static str> {
             "this machine is not approved, is disabled, or has no grant for this secret"
         }
         (_, 403) => "this machine is not approved or is disabled",
+        (Purpose::ListDetails | Purpose::ListProjects, 404) => {
+            "the service may be too old for this call"
+        }
         (_, 300..=399) => "redirects are never followed; correct the API URL",
         _ => return None,
     })

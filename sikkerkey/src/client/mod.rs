@@ -9,6 +9,7 @@ pub(crate) mod builder;
 mod call_threads;
 #[cfg(all(feature = "rustls", feature = "live"))]
 mod certificate;
+mod details;
 pub(crate) mod error_text;
 mod from_env;
 pub(crate) mod inner;
@@ -33,6 +34,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use self::attempts::{Call, LIST_LIMIT};
 use self::bootstrap::Bootstrap;
@@ -399,7 +401,10 @@ impl SikkerKey {
     /// As [`export`](Self::export), and [`ErrorKind::InvalidId`] for the project.
     pub fn export_project(&self, project: &str) -> Result<Export, Error> {
         check_id(project)?;
-        self.export_with(Purpose::ExportProject(project), Some(project))
+        let body = messages::encode(&ProjectRequest {
+            project_id: project,
+        });
+        self.export_with(Purpose::ExportProject(project), Some(body))
     }
 
     pub(crate) fn from_inner(inner: ClientInner) -> Self {
@@ -418,7 +423,11 @@ impl SikkerKey {
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
     }
 
-    fn export_with(&self, purpose: Purpose<'_>, project: Option<&str>) -> Result<Export, Error> {
+    fn export_with(
+        &self,
+        purpose: Purpose<'_>,
+        body: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Export, Error> {
         // Reading what came counts too.
         let budget = self.inner.settings().budget();
         let call = Call {
@@ -426,7 +435,7 @@ impl SikkerKey {
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
             headers: &[],
-            body: project.map(|project_id| messages::encode(&ProjectRequest { project_id })),
+            body,
             limit: LIST_LIMIT,
         };
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;

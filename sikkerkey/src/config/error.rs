@@ -86,11 +86,12 @@ impl StdError for ConfigError {
 /// One reason why a config could not be built.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    path: String,
+    path: Box<str>,
     secret: Option<SecretRef>,
-    field: Option<String>,
+    resolved_id: Option<Box<str>>,
+    field: Option<Box<str>>,
     kind: ProblemKind,
-    text: String,
+    text: Box<str>,
     error: Option<Error>,
 }
 
@@ -113,19 +114,23 @@ pub enum ProblemKind {
     /// The struct's `validate` refused it.
     Validation,
     /// Two values of the config contradict each other, such as by a different `resync` for one
-    /// secret, or a setting is impossible.
+    /// secret, or a setting is impossible, such as an alias that fits no secret of the config.
     Conflict,
     /// The probe of a live config refused it.
     Probe,
+    /// The secret is a canary, and [`LoadOptions::refuse_canaries`](crate::LoadOptions::refuse_canaries)
+    /// was asked for. It was not read.
+    Canary,
     /// The secret could not be read; [`Problem::client_error`] says why.
     Unavailable,
 }
 
 impl Problem {
-    pub(crate) fn new(kind: ProblemKind, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, text: impl Into<Box<str>>) -> Self {
         Problem {
-            path: String::new(),
+            path: Box::default(),
             secret: None,
+            resolved_id: None,
             field: None,
             kind,
             text: text.into(),
@@ -159,17 +164,23 @@ impl Problem {
 
     /// Where the config as a whole is refused before it is swapped in.
     #[cfg(feature = "live")]
-    pub(crate) fn probe(text: impl Into<String>) -> Self {
+    pub(crate) fn probe(text: impl Into<Box<str>>) -> Self {
         Self::new(ProblemKind::Probe, text)
     }
 
     pub(crate) fn of(mut self, secret: &SecretRef, field: Option<&str>) -> Self {
         self.secret = Some(secret.clone());
-        self.field = field.map(str::to_owned);
+        self.field = field.map(Box::from);
         self
     }
 
-    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
+    /// Where an alias or a display name led.
+    pub(crate) fn resolved(mut self, id: Option<&str>) -> Self {
+        self.resolved_id = id.map(Box::from);
+        self
+    }
+
+    pub(crate) fn at(mut self, path: impl Into<Box<str>>) -> Self {
         self.path = path.into();
         self
     }
@@ -180,9 +191,16 @@ impl Problem {
         &self.path
     }
 
-    /// The secret, as the config names it; `None` for [`ProblemKind::Validation`].
+    /// The secret, as the config names it; `None` where no secret is at fault, as for
+    /// [`ProblemKind::Validation`].
     pub fn secret(&self) -> Option<&SecretRef> {
         self.secret.as_ref()
+    }
+
+    /// The id of the secret that was read or looked for: where an alias or a display name led, and
+    /// otherwise the id that the config names. `None` where a name led to no secret.
+    pub fn resolved_id(&self) -> Option<&str> {
+        self.resolved_id.as_deref()
     }
 
     /// The field of the secret; `None` where the whole secret was wanted.
@@ -208,6 +226,17 @@ impl Problem {
     /// Whether it only says that nothing is there, which an `Option` or a default makes good.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
+    }
+}
+
+/// Two problems are equal when they say the same of the same value.
+impl PartialEq for Problem {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |problem: &Self| (problem.kind, problem.error.as_ref().map(Error::kind));
+        said(self) == said(other)
+            && (&self.path, &self.text) == (&other.path, &other.text)
+            && (&self.secret, &self.resolved_id, &self.field)
+                == (&other.secret, &other.resolved_id, &other.field)
     }
 }
 

@@ -23,8 +23,10 @@ impl Snapshot {
     /// what the requirement [expects](Requirement::expected) is not looked at.
     pub fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
         let (secret, field) = (requirement.secret(), requirement.field());
-        find(self, &mut Parsed::default(), secret, field)
-            .map_err(|problem| problem.of(secret, field).at(requirement.path()))
+        find(self, &mut Parsed::default(), secret, field).map_err(|problem| {
+            let problem = problem.of(secret, field).at(requirement.path());
+            problem.resolved(self.resolved_id(secret))
+        })
     }
 }
 
@@ -36,6 +38,7 @@ pub(super) fn find(
 ) -> Result<SecretString, Problem> {
     let (id, value) = match snapshot.find(secret) {
         Located::ReadOutcome { id, outcome } => (id, value(outcome)?),
+        Located::Refused(problem) => return Err(problem.clone()),
         Located::Link(link) => return Err(unresolved(link)),
         Located::Unknown => {
             return Err(Problem::new(
@@ -113,6 +116,10 @@ fn unresolved(link: &Link) -> Problem {
                 candidates.len(),
                 candidate_list(candidates)
             ),
+        ),
+        Link::Canary(_) => Problem::new(
+            ProblemKind::Canary,
+            "a canary: reading it raises an alarm, so it was not read",
         ),
         // A link that leads somewhere was followed.
         Link::To(_) | Link::Unknown(_) => {

@@ -10,6 +10,7 @@ mod lookup;
 pub(crate) mod parser;
 mod report;
 pub(crate) mod requirement;
+mod resolved;
 pub(crate) mod schema;
 pub(crate) mod similar;
 pub(crate) mod snapshot;

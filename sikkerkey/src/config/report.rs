@@ -61,12 +61,13 @@ fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) -> fmt:
     Ok(())
 }
 
-/// `sk_db_prod/port`; empty where no secret is at fault.
+/// `sk_db_prod/port`, `sk_db -> sk_db_stg/port`; empty where no secret is at fault.
 fn place(problem: &Problem) -> String {
+    let secret = |secret: &SecretRef| secret.with_id(problem.resolved_id());
     let place = match (problem.secret(), problem.field()) {
         (None, _) => String::new(),
-        (Some(secret), None) => secret.to_string(),
-        (Some(secret), Some(field)) => format!("{secret}/{field}"),
+        (Some(named), None) => secret(named),
+        (Some(named), Some(field)) => format!("{}/{field}", secret(named)),
     };
     one_line(&place)
 }
@@ -92,6 +93,7 @@ fn as_above(problem: &Problem) -> Option<&'static str> {
         ProblemKind::Ambiguous => Some("ambiguous"),
         ProblemKind::NotStructured => Some("not structured"),
         ProblemKind::Unavailable => Some("not read"),
+        ProblemKind::Canary => Some("a canary"),
         ProblemKind::FieldMissing
         | ProblemKind::Invalid
         | ProblemKind::Validation

@@ -203,6 +203,30 @@ impl SecretRef {
             SecretRef::Id(text) | SecretRef::Name(text) => text,
         }
     }
+
+    /// The secret as the config names it, and the id that is read where that is another:
+    /// `sk_flags -> sk_flags_stg`.
+    pub(crate) fn with_id(&self, id: Option<&str>) -> String {
+        match id {
+            Some(id) if id != self.as_str() => format!("{self} -> {id}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// The id or the name, so that a list of these stands where ids are expected.
+impl AsRef<str> for SecretRef {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// The id or the name of its secret, so that a [`Schema`](crate::Schema) stands where ids are
+/// expected: `vault.assert_reads_only(&AppConfig::schema())`.
+impl AsRef<str> for Requirement {
+    fn as_ref(&self) -> &str {
+        self.secret.as_str()
+    }
 }
 
 impl fmt::Display for SecretRef {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::error::Problem;
 use super::requirement::SecretRef;
 use crate::error::{Error, Verdict};
 use crate::text::{name, quoted};
@@ -44,6 +45,8 @@ struct SnapshotInner {
     outcomes: BTreeMap<String, ReadOutcome>,
     /// What a config says, where that is not the real id: names and aliases.
     links: BTreeMap<SecretRef, Link>,
+    /// What is wrong with the settings, so that nothing was read.
+    refusals: Vec<Problem>,
 }
 
 /// What reading one secret came to.
@@ -69,6 +72,8 @@ pub(crate) enum Link {
     Unknown(Vec<Candidate>),
     /// Several secrets have the name.
     Ambiguous(Vec<Candidate>),
+    /// To a canary, which was not read.
+    Canary(String),
     /// The list of names could not be read.
     Unlisted(Unlisted),
 }
@@ -87,6 +92,8 @@ pub(crate) struct Candidate {
 
 /// What a config finds where it looks.
 pub(super) enum Located<'a> {
+    /// Nothing was read; the first of the reasons.
+    Refused(&'a Problem),
     ReadOutcome {
         id: &'a str,
         outcome: &'a ReadOutcome,
@@ -121,8 +128,14 @@ impl Snapshot {
     pub fn id_of(&self, secret: &SecretRef) -> Option<&str> {
         match self.find(secret) {
             Located::ReadOutcome { id, .. } => Some(id),
-            Located::Link(_) | Located::Unknown => None,
+            Located::Refused(_) | Located::Link(_) | Located::Unknown => None,
         }
+    }
+
+    /// What is wrong with the settings of whoever made the snapshot, such as an alias that fits no
+    /// secret. Where anything is, nothing was read, and no config can be built from it.
+    pub fn refusals(&self) -> &[Problem] {
+        &self.0.refusals
     }
 
     /// The real id behind what a config says, or else what it says.
@@ -160,7 +173,23 @@ impl Snapshot {
         Snapshot(Arc::new(inner))
     }
 
+    /// A snapshot for which nothing was read.
+    pub(crate) fn refused(refusals: Vec<Problem>) -> Self {
+        Snapshot(Arc::new(SnapshotInner {
+            refusals,
+            ..SnapshotInner::default()
+        }))
+    }
+
+    /// Where a name or an alias leads; `None` for an id that stands for itself.
+    pub(crate) fn link(&self, secret: &SecretRef) -> Option<&Link> {
+        self.0.links.get(secret)
+    }
+
     pub(super) fn find(&self, secret: &SecretRef) -> Located<'_> {
+        if let Some(problem) = self.0.refusals.first() {
+            return Located::Refused(problem);
+        }
         let id = match self.0.links.get(secret) {
             Some(Link::To(id)) => id,
             Some(link) => return Located::Link(link),
@@ -250,6 +279,16 @@ impl fmt::Debug for ReadOutcome {
             ReadOutcome::Missing => f.write_str("Missing"),
             ReadOutcome::Denied => f.write_str("Denied"),
             ReadOutcome::Unavailable(error) => f.debug_tuple("Unavailable").field(error).finish(),
+        }
+    }
+}
+
+impl Link {
+    /// The id that it leads to.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Link::To(id) | Link::Canary(id) => Some(id),
+            Link::Unknown(_) | Link::Ambiguous(_) | Link::Unlisted(_) => None,
         }
     }
 }

@@ -173,18 +173,26 @@ impl Field {
 
 /// What `T` reads.
 pub(crate) fn schema<T: Visit>() -> Schema {
-    let mut pass = Pass::new(Mode::Describe(Schema::new()));
-    // Describing gives no value: each field answers that it has none.
-    let _ = T::visit(&mut pass.reader());
-    match pass.mode {
+    match described::<T>().mode {
         Mode::Describe(schema) => schema,
         Mode::Build(_) => Schema::new(),
     }
 }
 
+fn described<T: Visit>() -> Pass {
+    let mut pass = Pass::new(Mode::Describe(Schema::new()));
+    // Describing gives no value: each field answers that it has none.
+    let _ = T::visit(&mut pass.reader());
+    pass
+}
+
 /// `T`, or every problem. `now`, in seconds since 1970, is the time by which a certificate must be valid; without one, an expired
 /// one is as good as any.
 pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T, ConfigError> {
+    if !snapshot.refusals().is_empty() {
+        let config = described::<T>().config;
+        return Err(ConfigError::new(config, snapshot.refusals().to_vec()));
+    }
     let mut pass = Pass::new(Mode::Build(Build {
         snapshot: snapshot.clone(),
         parsed: Parsed::default(),
@@ -387,6 +395,7 @@ impl Reader<'_> {
             Ok(value) => Some(FieldValue::Present(value)),
             Err(problem) => {
                 let problem = problem.of(&secret, of).at(path);
+                let problem = problem.resolved(build.snapshot.resolved_id(&secret));
                 match nothing {
                     true => Some(FieldValue::Absent(problem)),
                     false => self.report(problem),

@@ -87,6 +87,12 @@ impl<T> Default for LiveOptions<T> {
 }
 
 impl<T> LiveOptions<T> {
+    /// Whether it was said here how often a secret is read again.
+    pub(crate) fn has_resync(&self, secret: &str, id: &str) -> bool {
+        let said = |secret| self.resync_secrets.contains_key(secret);
+        self.resync.is_some() || said(secret) || said(id)
+    }
+
     /// The settings that cannot be.
     pub(super) fn mistakes(&self) -> Vec<Problem> {
         match self.probe_timeout.is_zero() {

@@ -263,6 +263,28 @@ impl Inbox {
         }
     }
 
+    /// Answers the refresh that waits, as far as what it asks for was just done.
+    pub(super) fn share(&self, is_done: impl Fn(&str) -> bool) {
+        let mut state = self.state();
+        let Some(Refresh {
+            scope: Scope::Secrets(ids),
+            told,
+            ticket,
+        }) = &mut state.news.refresh
+        else {
+            return;
+        };
+        // What a webhook told of is news, however short ago the last read was.
+        ids.retain(|id| told.contains(id) || !is_done(id));
+        let ticket = *ticket;
+        if ids.is_empty() {
+            state.news.refresh = None;
+            state.urgent = false;
+            drop(state);
+            self.answer(ticket, Ok(true));
+        }
+    }
+
     /// Asks for a value to be tried.
     pub(super) fn rehearse(&self, id: String, value: SecretString) -> u64 {
         let mut state = self.state();

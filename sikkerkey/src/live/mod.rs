@@ -8,12 +8,59 @@
 //!   values cannot be read, the others wait for it, for [`max_stale`](crate::Loader::max_stale) at
 //!   most. (A rotation of several secrets that begins after a poll, and before the reads that follow
 //!   from it, is two polls' and may be two swaps.)
-//! - Whatever fails (a read, a value that is no number, a validation, a probe) keeps the last good
+//! - Whatever fails (a read, a value that does not parse, a validation, a probe) keeps the last good
 //!   config, shows in [`Live::status`], reaches subscribers as [`RecvError::Refused`], and is tried
 //!   again at each poll.
 //! - Equal values swap nothing.
-//! - A change that another reader of the same identity swallowed is found by the next resync.
-//! - A listener, a probe or a build of a resource that panics kills nothing.
+//! - A change that another process of the same identity swallowed is found by the next resync.
+//! - Code of yours that panics, hangs or calls back ends nothing. A build or a probe has 30 s
+//!   ([`probe_timeout`](crate::Loader::probe_timeout)); a caller of [`Live::refresh`] waits no longer
+//!   than the client's deadline.
+//!
+//! # What reads, and how often
+//!
+//! A read is never free: the service audits each, and a policy can limit, rotate or end a secret by the
+//! number of its reads. A poll reads nothing.
+//!
+//! | what | requests | reads |
+//! | --- | --- | --- |
+//! | `load`, and `live` at the start | one for each distinct secret | the same |
+//! | a poll | one a cycle for all that is watched, every 15 s ± 20 % | none, then one for each secret that changed |
+//! | several secrets of one config changed in one poll | | at most two more each, so that all are of one moment; not those with a `resync` of their own |
+//! | resync, [`Adaptive`](crate::Resync::Adaptive) (the default) | | after 5 minutes, then ever later, up to an hour apart, while nothing was swallowed: about 28 a day |
+//! | resync, [`Never`](crate::Resync::Never) or [`Every(d)`](crate::Resync::Every) | | none, or one each `d` |
+//! | `check`, `list_*` | one | none |
+//! | a response that was lost and is asked for again | one more | the service may count both |
+//!
+//! A resync finds a change whose report was lost. The service reports a change once to each *machine*,
+//! so a second process of the same identity can take the report. A resync that finds such a swallowed
+//! change brings all adaptive ones back to 5 minutes for a day; after a second one they stay there,
+//! a warning is logged, and [`LiveStatus::identity_shared`] says so. Give each replica an identity of
+//! its own, or set a shorter [`resync`](crate::Loader::resync).
+//!
+//! Set a secret's own resync on its field or struct, `#[sikkerkey(resync = "never")]`, or with
+//! [`resync_secret`](crate::Loader::resync_secret).
+//!
+//! # Leased credentials
+//!
+//! A leased credential is minted by a read, lives as long as its lease, and is extended or replaced by
+//! the next read. Set a resync of two thirds of the lease:
+//!
+//! ```
+//! # #[cfg(feature = "derive")] {
+//! use sikkerkey::{SecretString, SikkerKeyConfig};
+//!
+//! #[derive(SikkerKeyConfig)]
+//! #[sikkerkey(secret = "sk_pg", resync = "40m")]     // the lease is an hour
+//! struct Database {
+//!     username: String,
+//!     password: SecretString,
+//! }
+//! # }
+//! ```
+//!
+//! A [`resource`](Live::resource) built from it follows. When the server refuses the login before that,
+//! [`Live::refresh_secret`] mints the next one, once for all callers that meet the refusal.
 //!
 //! # Running it for months
 //!
@@ -21,27 +68,25 @@
 //! old and the new password, or changes it), then change the secret. A [probe](crate::Loader::probe)
 //! makes the wrong order harmless: the new config waits until the database takes it. For the moment
 //! between the two steps, let the code that was refused call [`Live::refresh`] and try again. A
-//! service that *checks* credentials keeps accepting the old ones through [`Live::previous`] for the
+//! service that *checks* credentials keeps accepting the old ones through [`Live::previous_all`] for the
 //! [grace](crate::Loader::grace) that it sets.
 //!
-//! **Replicas that share an identity.** The service tells a change once to each machine, so one
-//! replica can take the news from another. Each replica still finds every change: it reads
-//! everything again at each [resync](crate::Loader::resync), 5 minutes by default. Give each replica
-//! its own identity where that is too long.
-//!
-//! **Display names** are looked up at the start and with each full refresh, not at each poll. A
-//! service that names secrets by display name, and wants to follow one that is replaced by another
-//! of the same name, calls [`Live::refresh`] from time to time.
+//! **Display names** are looked up at the start and with each full refresh, not at each poll. A name
+//! that leads nowhere, because the list fails or a grant was taken, keeps the secret that it led to. At
+//! the start the service cannot tell a name that is denied from one that does not exist.
 //!
 //! **What happens in each outage.**
 //!
 //! | outage | the config | `status()` |
 //! | --- | --- | --- |
 //! | the service does not answer | stays | failures count up; [`Stale`](Freshness::Stale) after `max_stale` |
-//! | a secret was deleted, or its grant taken | stays, with the last value | [`Degraded`](Freshness::Degraded); the secret says which |
+//! | a secret was deleted, or its grant taken | stays, with the last value; an optional secret that is deleted becomes `None` | [`Degraded`](Freshness::Degraded); the secret says which, and is asked for again, up to an hour apart |
 //! | a value does not fit its type, fails validation or the probe | stays, whole | `Degraded`; `last_error()` says where |
 //! | 401: the machine expired or was removed | stays | failures count up, polls back off to minutes; `Stale` |
-//! | the process starts during an outage | none: `live` returns the error | unless the client's cache (feature `cache`) answers |
+//! | the process starts during an outage | none: `live` returns the error | with the client's cache (feature `cache`): the cached config, as old as its oldest value |
+//!
+//! A service that must not use a revoked credential sets [`fail_closed`](crate::Loader::fail_closed) and
+//! calls [`Live::try_load`].
 //!
 //! **Webhooks.** With the feature `webhook`, `Live::on_webhook` reads a secret when the service tells of its rotation. Secrets
 //! that rotate together are told of one by one, and are one swap each: let a `validate` refuse a mixed pair, or keep what belongs
@@ -49,11 +94,13 @@
 //!
 //! **Alerts.** Page on `Stale`: nobody knows what the secrets are now. Warn on `Degraded` and on
 //! [`consecutive_failures`](LiveStatus::consecutive_failures): a rotation went wrong, and the service
-//! runs on what it had. [`LiveStatus`] prints as one line without values, fit for `/healthz`.
+//! runs on what it had. [`LiveStatus`] prints as one line without values. Answer `/healthz` with 200 as
+//! long as a config serves: all replicas lose a service that is down at the same moment, and a restart
+//! in that moment fails.
 //!
 //! **Threads.** One for each live config, one for the client's poller, whatever the number of
-//! secrets. Listeners and builds of resources run on the live config's thread, one after the other:
-//! a slow one delays the next swap, so long work belongs behind a [`Subscription`].
+//! secrets; one more while it reads, builds or probes. Listeners and builds of resources run on the
+//! client's callback thread, one after the other: long work belongs behind a [`Subscription`].
 
 mod builder;
 mod change;

@@ -103,11 +103,11 @@ impl SecretStatus {
 ///
 /// ```
 /// # use sikkerkey::{Live, Freshness};
-/// /// The body and the HTTP status of a `/healthz`.
+/// /// The body and the HTTP status of a `/healthz`: a config serves, so the answer is 200.
 /// fn health<T>(live: &Live<T>) -> (u16, String) {
 ///     let status = live.status();
-///     let code = if status.freshness() == Freshness::Stale { 503 } else { 200 };
-///     (code, status.to_string())
+///     let degraded = status.freshness() != Freshness::Fresh;
+///     (200, format!(r#"{{"degraded": {degraded}, "status": "{status}"}}"#))
 /// }
 /// ```
 #[derive(Clone, Debug)]

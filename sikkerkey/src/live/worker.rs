@@ -178,6 +178,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         });
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
+            // Those who asked while it was under way were refused with the same old value.
+            self.inbox.share(|id| self.core.was_just_refreshed(id));
         }
     }
 
@@ -237,6 +239,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
             Scope::All => {
                 if let Some(schema) = self.jobs.schema()? {
+                    let refusals = self.fetch.refusals(&schema);
+                    if !refusals.is_empty() {
+                        return Err(ConfigError::new(self.jobs.name(), refusals));
+                    }
                     self.schema = Arc::new(schema);
                 }
                 // Names may lead elsewhere now, and other secrets may be named.
@@ -269,7 +275,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(error) = &resolved.unlisted {
             reading.unanswered = Some(unanswered(self.jobs.name(), error));
         }
-        let known = resolved.ids.iter().filter_map(|id| {
+        let ids = resolved.ids.iter().chain(&resolved.unread);
+        let known = ids.filter_map(|id| {
             let outcome = reading.snapshot.get(id)?;
             Some((id.clone(), outcome.clone()))
         });

@@ -5,6 +5,7 @@ use super::SikkerKeyConfig;
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
 use crate::config::error::ConfigError;
+use crate::config::requirement::SecretRef;
 use crate::config::snapshot::Snapshot;
 use crate::config::visit;
 use crate::error::Error;
@@ -80,7 +81,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
     }
 
     /// Reads every secret that the config names, once. What could not be read is in the snapshot
-    /// as such.
+    /// as such; where an alias is wrong, nothing is read, and
+    /// [`refusals`](Snapshot::refusals) says why.
     pub fn snapshot(&self) -> Snapshot {
         self.fetch.snapshot(&T::schema())
     }
@@ -91,7 +93,18 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self) -> Result<CheckReport, Error> {
-        self.fetch.check(&T::schema())
+        self.fetch
+            .check_with(&T::schema(), |secret, id| self.has_resync(secret, id))
+    }
+
+    #[cfg(feature = "live")]
+    fn has_resync(&self, secret: &SecretRef, id: &str) -> bool {
+        self.live.has_resync(secret.as_str(), id)
+    }
+
+    #[cfg(not(feature = "live"))]
+    fn has_resync(&self, _: &SecretRef, _: &str) -> bool {
+        false
     }
 }
 
@@ -110,9 +123,42 @@ impl<T> Loader<T> {
         self.change(|options| options.project(project))
     }
 
+    /// See [`LoadOptions::application`].
+    pub fn application(self, application: impl Into<String>) -> Self {
+        self.change(|options| options.application(application))
+    }
+
     /// See [`LoadOptions::alias`].
     pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.change(|options| options.alias(from, to))
+    }
+
+    /// See [`LoadOptions::aliases`].
+    pub fn aliases<F: Into<String>, A: Into<String>>(
+        self,
+        aliases: impl IntoIterator<Item = (F, A)>,
+    ) -> Self {
+        self.change(|options| options.aliases(aliases))
+    }
+
+    /// See [`LoadOptions::aliases_from_env`].
+    pub fn aliases_from_env(self, variable: &str) -> Self {
+        self.change(|options| options.aliases_from_env(variable))
+    }
+
+    /// See [`LoadOptions::strict_aliases`].
+    pub fn strict_aliases(self) -> Self {
+        self.change(LoadOptions::strict_aliases)
+    }
+
+    /// See [`LoadOptions::refuse_canaries`].
+    pub fn refuse_canaries(self) -> Self {
+        self.change(LoadOptions::refuse_canaries)
+    }
+
+    /// See [`LoadOptions::least_privilege`].
+    pub fn least_privilege(self) -> Self {
+        self.change(LoadOptions::least_privilege)
     }
 
     /// See [`LoadOptions::concurrency`].

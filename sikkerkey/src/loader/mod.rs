@@ -64,8 +64,12 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).live()
     }
 
-    /// Compares the config with what this machine sees, by the list call alone: no value is read,
-    /// no canary rings. Fit for a deploy pipeline.
+    /// Compares the config with what this machine sees, by the list of secrets alone: no value is
+    /// read, no canary rings. Fit for a deploy pipeline.
+    ///
+    /// The report says of each value whether its secret and field are there, and of a secret that
+    /// it is a canary, a certificate, or leased without a resync of its own, as far as the service
+    /// tells. It costs one request, and two or three where the service is too old to tell.
     ///
     /// # Errors
     /// Any error of the list call.

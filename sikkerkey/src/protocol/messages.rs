@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -54,6 +54,13 @@ struct Entries<'a> {
     secrets: BoundedList<'a>,
 }
 
+/// The projects of a list, as they came.
+#[derive(Deserialize)]
+struct Projects<'a> {
+    #[serde(borrow)]
+    projects: BoundedList<'a>,
+}
+
 /// A list that is refused before it takes more memory than its limit.
 struct BoundedList<'a>(Vec<&'a RawValue>);
 
@@ -67,6 +74,40 @@ pub(crate) struct ListEntry {
     pub(crate) field_names: Option<String>,
     #[serde(default)]
     pub(crate) project_id: Option<String>,
+}
+
+/// An entry of the rich list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DetailsEntry {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) field_names: Option<String>,
+    #[serde(default)]
+    pub(crate) project_id: Option<String>,
+    #[serde(default)]
+    pub(crate) project_name: Option<String>,
+    #[serde(default)]
+    pub(crate) application_id: Option<String>,
+    #[serde(default)]
+    pub(crate) application_name: Option<String>,
+    /// Whatever it is, the secret is there.
+    #[serde(default, rename = "type")]
+    pub(crate) kind: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProjectEntry {
+    pub(crate) project_id: String,
+    #[serde(default)]
+    pub(crate) project_name: Option<String>,
+    #[serde(default)]
+    pub(crate) application_id: Option<String>,
+    #[serde(default)]
+    pub(crate) application_name: Option<String>,
 }
 
 pub(crate) struct ExportEntry {
@@ -91,6 +132,7 @@ struct RawExportEntry<'a> {
 /// An entry of which only the id is looked at.
 #[derive(Deserialize)]
 struct Named {
+    #[serde(alias = "projectId")]
     id: String,
 }
 
@@ -145,6 +187,12 @@ pub(crate) struct ProjectRequest<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApplicationRequest<'a> {
+    pub(crate) application_id: &'a str,
+}
+
+#[derive(Serialize)]
 pub(crate) struct PollRequest<'a> {
     pub(crate) watch: Vec<&'a str>,
 }
@@ -167,12 +215,21 @@ pub(crate) fn value(body: &[u8]) -> Result<SecretString, Malformed> {
 
 /// The secrets of a list.
 pub(crate) fn list(body: &[u8]) -> Result<Vec<ListEntry>, Malformed> {
-    entries(body, "list", &|| true, |raw| {
-        let entry: ListEntry = decode(raw.get().as_bytes())?;
-        match is_id(&entry.id) {
-            true => Ok(entry),
-            false => Err(Malformed::Shape),
-        }
+    let Entries { secrets } = decode(body)?;
+    listed(secrets, "list", |entry: &ListEntry| &entry.id)
+}
+
+/// The secrets of the rich list.
+pub(crate) fn details(body: &[u8]) -> Result<Vec<DetailsEntry>, Malformed> {
+    let Entries { secrets } = decode(body)?;
+    listed(secrets, "list", |entry: &DetailsEntry| &entry.id)
+}
+
+/// The projects of a list.
+pub(crate) fn projects(body: &[u8]) -> Result<Vec<ProjectEntry>, Malformed> {
+    let Projects { projects } = decode(body)?;
+    listed(projects, "list of projects", |entry: &ProjectEntry| {
+        &entry.project_id
     })
 }
 
@@ -181,7 +238,8 @@ pub(crate) fn export(
     body: &[u8],
     in_time: &dyn Fn() -> bool,
 ) -> Result<Vec<ExportEntry>, Malformed> {
-    entries(body, "export", in_time, |raw| {
+    let Entries { secrets } = decode(body)?;
+    entries(secrets, "export", in_time, |raw| {
         let entry: RawExportEntry<'_> = decode(raw.get().as_bytes())?;
         if !is_id(&entry.id) {
             return Err(Malformed::Shape);
@@ -213,18 +271,32 @@ pub(crate) fn enrollment(body: &[u8]) -> Result<EnrollResponse, Malformed> {
     decode(body)
 }
 
+/// Each entry of a list with an id that is one.
+fn listed<T: DeserializeOwned>(
+    list: BoundedList<'_>,
+    noun: &str,
+    id: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, Malformed> {
+    entries(list, noun, &|| true, |raw| {
+        let entry = decode(raw.get().as_bytes())?;
+        match is_id(id(&entry)) {
+            true => Ok(entry),
+            false => Err(Malformed::Shape),
+        }
+    })
+}
+
 /// Each entry that `read` understands; the others are named in the log. A list of which nothing is
 /// understood is not one.
 fn entries<T>(
-    body: &[u8],
+    list: BoundedList<'_>,
     noun: &str,
     in_time: &dyn Fn() -> bool,
     read: impl Fn(&RawValue) -> Result<T, Malformed>,
 ) -> Result<Vec<T>, Malformed> {
-    let Entries { secrets } = decode(body)?;
-    let mut understood = Vec::with_capacity(secrets.0.len());
+    let mut understood = Vec::with_capacity(list.0.len());
     let mut odd = Vec::new();
-    for (place, raw) in secrets.0.into_iter().enumerate() {
+    for (place, raw) in list.0.into_iter().enumerate() {
         if !in_time() {
             return Err(Malformed::OutOfTime);
         }
@@ -356,6 +428,12 @@ mod tests {
                 project_id: "proj_x"
             })),
             r#"{"projectId":"proj_x"}"#
+        );
+        assert_eq!(
+            text(encode(&ApplicationRequest {
+                application_id: "app_x"
+            })),
+            r#"{"applicationId":"app_x"}"#
         );
         let watch = vec!["sk_a", "sk_b"];
         assert_eq!(

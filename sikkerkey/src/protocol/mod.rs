@@ -5,6 +5,7 @@
 pub(crate) mod api_url;
 #[cfg(all(feature = "rustls", feature = "live"))]
 pub(crate) mod certificate;
+pub(crate) mod details;
 pub(crate) mod export;
 pub(crate) mod fields;
 pub(crate) mod listing;

@@ -1,5 +1,7 @@
 //! Reading what a schema names: names and aliases become ids, and ids become a snapshot.
 
+mod aliases;
+mod listing;
 pub(crate) mod options;
 pub(crate) mod reader;
-pub(crate) mod resolve;
+mod resolve;

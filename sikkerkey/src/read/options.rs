@@ -1,5 +1,9 @@
 use std::collections::BTreeMap;
 
+use super::aliases::Aliases;
+use crate::config::error::Problem;
+use crate::config::schema::Schema;
+
 /// How many reads are under way at once, unless the options say otherwise.
 const CONCURRENCY: usize = 8;
 
@@ -11,39 +15,123 @@ const CONCURRENCY: usize = 8;
 ///
 /// let staging = LoadOptions::new()
 ///     .project("proj_staging")
-///     .alias("sk_db", "sk_db_stg")
+///     .aliases([("sk_db", "sk_db_stg"), ("sk_flags", "sk_flags_stg")])
+///     .strict_aliases()
+///     .refuse_canaries()
 ///     .concurrency(4);
 /// # let _ = staging;
 /// ```
+///
+/// # Aliases
+///
+/// An alias says what another environment has in place of a secret that the config names. Each is
+/// followed once: the id that it leads to is read as it is, whether or not that id has an alias too.
+/// Several secrets may lead to one id. Reports show both: `sk_flags -> sk_flags_stg`.
+///
+/// What is wrong with an alias is a problem of the load, and then nothing is read, so that no
+/// typing mistake makes staging read what production has: an alias that fits no secret of the
+/// config (the nearest is named), one that leads to what is no id, to itself or in a circle, and
+/// two for one secret in one text or list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "options do nothing until a loader is given them"]
 pub struct LoadOptions {
     project: Option<String>,
-    aliases: BTreeMap<String, String>,
+    application: Option<String>,
+    aliases: Aliases,
+    refuse_canaries: bool,
+    least_privilege: bool,
     concurrency: usize,
 }
 
 impl LoadOptions {
     /// Display names are looked up among all secrets that the machine sees, no secret has an alias,
-    /// and 8 reads are under way at once.
+    /// canaries are read like any other secret, and 8 reads are under way at once.
     pub fn new() -> Self {
         LoadOptions {
             project: None,
-            aliases: BTreeMap::new(),
+            application: None,
+            aliases: Aliases::default(),
+            refuse_canaries: false,
+            least_privilege: false,
             concurrency: CONCURRENCY,
         }
     }
 
-    /// Looks display names up in one project. Ids are read as they are. Defaults to all projects.
+    /// Looks display names up in one project, by its id. Ids are read as they are. Defaults to all
+    /// projects.
     pub fn project(mut self, project: impl Into<String>) -> Self {
         self.project = Some(project.into());
         self
     }
 
+    /// Looks display names up in one application, by its id. Ids are read as they are. Defaults to
+    /// all applications; a [`project`](Self::project) goes first where both are set.
+    ///
+    /// A service that is too old for applications is asked for the plain list: then names are looked
+    /// up among all secrets that the machine sees, and a warning is logged. A name that several
+    /// secrets have is a problem there too.
+    pub fn application(mut self, application: impl Into<String>) -> Self {
+        self.application = Some(application.into());
+        self
+    }
+
     /// Reads the secret with the id `to` wherever the config names `from`, which is an id or a
-    /// display name. Defaults to no alias.
+    /// display name. It takes the place of an earlier alias of `from`. Defaults to no alias.
     pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.aliases.insert(from.into(), to.into());
+        self
+    }
+
+    /// Several aliases, each as [`alias`](Self::alias) takes it.
+    pub fn aliases<F: Into<String>, T: Into<String>>(
+        mut self,
+        aliases: impl IntoIterator<Item = (F, T)>,
+    ) -> Self {
+        let aliases = aliases.into_iter();
+        let owned = aliases.map(|(from, to)| (from.into(), to.into()));
+        self.aliases.extend("the list of aliases", owned);
+        self
+    }
+
+    /// Adds the aliases that an environment variable holds as text, such as
+    /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`. It is read now. A variable that is unset or empty
+    /// has none; white space around ids is nothing.
+    ///
+    /// A text that is no such list is a problem of the load, which names the entry. A display name
+    /// with a comma or an equals sign is for [`alias`](Self::alias).
+    pub fn aliases_from_env(mut self, variable: &str) -> Self {
+        self.aliases.extend_from_env(variable);
+        self
+    }
+
+    /// Refuses to read a secret that has no alias, so that this environment never reads an id of the
+    /// one that the config was written for. Defaults to off.
+    ///
+    /// Each id that the config names needs an alias, to an id that the config does not name. A
+    /// display name needs one too, unless a [`project`](Self::project) or an
+    /// [`application`](Self::application) says where it is looked up. What is missing is a problem
+    /// of the load for each secret, and then nothing is read.
+    pub fn strict_aliases(mut self) -> Self {
+        self.aliases.strict = true;
+        self
+    }
+
+    /// Asks for the list of secrets first, by one request more, and refuses the load with a problem
+    /// for each canary that the config names: it is not read, so it raises no alarm. The other
+    /// secrets are read, so that every problem is reported together. Defaults to off.
+    ///
+    /// If there is no list, nothing is read and the load fails. A service that is too old to say what
+    /// a canary is refuses none; a warning is logged.
+    pub fn refuse_canaries(mut self) -> Self {
+        self.refuse_canaries = true;
+        self
+    }
+
+    /// Has `check` also name the secrets that this machine may read and the config does not need:
+    /// [`CheckReport::unneeded`](crate::CheckReport::unneeded). Defaults to off. It changes nothing
+    /// about a load.
+    pub fn least_privilege(mut self) -> Self {
+        self.least_privilege = true;
         self
     }
 
@@ -58,10 +146,38 @@ impl LoadOptions {
         self.project.as_deref()
     }
 
+    #[doc(hidden)]
+    pub fn application_name(&self) -> Option<&str> {
+        self.application.as_deref()
+    }
+
     /// From what the config names to the id that is read.
     #[doc(hidden)]
     pub fn alias_map(&self) -> &BTreeMap<String, String> {
-        &self.aliases
+        self.aliases.map()
+    }
+
+    /// What of these options is wrong for a config of this schema.
+    #[doc(hidden)]
+    pub fn problems(&self, schema: &Schema) -> Vec<Problem> {
+        let names_are_scoped = self.project.is_some() || self.application.is_some();
+        self.aliases.problems(schema, names_are_scoped)
+    }
+
+    /// The same for a schema whose aliases were followed already.
+    #[doc(hidden)]
+    pub fn without_aliases(mut self) -> Self {
+        self.aliases = Aliases::default();
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn refuses_canaries(&self) -> bool {
+        self.refuse_canaries
+    }
+
+    pub(super) fn names_unneeded(&self) -> bool {
+        self.least_privilege
     }
 
     pub(crate) fn reads_at_once(&self) -> usize {

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::listing::{self, Listing};
 use super::options::LoadOptions;
 use super::resolve::{self, Resolved};
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
+use crate::config::error::Problem;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
@@ -58,14 +60,22 @@ impl Fetch {
 
     /// Reads every secret of the schema once. What could not be read is in the snapshot as such.
     ///
-    /// Where the service does not know this machine (401), no further read is begun: it locks an
-    /// address out after a few of these.
+    /// Nothing is read where an alias or another option is wrong for this schema;
+    /// [`Snapshot::refusals`] says what. Where the service does not know this machine (401), no
+    /// further read is begun: it locks an address out after a few of these.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
         self.first_reads(schema).snapshot
     }
 
     /// A snapshot, and which of its values the fallback cache served.
     pub(crate) fn first_reads(&self, schema: &Schema) -> FirstReads {
+        let refusals = self.refusals(schema);
+        if !refusals.is_empty() {
+            return FirstReads {
+                snapshot: Snapshot::refused(refusals),
+                cached: BTreeMap::new(),
+            };
+        }
         let resolved = self.resolve(schema);
         let budget = || self.client.inner().settings().budget();
         let reads = self.read_all(&resolved.ids, |id| {
@@ -79,6 +89,10 @@ impl Fetch {
             }
             outcomes.push((id, ReadOutcome::of(read.map(|read| read.value))));
         }
+        if let Some(error) = &resolved.unlisted {
+            let unread = |id| (id, ReadOutcome::Unavailable(error.clone()));
+            outcomes.extend(resolved.unread.into_iter().map(unread));
+        }
         let snapshot = Snapshot::default().with(outcomes);
         FirstReads {
             snapshot: snapshot.with_links(resolved.links),
@@ -86,41 +100,56 @@ impl Fetch {
         }
     }
 
-    /// Where the schema's secrets are.
+    /// What is wrong with the options for this schema, so that nothing is read.
+    pub(crate) fn refusals(&self, schema: &Schema) -> Vec<Problem> {
+        self.options.problems(schema)
+    }
+
+    /// Where the schema's secrets are, and which of them may be read.
     pub(crate) fn resolve(&self, schema: &Schema) -> Resolved {
-        resolve::resolve(schema, self.options.alias_map(), || {
-            resolve::list(&self.client, self.options.project_name())
-        })
+        let aliases = self.options.alias_map();
+        if !self.options.refuses_canaries() || schema.is_empty() {
+            let names = || listing::named(&self.client, &self.options);
+            return resolve::resolve(schema, aliases, names);
+        }
+        match Listing::read(&self.client, &self.options) {
+            Ok(listing) => resolve::resolve(schema, aliases, || Ok(listing.named.clone()))
+                .refuse(schema, &listing.canaries()),
+            Err(error) => resolve::resolve(schema, aliases, || Err(error.clone())).unread(error),
+        }
     }
 
     /// Compares the schema with what this machine sees, without reading a value: by one list
-    /// call, or two where the schema has names and a project was set.
+    /// call, or two or three where the service is too old to say what kind a secret is.
     ///
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self, schema: &Schema) -> Result<CheckReport, Error> {
-        let is_name = |secret: &&SecretRef| {
-            matches!(secret, SecretRef::Name(_))
-                && !self.options.alias_map().contains_key(secret.as_str())
+        self.check_with(schema, |_, _| false)
+    }
+
+    /// The same, where `has_resync` knows secrets, with their ids, for which a resync was chosen
+    /// outside the schema and the client.
+    pub(crate) fn check_with(
+        &self,
+        schema: &Schema,
+        has_resync: impl Fn(&SecretRef, &str) -> bool,
+    ) -> Result<CheckReport, Error> {
+        let listing = match schema.is_empty() && !self.options.names_unneeded() {
+            true => Listing::default(),
+            false => Listing::read(&self.client, &self.options)?,
         };
-        let secrets = schema.secrets();
-        let names = secrets.iter().any(is_name);
-        let ids = secrets.iter().any(|secret| !is_name(secret));
-        // Without a project, one list serves both.
-        let project = self.options.project_name();
-        let named = match project {
-            Some(_) if names => resolve::list(&self.client, project)?,
-            _ => Vec::new(),
-        };
-        let all = match ids || (names && project.is_none()) {
-            true => resolve::list(&self.client, None)?,
-            false => Vec::new(),
-        };
-        let names_in = if project.is_some() { &named } else { &all };
-        let links =
-            resolve::resolve(schema, self.options.alias_map(), || Ok(names_in.clone())).links;
-        let listed = all.iter().chain(&named);
-        Ok(CheckReport::new(schema, &links, listed))
+        let Listing { all, named } = &listing;
+        let links = resolve::resolve(schema, self.options.alias_map(), || Ok(named.clone())).links;
+        let of_client = &self.client.inner().settings().resync_secrets;
+        let has_resync =
+            |secret: &SecretRef, id: &str| of_client.contains_key(id) || has_resync(secret, id);
+        let report = CheckReport::new(schema, &links, all.iter().chain(named), has_resync)
+            .with_refusals(self.refusals(schema));
+        Ok(match self.options.names_unneeded() {
+            true => report.with_unneeded(&links, all),
+            false => report,
+        })
     }
 
     /// Reads secrets by their real ids, all within one deadline, for the party that follows them.

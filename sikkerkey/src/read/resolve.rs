@@ -2,42 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::client::SikkerKey;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::similar::near;
-use crate::config::snapshot::{Candidate, Link, Snapshot, Unlisted};
+#[cfg(feature = "live")]
+use crate::config::snapshot::Snapshot;
+use crate::config::snapshot::{Candidate, Link, Unlisted};
 use crate::error::Error;
-use crate::protocol::listing::SecretListItem;
+use crate::protocol::details::SecretDetails;
 
 /// Where a schema's secrets are.
 pub(crate) struct Resolved {
     /// The distinct real ids, which are to be read.
     pub(crate) ids: BTreeSet<String>,
+    /// Real ids that are not to be read, because nobody told whether they are canaries.
+    pub(crate) unread: BTreeSet<String>,
     pub(crate) links: BTreeMap<SecretRef, Link>,
-    /// Why there is no list of names, where one was needed.
+    /// Why there is no list, where one was needed.
     pub(crate) unlisted: Option<Error>,
-}
-
-/// The secrets that this machine sees: all of them, or those of a project.
-pub(super) fn list(
-    client: &SikkerKey,
-    project: Option<&str>,
-) -> Result<Vec<SecretListItem>, Error> {
-    match project {
-        Some(project) => client.list_secrets_by_project(project),
-        None => client.list_secrets(),
-    }
 }
 
 /// `names` is called at most once, and only where a name needs it.
 pub(super) fn resolve(
     schema: &Schema,
     aliases: &BTreeMap<String, String>,
-    names: impl FnOnce() -> Result<Vec<SecretListItem>, Error>,
+    names: impl FnOnce() -> Result<Vec<SecretDetails>, Error>,
 ) -> Resolved {
     let mut resolved = Resolved {
         ids: BTreeSet::new(),
+        unread: BTreeSet::new(),
         links: BTreeMap::new(),
         unlisted: None,
     };
@@ -66,7 +59,7 @@ pub(super) fn resolve(
     resolved
 }
 
-fn by_name(items: &[SecretListItem], name: &str) -> Link {
+fn by_name(items: &[SecretDetails], name: &str) -> Link {
     let called = |name: &str| -> Vec<Candidate> {
         items
             .iter()
@@ -86,13 +79,40 @@ fn by_name(items: &[SecretListItem], name: &str) -> Link {
 }
 
 impl Resolved {
+    /// Leaves out what leads to one of these canaries, however the schema names it.
+    pub(super) fn refuse(mut self, schema: &Schema, canaries: &BTreeSet<&str>) -> Self {
+        for secret in schema.secrets() {
+            let id = match (self.links.get(secret), secret) {
+                (Some(link), _) => link.id(),
+                (None, secret) => Some(secret.as_str()),
+            };
+            if let Some(id) = id.filter(|id| canaries.contains(id)).map(str::to_owned) {
+                self.ids.remove(&id);
+                self.links.insert(secret.clone(), Link::Canary(id));
+            }
+        }
+        self
+    }
+
+    /// Has nothing read, because there is no list that could tell canaries.
+    pub(super) fn unread(mut self, unlisted: Error) -> Self {
+        self.unread = std::mem::take(&mut self.ids);
+        self.unlisted = Some(unlisted);
+        self
+    }
+
     /// Keeps the ids to which names led before and now lead no more: because there was no list, or
     /// because the list does not show them. What became of such a secret, its own read says.
+    #[cfg(feature = "live")]
     pub(crate) fn keep(mut self, before: &Snapshot) -> Self {
+        let ids = match self.unread.is_empty() {
+            true => &mut self.ids,
+            false => &mut self.unread,
+        };
         let lost = self.links.iter_mut();
-        for (secret, link) in lost.filter(|(_, link)| !matches!(link, Link::To(_))) {
+        for (secret, link) in lost.filter(|(_, link)| link.id().is_none()) {
             if let Some(id) = before.id_of(secret) {
-                self.ids.insert(id.to_owned());
+                ids.insert(id.to_owned());
                 *link = Link::To(id.to_owned());
             }
         }
@@ -107,8 +127,8 @@ impl Resolved {
     }
 }
 
-impl From<&SecretListItem> for Candidate {
-    fn from(item: &SecretListItem) -> Self {
+impl From<&SecretDetails> for Candidate {
+    fn from(item: &SecretDetails) -> Self {
         Candidate {
             id: item.id.clone(),
             name: item.name.clone(),

@@ -11,9 +11,12 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod consistency;
+mod contained;
 mod failures;
+mod reads;
 mod resources;
 mod swaps;
+mod truth;
 #[cfg(feature = "webhook")]
 mod webhooks;
 
@@ -105,7 +108,7 @@ fn cycles(stage: &Stage, count: usize) {
 
 /// Tells of each change after all listeners that were registered before were called: callbacks are
 /// called one after the other.
-fn after_listeners(live: &Live<Config>) -> Receiver<()> {
+fn after_listeners<T: Send + Sync + 'static>(live: &Live<T>) -> Receiver<()> {
     let (tell, told) = channel();
     live.on_change(move |_| {
         let _ = tell.send(());

@@ -1,0 +1,164 @@
+//! What the list of secrets says of each requirement.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{Check, CheckStatus};
+use crate::config::requirement::{Necessity, Requirement, SecretRef};
+use crate::config::schema::Schema;
+use crate::config::similar::near;
+use crate::config::snapshot::{Candidate, Link};
+use crate::protocol::details::{SecretDetails, SecretKind};
+
+/// A check for each requirement.
+pub(super) fn compare<'a>(
+    schema: &Schema,
+    links: &BTreeMap<SecretRef, Link>,
+    listed: impl Iterator<Item = &'a SecretDetails>,
+    has_resync: impl Fn(&SecretRef, &str) -> bool,
+) -> Vec<Check> {
+    let listed: HashMap<&str, &SecretDetails> =
+        listed.map(|item| (item.id.as_str(), item)).collect();
+    let with_resync: HashSet<&str> = schema
+        .iter()
+        .filter_map(|requirement| {
+            let secret = requirement.secret();
+            let id = id_of(secret, links)?;
+            (requirement.resync().is_some() || has_resync(secret, id)).then_some(id)
+        })
+        .collect();
+    let finding = |requirement: &Requirement| {
+        let mut finding = find(requirement, links, &listed);
+        let chosen = id_of(requirement.secret(), links).is_some_and(|id| with_resync.contains(id));
+        let is_leased = finding.kind == Some(SecretKind::Leased);
+        if is_leased && finding.status == CheckStatus::Ok && !chosen {
+            finding.hint = Some("leased: choose a resync".to_owned());
+        }
+        finding
+    };
+    checks(schema, links, schema.iter().map(finding).collect())
+}
+
+/// Decides of each requirement whether the config can do without it: one that is required inside
+/// a nested `Option` only where that has another value.
+fn checks(
+    schema: &Schema,
+    links: &BTreeMap<SecretRef, Link>,
+    findings: Vec<Finding>,
+) -> Vec<Check> {
+    let is_there =
+        |status: CheckStatus| !matches!(status, CheckStatus::Missing | CheckStatus::FieldMissing);
+    let present: HashSet<&str> = schema
+        .iter()
+        .zip(&findings)
+        .filter(|(_, finding)| is_there(finding.status))
+        .flat_map(|(requirement, _)| prefixes(requirement.path()))
+        .collect();
+    let check = |(requirement, finding): (&Requirement, Finding)| {
+        let absent_is_ok = match requirement.group() {
+            _ if requirement.declared() != Necessity::Required => true,
+            Some(group) => !present.contains(group),
+            None => false,
+        };
+        let absent = !is_there(finding.status) && absent_is_ok;
+        Check {
+            requirement: requirement.clone(),
+            resolved_id: id_of(requirement.secret(), links).map(str::to_owned),
+            kind: finding.kind,
+            status: match finding.status {
+                CheckStatus::Missing if absent => CheckStatus::Uncertain,
+                status => status,
+            },
+            hint: finding.hint,
+            ok: finding.status == CheckStatus::Ok || absent,
+        }
+    };
+    schema.iter().zip(findings).map(check).collect()
+}
+
+/// The structs around a value: `a` and `a.b` of `a.b.c`.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(dot, _)| &path[..dot])
+}
+
+/// What the list says of one requirement.
+struct Finding {
+    status: CheckStatus,
+    hint: Option<String>,
+    kind: Option<SecretKind>,
+}
+
+impl Finding {
+    fn new(status: CheckStatus, hint: Option<String>) -> Self {
+        Finding {
+            status,
+            hint,
+            kind: None,
+        }
+    }
+}
+
+/// The id that a load would read.
+pub(super) fn id_of<'a>(
+    secret: &'a SecretRef,
+    links: &'a BTreeMap<SecretRef, Link>,
+) -> Option<&'a str> {
+    match (links.get(secret), secret) {
+        (Some(link), _) => link.id(),
+        (None, SecretRef::Id(id)) => Some(id),
+        (None, SecretRef::Name(_)) => None,
+    }
+}
+
+fn find(
+    requirement: &Requirement,
+    links: &BTreeMap<SecretRef, Link>,
+    seen: &HashMap<&str, &SecretDetails>,
+) -> Finding {
+    let secret = requirement.secret();
+    match links.get(secret) {
+        Some(Link::Ambiguous(candidates)) => {
+            return Finding::new(CheckStatus::Ambiguous, hint("they are", candidates));
+        }
+        Some(Link::Unknown(candidates)) => {
+            return Finding::new(CheckStatus::Missing, hint("near it:", candidates));
+        }
+        Some(Link::To(_) | Link::Canary(_) | Link::Unlisted(_)) | None => {}
+    }
+    let item = id_of(secret, links).and_then(|id| seen.get(id));
+    let Some(item) = item else {
+        return Finding::new(CheckStatus::Missing, None);
+    };
+    let mut finding = match (item.kind, requirement.field()) {
+        (SecretKind::Canary, _) => Finding::new(CheckStatus::Canary, None),
+        (SecretKind::Certificate, _) => Finding::new(CheckStatus::Certificate, None),
+        (_, None) => Finding::new(CheckStatus::Ok, None),
+        (_, Some(field)) => find_field(item, field),
+    };
+    finding.kind = Some(item.kind);
+    finding
+}
+
+fn find_field(item: &SecretDetails, field: &str) -> Finding {
+    match &item.field_names {
+        None => Finding::new(CheckStatus::NotStructured, None),
+        Some(names) if has(names, field) => Finding::new(CheckStatus::Ok, None),
+        Some(names) => {
+            let meant = near(field, names.iter().map(String::as_str));
+            let hint = meant.first().map(|name| format!("did you mean {name:?}?"));
+            Finding::new(CheckStatus::FieldMissing, hint)
+        }
+    }
+}
+
+/// The service lists names with commas between them, so a name with a comma arrives in parts.
+fn has(names: &[String], field: &str) -> bool {
+    let parts: Vec<&str> = field.split(',').collect();
+    names
+        .windows(parts.len())
+        .any(|window| window.iter().map(String::as_str).eq(parts.iter().copied()))
+}
+
+fn hint(text: &str, candidates: &[Candidate]) -> Option<String> {
+    let candidates: Vec<_> = candidates.iter().map(Candidate::to_string).collect();
+    (!candidates.is_empty()).then(|| format!("{text} {}", candidates.join(", ")))
+}

@@ -1,0 +1,216 @@
+mod compare;
+mod shown;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use self::compare::{compare, id_of};
+use super::error::Problem;
+use super::requirement::{Requirement, SecretRef};
+use super::schema::Schema;
+use super::snapshot::Link;
+use crate::protocol::details::{SecretDetails, SecretKind};
+
+/// What a machine would find if it loaded a config now, without a value being read.
+///
+/// `Display` is a table with a line for each requirement, then one for each of the
+/// [refusals](Self::refusals) and of the [unneeded](Self::unneeded) secrets; `Serialize` is a list of
+/// the same. [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check) makes it.
+///
+/// The first column of the table is `ok`, `??` for what the list cannot tell, and `!!` for what is
+/// wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckReport {
+    checks: Vec<Check>,
+    refusals: Vec<Problem>,
+    unneeded: Vec<SecretDetails>,
+}
+
+/// One requirement, and whether it can be met.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Check {
+    requirement: Requirement,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<SecretKind>,
+    status: CheckStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Whether the config can do with what is there.
+    ok: bool,
+}
+
+/// What the list of secrets says of one requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckStatus {
+    /// The secret is there, and so is the field.
+    Ok,
+    /// This machine does not see the secret, and the config can do without it. The list does not
+    /// say whether it does not exist, which is fine, or exists without a grant, which fails the load.
+    Uncertain,
+    /// This machine does not see the secret, and the config needs it: it does not exist, or there is
+    /// no grant for it. The service does not say which.
+    Missing,
+    /// The secret is there, and has no such field.
+    FieldMissing,
+    /// The secret is there as a single value, which has no fields.
+    NotStructured,
+    /// Several secrets have the name.
+    Ambiguous,
+    /// The secret is a canary: reading it raises an alarm.
+    Canary,
+    /// The secret is a certificate, which is issued to a key and has no value to read.
+    Certificate,
+}
+
+impl CheckReport {
+    /// Compares a schema with the secrets that the machine sees. `links` says where names and
+    /// aliases lead.
+    pub(crate) fn new<'a>(
+        schema: &Schema,
+        links: &BTreeMap<SecretRef, Link>,
+        listed: impl Iterator<Item = &'a SecretDetails>,
+        has_resync: impl Fn(&SecretRef, &str) -> bool,
+    ) -> Self {
+        CheckReport {
+            checks: compare(schema, links, listed, has_resync),
+            refusals: Vec::new(),
+            unneeded: Vec::new(),
+        }
+    }
+
+    /// The same report of a load that these problems would keep from reading anything.
+    pub(crate) fn with_refusals(mut self, refusals: Vec<Problem>) -> Self {
+        self.refusals = refusals;
+        self
+    }
+
+    /// The same report with the secrets that no check is about.
+    pub(crate) fn with_unneeded(
+        mut self,
+        links: &BTreeMap<SecretRef, Link>,
+        listed: &[SecretDetails],
+    ) -> Self {
+        let mut needed: HashSet<&str> = HashSet::new();
+        for check in &self.checks {
+            let secret = check.requirement.secret();
+            match links.get(secret) {
+                // One of them is meant.
+                Some(Link::Ambiguous(secrets)) => {
+                    needed.extend(secrets.iter().map(|s| s.id.as_str()))
+                }
+                _ => needed.extend(id_of(secret, links)),
+            }
+        }
+        let is_unneeded = |secret: &&SecretDetails| {
+            secret.kind != SecretKind::Canary && !needed.contains(secret.id.as_str())
+        };
+        self.unneeded = listed.iter().filter(is_unneeded).cloned().collect();
+        self
+    }
+
+    /// Whether a load would find all that the config needs, and raise no alarm. What it finds may
+    /// still be no `u16`, and an [uncertain](CheckStatus::Uncertain) secret may be denied;
+    /// [`is_strictly_ok`](Self::is_strictly_ok) is about that too.
+    pub fn is_ok(&self) -> bool {
+        self.refusals.is_empty() && self.checks.iter().all(Check::is_ok)
+    }
+
+    /// Whether the report [is ok](Self::is_ok), nothing in it is
+    /// [uncertain](CheckStatus::Uncertain), and no secret is [unneeded](Self::unneeded).
+    pub fn is_strictly_ok(&self) -> bool {
+        self.is_ok() && self.unneeded.is_empty() && self.uncertain().next().is_none()
+    }
+
+    /// Every check, in the order of the fields.
+    pub fn iter(&self) -> std::slice::Iter<'_, Check> {
+        self.checks.iter()
+    }
+
+    /// The checks that would keep the config from loading, or raise an alarm.
+    pub fn problems(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.is_ok())
+    }
+
+    /// The checks of which the list cannot tell whether they would keep the config from loading.
+    pub fn uncertain(&self) -> impl Iterator<Item = &Check> {
+        let is_uncertain = |check: &&Check| check.status == CheckStatus::Uncertain;
+        self.checks.iter().filter(is_uncertain)
+    }
+
+    /// What is wrong with the options, such as an alias that fits no secret of the config. Where
+    /// anything is, a load reads nothing and fails with these problems.
+    pub fn refusals(&self) -> &[Problem] {
+        &self.refusals
+    }
+
+    /// The secrets that this machine may read and the config does not need, where
+    /// [`LoadOptions::least_privilege`](crate::LoadOptions::least_privilege) asked for them.
+    /// Canaries are not among them: their grants are part of the trap.
+    pub fn unneeded(&self) -> &[SecretDetails] {
+        &self.unneeded
+    }
+}
+
+impl<'a> IntoIterator for &'a CheckReport {
+    type Item = &'a Check;
+    type IntoIter = std::slice::Iter<'a, Check>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Check {
+    /// What the config asks for.
+    pub fn requirement(&self) -> &Requirement {
+        &self.requirement
+    }
+
+    /// The id of the secret that a load would read: where an alias or a display name leads, and
+    /// otherwise the id that the config names. `None` where a name leads to no secret.
+    pub fn resolved_id(&self) -> Option<&str> {
+        self.resolved_id.as_deref()
+    }
+
+    /// What the secret is; `None` where this machine does not see it.
+    pub fn kind(&self) -> Option<SecretKind> {
+        self.kind
+    }
+
+    /// What the list says.
+    pub fn status(&self) -> CheckStatus {
+        self.status
+    }
+
+    /// Names that may have been meant or that are to choose from, or what to consider; fit to be
+    /// shown.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the config can do with what is there: it was found, and a read of it raises no alarm,
+    /// or nothing is there and it may be absent.
+    pub fn is_ok(&self) -> bool {
+        self.ok
+    }
+}
+
+impl fmt::Display for CheckStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CheckStatus::Ok => "found",
+            CheckStatus::Uncertain | CheckStatus::Missing => {
+                "not visible to this machine: missing or not granted"
+            }
+            CheckStatus::FieldMissing => "field missing",
+            CheckStatus::NotStructured => "a single value, without fields",
+            CheckStatus::Ambiguous => "several secrets have this name",
+            CheckStatus::Canary => "this id is a canary: reading it raises an alarm",
+            CheckStatus::Certificate => "a certificate: it has no value to read",
+        })
+    }
+}

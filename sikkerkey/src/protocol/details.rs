@@ -1,0 +1,281 @@
+//! What the rich list says of a secret: its kind, and where it belongs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::listing::{SecretListItem, field_names};
+use super::messages::{DetailsEntry, ProjectEntry};
+use crate::text;
+
+/// A secret that this machine may read, with its kind, its project and its application, and
+/// without its value.
+///
+/// Names are as people gave them and may hold anything; `Debug` shows them in a form that is fit for
+/// a terminal and a log.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecretDetails {
+    /// The id, by which it is read.
+    pub id: String,
+    /// The name that people gave it.
+    pub name: String,
+    /// The names of its fields; `None` for a single value.
+    pub field_names: Option<Vec<String>>,
+    /// The id of its project.
+    pub project_id: Option<String>,
+    /// The name of its project.
+    pub project_name: Option<String>,
+    /// The id of its application.
+    pub application_id: Option<String>,
+    /// The name of its application.
+    pub application_name: Option<String>,
+    /// What it is, which says what a read of it sets off.
+    pub kind: SecretKind,
+}
+
+/// What a secret is. `Display` is the service's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SecretKind {
+    /// One value.
+    Secret,
+    /// Fields.
+    Structured,
+    /// A password that the service rotates in the database, before it publishes the new one.
+    Managed,
+    /// A login that is made for its reader and ends: a read makes it or extends it.
+    #[serde(rename = "leased-secret")]
+    Leased,
+    /// A certificate, issued to a key that its reader sends. It has no value to read.
+    Certificate,
+    /// A trap: each read of it raises an alarm.
+    Canary,
+    /// The service did not say, as older ones do not, or it has a kind that this version does not
+    /// know.
+    Unknown,
+}
+
+/// A project in which this machine may read a secret.
+///
+/// Names are as people gave them and may hold anything; `Debug` shows them in a form that is fit for
+/// a terminal and a log.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Project {
+    /// The id.
+    pub id: String,
+    /// The name that people gave it.
+    pub name: String,
+    /// The id of its application.
+    pub application_id: Option<String>,
+    /// The name of its application.
+    pub application_name: Option<String>,
+}
+
+impl SecretKind {
+    fn of(word: &str) -> Self {
+        match word {
+            "secret" => SecretKind::Secret,
+            "structured" => SecretKind::Structured,
+            "managed" => SecretKind::Managed,
+            "leased-secret" => SecretKind::Leased,
+            "certificate" => SecretKind::Certificate,
+            "canary" => SecretKind::Canary,
+            _ => SecretKind::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for SecretKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SecretKind::Secret => "secret",
+            SecretKind::Structured => "structured",
+            SecretKind::Managed => "managed",
+            SecretKind::Leased => "leased-secret",
+            SecretKind::Certificate => "certificate",
+            SecretKind::Canary => "canary",
+            SecretKind::Unknown => "unknown",
+        })
+    }
+}
+
+impl From<DetailsEntry> for SecretDetails {
+    fn from(entry: DetailsEntry) -> Self {
+        SecretDetails {
+            id: entry.id,
+            name: entry.name.unwrap_or_default(),
+            field_names: field_names(entry.field_names.as_deref()),
+            project_id: entry.project_id,
+            project_name: entry.project_name,
+            application_id: entry.application_id,
+            application_name: entry.application_name,
+            kind: SecretKind::of(entry.kind.as_str().unwrap_or_default()),
+        }
+    }
+}
+
+/// What the plain list leaves out is not known.
+impl From<SecretListItem> for SecretDetails {
+    fn from(item: SecretListItem) -> Self {
+        SecretDetails {
+            id: item.id,
+            name: item.name,
+            field_names: item.field_names,
+            project_id: item.project_id,
+            project_name: None,
+            application_id: None,
+            application_name: None,
+            kind: SecretKind::Unknown,
+        }
+    }
+}
+
+impl From<ProjectEntry> for Project {
+    fn from(entry: ProjectEntry) -> Self {
+        Project {
+            id: entry.project_id,
+            name: entry.project_name.unwrap_or_default(),
+            application_id: entry.application_id,
+            application_name: entry.application_name,
+        }
+    }
+}
+
+impl fmt::Debug for SecretDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.field_names.as_ref().map(text::quoted_names);
+        f.debug_struct("SecretDetails")
+            .field("id", &self.id)
+            .field("name", &Shown(Some(&self.name)))
+            .field(
+                "field_names",
+                &format_args!("[{}]", names.unwrap_or_default()),
+            )
+            .field("project_id", &Shown(self.project_id.as_ref()))
+            .field("project_name", &Shown(self.project_name.as_ref()))
+            .field("application_id", &Shown(self.application_id.as_ref()))
+            .field("application_name", &Shown(self.application_name.as_ref()))
+            .field("kind", &self.kind)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Project")
+            .field("id", &self.id)
+            .field("name", &Shown(Some(&self.name)))
+            .field("application_id", &Shown(self.application_id.as_ref()))
+            .field("application_name", &Shown(self.application_name.as_ref()))
+            .finish()
+    }
+}
+
+/// A name fit to be shown, or `None`.
+struct Shown<'a>(Option<&'a String>);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self.0 {
+            Some(name) => text::quoted(name),
+            None => "None".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::messages;
+
+    fn details(body: &str) -> Vec<SecretDetails> {
+        let entries = messages::details(body.as_bytes()).unwrap();
+        entries.into_iter().map(SecretDetails::from).collect()
+    }
+
+    #[test]
+    fn the_rich_list_is_read_with_whatever_an_older_service_leaves_out() {
+        let full = r#"{"id":"sk_a","name":"A","fieldNames":"x,y","projectId":"proj_1",
+            "projectName":"One","applicationId":"app_1","applicationName":"App","type":"managed","new":1}"#;
+        let found = details(&format!(r#"{{"secrets":[{full},{{"id":"sk_b"}}]}}"#));
+        let expected = SecretDetails {
+            id: "sk_a".into(),
+            name: "A".into(),
+            field_names: Some(vec!["x".into(), "y".into()]),
+            project_id: Some("proj_1".into()),
+            project_name: Some("One".into()),
+            application_id: Some("app_1".into()),
+            application_name: Some("App".into()),
+            kind: SecretKind::Managed,
+        };
+        assert_eq!(found[0], expected);
+        assert_eq!((found[1].name.as_str(), &found[1].project_id), ("", &None));
+        assert_eq!(found[1].kind, SecretKind::Unknown);
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_hides_no_secret() {
+        for (word, kind) in [
+            (r#""secret""#, SecretKind::Secret),
+            (r#""structured""#, SecretKind::Structured),
+            (r#""managed""#, SecretKind::Managed),
+            (r#""leased-secret""#, SecretKind::Leased),
+            (r#""certificate""#, SecretKind::Certificate),
+            (r#""canary""#, SecretKind::Canary),
+            (r#""""#, SecretKind::Unknown),
+            (r#""quantum""#, SecretKind::Unknown),
+            ("null", SecretKind::Unknown),
+            ("7", SecretKind::Unknown),
+        ] {
+            let found = details(&format!(r#"{{"secrets":[{{"id":"sk_a","type":{word}}}]}}"#));
+            assert_eq!(found[0].kind, kind, "{word}");
+            if kind != SecretKind::Unknown {
+                assert_eq!(serde_json::to_string(&kind).unwrap(), word);
+                assert_eq!(format!("\"{kind}\""), word);
+            }
+        }
+    }
+
+    #[test]
+    fn projects_are_read_and_odd_ones_left_out() {
+        let body = br#"{"projects":[{"projectId":"proj_1","projectName":"One","applicationId":"app_1",
+            "applicationName":"App"},{"projectId":"../x"},{"projectId":"proj_2","projectName":null}]}"#;
+        let projects: Vec<Project> = messages::projects(body)
+            .unwrap()
+            .into_iter()
+            .map(Project::from)
+            .collect();
+        assert_eq!(projects.len(), 2);
+        assert_eq!(
+            format!("{:?}", projects[0]),
+            r#"Project { id: "proj_1", name: "One", application_id: "app_1", application_name: "App" }"#
+        );
+        assert_eq!(
+            (projects[1].id.as_str(), projects[1].name.as_str()),
+            ("proj_2", "")
+        );
+        assert!(messages::projects(br#"{"secrets":[]}"#).is_err());
+    }
+
+    #[test]
+    fn debug_shows_names_that_are_fit_to_be_shown() {
+        let hostile = "a\u{1b}[2J\r\n\u{202e}b";
+        let item = SecretDetails {
+            id: "sk_a".into(),
+            name: hostile.into(),
+            field_names: Some((0..40_000).map(|n| format!("f{n}")).collect()),
+            project_id: Some(hostile.into()),
+            project_name: Some(hostile.into()),
+            application_id: Some(hostile.into()),
+            application_name: None,
+            kind: SecretKind::Canary,
+        };
+        let shown = format!("{item:?}");
+        assert!(!shown.contains(char::is_control), "{shown}");
+        assert!(!shown.contains('\u{202e}') && shown.len() < 700, "{shown}");
+        assert!(shown.ends_with("application_name: None, kind: Canary }"));
+    }
+}
