@@ -7,7 +7,6 @@
 )]
 
 mod floor;
-mod handshake;
 mod load;
 mod official;
 mod read;
@@ -42,7 +41,6 @@ fn main() {
     ten::bench(&mut criterion);
     start::bench(&mut criterion);
     load::bench(&mut criterion);
-    handshake::bench(&mut criterion);
     criterion.final_summary();
     table::print(&folder, started);
 }

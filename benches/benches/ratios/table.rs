@@ -19,7 +19,7 @@ enum Ratio {
 use Ratio::{Faster, Times};
 
 /// A group, what ours is against in it, and the ratio.
-const ROWS: [(&str, &str, Ratio); 14] = [
+const ROWS: [(&str, &str, Ratio); 13] = [
     ("warm read", THEIRS, Faster("≥ 5")),
     ("warm read", "raw socket and one signature", Times("≤ 1.3")),
     (
@@ -37,7 +37,6 @@ const ROWS: [(&str, &str, Ratio); 14] = [
     ("load, 2 threads", "RwLock of an Arc", Times("")),
     ("load, 2 threads", "RwLock of an Arc, cloned", Times("")),
     ("load, 2 threads", "tokio's watch", Times("")),
-    ("TLS handshake", "rustls's fixed resolver", Times("≤ 1.05")),
 ];
 
 /// Prints the rows of which both sides were measured since `started`; nothing when there is none, as when
