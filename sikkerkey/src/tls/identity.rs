@@ -12,7 +12,7 @@ use crate::config::from_secret::{FromSecret, ValueError};
 use crate::config::parser::value;
 use crate::config::requirement::ValueKind;
 use crate::config::visit::{
-    FieldSource, Reader, VisitNested, enter, field, inherit, required, validated,
+    Field, FieldSource, Reader, VisitNested, enter, field, inherit, required, validated,
 };
 use crate::protocol::fields::Fields;
 use crate::validity::{self, Validity};
@@ -151,21 +151,29 @@ impl VisitNested for TlsIdentity {
     fn visit(from: &mut Reader<'_>) -> Option<Self> {
         enter(from, "TlsIdentity", None);
         inherit(from);
-        let [chain, key] = ["chain", "key"].map(FieldSource::FieldOfStruct);
-        visit_parts(from, chain, key)
+        const PARTS: &[Field; 2] = &parts(
+            FieldSource::FieldOfStruct("chain"),
+            FieldSource::FieldOfStruct("key"),
+        );
+        visit_parts(from, PARTS)
     }
 }
 
-/// Reads chain and key from two places.
+/// Where chain and key are read from, as their fields.
+pub(super) const fn parts(chain: FieldSource, key: FieldSource) -> [Field; 2] {
+    [
+        field("chain", "The certificates in PEM, the leaf first.", chain),
+        field("key", "The private key in PEM.", key),
+    ]
+}
+
+/// Reads chain and key.
 pub(super) fn visit_parts(
     from: &mut Reader<'_>,
-    chain: FieldSource,
-    key: FieldSource,
+    [chain, key]: &'static [Field; 2],
 ) -> Option<TlsIdentity> {
-    let chain = field("chain", "The certificates in PEM, the leaf first.", chain);
-    let chain = required(from, chain, value::<TlsChain>());
-    let key = field("key", "The private key in PEM.", key);
-    let key = required(from, key, value::<TlsKey>());
+    let chain = required(from, chain, value::<TlsChain>);
+    let key = required(from, key, value::<TlsKey>);
     let identity = TlsIdentity::new(&chain?.0, key?.0);
     let reason = |identity: &Result<_, &'static str>| match identity {
         Ok(_) => Ok(()),

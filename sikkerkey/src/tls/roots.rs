@@ -10,7 +10,9 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::from_secret::{FromSecret, ValueError};
 use crate::config::parser::value;
-use crate::config::visit::{FieldSource, Reader, VisitNested, enter, field, inherit, required};
+use crate::config::visit::{
+    Field, FieldSource, Reader, VisitNested, enter, field, inherit, required,
+};
 use crate::x509::certificates::Certificates;
 use crate::x509::provider;
 
@@ -97,9 +99,12 @@ impl VisitNested for TrustRoots {
     fn visit(from: &mut Reader<'_>) -> Option<Self> {
         enter(from, "TrustRoots", None);
         inherit(from);
-        let roots = FieldSource::FieldOfStruct("roots");
-        let roots = field("roots", "The authorities' certificates in PEM.", roots);
-        required(from, roots, value::<TrustRoots>())
+        const ROOTS: &Field = &field(
+            "roots",
+            "The authorities' certificates in PEM.",
+            FieldSource::FieldOfStruct("roots"),
+        );
+        required(from, ROOTS, value::<TrustRoots>)
     }
 }
 

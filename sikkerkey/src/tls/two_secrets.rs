@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::identity::{TlsIdentity, visit_parts};
+use super::identity::{TlsIdentity, parts, visit_parts};
 use crate::config::visit::{FieldSource, Reader, Secret, Visit, VisitNested, enter};
 
 /// The two secrets of a [`TwoSecrets`], by their ids.
@@ -44,9 +44,14 @@ pub struct TwoSecrets<S> {
 impl<S: TlsSecrets> VisitNested for TwoSecrets<S> {
     fn visit(from: &mut Reader<'_>) -> Option<Self> {
         enter(from, "TwoSecrets", None);
-        let [chain, key] = [S::CHAIN, S::KEY].map(|id| FieldSource::Whole(Secret::Id(id)));
+        let parts = const {
+            &parts(
+                FieldSource::Whole(Secret::Id(S::CHAIN)),
+                FieldSource::Whole(Secret::Id(S::KEY)),
+            )
+        };
         Some(TwoSecrets {
-            identity: visit_parts(from, chain, key)?,
+            identity: visit_parts(from, parts)?,
             secrets: PhantomData,
         })
     }
