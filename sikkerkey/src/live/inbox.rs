@@ -103,6 +103,8 @@ struct InboxState {
     urgent: bool,
     /// Secrets that are to be read once more, and when.
     second_look: Option<(Duration, BTreeSet<String>)>,
+    /// Whether no worker takes the news: a refresh is answered as soon as it is asked for.
+    unattended: bool,
     closed: bool,
 }
 
@@ -124,6 +126,13 @@ impl Inbox {
             clock,
         };
         inbox.confirm();
+        inbox
+    }
+
+    /// One of a config that no worker keeps up to date: its refreshes change nothing.
+    pub(super) fn unattended(clock: Arc<dyn Clock>) -> Self {
+        let inbox = Inbox::new(clock);
+        inbox.state().unattended = true;
         inbox
     }
 
@@ -237,7 +246,15 @@ impl Inbox {
 
     /// Asks for a refresh. All who ask before it starts share one.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
-        let ticket = self.state().ask(scope, BTreeSet::new());
+        let mut state = self.state();
+        if state.unattended {
+            let ticket = state.new_ticket();
+            drop(state);
+            self.answer(ticket, Ok(false));
+            return ticket;
+        }
+        let ticket = state.ask(scope, BTreeSet::new());
+        drop(state);
         self.arrived.raise();
         ticket
     }

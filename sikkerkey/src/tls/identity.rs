@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use super::resolve::Resolver;
 use crate::config::from_secret::{FromSecret, ValueError};
 use crate::config::parser::value;
+use crate::config::places::Places;
 use crate::config::requirement::ValueKind;
 use crate::config::visit::{
     Field, FieldSource, Reader, VisitNested, enter, field, inherit, required, validated,
@@ -156,6 +157,10 @@ impl VisitNested for TlsIdentity {
             FieldSource::FieldOfStruct("key"),
         );
         visit_parts(from, PARTS)
+    }
+
+    fn places(&self, to: &mut Places) {
+        to.whole(self);
     }
 }
 

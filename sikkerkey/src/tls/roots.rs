@@ -10,6 +10,7 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::from_secret::{FromSecret, ValueError};
 use crate::config::parser::value;
+use crate::config::places::Places;
 use crate::config::visit::{
     Field, FieldSource, Reader, VisitNested, enter, field, inherit, required,
 };
@@ -105,6 +106,10 @@ impl VisitNested for TrustRoots {
             FieldSource::FieldOfStruct("roots"),
         );
         required(from, ROOTS, value::<TrustRoots>)
+    }
+
+    fn places(&self, to: &mut Places) {
+        to.whole(self);
     }
 }
 

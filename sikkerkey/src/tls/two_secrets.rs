@@ -3,6 +3,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::identity::{TlsIdentity, parts, visit_parts};
+use crate::config::places::Places;
 use crate::config::visit::{FieldSource, Reader, Secret, Visit, VisitNested, enter};
 
 /// The two secrets of a [`TwoSecrets`], by their ids.
@@ -54,6 +55,10 @@ impl<S: TlsSecrets> VisitNested for TwoSecrets<S> {
             identity: visit_parts(from, parts)?,
             secrets: PhantomData,
         })
+    }
+
+    fn places(&self, to: &mut Places) {
+        to.whole(self);
     }
 }
 

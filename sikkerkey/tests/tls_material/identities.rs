@@ -102,6 +102,24 @@ fn each_handshake_has_the_identity_of_its_moment() {
 }
 
 #[test]
+fn a_part_hears_of_its_own_rotations_alone() {
+    let mut scene = scene();
+    let (tell, told) = std::sync::mpsc::channel();
+    scene
+        .live
+        .select(|config| &config.tls)
+        .on_change(move |change| {
+            let _ = tell.send(change.paths().to_vec());
+        });
+    scene.stage.vault.put("sk_name", "two");
+    assert_eq!(scene.cycle().unwrap(), ["name"]);
+    let next = scene.authority.issue(NOW, NOW + DAY);
+    scene.rotate(secret(&next)).unwrap();
+    let paths = told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(paths, ["tls.chain", "tls.key"]);
+}
+
+#[test]
 fn a_resolver_keeps_the_live_config_going() {
     let Scene {
         stage,
