@@ -3,10 +3,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::clock::Clock;
 use secrecy::ExposeSecret as _;
 
 use super::fingerprint::Fingerprint;
+use crate::clock::Clock;
 use crate::config::error::ConfigError;
 use crate::config::places::Places;
 use crate::config::requirement::Requirement;
