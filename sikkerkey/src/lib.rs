@@ -45,7 +45,6 @@ mod x509;
 #[cfg(feature = "cache")]
 pub use cache::CacheOptions;
 pub use client::SikkerKey;
-#[cfg(feature = "tokio")]
 pub use client::asynchronous::AsyncSikkerKey;
 pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;

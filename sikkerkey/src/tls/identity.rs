@@ -48,7 +48,7 @@ use crate::x509::provider;
 /// # What is refused
 ///
 /// A chain without a certificate or with a private key in it, an encrypted key, a key of another certificate. And where the
-/// time is known, in `load` and in a [`Live`](crate::Live), a leaf that has expired or is not yet valid. A `Live` keeps
+/// time is known, in `load` and in a [`Live`](crate::Live) from a vault, a leaf that has expired or is not yet valid. A `Live` keeps
 /// the last good one, and says in `status().last_error()` what is wrong and since when. Text around the PEM is ignored.
 ///
 /// Two are equal if their certificates are.

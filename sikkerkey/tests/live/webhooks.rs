@@ -196,7 +196,6 @@ fn the_signing_secret_may_be_live_itself() {
     assert!(receiver.webhook.verify(&signature, &body).is_err());
 }
 
-#[cfg(feature = "tokio")]
 #[test]
 fn a_webhook_can_be_awaited() {
     let (stage, live) = start();

@@ -249,7 +249,6 @@ fn nothing_of_it_is_in_the_cache() {
     }
 }
 
-#[cfg(feature = "tokio")]
 #[test]
 fn a_certificate_can_be_awaited() {
     let (_stage, sk) = stage(|vault| vault.certificate("sk_cert", profile()));

@@ -6,7 +6,6 @@ use super::LiveCertificate;
 use super::renewer::{Renewer, issue};
 use super::state::IssuedState;
 use crate::client::SikkerKey;
-#[cfg(feature = "tokio")]
 use crate::client::asynchronous::AsyncSikkerKey;
 use crate::error::Error;
 use crate::id::SecretId;
@@ -31,7 +30,6 @@ impl SikkerKey {
     }
 }
 
-#[cfg(feature = "tokio")]
 impl AsyncSikkerKey {
     /// See [`SikkerKey::certificate`]; it is asked for with [`live_async`](CertificateRequest::live_async).
     pub fn certificate(&self, id: impl Into<String>) -> CertificateRequest {
@@ -86,9 +84,8 @@ impl CertificateRequest {
     /// # Errors
     ///
     /// As [`live`](Self::live).
-    #[cfg(feature = "tokio")]
     pub async fn live_async(self) -> Result<LiveCertificate, Error> {
         let client = self.client.clone();
-        client.inner().call_threads().run(move || self.live()).await
+        client.run(move || self.live()).await?
     }
 }
