@@ -768,7 +768,8 @@ mod tests {
         let state = Arc::new(LiveState::new(LiveBegin {
             name: "Config",
             first: Arc::new(1),
-            paths: vec!["a".to_owned()],
+            fingerprint: Fingerprint::default(),
+            places: None,
             secrets: BTreeMap::new(),
             names: BTreeMap::new(),
             inbox: Arc::clone(&inbox),
@@ -779,6 +780,7 @@ mod tests {
             grace: Duration::ZERO,
             refresh_gap: Duration::ZERO,
             fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
         }));
         assert_eq!(state.status().freshness(), Freshness::Fresh);
         let ticket = inbox.ask(Scope::All);

@@ -1,3 +1,4 @@
+#[cfg(feature = "tokio")]
 use std::sync::Arc;
 use std::time::Duration;
 
