@@ -25,14 +25,22 @@ pub mod live;
 mod loader;
 mod log;
 mod parallel;
+mod pem;
 mod protocol;
 mod random;
 mod read;
 mod resync;
 mod sync;
 mod text;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod transport;
+mod validity;
 mod watch;
+#[cfg(feature = "webhook")]
+pub mod webhook;
+#[cfg(feature = "rustls")]
+mod x509;
 
 #[cfg(feature = "cache")]
 pub use cache::CacheOptions;

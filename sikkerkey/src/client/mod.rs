@@ -5,6 +5,8 @@ mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
 pub(crate) mod call_threads;
+#[cfg(all(feature = "rustls", feature = "live"))]
+mod certificate;
 mod details;
 pub(crate) mod error_text;
 mod from_env;
@@ -355,6 +357,7 @@ impl SikkerKey {
             purpose: Purpose::List,
             method: "GET",
             path: "/v1/secrets".to_owned(),
+            headers: &[],
             body: None,
             limit: LIST_LIMIT,
         })
@@ -371,6 +374,7 @@ impl SikkerKey {
             purpose: Purpose::ListProject(project),
             method: "POST",
             path: "/v1/secrets/list".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&ProjectRequest {
                 project_id: project,
             })),
@@ -428,6 +432,7 @@ impl SikkerKey {
             purpose,
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
+            headers: &[],
             body,
             limit: LIST_LIMIT,
         };

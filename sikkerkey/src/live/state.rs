@@ -378,6 +378,12 @@ impl<T> LiveState<T> {
         }
     }
 
+    /// Whether the config reads this secret, by its id.
+    #[cfg(feature = "webhook")]
+    pub(super) fn follows(&self, id: &str) -> bool {
+        self.record().secrets.contains_key(id)
+    }
+
     /// Has the status show this resource for as long as it is there.
     pub(super) fn show_resource(&self, record: &Arc<ResourceRecord>) {
         let mut resources = lock(&self.resources);
@@ -762,7 +768,8 @@ mod tests {
         let state = Arc::new(LiveState::new(LiveBegin {
             name: "Config",
             first: Arc::new(1),
-            paths: vec!["a".to_owned()],
+            fingerprint: Fingerprint::default(),
+            places: None,
             secrets: BTreeMap::new(),
             names: BTreeMap::new(),
             inbox: Arc::clone(&inbox),
@@ -773,6 +780,7 @@ mod tests {
             grace: Duration::ZERO,
             refresh_gap: Duration::ZERO,
             fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
         }));
         assert_eq!(state.status().freshness(), Freshness::Fresh);
         let ticket = inbox.ask(Scope::All);

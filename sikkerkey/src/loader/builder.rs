@@ -8,6 +8,7 @@ use crate::config::overrides::Overrides;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
+use crate::config::visit;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
@@ -85,7 +86,9 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
-        T::from_snapshot(&self.snapshot())
+        let snapshot = self.snapshot();
+        let clock = self.source.clock();
+        visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
     }
 
     /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is

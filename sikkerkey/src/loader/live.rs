@@ -150,7 +150,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// thread that polls futures of a tokio runtime, an async probe is an error: it would wait for that
     /// thread.
     pub fn live(self) -> Result<Live<T>, ConfigError> {
-        live_from(Box::new(Derived::new()), self)
+        let source = Derived::new(self.source.clock());
+        live_from(Box::new(source), self)
     }
 
     /// [`live`](Loader::live) as a future, on any async runtime: a thread of the client reads, builds and
@@ -180,7 +181,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// # Errors
     /// As `live`; an async probe is welcome.
     pub fn live_async(self) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + use<T> {
-        live_from_async(Box::new(Derived::new()), self)
+        let source = Derived::new(self.source.clock());
+        live_from_async(Box::new(source), self)
     }
 }
 

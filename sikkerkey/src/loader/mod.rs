@@ -36,12 +36,13 @@ pub trait SikkerKeyConfig: Visit {
         visit::schema::<Self>()
     }
 
-    /// Builds the config from secrets that were read already; a pure function.
+    /// Builds the config from secrets that were read already; a pure function. It knows no time, so it takes a certificate
+    /// that has expired, which [`load`](Self::load) and `live` from a vault refuse.
     ///
     /// # Errors
     /// Every problem of every field, together.
     fn from_snapshot(snapshot: &Snapshot) -> Result<Self, ConfigError> {
-        visit::build(snapshot)
+        visit::build(snapshot, None)
     }
 
     /// Reads every secret that the config names, once and in parallel, and builds the config.
