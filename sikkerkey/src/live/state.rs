@@ -458,8 +458,9 @@ impl<T> LiveState<T> {
     /// The id behind what somebody calls a secret: its id, an alias or a display name of the config.
     pub(super) fn id_called(&self, said: &str) -> Result<String, ConfigError> {
         let record = self.record();
-        // Without a service, a refresh of any secret changes nothing.
-        if self.is_unattended() || record.secrets.contains_key(said) {
+        // What a config reads that was not built from secrets is not known; a refresh changes nothing.
+        let knows_none = self.is_unattended() && record.secrets.is_empty();
+        if knows_none || record.secrets.contains_key(said) {
             return Ok(said.to_owned());
         }
         if let Some(id) = record.names.get(said) {

@@ -142,6 +142,7 @@ impl SecretStatus {
 /// | `resources` | a list: for each `name`, `state`, `consecutive_failures` and `last_error` |
 /// | `rotation_lag_seconds` | a number, or `null` |
 /// | `identity_shared` | `true` or `false` |
+/// | `offline` | `true` or `false` |
 ///
 /// ```
 /// # use sikkerkey::Live;
@@ -231,8 +232,9 @@ impl LiveStatus {
         self.identity_shared
     }
 
-    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline), or
-    /// everything that it reads is overridden. Such a config never changes and is never stale.
+    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline),
+    /// [fixed](super::Live::fixed) or [manual](super::Live::manual), or everything that it reads is
+    /// overridden. Such a config never changes and never goes stale by itself.
     pub fn is_offline(&self) -> bool {
         self.offline
     }
