@@ -24,11 +24,14 @@ mod identity;
 pub mod live;
 mod loader;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod parallel;
 mod protocol;
 mod random;
 mod read;
 mod resync;
+mod span;
 mod sync;
 mod text;
 mod transport;

@@ -414,6 +414,7 @@ impl SikkerKey {
     }
 
     fn list(&self, call: Call<'_>) -> Result<Vec<SecretListItem>, Error> {
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let secrets = answer.decode(call.purpose, messages::list)?;
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
@@ -433,6 +434,7 @@ impl SikkerKey {
             body,
             limit: LIST_LIMIT,
         };
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let in_time = || budget.attempt(self.inner.clock()).is_some();
         let secrets = answer.decode(purpose, |body| messages::export(body, &in_time))?;

@@ -60,6 +60,12 @@ impl ConfigError {
     }
 }
 
+/// `AppConfig` of `my_service::config::AppConfig<T>`.
+pub(crate) fn short_name(full: &'static str) -> &'static str {
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
 /// An error of a config that another crate builds: for each problem the key path, and a text that
 /// holds no value.
 pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> ConfigError {

@@ -100,6 +100,7 @@
 
 mod builder;
 mod change;
+mod events;
 mod fail_closed;
 mod inbox;
 mod job;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, short_name};
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::config::visit::{self, Visit};
@@ -84,12 +84,6 @@ impl<T> fmt::Debug for Derived<T> {
             .field("schema", &self.schema)
             .finish()
     }
-}
-
-/// `AppConfig` of `my_service::config::AppConfig<T>`.
-fn short_name(full: &'static str) -> &'static str {
-    let path = full.split('<').next().unwrap_or(full);
-    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// The key paths whose text is another, in the order of the schema.

@@ -15,6 +15,7 @@ use super::worker::{JUDGING, Worker, checked, followed};
 use super::{Live, Owner};
 use crate::config::error::{ConfigError, Problem};
 use crate::read::reader::{Fetch, FirstReads};
+use crate::span::span;
 use crate::sync::lock;
 use crate::watch::Follower;
 
@@ -25,6 +26,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     options: LiveOptions<T>,
 ) -> Result<Live<T>, ConfigError> {
     let name = source.name();
+    let _span = span!(INFO, "load", config = name);
     let client = fetch.client.clone();
     let clock = Arc::clone(&client.inner().settings().clock);
     let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
@@ -85,6 +87,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         refresh_gap: options.refresh_gap,
         fail_closed: options.fail_closed.clone(),
     }));
+    core.measure();
     let following = Arc::new(Mutex::new(None));
     let owner = Arc::new(Owner {
         inbox: Arc::clone(&inbox),

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use event_listener::Event;
 
 use super::change::Change;
+use super::events::{AttemptEvents, one_line};
 use super::fail_closed::FailClosed;
 use super::inbox::Inbox;
 use super::resync_plan::unknown;
@@ -19,7 +20,8 @@ use crate::clock::Clock;
 use crate::config::error::{ConfigError, Problem, ProblemKind};
 use crate::contain::contain_drop;
 use crate::error::Error;
-use crate::log::log;
+#[cfg(feature = "metrics")]
+use crate::metrics::{self, LiveFigures};
 use crate::sync::lock;
 use crate::watch::REVOKED_AFTER;
 use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
@@ -180,10 +182,15 @@ impl<T> Record<T> {
         }
     }
 
+    /// Whether the last attempt failed, or a secret is deleted or denied.
+    fn ails(&self) -> bool {
+        self.failures > 0 || self.secrets.values().any(|secret| secret.state.degrades())
+    }
+
     /// Whether this is news: the same refusal again is not.
-    fn refuse(&mut self, error: ConfigError, text: &str) -> bool {
+    fn refuse(&mut self, error: ConfigError) -> bool {
         let known = self.refused.as_ref().map(ConfigError::to_string);
-        if known.as_deref() == Some(text) {
+        if known == Some(error.to_string()) {
             return false;
         }
         self.refused = Some(error);
@@ -388,6 +395,27 @@ impl<T> LiveState<T> {
         refreshed.is_some_and(|at| now.saturating_sub(at) < self.refresh_gap)
     }
 
+    /// Has metrics say how it is.
+    pub(super) fn measure(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            let status = self.status();
+            let states = [Freshness::Fresh, Freshness::Stale, Freshness::Degraded];
+            let figures = LiveFigures {
+                generation: status.generation,
+                states: states.map(|state| (state.as_str(), state == status.freshness)),
+                age: status.age,
+                failures: status.consecutive_failures,
+                rotation_lag: status.rotation_lag,
+            };
+            metrics::live(self.name, figures);
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.record().generation
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
@@ -468,6 +496,7 @@ impl<T> LiveState<T> {
             record.ended = Some(error);
         }
         drop(record);
+        self.measure();
         self.happened.notify(usize::MAX);
         self.ticked.notify(usize::MAX);
     }
@@ -518,7 +547,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
     /// to date in one step, then the listeners are called.
     pub(super) fn end(&self, attempt: Attempt<T>) {
         let mut swapped = None;
-        let mut refused = None;
+        let mut events = AttemptEvents::default();
         if attempt.confirmed {
             self.inbox.confirm();
         }
@@ -527,10 +556,15 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             let now = self.clock.monotonic();
             record.unanswered = attempt.unanswered;
             record.identity_shared |= attempt.shared;
+            let ailed = record.ails().then_some(record.failures);
             for (id, state) in attempt.secrets {
-                let secret = record.secrets.entry(id);
+                let secret = record.secrets.entry(id.clone());
                 let secret = secret.or_insert_with(|| SecretRecord::new(state));
+                let degraded = secret.state.degrades();
                 secret.update(state, now);
+                if !degraded && state.degrades() {
+                    events.lost.push((id, state));
+                }
             }
             if let Some(names) = attempt.names {
                 record
@@ -557,14 +591,15 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 }
                 Adoption::Refused(error) => {
                     record.waiting_since.get_or_insert(attempt.since);
-                    let text = error.to_string();
-                    let news = record.refuse(error, &text);
-                    refused = news.then_some(text);
+                    let line = one_line(&error);
+                    let news = record.refuse(error);
+                    events.refused = news.then_some(line);
                     news
                 }
                 Adoption::Swap { new, changed } => {
                     let old = self.current.swap(Arc::clone(&new));
                     record.adopt(&changed);
+                    events.swapped = Some(record.generation);
                     record.loaded_at = system_time(&*self.clock);
                     let since = record.waiting_since.take().unwrap_or(attempt.since);
                     record.rotation_lag = Some(now.saturating_sub(since));
@@ -588,12 +623,15 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 true => record.failures.saturating_add(1),
                 false => 0,
             };
+            events.recovered = ailed.filter(|_| !record.ails());
             news
         };
         // A logger, a listener and the drop of a config are user code: outside the lock.
-        if let Some(text) = refused {
-            log!(warn, "the live config keeps its last good values: {text}");
-        }
+        events.log(
+            self.name,
+            swapped.as_ref().map(|(change, _)| change.paths()),
+        );
+        self.measure();
         if news {
             self.happened.notify(usize::MAX);
         }

@@ -1,15 +1,17 @@
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
 use super::SikkerKeyConfig;
 use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, short_name};
 use crate::config::requirement::SecretRef;
 use crate::config::snapshot::Snapshot;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
+use crate::span::span;
 
 /// Loads a config with settings of its own; from
 /// [`SikkerKeyConfig::loader`](crate::SikkerKeyConfig::loader).
@@ -72,6 +74,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
+        let _span = span!(INFO, "load", config = short_name(type_name::<T>()));
         T::from_snapshot(&self.snapshot())
     }
 
