@@ -1,7 +1,6 @@
 //! What a live config says in the log at the end of an attempt: one line for each.
 
 use super::status::SecretState;
-use crate::config::error::ConfigError;
 use crate::log::log;
 use crate::text;
 
@@ -28,7 +27,7 @@ impl AttemptEvents {
             );
         }
         if let Some(line) = self.refused {
-            log!(warn, "{config} keeps its last good values: {line}");
+            log!(warn, "the live config keeps its last good values: {line}");
         }
         if let Some(generation) = self.swapped {
             let paths = text::list(changed.unwrap_or_default(), |path| text::name(path));
@@ -41,11 +40,4 @@ impl AttemptEvents {
             Some(failures) => log!(info, "{config} has recovered after {failures} failures"),
         }
     }
-}
-
-/// The error as a line of a log.
-pub(super) fn one_line(error: &ConfigError) -> String {
-    let text = error.to_string();
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.join("; ")
 }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use event_listener::Event;
 
 use super::change::Change;
-use super::events::{AttemptEvents, one_line};
+use super::events::AttemptEvents;
 use super::fail_closed::FailClosed;
 use super::inbox::Inbox;
 use super::resync_plan::unknown;
@@ -591,7 +591,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 }
                 Adoption::Refused(error) => {
                     record.waiting_since.get_or_insert(attempt.since);
-                    let line = one_line(&error);
+                    let line = format!("{error:#}");
                     let news = record.refuse(error);
                     events.refused = news.then_some(line);
                     news
