@@ -45,16 +45,12 @@ impl EnteredSpan {
     }
 
     fn enter(span: Option<Span>) -> Self {
-        let enter = |span: Span| {
-            let entered = in_logger(|| span.with_subscriber(|(id, to)| to.enter(id)));
-            if entered.is_none() {
-                let _ = in_logger(|| drop(span));
-                return None;
-            }
-            Some(span)
-        };
+        if let Some(span) = &span {
+            // Exited also where this panics: a part of the subscriber may have entered it.
+            let _ = in_logger(|| span.with_subscriber(|(id, to)| to.enter(id)));
+        }
         EnteredSpan {
-            span: span.and_then(enter),
+            span,
             _not_send: PhantomData,
         }
     }
