@@ -24,12 +24,15 @@ mod identity;
 pub mod live;
 mod loader;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod parallel;
 mod pem;
 mod protocol;
 mod random;
 mod read;
 mod resync;
+mod span;
 mod sync;
 mod text;
 #[cfg(feature = "rustls")]

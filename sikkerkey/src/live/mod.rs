@@ -104,6 +104,7 @@
 
 mod builder;
 mod change;
+mod events;
 mod fail_closed;
 pub(crate) mod fingerprint;
 mod inbox;

@@ -21,13 +21,19 @@ pub enum Freshness {
     Degraded,
 }
 
-impl fmt::Display for Freshness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Freshness {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             Freshness::Fresh => "fresh",
             Freshness::Stale => "stale",
             Freshness::Degraded => "degraded",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Freshness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

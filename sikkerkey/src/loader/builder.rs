@@ -1,9 +1,10 @@
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
 use super::SikkerKeyConfig;
 use crate::config::check::CheckReport;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Problem, short_name};
 use crate::config::overrides::Overrides;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
 use crate::read::source::SnapshotSource;
+use crate::span::span;
 
 /// Loads a config with settings of its own; from
 /// [`SikkerKeyConfig::loader`](crate::SikkerKeyConfig::loader).
@@ -86,6 +88,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
+        let _span = span!(INFO, "load", config = short_name(type_name::<T>()));
         let snapshot = self.snapshot();
         let clock = self.source.clock();
         visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
