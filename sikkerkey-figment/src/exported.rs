@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use figment::error::Result;
 use figment::value::{Dict, Map};
 use figment::{Error, Metadata, Profile, Provider};
-use sikkerkey::{Export, ExposeSecret, SikkerKey, ValueKind};
+use sikkerkey::{Export, ExposeSecret, LoadOptions, SikkerKey, ValueKind};
 use uncased::{Uncased, UncasedStr};
 
 use crate::keys::Keys;
@@ -65,8 +65,6 @@ use crate::typed;
 #[must_use = "a provider does nothing until a figment merges it"]
 pub struct Exported {
     reading: Reading,
-    /// The project or the application; `None` for everything.
-    of: Option<String>,
     keys: Keys,
     json: Vec<String>,
     profile: Profile,
@@ -78,7 +76,6 @@ impl Exported {
     pub fn all(sk: &SikkerKey) -> Self {
         Exported {
             reading: Reading::new(sk),
-            of: None,
             keys: Keys::new(),
             json: Vec::new(),
             profile: Profile::Default,
@@ -88,22 +85,23 @@ impl Exported {
 
     /// Everything of one project that this machine may read.
     pub fn project(sk: &SikkerKey, project: impl Into<String>) -> Self {
-        let project = project.into();
-        Exported {
-            reading: Reading::new(sk).change(|options| options.project(&project)),
-            of: Some(project),
-            ..Exported::all(sk)
-        }
+        Self::all(sk).options(LoadOptions::new().project(project))
     }
 
     /// Everything of one application that this machine may read; see
     /// [`SikkerKey::export_application`].
     pub fn application(sk: &SikkerKey, application: impl Into<String>) -> Self {
-        let application = application.into();
+        Self::all(sk).options(LoadOptions::new().application(application))
+    }
+
+    /// Exports the project or the application of these options, or everything if they name none. Their
+    /// other settings change nothing: an export is one call, and its names are the service's.
+    pub fn options(self, options: LoadOptions) -> Self {
         Exported {
-            reading: Reading::new(sk).change(|options| options.application(&application)),
-            of: Some(application),
-            ..Exported::all(sk)
+            reading: self.reading.change(|_| options),
+            // Another export is not shared with earlier clones.
+            fetched: Arc::default(),
+            ..self
         }
     }
 
@@ -212,7 +210,7 @@ impl Provider for Exported {
             let place = |(path, from)| Place { path, from };
             places.into_iter().map(place).collect()
         };
-        let name = match &self.of {
+        let name = match self.reading.exported() {
             Some(of) => format!("export of {of}"),
             None => "export".to_owned(),
         };
@@ -259,7 +257,7 @@ impl Provider for Exported {
 impl fmt::Debug for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exported")
-            .field("of", &self.of)
+            .field("of", &self.reading.exported())
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }

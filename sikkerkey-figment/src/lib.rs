@@ -62,6 +62,10 @@
 //! | [`Exported`] | every name of an export as a key, with `split`, `map` and `only` as figment's `Env` has them | everything that the machine may read |
 //! | [`LiveFigment`] | the first two, again after each change | what changed |
 //! | [`FigmentExt`], [`redact()`] | errors without values | nothing |
+//! | [`wide_integer()`] | a `u128` or `i128`, which figment itself refuses | nothing |
+//!
+//! Each reader takes the same [`LoadOptions`](sikkerkey::LoadOptions), by `options`; all but
+//! `Exported` also have the setters of a loader, such as `project` and `alias`.
 //!
 //! The figment to use is [`sikkerkey_figment::figment`](figment): two versions of it do not know
 //! each other's types. The features `toml`, `json`, `yaml` and `env` are figment's own providers.
@@ -97,8 +101,9 @@
 //! ```
 //!
 //! Rocket reads its own part once. What the service reads for itself can follow rotations: manage a
-//! `Live<AppConfig>` of a [`LiveFigment`] as Rocket's state, and take it from a request guard. The
-//! example `rocket_service` is such a service.
+//! `Live<AppConfig>` of a [`LiveFigment`] as Rocket's state, and take the config from a request
+//! guard, so that it stays the same for the whole request. The guard is a few lines in the example
+//! `rocket_service` (`examples/services/rocket-service/service.rs`).
 //!
 //! # For those who review what is printed
 //!
@@ -139,6 +144,7 @@ mod references;
 mod secrets;
 mod source;
 mod typed;
+mod wide_integer;
 
 pub use figment;
 
@@ -149,3 +155,4 @@ pub use redact::redact;
 pub use reference::{MalformedReference, Reference};
 pub use references::References;
 pub use secrets::Secrets;
+pub use wide_integer::{WideInteger, wide_integer};

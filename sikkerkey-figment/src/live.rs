@@ -2,7 +2,6 @@ use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use figment::error::Result;
 use figment::value::Value;
@@ -87,28 +86,13 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         }
     }
 
-    /// Finds and reads the secrets as these options say, in place of those that were set.
-    pub fn options(mut self, options: LoadOptions) -> Self {
-        self.reading.options = options;
-        self
-    }
+    crate::source::load_options!();
 
-    /// See [`LoadOptions::project`].
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.reading = self.reading.change(|options| options.project(project));
-        self
-    }
-
-    /// See [`LoadOptions::alias`].
-    pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.reading = self.reading.change(|options| options.alias(from, to));
-        self
-    }
-
-    /// See [`LoadOptions::concurrency`].
-    pub fn concurrency(mut self, reads: usize) -> Self {
-        self.reading = self.reading.change(|options| options.concurrency(reads));
-        self
+    fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        LiveFigment {
+            reading: self.reading.change(change),
+            ..self
+        }
     }
 
     /// The figment as it is now, with its references resolved: for what is read once, at the
@@ -222,8 +206,7 @@ impl<F: Fn() -> Figment> Layers<F> {
     fn figment(&self, scope: Scope) -> (Result<Figment>, Scope) {
         scope.run(|| {
             // The worker must outlive whatever the program's closure does.
-            let figment = catch_unwind(AssertUnwindSafe(|| (self.layers)()));
-            let figment = figment.map_err(|_| {
+            let figment = __private::contain(|| (self.layers)()).map_err(|_| {
                 Error::from(format!(
                     "{PROBLEM}the closure that puts the layers together panicked"
                 ))

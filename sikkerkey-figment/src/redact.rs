@@ -3,8 +3,10 @@
 use figment::error::{Actual, Kind};
 use figment::value::Value;
 use figment::{Error, Figment, Metadata};
+use sikkerkey::__private::stray_at_the_ends;
 
 use crate::origin::{self, PROBLEM};
+use crate::wide_integer;
 
 const HIDDEN: &str = "[hidden]";
 const REFUSED: &str = "the value was refused; the reason is hidden, for it may quote a secret";
@@ -52,7 +54,11 @@ pub(crate) fn redact_within(figment: &Figment, error: Error) -> Error {
         let place = root.as_ref().and_then(|root| at(root, &error.path));
         let mixed = place.is_none_or(|value| has_ours(figment, value));
         let hide = holds_ours && (ours || mixed);
-        let mut error = if hide { clean(error) } else { error };
+        let mut error = if hide {
+            explained(clean(error), place)
+        } else {
+            error
+        };
         // A program's own type can say anything anywhere.
         let text = error.kind.to_string();
         if secrets.iter().any(|secret| quotes(&text, secret)) {
@@ -60,6 +66,17 @@ pub(crate) fn redact_within(figment: &Figment, error: Error) -> Error {
         }
         error
     })
+}
+
+/// Names what nobody sees in a text that may not be quoted, where that may be why it was refused.
+fn explained(mut error: Error, value: Option<&Value>) -> Error {
+    if let (Kind::Message(said), Some(Value::String(_, text))) = (&error.kind, value)
+        && said == REFUSED
+        && let Some(stray) = stray_at_the_ends(text)
+    {
+        error.kind = Kind::Message(format!("{REFUSED}; {stray}"));
+    }
+    error
 }
 
 /// The texts of SikkerKey's values at and below `value`, but for those too short to mean anything
@@ -135,7 +152,10 @@ fn hide_inner_keys(path: &mut [String], metadata: &Metadata) {
 
 fn clean_kind(kind: Kind) -> Kind {
     match kind {
-        Kind::Message(_) => Kind::Message(REFUSED.to_owned()),
+        Kind::Message(text) => Kind::Message(match wide_integer::unsupported(&text) {
+            Some(advice) => advice,
+            None => REFUSED.to_owned(),
+        }),
         Kind::InvalidType(found, expected) => {
             let expected = unless_quoting(&found, expected);
             Kind::InvalidType(type_of(found), expected)

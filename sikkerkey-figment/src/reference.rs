@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use sikkerkey::__private::stray;
 use sikkerkey::{Requirement, SecretRef, ValueKind};
 
 const SCHEME: &str = "sikkerkey";
@@ -154,6 +155,10 @@ impl<'a> Written<'a> {
         let Some(rest) = text.strip_prefix("sikkerkey://") else {
             return match mistake_in_scheme(text) {
                 Some(mistake) => Err(MalformedReference(mistake)),
+                None if has_one_inside(text) => Err(MalformedReference(
+                    "it is a part of a longer text, and only a whole value is replaced: store the \
+                     whole text as one secret, or give the part a key of its own",
+                )),
                 None => Ok(Written::Plain),
             };
         };
@@ -181,6 +186,9 @@ impl<'a> Written<'a> {
 fn id(text: &str) -> Result<String, MalformedReference> {
     if text.is_empty() {
         return Err(MalformedReference("it names no secret"));
+    }
+    if let Some(stray) = stray(text) {
+        return Err(MalformedReference(stray));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !text.chars().all(allowed) {
@@ -287,12 +295,14 @@ fn encode(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// What is wrong with a string that was surely meant as a reference, and is none. A config that
 /// goes on with `sikkerkey:/sk_x` as its password fails far from the mistake.
 fn mistake_in_scheme(text: &str) -> Option<&'static str> {
-    let trimmed = text.trim_start();
+    let trimmed = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let start = trimmed.get(..SCHEME.len()).unwrap_or_default();
     let after = trimmed.get(SCHEME.len()..).unwrap_or_default();
     if start.eq_ignore_ascii_case(SCHEME) && after.starts_with([':', '/']) {
         return match after {
-            _ if trimmed.len() < text.len() => Some("it begins with white space"),
+            _ if trimmed.len() < text.len() => {
+                Some("it begins with white space or a byte order mark")
+            }
             _ if start != SCHEME => Some("the scheme is written in lower case"),
             _ if after.starts_with('/') => Some("the `:` after `sikkerkey` is missing"),
             _ if after.starts_with(":/") => Some("it has one slash, and two are needed"),
@@ -304,6 +314,14 @@ fn mistake_in_scheme(text: &str) -> Option<&'static str> {
         scheme.len() < 2 * SCHEME.len() && scheme.bytes().all(|b| b.is_ascii_alphabetic());
     (letters && strsim::levenshtein(&scheme.to_ascii_lowercase(), SCHEME) <= 2)
         .then_some("its scheme is not `sikkerkey`, only nearly")
+}
+
+/// Whether a reference stands inside a text, as in `postgres://app:sikkerkey://sk_db/password@db`.
+fn has_one_inside(text: &str) -> bool {
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/');
+    text.split("sikkerkey://")
+        .skip(1)
+        .any(|rest| rest.starts_with(named))
 }
 
 /// A string that was meant as a [`Reference`] and is none.

@@ -19,9 +19,10 @@ use crate::typed;
 /// # Keys
 ///
 /// Any key of any layer whose value is a string of the form of a [`Reference`], in tables and
-/// arrays at any depth. The whole string is the reference: nothing is put into the middle of a
-/// text. To have such a string itself, write `sikkerkey:literal:` before it. A string that was
-/// surely meant as a reference and is none, such as `sikkerkey:/sk_x`, is an error.
+/// arrays at any depth. The whole string is the reference. A reference inside a longer text, such
+/// as `postgres://app:sikkerkey://sk_db/password@db`, is an error: store the whole URL as a secret,
+/// or give the password a key of its own. So is a string that is almost a reference, such as
+/// `sikkerkey:/sk_x`. For a string that is to stay as it is, write `sikkerkey:literal:` before it.
 ///
 /// # Values
 ///
@@ -83,28 +84,10 @@ impl References {
         References { reading }
     }
 
-    /// Finds and reads the secrets as these options say, in place of those that were set.
-    pub fn options(mut self, options: LoadOptions) -> Self {
-        self.reading.options = options;
-        self
-    }
+    crate::source::load_options!();
 
-    /// See [`LoadOptions::project`].
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.reading = self.reading.change(|options| options.project(project));
-        self
-    }
-
-    /// See [`LoadOptions::alias`].
-    pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.reading = self.reading.change(|options| options.alias(from, to));
-        self
-    }
-
-    /// See [`LoadOptions::concurrency`].
-    pub fn concurrency(mut self, reads: usize) -> Self {
-        self.reading = self.reading.change(|options| options.concurrency(reads));
-        self
+    fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        Self::of(self.reading.change(change))
     }
 
     /// `figment` with every reference in it resolved.

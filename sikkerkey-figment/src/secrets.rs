@@ -5,7 +5,7 @@ use figment::error::Result;
 use figment::value::{Dict, Empty, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use sikkerkey::{
-    ExposeSecret, LoadOptions, Necessity, ProblemKind, Requirement, Schema, SikkerKey,
+    ExposeSecret, LoadOptions, Problem, ProblemKind, Requirement, Schema, SecretString, SikkerKey,
     SikkerKeyConfig,
 };
 
@@ -27,10 +27,11 @@ use crate::typed;
 /// # Values
 ///
 /// Typed by the field: a password `12345` stays a string, a port becomes a number, a `json` field
-/// becomes a table. What is missing in SikkerKey and optional, or has a default, is left out, so
-/// that another layer can say it. Everything else that is wrong is an error of the figment, all of
-/// it at once: each problem names key, secret and field, and of an alias both ids. Aliases that fit
-/// no secret of this provider are among the errors: give each provider its own.
+/// becomes a table. A missing value that is optional or has a default is left out, so that another
+/// layer can provide it. If an optional nested struct has some of its values, each one that it
+/// requires must be there. All problems are one error of the figment; each names key, secret and
+/// field, and of an alias both ids. Aliases that fit no secret of this provider are among the problems:
+/// give each provider its own.
 ///
 /// # Profile
 ///
@@ -91,25 +92,7 @@ impl Secrets {
         }
     }
 
-    /// Finds and reads the secrets as these options say, in place of those that were set.
-    pub fn options(self, options: LoadOptions) -> Self {
-        self.with(|_| options)
-    }
-
-    /// See [`LoadOptions::project`].
-    pub fn project(self, project: impl Into<String>) -> Self {
-        self.with(|options| options.project(project))
-    }
-
-    /// See [`LoadOptions::alias`].
-    pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
-        self.with(|options| options.alias(from, to))
-    }
-
-    /// See [`LoadOptions::concurrency`].
-    pub fn concurrency(self, reads: usize) -> Self {
-        self.with(|options| options.concurrency(reads))
-    }
+    crate::source::load_options!();
 
     /// Puts the keys into `profile`.
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
@@ -123,7 +106,7 @@ impl Secrets {
     }
 
     /// Other settings read other secrets, so nothing is shared with earlier clones any more.
-    fn with(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+    fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
         Secrets {
             reading: self.reading.change(change),
             taken: Arc::default(),
@@ -157,18 +140,22 @@ impl Provider for Secrets {
         }
         let aliases = self.reading.aliases();
         let mut dict = Dict::new();
-        let mut problems = Vec::new();
-        for requirement in self.schema.iter() {
-            let path: Vec<&str> = keys(requirement).collect();
-            if taken.is_foretold() {
-                if taken.expects(requirement) {
-                    nest::insert(&mut dict, &path, Value::from(Empty::None));
-                }
-                continue;
+        if taken.is_foretold() {
+            for requirement in self.schema.iter().filter(|one| taken.expects(one)) {
+                let path: Vec<&str> = keys(requirement).collect();
+                nest::insert(&mut dict, &path, Value::from(Empty::None));
             }
-            let text = match taken.text(requirement) {
+            return Ok(self.profile.collect(dict));
+        }
+        let texts: Vec<_> = self.schema.iter().map(|one| taken.text(one)).collect();
+        let there: Vec<bool> = texts.iter().map(is_there).collect();
+        let may_be_absent = self.schema.may_be_absent(&there);
+        let mut problems = Vec::new();
+        for (i, (requirement, text)) in self.schema.iter().zip(texts).enumerate() {
+            let path: Vec<&str> = keys(requirement).collect();
+            let text = match text {
                 Ok(text) => text,
-                Err(problem) if may_lack(requirement, problem.kind()) => continue,
+                Err(_) if !there[i] && may_be_absent[i] => continue,
                 Err(problem) => {
                     problems.push(format!("{PROBLEM}{problem}"));
                     continue;
@@ -195,18 +182,20 @@ fn keys(requirement: &Requirement) -> impl Iterator<Item = &str> {
     requirement.path().split('.')
 }
 
-fn may_lack(requirement: &Requirement, problem: ProblemKind) -> bool {
-    let absent = matches!(problem, ProblemKind::Missing | ProblemKind::FieldMissing);
-    absent && requirement.necessity() != Necessity::Required
+/// Whether something is there, good or bad.
+fn is_there(text: &std::result::Result<SecretString, Problem>) -> bool {
+    let absent = [ProblemKind::Missing, ProblemKind::FieldMissing];
+    text.as_ref()
+        .map_or_else(|problem| !absent.contains(&problem.kind()), |_| true)
 }
 
 /// Names the keys and where they come from, and no value.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_map();
+        let aliases = self.reading.aliases();
         for requirement in self.schema.iter() {
-            let aliases = self.reading.options.alias_map();
-            let reference = Reference::of(requirement).with_alias(aliases);
+            let reference = Reference::of(requirement).with_alias(&aliases);
             debug.entry(&requirement.path(), &reference);
         }
         debug.finish()

@@ -11,12 +11,37 @@ use sikkerkey::{
 };
 
 use crate::origin::PROBLEM;
+/// The settings of a loader, in an impl that has `change`: each that takes them takes the same.
+macro_rules! load_options {
+    () => {
+        /// Finds and reads the secrets as these options say, in place of those set before.
+        pub fn options(self, options: LoadOptions) -> Self {
+            self.change(|_| options)
+        }
+
+        /// See [`LoadOptions::project`].
+        pub fn project(self, project: impl Into<String>) -> Self {
+            self.change(|options| options.project(project))
+        }
+
+        /// See [`LoadOptions::alias`].
+        pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
+            self.change(|options| options.alias(from, to))
+        }
+
+        /// See [`LoadOptions::concurrency`].
+        pub fn concurrency(self, reads: usize) -> Self {
+            self.change(|options| options.concurrency(reads))
+        }
+    };
+}
+pub(crate) use load_options;
 
 /// A client, and how a schema's secrets are found with it.
 #[derive(Clone)]
 pub(crate) struct Reading {
     pub(crate) sk: SikkerKey,
-    pub(crate) options: LoadOptions,
+    options: LoadOptions,
 }
 
 impl Reading {
@@ -40,6 +65,12 @@ impl Reading {
             owned(options.project_name()),
             owned(options.application_name()),
         )
+    }
+
+    /// What is exported: the project or the application; `None` for everything.
+    pub(crate) fn exported(&self) -> Option<&str> {
+        let options = &self.options;
+        options.project_name().or(options.application_name())
     }
 
     /// From what is named to the id that is read instead, by these options and then by those of the

@@ -2,7 +2,7 @@
 
 use figment::value::{Dict, Empty, Num, Value};
 use serde_json::Value as Json;
-use sikkerkey::__private::{field_texts, list_items, stray};
+use sikkerkey::__private::{field_texts, list_items, stray, stray_at_the_ends};
 use sikkerkey::{ExposeSecret, Requirement, ValueKind};
 
 /// The value that `requirement` asks for, or what `text` should have been. Never what it was.
@@ -42,8 +42,12 @@ pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, String> {
         },
         ValueKind::Json => match serde_json::from_str(text) {
             Ok(parsed) => Ok(json(parsed)),
-            // The parser's own text may quote the value.
-            Err(_) => Err("the value is not JSON".to_owned()),
+            // The parser's own text may quote the value. Only the ends are looked at: spaces are a
+            // part of JSON.
+            Err(_) => Err(match stray_at_the_ends(text) {
+                Some(stray) => format!("the value is not JSON: {stray}"),
+                None => "the value is not JSON".to_owned(),
+            }),
         },
         // A password `12345` stays a string, and so does what a later kind may be.
         _ => Ok(Value::from(text)),
@@ -54,7 +58,9 @@ pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, String> {
 fn list(text: &str, delimiter: &str, items: ValueKind) -> Result<Value, String> {
     let items_of = list_items(text, delimiter);
     let parts = items_of.map_err(|place| format!("item {place} of the list is empty"))?;
-    let values = parts.into_iter().map(|part| value(items, part));
+    let values = (1..).zip(parts).map(|(place, part)| {
+        value(items, part).map_err(|said| format!("item {place} of the list: {said}"))
+    });
     Ok(Value::from(values.collect::<Result<Vec<_>, _>>()?))
 }
 

@@ -6,7 +6,7 @@ pub use serde::de::DeserializeOwned;
 pub use crate::clock::{Clock, Signal, SystemClock};
 pub use crate::config::error::config_error;
 pub use crate::config::from_secret::fields::field_texts;
-pub use crate::config::from_secret::form::{list_items, stray};
+pub use crate::config::from_secret::form::{list_items, stray, stray_at_the_ends};
 pub use crate::config::parser::{Parser, Text, delimited, from_str, json, value, with};
 pub use crate::config::traits::{
     Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
@@ -15,6 +15,7 @@ pub use crate::config::visit::{
     Field, FieldSource, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit, nested,
     nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
 };
+pub use crate::contain::{Panicked, contain};
 #[cfg(fuzzing)]
 pub use crate::fuzz;
 #[cfg(feature = "live")]

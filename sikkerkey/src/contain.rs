@@ -5,10 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// User code panicked. Its text may quote a value, so it stays with the program's panic hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Panicked;
+#[non_exhaustive]
+pub struct Panicked;
 
 /// Runs user code and survives its panic, also one whose payload panics when it is dropped.
-pub(crate) fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
+///
+/// # Errors
+/// It panicked.
+pub fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         discard(payload);
         Panicked

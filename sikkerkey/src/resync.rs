@@ -41,11 +41,11 @@ impl Resync {
     pub(crate) fn mistake(self) -> Option<&'static str> {
         match self {
             Resync::Every(interval) if interval.is_zero() => {
-                Some("an interval of 0 is not possible; for no reads of its own, it is `Never`")
+                Some("the interval is 0; to read the secret only after a change, use `Never`")
             }
-            Resync::Every(interval) if interval > LONGEST => {
-                Some("the interval is longer than a year; for no reads of its own, it is `Never`")
-            }
+            Resync::Every(interval) if interval > LONGEST => Some(
+                "the interval is longer than 365 days; to read the secret only after a change, use `Never`",
+            ),
             Resync::Adaptive | Resync::Every(_) | Resync::Never => None,
         }
     }

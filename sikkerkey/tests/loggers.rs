@@ -12,6 +12,7 @@ use std::time::Duration;
 use common::stage::{PATIENCE, Stage};
 use common::{Fake as _, FakeClock, builder, client};
 use log::{LevelFilter, Log, Metadata, Record};
+use sikkerkey::live::RecvError;
 use sikkerkey::{CacheOptions, ExposeSecret, RetryPolicy, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
@@ -125,13 +126,24 @@ fn vault() -> Emulator {
         .unwrap()
 }
 
+/// A key that the config refuses.
+const REFUSED: &str = "key-that-is-refused";
+
 #[derive(SikkerKeyConfig)]
+#[sikkerkey(validate = Self::valid)]
 struct Config {
     #[sikkerkey(secret = "sk_key")]
     key: String,
 }
 
 impl Config {
+    fn valid(&self) -> Result<(), &'static str> {
+        match self.key == REFUSED {
+            true => Err("not this key,\nanother one"),
+            false => Ok(()),
+        }
+    }
+
     fn is(&self, key: &str) -> bool {
         self.key == key
     }
@@ -247,6 +259,12 @@ fn a_live_config_and_its_watch(mode: Choose) {
     changes.recv().unwrap();
     assert!(live.load().is("two"));
 
+    stage.vault.put("sk_key", REFUSED);
+    stage.poll();
+    told.recv_timeout(PATIENCE).unwrap();
+    let refused = changes.recv_timeout(PATIENCE);
+    assert!(matches!(refused, Err(RecvError::Refused(_))), "{refused:?}");
+
     // A poll that fails, and one that tells of another secret.
     stage.vault.outage(true);
     stage.poll();
@@ -255,7 +273,14 @@ fn a_live_config_and_its_watch(mode: Choose) {
     stage.vault.deny("sk_key");
     stage.poll();
     told.recv_timeout(PATIENCE).unwrap();
-    LOGGER.assert_logged(&["polling for 1 secrets failed", "the callback", "panicked"]);
+    // What is refused is one line in the log, however long its report is.
+    LOGGER.assert_logged(&[
+        "the live config keeps its last good values: cannot build Config: 1 problem: not this key, \
+         another one",
+        "polling for 1 secrets failed",
+        "the callback",
+        "panicked",
+    ]);
 }
 
 fn an_identity_that_changed(mode: Choose) {

@@ -134,6 +134,54 @@ fn resync_is_of_the_struct_s_secret_or_of_the_field_s() {
 }
 
 #[derive(SikkerKeyConfig)]
+struct Contradicting {
+    #[sikkerkey(nested)]
+    lease: Lease,
+    #[sikkerkey(secret = "sk_lease", field = "ttl", resync = "never")]
+    ttl: Option<String>,
+    #[sikkerkey(name = "LEASE", field = "host", resync = "2h")]
+    host: Option<String>,
+}
+
+#[test]
+fn two_intervals_for_one_secret_are_a_problem_that_names_both() {
+    let snapshot = Snapshot::from_iter([
+        ("sk_lease", r#"{"user": "app"}"#),
+        ("sk_other", "x"),
+        ("sk_never", r#"{"x": "y"}"#),
+    ]);
+    let problems = |error: sikkerkey::ConfigError| -> Vec<String> {
+        let problems = error.problems().iter();
+        let kinds = problems.clone().map(|problem| problem.kind());
+        assert!(kinds.into_iter().all(|kind| kind == ProblemKind::Conflict));
+        problems.map(ToString::to_string).collect()
+    };
+    let Err(error) = Contradicting::from_snapshot(&snapshot) else {
+        panic!("one secret has two intervals");
+    };
+    let of_ids = "ttl: sk_lease/ttl: `resync` is never here and 40m at `lease.user`: a secret has \
+                  one `resync`";
+    assert_eq!(problems(error), [of_ids]);
+
+    // A name that leads to the same id.
+    let vault = sikkerkey_tests::emulator()
+        .structured("sk_lease", [("user", "app_of_the_lease")])
+        .name("sk_lease", "LEASE")
+        .secret("sk_other", "x")
+        .structured("sk_never", [("x", "y")])
+        .start()
+        .unwrap();
+    let sk = sikkerkey::SikkerKey::new(vault.identity_path()).unwrap();
+    let Err(error) = Contradicting::load(&sk) else {
+        panic!("one secret has three intervals");
+    };
+    let of_name = "host: \"LEASE\"/host: `resync` is 2h here and 40m at `lease.user`: a secret has \
+                   one `resync`";
+    assert_eq!(problems(error), [of_ids, of_name]);
+    let _ = |config: Contradicting| (config.lease, config.ttl, config.host);
+}
+
+#[derive(SikkerKeyConfig)]
 struct Whole {
     #[sikkerkey(secret = "sk_tenants")]
     fields: Fields,

@@ -1,13 +1,14 @@
 //! The report of a config that cannot be built: exact texts, and no value in any of them.
 #![allow(dead_code, reason = "the configs are never built")]
 
-use std::error::Error;
+use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use sikkerkey::{
-    ConfigError, ProblemKind, ReadOutcome, SecretString, SikkerKeyConfig, Snapshot, ValueError,
+    ConfigError, Error, ErrorKind, ProblemKind, ReadOutcome, SecretString, SikkerKeyConfig,
+    Snapshot, ValueError,
 };
 
 #[derive(SikkerKeyConfig)]
@@ -259,7 +260,7 @@ impl std::str::FromStr for Quoting {
     }
 }
 
-fn quoting(text: &str) -> Result<u8, Box<dyn Error>> {
+fn quoting(text: &str) -> Result<u8, Box<dyn std::error::Error>> {
     Err(format!("cannot read {text}").into())
 }
 
@@ -269,6 +270,121 @@ fn says_why(_: &str) -> Result<u8, ValueError> {
 
 fn static_text(_: &str) -> Result<u8, &'static str> {
     Err("it is even")
+}
+
+#[test]
+fn the_alternate_form_is_one_line_for_a_log() {
+    let limits = r#"{"soft": 9, "hard": 3}"#;
+    let error = Limits::from_snapshot(&Snapshot::from_iter([("sk_limits", limits)]));
+    let error = error.map(drop).unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        "cannot build Limits: 1 problem: the soft limit is above the hard one swap them"
+    );
+    assert_eq!(error.problems()[0].to_string().lines().count(), 1);
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert_eq!(format!("{error:#?}"), error.to_string());
+
+    let many = problems(AppConfig::from_snapshot(&Snapshot::default()));
+    let line = format!("{many:#}");
+    let shown = many.problems().iter().map(ToString::to_string);
+    let shown: Vec<_> = shown.take(12).collect();
+    let more = many.problems().len() - 12;
+    assert_eq!(
+        line,
+        format!(
+            "cannot build AppConfig: {} problems: {}; and {more} more",
+            many.problems().len(),
+            shown.join("; ")
+        )
+    );
+    assert!(!line.contains('\n'));
+}
+
+#[derive(SikkerKeyConfig)]
+struct Two {
+    #[sikkerkey(secret = "sk_a")]
+    a: String,
+    #[sikkerkey(secret = "sk_b")]
+    b: Option<String>,
+}
+
+#[test]
+fn an_error_is_unavailable_or_retryable_if_each_of_its_problems_is() {
+    let failed = |kind: ErrorKind| ReadOutcome::Unavailable(Error::from(kind));
+    let value = ReadOutcome::Value("x".into());
+    for (a, b, unavailable, retryable) in [
+        (failed(ErrorKind::Network), value.clone(), true, true),
+        (
+            failed(ErrorKind::Network),
+            failed(ErrorKind::Network),
+            true,
+            true,
+        ),
+        (
+            failed(ErrorKind::Network),
+            failed(ErrorKind::RateLimited),
+            false,
+            true,
+        ),
+        (failed(ErrorKind::RateLimited), value.clone(), false, true),
+        (
+            failed(ErrorKind::Network),
+            failed(ErrorKind::Api),
+            false,
+            false,
+        ),
+        (
+            failed(ErrorKind::Network),
+            ReadOutcome::Denied,
+            false,
+            false,
+        ),
+        (
+            ReadOutcome::Missing,
+            failed(ErrorKind::Network),
+            false,
+            false,
+        ),
+        (ReadOutcome::Missing, value.clone(), false, false),
+        (value.clone(), failed(ErrorKind::Network), true, true),
+    ] {
+        let snapshot = Snapshot::default().with([("sk_a", a), ("sk_b", b)]);
+        let error = Two::from_snapshot(&snapshot).map(drop).unwrap_err();
+        let found = (error.is_unavailable(), error.is_retryable());
+        assert_eq!(found, (unavailable, retryable), "{error}");
+    }
+}
+
+#[test]
+fn an_error_is_made_for_a_test() {
+    for (kind, problem) in [
+        (ErrorKind::NotFound, ProblemKind::Missing),
+        (ErrorKind::AccessDenied, ProblemKind::Denied),
+        (ErrorKind::Network, ProblemKind::Unavailable),
+        (ErrorKind::Decode, ProblemKind::Unavailable),
+    ] {
+        let error = ConfigError::from(kind);
+        assert_eq!(error.problems().len(), 1);
+        assert_eq!(error.problems()[0].kind(), problem);
+        assert_eq!(
+            error.problems()[0].client_error().map(Error::kind),
+            Some(kind)
+        );
+        let source = error
+            .source()
+            .and_then(|source| source.downcast_ref::<Error>());
+        assert_eq!(source.map(Error::kind), Some(kind));
+    }
+    let error = ConfigError::from(Error::from(ErrorKind::Network));
+    assert_eq!(
+        error.to_string(),
+        "cannot build the config: 1 problem\n  the config    not read: no response"
+    );
+    assert_eq!(
+        format!("{error:#}"),
+        "cannot build the config: 1 problem: not read: no response"
+    );
 }
 
 #[test]
@@ -297,7 +413,7 @@ fn no_text_of_an_error_has_a_value() {
         assert_eq!(error.problems().len(), fields.len() + 2);
 
         let mut texts = vec![
-            format!("{error} {error:?} {error:#?} {snapshot:?} {snapshot:#?}"),
+            format!("{error} {error:#} {error:?} {error:#?} {snapshot:?} {snapshot:#?}"),
             format!("{:?} {:#?}", error.problems(), error.problems()),
         ];
         let mut source = error.source();

@@ -4,7 +4,7 @@
 
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
-use sikkerkey::SikkerKey;
+use sikkerkey::{LoadOptions, SikkerKey};
 use sikkerkey_emulator::{Emulator, Fault};
 use sikkerkey_figment::{Exported, FigmentExt};
 use sikkerkey_tests::emulator;
@@ -121,6 +121,18 @@ fn one_request_serves_all_clones_and_profiles_are_kept_apart() {
     let profiles: Vec<_> = figment.profiles().cloned().collect();
     assert_eq!(profiles, [Profile::Global, Profile::new("staging")]);
     assert_eq!(vault.request_count(), 1);
+}
+
+#[test]
+fn options_choose_the_project_and_are_not_shared_with_earlier_clones() {
+    let vault = vault();
+    let all = Exported::all(&client(&vault)).only(&["API_KEY", "DB_CREDS_PORT"]);
+    assert_eq!(keys(all.clone()), ["api_key", "db_creds_port"]);
+    let of_project = all.clone().options(LoadOptions::new().project("proj_x"));
+    assert_eq!(keys(of_project.clone()), ["db_creds_port"]);
+    assert_eq!(keys(all), ["api_key", "db_creds_port"]);
+    assert_eq!(vault.request_count(), 2);
+    assert!(format!("{of_project:?}").contains("proj_x"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use figment::providers::{Env, Format, Json, Serialized, Toml};
 use figment::value::Dict;
 use figment::{Error, Figment, Jail};
 use serde::{Deserialize, Serialize};
-use sikkerkey::SikkerKey;
+use sikkerkey::{LoadOptions, SikkerKey};
 use sikkerkey_emulator::{Emulator, Fault};
 use sikkerkey_figment::{FigmentExt, References};
 use sikkerkey_tests::emulator;
@@ -260,6 +260,29 @@ fn all_problems_come_at_once_each_with_its_key_and_its_file() {
 }
 
 #[test]
+fn a_reference_inside_a_text_is_an_error_that_shows_the_way() {
+    let vault = vault();
+    let error = resolved(&vault, "url = 'postgres://u:sikkerkey://sk_db/password@h'").unwrap_err();
+    let text = error.to_string();
+    for said in [
+        "it is a part of a longer text, and only a whole value is replaced",
+        "store the whole text as one secret, or give the part a key of its own",
+        "for the text itself, write sikkerkey:literal:TEXT",
+        "for key \"default.url\" in TOML source string",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    assert!(!text.contains("postgres"), "{text}");
+    assert_eq!(vault.request_count(), 0);
+    let literal = "url = 'sikkerkey:literal:see sikkerkey://sk_db'";
+    let figment = resolved(&vault, literal).unwrap();
+    assert_eq!(
+        figment.extract_inner::<String>("url").unwrap(),
+        "see sikkerkey://sk_db"
+    );
+}
+
+#[test]
 fn a_type_error_of_a_resolved_value_names_reference_vault_and_file_but_no_value() {
     let vault = vault();
     let sk = client(&vault);
@@ -320,7 +343,8 @@ fn project_and_alias_are_those_of_a_loader() {
             "a = 'sikkerkey:///DB CREDS/password'\nb = 'sikkerkey://sk_named'",
         ))
     };
-    let resolver = References::new(&sk).alias("sk_named", "sk_other");
+    let options = LoadOptions::new().alias("sk_named", "sk_other");
+    let resolver = References::new(&sk).options(options);
     let figment_of_project = resolver
         .clone()
         .project("proj_x")

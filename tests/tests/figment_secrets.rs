@@ -257,6 +257,175 @@ fn all_problems_are_one_chain_that_names_each() {
 }
 
 #[test]
+fn a_part_of_an_optional_struct_names_what_it_lacks() {
+    #[derive(Debug, Deserialize, SikkerKeyConfig)]
+    struct Outer {
+        #[sikkerkey(nested)]
+        #[serde(default)]
+        replica: Option<Replica>,
+    }
+    #[derive(Debug, Deserialize, SikkerKeyConfig)]
+    #[sikkerkey(secret = "sk_replica")]
+    struct Replica {
+        host: String,
+        #[sikkerkey(default = 5432)]
+        #[serde(default)]
+        port: u16,
+        user: Option<String>,
+        #[sikkerkey(secret = "sk_replica_password")]
+        password: SecretString,
+    }
+    let vault = emulator().start().unwrap();
+    let sk = client(&vault);
+    let extracted = || Figment::from(Secrets::of::<Outer>(&sk)).extract_secret::<Outer>();
+    assert!(extracted().unwrap().replica.is_none());
+
+    vault.put_structured("sk_replica", [("port", "6000")]);
+    let error = extracted().unwrap_err();
+    let text = error.to_string();
+    for said in [
+        "SikkerKey: replica.host: sk_replica/host: no field \"host\"",
+        "SikkerKey: replica.password: sk_replica_password: missing",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    assert_eq!(error.count(), 2, "{text}");
+
+    vault.put_structured("sk_replica", [("host", "replica.internal")]);
+    vault.put("sk_replica_password", "of-the-replica");
+    let replica = extracted().unwrap().replica.unwrap();
+    assert_eq!(
+        (replica.host.as_str(), replica.port),
+        ("replica.internal", 0)
+    );
+    assert_eq!(replica.user, None);
+    assert_eq!(replica.password.expose_secret(), "of-the-replica");
+}
+
+#[test]
+fn integers_of_128_bits_are_read_by_a_function_and_refused_in_words() {
+    #[derive(Debug, PartialEq, Deserialize, SikkerKeyConfig)]
+    #[sikkerkey(secret = "sk_wide")]
+    struct Wide {
+        #[serde(deserialize_with = "sikkerkey_figment::wide_integer")]
+        unsigned: u128,
+        #[serde(deserialize_with = "sikkerkey_figment::wide_integer")]
+        signed: i128,
+        #[serde(default, deserialize_with = "sikkerkey_figment::wide_integer")]
+        maybe: Option<i128>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Plain {
+        unsigned: u128,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Maybe {
+        signed: Option<i128>,
+    }
+    let vault = emulator().start().unwrap();
+    let sk = client(&vault);
+    for (unsigned, signed, maybe) in [
+        (u128::MAX.to_string(), i128::MIN.to_string(), None),
+        ("0".to_owned(), "-1".to_owned(), Some("7".to_owned())),
+        (
+            u64::MAX.to_string(),
+            i128::MAX.to_string(),
+            Some(i64::MIN.to_string()),
+        ),
+    ] {
+        let fields = [
+            ("unsigned", Some(unsigned)),
+            ("signed", Some(signed)),
+            ("maybe", maybe),
+        ];
+        let fields = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        vault.put_structured("sk_wide", fields);
+        let figment = Figment::from(Secrets::of::<Wide>(&sk));
+        let extracted: Wide = figment.extract_secret().unwrap();
+        assert_eq!(extracted, Wide::load(&sk).unwrap());
+        for (text, integer) in [
+            (
+                figment.extract_secret::<Plain>().unwrap_err().to_string(),
+                "u128",
+            ),
+            (
+                figment.extract_secret::<Maybe>().unwrap_err().to_string(),
+                "i128",
+            ),
+        ] {
+            let said = format!(
+                "figment deserializes no {integer}: add `#[serde(deserialize_with = \
+                 \"sikkerkey_figment::wide_integer\")]`"
+            );
+            assert!(text.contains(&said), "{text}");
+        }
+    }
+    // Its errors hold no number.
+    let figment = |toml: &str| Figment::from(Toml::string(toml));
+    for (toml, said) in [
+        ("unsigned = -98765\nsigned = 1", "expected u128"),
+        ("unsigned = \"98765\"\nsigned = 1", "expected u128"),
+        ("unsigned = 1\nsigned = 9.8765", "expected i128"),
+    ] {
+        let error = figment(toml).extract::<Wide>().unwrap_err();
+        let text = sikkerkey_figment::redact(error).to_string();
+        assert!(text.contains(said) && !text.contains("8765"), "{text}");
+    }
+}
+
+#[test]
+fn stray_white_space_is_named_for_every_type() {
+    #[derive(Debug, Deserialize, SikkerKeyConfig)]
+    #[sikkerkey(secret = "sk_white")]
+    #[allow(dead_code)]
+    struct White {
+        address: Option<std::net::IpAddr>,
+        number: Option<u16>,
+        switch: Option<bool>,
+        #[sikkerkey(json)]
+        json: Option<Vec<u8>>,
+        #[sikkerkey(delimiter = ",")]
+        list: Option<Vec<u16>>,
+        #[sikkerkey(from_str)]
+        parsed: Option<std::net::SocketAddr>,
+    }
+    let vault = emulator().start().unwrap();
+    let sk = client(&vault);
+    let (line_end, mark) = (
+        "it has a space or a line end",
+        "it begins with a byte order mark",
+    );
+    for (field, value, named) in [
+        ("address", "10.0.0.1\n", line_end),
+        ("address", "\u{feff}10.0.0.1", mark),
+        ("number", "5432\n", line_end),
+        ("number", "\u{feff}5432", mark),
+        ("switch", "true\n", line_end),
+        ("json", "\u{feff}[1]", mark),
+        ("list", "\u{feff}1,2", mark),
+        ("list", "1,2 3", line_end),
+        ("parsed", "10.0.0.1:80\n", line_end),
+    ] {
+        vault.put_structured("sk_white", [(field, value)]);
+        let by_figment = Figment::from(Secrets::of::<White>(&sk)).extract_secret::<White>();
+        let texts = [
+            by_figment.unwrap_err().to_string(),
+            White::load(&sk).unwrap_err().to_string(),
+        ];
+        for text in texts {
+            assert!(
+                text.contains(named) && text.contains(field),
+                "{value:?}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_outage_is_an_error_that_says_so() {
     let vault = vault();
     vault.fail_always(Fault::Status(500));

@@ -8,16 +8,16 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sikkerkey::live::Listener;
+use sikkerkey::live::{FailClosed, Listener, Loaded, SecretState, SecretStatus};
 use sikkerkey::{
     CacheOptions, Change, CheckReport, CheckStatus, ConfigError, Error, ErrorKind, Export,
     ExposeSecret, Fields, Freshness, Live, LiveResource, LoadOptions, Project, Resync, RetryPolicy,
     SecretBox, SecretDetails, SecretKind, SecretListItem, SecretString, SikkerKey, SikkerKeyConfig,
-    Snapshot, Watch, WatchEvent, WatchKind,
+    Snapshot, Stats, Watch, WatchEvent, WatchKind,
 };
 use sikkerkey_emulator::{Emulator, Fault, Recorded};
 use sikkerkey_figment::figment::Figment;
@@ -294,7 +294,11 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     let sk = client(&vault);
     let live: Live<AppConfig> = AppConfig::loader(&sk)
         .resync(Resync::Every(Duration::from_secs(300)))
+        .resync_secret("sk_stripe_key", Resync::Never)
         .max_stale(Duration::from_secs(60))
+        .refresh_gap(Duration::ZERO)
+        .probe_timeout(Duration::from_secs(5))
+        .fail_closed(FailClosed::new().on_revoked().older_than(patience()))
         .probe(|_: &AppConfig| Ok::<(), String>(()))
         .grace(Duration::from_secs(60))
         .live()?;
@@ -311,12 +315,18 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     let pool: LiveResource<u16> = live.resource(|c| Ok::<_, Error>(c.db.port))?;
     let mut changes = live.subscribe();
     vault.put_structured("sk_db_prod", DB.into_iter().chain([("port", "1")]));
-    let patience = Duration::from_secs(30);
+    let patience = patience();
     assert_eq!(changes.recv_timeout(patience)?.after().db.port, 1);
     let paths = vec!["db.port".to_owned()];
     assert_eq!(told.recv_timeout(patience)?, (5432, 1, paths));
     assert_eq!(told_part.recv_timeout(patience)?, (5432, 1));
-    live.refresh()?;
+    let refreshed: bool = live.refresh()?;
+    assert!(!refreshed && !live.refresh_secret("sk_db_prod")?);
+    live.rehearse("sk_stripe_key", "sk-live-2")?;
+    let loaded: Loaded<AppConfig> = live.try_load()?;
+    assert_eq!(loaded.db.port, 1);
+    let all: Vec<Arc<AppConfig>> = live.previous_all();
+    assert_eq!(all.len(), 1);
     assert_eq!(live.previous().map(|c| c.db.port), Some(5432));
     assert_eq!((*pool.load(), *pool.get()), (1, 1));
     let status = live.status();
@@ -330,7 +340,19 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
         (0, 9)
     );
     assert!(status.loaded_at() <= std::time::SystemTime::now());
+    assert!(status.rotation_lag().is_some() && !status.identity_shared());
+    let secret = status.secrets().find(|secret| secret.id() == "sk_db_prod");
+    let secret: &SecretStatus = secret.expect("it is followed");
+    assert_eq!(secret.state(), SecretState::Current);
+    assert!(secret.reads() >= 2 && secret.last_change().is_some());
+    let stats: Stats = sk.stats();
+    assert!(stats.requests() >= stats.polls() + stats.reads()["sk_db_prod"]);
+    assert_eq!((stats.retries(), stats.fallbacks()), (0, 0));
     Ok(())
+}
+
+fn patience() -> Duration {
+    Duration::from_secs(30)
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) fn config(input: &DeriveInput) -> TokenStream {
         Ok(()) => (None, Body::Whole),
         Err(mistakes) => (Some(mistakes.into_compile_error()), Body::Checks),
     };
-    // Without the path of the crate there is nothing to check with.
+    // Without the path of the crate, say, there is nothing to check with.
     let impls = config.map(|config| expand::config(&config, body));
     quote::quote! { #mistakes #impls }
 }

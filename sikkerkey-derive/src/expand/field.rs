@@ -1,5 +1,5 @@
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, Type};
@@ -19,15 +19,12 @@ pub(super) fn read(field: &Field, from: &Ident) -> TokenStream {
     quote! { let #variable = #call; }
 }
 
-/// The field in the struct expression: here the first missing value ends the reading.
+/// The field in the struct expression.
 pub(super) fn build(field: &Field) -> TokenStream {
     let ident = derived(&field.ident);
     let value = match &field.role {
         Role::Skipped(_) => skipped(field),
-        Role::Nested(_) | Role::Value(_) => {
-            let variable = variable(field);
-            quote_spanned! { place(field) => #variable? }
-        }
+        Role::Nested(_) | Role::Value(_) => variable(field).into_token_stream(),
     };
     quote! { #ident: #value }
 }
@@ -60,7 +57,7 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
     let description = &field.description;
     let source = source(&value.source);
     let resync = again(value.resync);
-    let what = quote! { __sikkerkey::field(#name, #description, #source)#resync };
+    let what = quote! { &const { __sikkerkey::field(#name, #description, #source)#resync } };
     // `FromSecret` knows of `Option` itself; the other readings are of what is inside.
     let (ty, optional) = match (&value.absence, &value.reading) {
         (Absence::None(inner), reading) if !matches!(reading, Reading::Plain) => (inner, true),
@@ -68,9 +65,9 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
     };
     let place = place(field);
     let parser = match &value.reading {
-        Reading::Plain => quote_spanned! { place => __sikkerkey::value::<#ty>() },
-        Reading::Json => quote_spanned! { place => __sikkerkey::json::<#ty>() },
-        Reading::FromStr => quote_spanned! { place => __sikkerkey::from_str::<#ty>() },
+        Reading::Plain => quote_spanned! { place => __sikkerkey::value::<#ty> },
+        Reading::Json => quote_spanned! { place => __sikkerkey::json::<#ty> },
+        Reading::FromStr => quote_spanned! { place => __sikkerkey::from_str::<#ty> },
         // A closure, and not the path: a function that is generic over its text fits too. The
         // text is lent by a value that ends with the call, so that the compiler says of a function
         // which returns a part of it: "cannot return value referencing function parameter".
@@ -78,11 +75,11 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
             let mut text = local("text");
             text.set_span(text.span().located_at(place));
             quote_spanned! { place =>
-                __sikkerkey::with::<#ty, _, _>(|#text: __sikkerkey::Text| #path(#text.get()))
+                || __sikkerkey::with::<#ty, _, _>(|#text: __sikkerkey::Text| #path(#text.get()))
             }
         }
         Reading::Delimited(delimiter) => quote_spanned! { place =>
-            __sikkerkey::delimited::<#ty>(#delimiter)
+            || __sikkerkey::delimited::<#ty>(#delimiter)
         },
     };
     match &value.absence {
@@ -158,7 +155,7 @@ fn fallback(default: &Fallback, ty: &Type) -> TokenStream {
             lit: Lit::Str(_), ..
         }) => {
             let text = Span::call_site().located_at(expr.span());
-            quote_spanned! { text => || -> #ty { __sikkerkey::text::<#ty>(#expr) } }
+            quote_spanned! { text => || -> #ty { __sikkerkey::text(#expr) } }
         }
         Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
             quote! { || -> #ty #block }
@@ -173,7 +170,7 @@ fn name(field: &Field) -> String {
 }
 
 /// Not only two underscores: a field may be called `from` or `value`, as other locals are.
-fn variable(field: &Field) -> Ident {
+pub(super) fn variable(field: &Field) -> Ident {
     let mut variable = local(&format!("field_{}", name(field)));
     variable.set_span(variable.span().located_at(place(field)));
     variable

@@ -11,7 +11,8 @@
 //!         __sikkerkey::enter(__from, "Database", Some(Secret::Id("sk_db_prod")));
 //!         let __port = __sikkerkey::or_default(__from, FIELD, __sikkerkey::value::<u16>(), || 5432);
 //!         // … one `let` a field, so that every field reports its problem …
-//!         Some(Self { port: __port? })
+//!         let (Some(__port),) = (__port,) else { return None };
+//!         Some(Self { port: __port })
 //!     }
 //! }
 //! #[automatically_derived]
@@ -94,12 +95,20 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
 
 /// The struct, from the variables of its fields; then the user's `validate`.
 fn built(config: &Config, from: &Ident) -> TokenStream {
-    // The values first: where one is missing, no default of a skipped field is made.
     let values = config.fields.iter().filter(|field| !field.is_skipped());
-    let skipped = config.fields.iter().filter(|field| field.is_skipped());
-    let fields = values.chain(skipped).map(field::build);
+    let variables: Vec<_> = values.map(field::variable).collect();
+    // All values at once, before a default of a skipped field is made: a `?` for each would have the
+    // compiler write for each how all others are dropped.
+    let all = (!variables.is_empty()).then(|| {
+        quote! {
+            let (#(::core::option::Option::Some(#variables),)*) = (#(#variables,)*) else {
+                return ::core::option::Option::None;
+            };
+        }
+    });
+    let fields = config.fields.iter().map(field::build);
     let built = quote! { Self { #(#fields),* } };
-    match validated(config, from) {
+    let result = match validated(config, from) {
         None => quote! { ::core::option::Option::Some(#built) },
         Some(validated) => {
             let value = local("value");
@@ -108,7 +117,8 @@ fn built(config: &Config, from: &Ident) -> TokenStream {
                 #validated
             }
         }
-    }
+    };
+    quote! { #all #result }
 }
 
 fn checks(config: &Config, from: &Ident) -> TokenStream {

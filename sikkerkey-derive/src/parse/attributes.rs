@@ -1,9 +1,11 @@
 use proc_macro2::{Ident, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Expr, Meta, Token};
+use syn::{Attribute, Expr, Lit, LitStr, Meta, Token};
 
 use super::key::{Key, Level, Takes};
+use super::value;
 use crate::context::Context;
 
 /// The `#[sikkerkey(…)]` attributes of one struct or field, each key at most once.
@@ -58,7 +60,7 @@ impl Attributes {
             };
             context.mistake(
                 &attribute.meta,
-                format!("this attribute takes a list, such as `{example}`"),
+                format!("the keys of this attribute go in parentheses, such as `{example}`"),
             );
             return;
         };
@@ -80,8 +82,8 @@ impl Attributes {
                     // Another key is read as if the comma were there.
                     let follows = input.peek(Ident::peek_any);
                     let mistake = match follows {
-                        true => "a comma is missing before this",
-                        false => "a comma is expected here",
+                        true => "a comma is missing before this key",
+                        false => "only a comma can follow here: keys are separated by commas",
                     };
                     context.mistake_at(error.span(), mistake);
                     if !follows {
@@ -105,7 +107,7 @@ impl Attributes {
         };
         if let Some(first) = self.get(key) {
             context.mistake_between(
-                (word.span(), format!("`{key}` is given twice")),
+                (word.span(), format!("`{key}` is given twice: remove one")),
                 (first.word.span(), format!("`{key}` is given here first")),
             );
             return;
@@ -122,7 +124,7 @@ impl Attributes {
                 self.broken = true;
                 context.mistake_at(
                     word.span(),
-                    format!("`{key}` wants a value, such as `{}`", key.example()),
+                    format!("`{key}` needs a value, such as `{}`", key.example()),
                 );
                 return;
             }
@@ -148,7 +150,10 @@ fn known(context: &mut Context, level: Level, word: &Ident) -> Option<Key> {
                 "unknown key `{name}`: did you mean `{near}`, as in `{}`?",
                 near.example()
             ),
-            None => format!("unknown key `{name}`; a {level} has {}", Key::list(level)),
+            None => format!(
+                "unknown key `{name}`; the keys of a {level} are {}",
+                Key::list(level)
+            ),
         },
     };
     context.mistake_at(word.span(), text);
@@ -157,13 +162,26 @@ fn known(context: &mut Context, level: Level, word: &Ident) -> Option<Key> {
 
 fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
     if !input.peek(Ident::peek_any) {
-        return Err(input.error("a key is expected here, such as `secret = \"sk_…\"`"));
+        return Err(match input.fork().parse::<LitStr>() {
+            Ok(text) => input.error(format!(
+                "a key is missing before this text, such as `{}`",
+                keyed(&text)
+            )),
+            Err(_) => input.error("a key is expected here, such as `secret = \"sk_…\"`"),
+        });
     }
     let word = Ident::parse_any(input)?;
     if input.peek(syn::token::Paren) {
+        let value = match input.fork().parse::<TokenTree>() {
+            Ok(TokenTree::Group(group)) => syn::parse2::<Lit>(group.stream()).ok(),
+            _ => None,
+        };
+        let value = value.map_or("…".to_owned(), |value| {
+            value.to_token_stream().to_string()
+        });
         return Err(syn::Error::new(
             word.span(),
-            format!("a value is written `{word} = …`, without parentheses"),
+            format!("write `{word} = {value}`, without parentheses"),
         ));
     }
     if input.peek(Token![::]) {
@@ -172,11 +190,21 @@ fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
             "a key is one word, such as `secret = \"sk_…\"`",
         ));
     }
+    if input.peek(Token![-]) && input.peek2(Ident::peek_any) {
+        input.parse::<Token![-]>()?;
+        let rest = Ident::parse_any(input)?;
+        return Err(syn::Error::new(
+            word.span(),
+            format!("the words of a key are joined by `_`: write `{word}_{rest}`"),
+        ));
+    }
     if input.peek(Token![:]) || input.peek(syn::Lit) {
-        return Err(input.error(format!("a value is written with `=`: `{word} = …`")));
+        return Err(input.error(format!(
+            "write `{word} = …`: an equals sign goes before a value"
+        )));
     }
     if input.peek(Token![==]) || input.peek(Token![=>]) {
-        return Err(input.error(format!("a value is written with one `=`: `{word} = …`")));
+        return Err(input.error(format!("write `{word} = …`, with one equals sign")));
     }
     if !input.peek(Token![=]) {
         return Ok((word, None));
@@ -189,6 +217,15 @@ fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
         ));
     }
     Ok((word, Some(input.parse()?)))
+}
+
+/// What was meant by a text without its key: an id, or a display name.
+fn keyed(text: &LitStr) -> String {
+    let key = match value::is_id(&text.value()) {
+        true => "secret",
+        false => "name",
+    };
+    format!("{key} = {:?}", text.value())
 }
 
 /// Leaves the input before the next comma, so that what stands behind a mistake is read as well.

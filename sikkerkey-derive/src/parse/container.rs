@@ -52,9 +52,9 @@ pub(super) fn read(context: &mut Context, attributes: &[Attribute]) -> Container
         context.mistake_between(
             (
                 name.word.span(),
-                "a struct has one secret: by `secret` or by `name`",
+                "a struct has one secret: remove `secret` or `name`",
             ),
-            (id.word.span(), "it is named here already"),
+            (id.word.span(), "the secret is named here first"),
         );
     }
     let named = attributes.first_of(&[Key::Secret, Key::Name]);
@@ -63,10 +63,11 @@ pub(super) fn read(context: &mut Context, attributes: &[Attribute]) -> Container
         context.mistake_between(
             (
                 inherit.word.span(),
-                "`inherit` takes the secret from where the struct is nested, and the struct names \
-                 one: drop one of the two (`nested, secret = \"sk_…\"` replaces a struct's secret)",
+                "`inherit` takes the secret from the field that nests the struct, but the struct \
+                 names one: remove one of the two (without `inherit`, `nested, secret = \"sk_…\"` \
+                 on that field replaces the struct's secret)",
             ),
-            (named.word.span(), "it is named here"),
+            (named.word.span(), "the secret is named here"),
         );
     }
     let krate = match attributes.get(Key::Crate) {
@@ -101,8 +102,8 @@ pub(super) fn check(context: &mut Context, container: &Container) {
     {
         context.mistake_at(
             place,
-            "`resync` of which secret? Add `secret = \"sk_…\"` here, or move it to the fields that \
-             name one",
+            "`resync` needs a secret: add `secret = \"sk_…\"` here, or move `resync` to the fields \
+             that name one",
         );
     }
     if let Some((_, place)) = container.rename_all
@@ -111,8 +112,8 @@ pub(super) fn check(context: &mut Context, container: &Container) {
     {
         context.mistake_at(
             place,
-            "`rename_all` has nothing to rename: only fields of the struct's own secret take \
-             their names from Rust, and this struct names none (`secret = \"sk_…\"`)",
+            "`rename_all` has no effect: it renames the fields of the struct's secret, and the \
+             struct names none; add `secret = \"sk_…\"` here, or remove `rename_all`",
         );
     }
 }

@@ -5,7 +5,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
 use super::attributes::{Attributes, Item};
 use super::container::Owner;
 use super::key::{Key, Level};
-use super::types::{borrowed, inside_option, not_nested, primitive};
+use super::types::{borrowed, inside_option, not_nested, primitive, unsized_type};
 use super::{resync, value};
 use crate::context::Context;
 use crate::model::{
@@ -15,6 +15,10 @@ use crate::model::{
 /// The ways in which text becomes a value; a field has at most one.
 const READINGS: &[Key] = &[Key::Json, Key::FromStr, Key::With, Key::Delimiter];
 
+/// What is said of a field that borrows, or has no size.
+const OWNED: &str =
+    "a config owns its values: write `String` or `SecretString` for text, `Vec` for a list";
+
 /// The field, or `None` where a mistake in it leaves open how its type is used.
 pub(super) fn read(
     context: &mut Context,
@@ -23,6 +27,10 @@ pub(super) fn read(
     attributes: &Attributes,
 ) -> Option<Field> {
     let ident = field.ident.clone()?;
+    if unsized_type(&field.ty) {
+        context.mistake(&field.ty, OWNED);
+        return None;
+    }
     let role = if let Some(skip) = attributes.get(Key::Skip) {
         skipped(context, attributes, skip).map(Role::Skipped)
     } else if let Some(nested) = attributes.get(Key::Nested) {
@@ -54,7 +62,7 @@ fn skipped(context: &mut Context, attributes: &Attributes, skip: &Item) -> Optio
             Key::Delimiter,
             Key::Resync,
         ],
-        "a skipped field reads nothing: it takes its default",
+        "a skipped field reads no secret and takes its default",
     );
     let fallback = attributes
         .get(Key::Default)
@@ -80,14 +88,14 @@ fn nested(
             Key::With,
             Key::Delimiter,
         ],
-        "a nested struct says itself what it reads",
+        "the fields of the nested struct say what they read",
     );
     alone &= refuse(
         context,
         attributes,
         nested,
         &[Key::Default],
-        "its own fields have defaults, and an `Option` of it may be absent",
+        "give the fields of the nested struct defaults, or nest it in an `Option`",
     );
     let secret = one_secret(context, attributes);
     let resync = resync_of(context, attributes);
@@ -112,11 +120,7 @@ fn value(
     let resync = resync_of(context, attributes);
     let reading = reading(context, attributes);
     if let (Some(place), false) = (borrowed(&field.ty), attributes.get(Key::With).is_some()) {
-        context.mistake(
-            place,
-            "a config owns what it holds: write `String` or `SecretString` for a text, `Vec` for a \
-             list",
-        );
+        context.mistake(place, OWNED);
         return None;
     }
     let absence = absence(context, attributes, field);
@@ -153,8 +157,8 @@ fn source(
             if let Some(item) = attributes.get(Key::Field) {
                 context.mistake_at(
                     item.word.span(),
-                    "`field` of which secret? Add `secret = \"sk_…\"` here, or to the struct for \
-                     all of its fields",
+                    "`field` needs a secret: add `secret = \"sk_…\"` here, or to the struct for all \
+                     of its fields",
                 );
             }
         }
@@ -163,8 +167,8 @@ fn source(
             ident.span(),
             format!(
                 "`{ident}` names no secret: add `#[sikkerkey(secret = \"sk_…\")]` here, or to the \
-                 struct for all of its fields (`inherit` there, if it comes from where the struct \
-                 is nested); or mark it `nested` or `skip`"
+                 struct for all of its fields (`inherit` there if the field that nests the struct \
+                 names the secret); another config is `nested`, a field without a secret is `skip`"
             ),
         ),
     }
@@ -207,8 +211,8 @@ fn absence(context: &mut Context, attributes: &Attributes, field: &syn::Field) -
         (Some(item), Some(_)) => {
             context.mistake_at(
                 item.word.span(),
-                "an `Option` is `None` where nothing is there, so `default` is never used: drop \
-                 one of the two",
+                "an `Option` is `None` if the value is missing, so `default` is never used: remove \
+                 `default`, or the `Option`",
             );
             None
         }
@@ -234,7 +238,8 @@ fn text_for_a_number(context: &mut Context, item: &Item, ty: &Type) -> Option<()
         _ if ty == "bool" => "`default = true`, for example".to_owned(),
         _ => "`default = 5432`, for example".to_owned(),
     };
-    let mistake = format!("a default is a value, here a `{ty}`: write {advice}, without quotes");
+    let mistake =
+        format!("a default is a Rust value, here of type `{ty}`: write {advice}, without quotes");
     context.mistake(text, mistake);
     None
 }
@@ -259,9 +264,9 @@ fn one_secret(context: &mut Context, attributes: &Attributes) -> Option<Option<S
             context.mistake_between(
                 (
                     name.word.span(),
-                    "a field reads one secret: by `secret` or by `name`",
+                    "a field reads one secret: remove `secret` or `name`",
                 ),
-                (id.word.span(), "it is named here already"),
+                (id.word.span(), "the secret is named here first"),
             );
             None
         }
@@ -282,7 +287,10 @@ fn refuse(
         context.mistake_between(
             (
                 other.word.span(),
-                format!("`{}` cannot go with `{}`: {reason}", other.key, item.key),
+                format!(
+                    "`{}` cannot be combined with `{}`: {reason}",
+                    other.key, item.key
+                ),
             ),
             (item.word.span(), format!("`{}` is given here", item.key)),
         );

@@ -22,10 +22,12 @@ use crate::context::Context;
 use crate::model::Config;
 
 /// The struct. Where the context has a mistake, it has only the fields that could be read; it is
-/// `None` where not even the path of the `sikkerkey` crate could be.
+/// `None` where no impl is possible: the path of the `sikkerkey` crate could not be read, or the
+/// struct has no size.
 pub(crate) fn config(context: &mut Context, input: &DeriveInput) -> Option<Config> {
     let container = container::read(context, &input.attrs);
     let fields = named_fields(context, &input.data, input);
+    let is_sized = !fields.iter().any(|field| types::unsized_type(&field.ty));
     let attributes: Vec<_> = fields
         .iter()
         .map(|field| Attributes::read(context, &field.attrs, Level::Field))
@@ -39,6 +41,7 @@ pub(crate) fn config(context: &mut Context, input: &DeriveInput) -> Option<Confi
         .collect();
     container::check(context, &container);
     resync::check(context, &container, &fields);
+    is_sized.then_some(())?;
     Some(Config {
         ident: input.ident.clone(),
         generics: input.generics.clone(),
@@ -72,7 +75,7 @@ fn no_field_names_a_secret(
             ident.span(),
             format!(
                 "`{ident}` names no secret: add `#[sikkerkey(secret = \"sk_…\")]` to it, or to each \
-                 field; or `#[sikkerkey(inherit)]`, if its secret comes from where it is nested"
+                 field; or add `#[sikkerkey(inherit)]` if the field that nests it names the secret"
             ),
         );
     }
@@ -121,8 +124,9 @@ fn named_fields(
     context.mistake_at(
         place,
         format!(
-            "SikkerKeyConfig is derived for a struct with named fields, not for {what}{names}; a \
-             value of such a type can be a field of one, with `json`, `from_str` or `with`"
+            "`SikkerKeyConfig` can only be derived for a struct with named fields, not for \
+             {what}{names}; to read such a type from a secret, make it a field of a config, with \
+             `json`, `from_str` or `with`"
         ),
     );
     Punctuated::new()

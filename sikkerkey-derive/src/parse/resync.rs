@@ -25,7 +25,8 @@ pub(super) fn read(context: &mut Context, item: &Item) -> Option<(Resync, Span)>
 }
 
 fn parse(text: &str) -> Result<Resync, String> {
-    let wants = "`resync` is \"never\", \"adaptive\" or an interval such as \"40m\" or \"1h30m\"";
+    let wants =
+        "`resync` takes \"never\", \"adaptive\" or an interval such as \"40m\" or \"1h30m\"";
     let lower = text.trim().to_lowercase();
     if lower != text && (parse(&lower).is_ok()) {
         return Err(format!("write `resync = \"{lower}\"`"));
@@ -37,7 +38,8 @@ fn parse(text: &str) -> Result<Resync, String> {
         _ => {}
     }
     let longer = || {
-        "the interval is longer than a year; for no reads of its own, write `resync = \"never\"`"
+        "the interval is longer than 365 days; to read the secret only after a change, write \
+         `resync = \"never\"`"
             .to_owned()
     };
     let mut rest = text;
@@ -55,11 +57,18 @@ fn parse(text: &str) -> Result<Resync, String> {
             ));
         }
         let Some((_, seconds)) = UNITS.into_iter().find(|(known, _)| *known == unit) else {
-            let unit = unit.escape_debug();
-            return Err(format!("`{unit}` is not a unit: they are d, h, m and s"));
+            let meant = meant_unit(unit).map(|unit| format!(": write `{number}{unit}`"));
+            return Err(format!(
+                "`{}` is not a unit{}",
+                Some(unit.trim())
+                    .filter(|unit| !unit.is_empty())
+                    .unwrap_or(unit)
+                    .escape_debug(),
+                meant.unwrap_or("; the units are d, h, m and s".to_owned())
+            ));
         };
         if seconds >= smallest {
-            return Err("a larger unit comes first, and each comes once, as in \"1h30m\"".into());
+            return Err("a larger unit goes first, and each once, as in \"1h30m\"".into());
         }
         smallest = seconds;
         let part = number.parse::<u64>().map_err(|_| longer())?;
@@ -71,12 +80,29 @@ fn parse(text: &str) -> Result<Resync, String> {
     }
     match total {
         0 => Err(
-            "an interval of 0 is not possible; for no reads of its own, write `resync = \"never\"`"
+            "the interval is 0; to read the secret only after a change, write `resync = \"never\"`"
                 .into(),
         ),
         seconds if seconds > YEAR => Err(longer()),
         seconds => Ok(Resync::Every(seconds)),
     }
+}
+
+/// The unit that a word or its abbreviation stands for: `m` for `min`.
+fn meant_unit(word: &str) -> Option<&'static str> {
+    let words = [
+        ("d", "day"),
+        ("h", "hour"),
+        ("h", "hr"),
+        ("m", "min"),
+        ("m", "minute"),
+        ("s", "sec"),
+        ("s", "second"),
+    ];
+    let singular = word.trim().trim_end_matches('s');
+    words
+        .into_iter()
+        .find_map(|(unit, word)| (word == singular).then_some(unit))
 }
 
 /// The longest start whose characters all are such, and the rest.
@@ -115,9 +141,9 @@ pub(super) fn check(context: &mut Context, container: &Container, fields: &[Fiel
                 context.mistake_between(
                     (
                         place,
-                        format!("{secret} has another `resync` already: a secret has one"),
+                        format!("{secret} has another `resync` already, and a secret has only one"),
                     ),
-                    (*other, "it is given here first"),
+                    (*other, "the other `resync` is here"),
                 );
             }
         }
@@ -154,15 +180,16 @@ mod tests {
             (" 40m", "write `resync = \"40m\"`"),
             ("40M", "write `resync = \"40m\"`"),
             ("40", "needs a unit, as in \"40m\""),
-            ("40min", "`min` is not a unit"),
-            ("500ms", "`ms` is not a unit"),
-            ("0s", "an interval of 0"),
-            ("0d0h", "an interval of 0"),
-            ("366d", "longer than a year"),
-            ("99999999999999999999d", "longer than a year"),
-            ("9999999999999999999d", "longer than a year"),
-            ("30m1h", "a larger unit comes first"),
-            ("1m1m", "a larger unit comes first"),
+            ("40min", "`min` is not a unit: write `40m`"),
+            ("2 hours", "`hours` is not a unit: write `2h`"),
+            ("500ms", "`ms` is not a unit; the units are"),
+            ("0s", "the interval is 0"),
+            ("0d0h", "the interval is 0"),
+            ("366d", "longer than 365 days"),
+            ("99999999999999999999d", "longer than 365 days"),
+            ("9999999999999999999d", "longer than 365 days"),
+            ("30m1h", "a larger unit goes first"),
+            ("1m1m", "a larger unit goes first"),
             ("-5m", "an interval such as"),
             ("often", "an interval such as"),
             ("m", "an interval such as"),

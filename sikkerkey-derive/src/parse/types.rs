@@ -35,7 +35,7 @@ pub(super) fn not_nested<'t>(ty: &'t Type, owner: &Ident) -> Option<(&'t Type, S
         Type::Path(path) if path.qself.is_none() => &path.path,
         Type::Path(_) | Type::Macro(_) | Type::Infer(_) | Type::Verbatim(_) => return None,
         _ => {
-            let advice = "`nested` reads one struct that derives `SikkerKeyConfig`, as it is or in \
+            let advice = "`nested` reads a struct that derives `SikkerKeyConfig`, as it is or in \
                  an `Option`, `Box`, `Rc` or `Arc`";
             return Some((ty, advice.to_owned()));
         }
@@ -57,16 +57,16 @@ pub(super) fn not_nested<'t>(ty: &'t Type, owner: &Ident) -> Option<(&'t Type, S
     let advice = match (name.as_str(), inner) {
         ("Option" | "Box" | "Rc" | "Arc", Some(inner)) => return not_nested(inner, owner),
         ("Mutex" | "RwLock" | "RefCell" | "Cell" | "OnceCell" | "OnceLock", Some(_)) => format!(
-            "`nested` fills no `{name}`: nest the struct itself, and put the config as a whole \
+            "`nested` cannot fill a `{name}`: nest the struct itself, and put the whole config \
              behind a lock"
         ),
         ("Vec" | "VecDeque" | "HashMap" | "BTreeMap" | "HashSet" | "BTreeSet", Some(_)) => format!(
             "`nested` reads one struct, not a `{name}` of them: write a field for each, or read \
-             a list or a table from one text with `json`"
+             them from one JSON text with `json`"
         ),
         _ if primitive(ty).is_some() || matches!(name.as_str(), "String" | "SecretString") => {
             format!(
-                "`nested` is for a struct of yours; a `{name}` is read without it: drop `nested`"
+                "`nested` is for another config; a `{name}` is read without it: remove `nested`"
             )
         }
         _ => return None,
@@ -86,6 +86,17 @@ pub(super) fn borrowed(ty: &Type) -> Option<&Type> {
             _ => None,
         },
         _ => borrowed(inside_option(ty)?),
+    }
+}
+
+/// Whether values of this type have no size that is known, so that a struct cannot own one.
+pub(super) fn unsized_type(ty: &Type) -> bool {
+    match ty {
+        Type::Group(group) => unsized_type(&group.elem),
+        Type::Paren(paren) => unsized_type(&paren.elem),
+        Type::Path(path) => path.path.is_ident("str"),
+        Type::Slice(_) | Type::TraitObject(_) => true,
+        _ => false,
     }
 }
 

@@ -14,7 +14,14 @@ pub(super) fn text(context: &mut Context, item: &Item) -> Option<LitStr> {
             lit: Lit::Str(text),
             ..
         }) if text.value().is_empty() => {
-            context.mistake(text, format!("`{}` is empty", item.key));
+            let example = item.key.example();
+            context.mistake(
+                text,
+                format!(
+                    "`{}` is empty: write a value, such as `{example}`",
+                    item.key
+                ),
+            );
             None
         }
         Expr::Lit(ExprLit {
@@ -22,16 +29,31 @@ pub(super) fn text(context: &mut Context, item: &Item) -> Option<LitStr> {
             ..
         }) => Some(text.clone()),
         other => {
-            context.mistake(
-                other,
-                format!(
-                    "`{}` wants a string literal, such as `{}`",
-                    item.key,
-                    item.key.example()
-                ),
-            );
+            let mistake = not_a_literal(item.key, other);
+            context.mistake(other, mistake);
             None
         }
+    }
+}
+
+fn not_a_literal(key: Key, value: &Expr) -> String {
+    let example = key.example();
+    let without_quotes = match value {
+        Expr::Path(path) => path.path.get_ident(),
+        _ => None,
+    };
+    match (value, without_quotes) {
+        // A display name is often written as a constant is.
+        (_, Some(word)) if key == Key::Name || !word.to_string().contains(char::is_uppercase) => {
+            format!("`{key}` needs a string literal: write `{key} = \"{word}\"`")
+        }
+        (Expr::Path(_), _) => {
+            format!("`{key}` needs a string literal, such as `{example}`, not a constant")
+        }
+        (Expr::Macro(_), _) => {
+            format!("`{key}` needs a string literal, such as `{example}`, not a macro")
+        }
+        _ => format!("`{key}` needs a string literal, such as `{example}`"),
     }
 }
 
@@ -50,8 +72,12 @@ pub(super) fn path(context: &mut Context, item: &Item) -> Option<ExprPath> {
         context.mistake(
             value,
             format!(
-                "`{}` wants a path, such as `{}`",
+                "`{}` needs the path of {}, such as `{}`",
                 item.key,
+                match item.key {
+                    Key::Crate => "a crate",
+                    _ => "a function",
+                },
                 item.key.example()
             ),
         );
@@ -77,11 +103,11 @@ fn mistake_in_id(id: &str, level: Level) -> String {
     let shown = id.escape_debug();
     let trimmed = id.trim();
     if is_id(trimmed) {
-        return format!("write `secret = \"{trimmed}\"`, without the space");
+        return format!("write `secret = \"{trimmed}\"`, without the white space around it");
     }
     let Some(wrong) = id.chars().find(|c| !is_of_an_id(*c)) else {
         return format!(
-            "an id has 1 to {LONGEST_ID} characters, and this one has {}",
+            "an id has at most {LONGEST_ID} characters, and this one has {}",
             id.len()
         );
     };
@@ -99,9 +125,14 @@ fn mistake_in_id(id: &str, level: Level) -> String {
             };
             format!("`{shown}` is not a secret's id: write `secret = \"{secret}\"`{fields}")
         }
+        None if id.contains("://") => {
+            format!(
+                "`{shown}` is not a secret's id: write the id alone, such as `secret = \"sk_…\"`"
+            )
+        }
         None => format!(
-            "`{shown}` is not a secret's id: {wrong:?} is not one of A-Z, a-z, 0-9, `_` and `-`; a \
-             display name is written `name = {id:?}`"
+            "`{shown}` is not a secret's id: it has {wrong:?}, and an id has only A-Z, a-z, 0-9, `_` \
+             and `-`; for a display name, write `name = {id:?}`"
         ),
     }
 }
@@ -121,22 +152,28 @@ pub(super) fn case(context: &mut Context, item: &Item) -> Option<Case> {
     let text = text(context, item)?;
     let rule = Case::named(&text.value());
     if rule.is_none() {
-        let rules = Case::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
-        context.mistake(
-            &text,
-            format!(
-                "unknown rule \"{}\"; the rules are {rules}",
-                text.value().escape_debug()
-            ),
-        );
+        context.mistake(&text, unknown_case(&text.value()));
     }
     rule
+}
+
+fn unknown_case(written: &str) -> String {
+    let letters = |name: &str| name.replace(['-', '_', ' '], "").to_lowercase();
+    let shown = written.escape_debug();
+    let same = |(name, _): &&(&str, Case)| letters(name) == letters(written);
+    match Case::ALL.iter().find(same) {
+        Some((name, _)) => format!("unknown rule \"{shown}\": did you mean \"{name}\"?"),
+        None => {
+            let rules = Case::ALL.map(|(name, _)| format!("\"{name}\"")).join(", ");
+            format!("unknown rule \"{shown}\"; the rules are {rules}")
+        }
+    }
 }
 
 const LONGEST_ID: usize = 200;
 
 /// What the client accepts as an id, checked here already where it is a literal.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.chars().all(is_of_an_id)
 }
 

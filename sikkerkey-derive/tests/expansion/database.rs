@@ -11,31 +11,37 @@ impl ::sikkerkey::__private::VisitNested for Database {
         );
         let __field_host = __sikkerkey::required(
             __from,
-            __sikkerkey::field(
-                "host",
-                "Where it is.",
-                __sikkerkey::FieldSource::FieldOfStruct("host"),
-            ),
-            __sikkerkey::value::<String>(),
+            &const {
+                __sikkerkey::field(
+                    "host",
+                    "Where it is.",
+                    __sikkerkey::FieldSource::FieldOfStruct("host"),
+                )
+            },
+            __sikkerkey::value::<String>,
         );
         let __field_port = __sikkerkey::or_default(
             __from,
-            __sikkerkey::field(
-                "port",
-                "",
-                __sikkerkey::FieldSource::FieldOfStruct("port"),
-            ),
-            __sikkerkey::value::<u16>(),
+            &const {
+                __sikkerkey::field(
+                    "port",
+                    "",
+                    __sikkerkey::FieldSource::FieldOfStruct("port"),
+                )
+            },
+            __sikkerkey::value::<u16>,
             || -> u16 { (5432) },
         );
         let __field_flags = __sikkerkey::optional(
             __from,
-            __sikkerkey::field(
-                "flags",
-                "",
-                __sikkerkey::FieldSource::Whole(__sikkerkey::Secret::Id("sk_flags")),
-            ),
-            __sikkerkey::json::<Flags>(),
+            &const {
+                __sikkerkey::field(
+                    "flags",
+                    "",
+                    __sikkerkey::FieldSource::Whole(__sikkerkey::Secret::Id("sk_flags")),
+                )
+            },
+            __sikkerkey::json::<Flags>,
         );
         let __field_replica = __sikkerkey::nested_inherit::<
             Option<Replica>,
@@ -46,11 +52,19 @@ impl ::sikkerkey::__private::VisitNested for Database {
                 ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
             ),
         );
+        let (
+            ::core::option::Option::Some(__field_host),
+            ::core::option::Option::Some(__field_port),
+            ::core::option::Option::Some(__field_flags),
+            ::core::option::Option::Some(__field_replica),
+        ) = (__field_host, __field_port, __field_flags, __field_replica) else {
+            return ::core::option::Option::None;
+        };
         let __value = Self {
-            host: __field_host?,
-            port: __field_port?,
-            flags: __field_flags?,
-            replica: __field_replica?,
+            host: __field_host,
+            port: __field_port,
+            flags: __field_flags,
+            replica: __field_replica,
             started: __sikkerkey::skipped(|| -> Clock {
                 __sikkerkey::default::<Clock>()
             }),

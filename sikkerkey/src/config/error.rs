@@ -3,14 +3,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::requirement::SecretRef;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Verdict};
 
 /// Every reason why a config could not be built, in the order of its fields.
 ///
-/// `Display` is a report of one line a problem; `Debug` is the same report, since that is what
-/// `fn main() -> Result<(), ConfigError>` and a failed `expect` print. Neither holds a value of a
-/// secret, and nor does [`source`](StdError::source), which is the error of the client behind the
-/// first secret that could not be read at all. A clone is cheap.
+/// `Display` is a report with one line for each problem. `{:#}` is the same on a single line, for a
+/// log; it has at most the first 12 problems. `Debug` is the report too, because
+/// `fn main() -> Result<(), ConfigError>` and a failed `expect` print that. None of them contains a
+/// secret value, and neither does [`source`](StdError::source): the client's error for the first
+/// secret that could not be read. A clone is cheap.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -33,6 +34,11 @@ use crate::error::Error;
 ///   port      sk_db_prod/port      not a u16: above 65535
 ///   password  sk_db_prod/password  no field \"password\"; the secret has \"host\", \"port\""
 /// );
+/// assert_eq!(
+///     format!("{error:#}"),
+///     "cannot build Database: 2 problems: port: sk_db_prod/port: not a u16: above 65535; \
+///      password: sk_db_prod/password: no field \"password\"; the secret has \"host\", \"port\""
+/// );
 /// assert_eq!(error.problems()[0].kind(), ProblemKind::Invalid);
 /// # }
 /// ```
@@ -40,13 +46,50 @@ use crate::error::Error;
 pub struct ConfigError(Arc<ConfigErrorInner>);
 
 struct ConfigErrorInner {
+    failed: Failed,
     config: &'static str,
     problems: Vec<Problem>,
 }
 
+/// What cannot be done with a config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    Build,
+    /// A live config is not brought up to date.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Refresh,
+    /// A live config is not handed out.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Use,
+}
+
+impl Failed {
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Failed::Build => "build",
+            Failed::Refresh => "refresh",
+            Failed::Use => "use",
+        }
+    }
+}
+
 impl ConfigError {
     pub(crate) fn new(config: &'static str, problems: Vec<Problem>) -> Self {
-        ConfigError(Arc::new(ConfigErrorInner { config, problems }))
+        Self::to(Failed::Build, config, problems)
+    }
+
+    /// An error of something other than building the config.
+    pub(crate) fn to(failed: Failed, config: &'static str, problems: Vec<Problem>) -> Self {
+        ConfigError(Arc::new(ConfigErrorInner {
+            failed,
+            config,
+            problems,
+        }))
+    }
+
+    /// What the report says cannot be done.
+    pub(super) fn failed(&self) -> Failed {
+        self.0.failed
     }
 
     /// What the report calls the config.
@@ -58,6 +101,61 @@ impl ConfigError {
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }
+
+    /// Whether the service was unreachable for at least one secret, and nothing else is wrong.
+    ///
+    /// Each problem is then a secret whose read failed with [`Error::is_unavailable`]. False if one
+    /// problem is of another kind, such as a denied secret: the config could not be built even if
+    /// the service were reachable.
+    ///
+    /// ```
+    /// use sikkerkey::{ConfigError, ErrorKind};
+    ///
+    /// assert!(ConfigError::from(ErrorKind::Network).is_unavailable());
+    /// assert!(!ConfigError::from(ErrorKind::NotFound).is_unavailable());
+    /// ```
+    pub fn is_unavailable(&self) -> bool {
+        self.is_made_of(Error::is_unavailable)
+    }
+
+    /// Whether the same load may succeed a little later: each problem is a secret whose read failed
+    /// with [`Error::is_retryable`].
+    ///
+    /// The client has already repeated those reads when a load returns such an error.
+    pub fn is_retryable(&self) -> bool {
+        self.is_made_of(Error::is_retryable)
+    }
+
+    fn is_made_of(&self, failure: impl Fn(&Error) -> bool) -> bool {
+        let failed = |problem: &Problem| problem.client_error().is_some_and(&failure);
+        !self.problems().is_empty() && self.problems().iter().all(failed)
+    }
+}
+
+/// The error of a config that could not be built because of this error, for a test.
+///
+/// It has one problem without a path, whose kind is [`Missing`](ProblemKind::Missing) for
+/// [`ErrorKind::NotFound`], [`Denied`](ProblemKind::Denied) for [`ErrorKind::AccessDenied`], and
+/// [`Unavailable`](ProblemKind::Unavailable) otherwise. [`Problem::client_error`] returns the error.
+///
+/// ```
+/// use sikkerkey::{ConfigError, Error, ErrorKind, ProblemKind};
+///
+/// let error = ConfigError::from(Error::from(ErrorKind::RateLimited));
+/// assert_eq!(error.problems()[0].kind(), ProblemKind::Unavailable);
+/// assert!(error.is_retryable() && !error.is_unavailable());
+/// ```
+impl From<Error> for ConfigError {
+    fn from(error: Error) -> Self {
+        ConfigError::new("the config", vec![Problem::caused_by(&error)])
+    }
+}
+
+/// The same as [`From<Error>`](#impl-From<Error>-for-ConfigError) of an error of this kind.
+impl From<ErrorKind> for ConfigError {
+    fn from(kind: ErrorKind) -> Self {
+        Error::from(kind).into()
+    }
 }
 
 /// An error of a config that another crate builds: for each problem the key path, and a text that
@@ -68,9 +166,10 @@ pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> Co
     ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
 }
 
+/// The report, also for `{:#?}`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{self}")
     }
 }
 
@@ -83,7 +182,15 @@ impl StdError for ConfigError {
     }
 }
 
+/// What the report says of a secret that the service does not have.
+pub(super) const MISSING: &str = "missing: there is no such secret";
+
+/// What the report says of a secret that this machine may not read.
+pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
+
 /// One reason why a config could not be built.
+///
+/// `Display` is one line: path, secret and field, and what is wrong.
 #[derive(Clone, Debug)]
 pub struct Problem {
     path: Box<str>,
@@ -139,7 +246,24 @@ impl Problem {
     }
 
     pub(crate) fn unavailable(error: &Error) -> Self {
-        let mut problem = Self::new(ProblemKind::Unavailable, format!("not read: {error}"));
+        Self::of_error(
+            ProblemKind::Unavailable,
+            format!("not read: {error}"),
+            error,
+        )
+    }
+
+    /// The problem of a secret whose read failed.
+    fn caused_by(error: &Error) -> Self {
+        match error.verdict() {
+            Some(Verdict::Missing) => Self::of_error(ProblemKind::Missing, MISSING, error),
+            Some(Verdict::Denied) => Self::of_error(ProblemKind::Denied, DENIED, error),
+            None => Self::unavailable(error),
+        }
+    }
+
+    fn of_error(kind: ProblemKind, text: impl Into<Box<str>>, error: &Error) -> Self {
+        let mut problem = Self::new(kind, text);
         problem.error = Some(error.clone());
         problem
     }
@@ -213,7 +337,8 @@ impl Problem {
         self.kind
     }
 
-    /// What the client met, where the kind is [`ProblemKind::Unavailable`].
+    /// The client's error, if the kind is [`ProblemKind::Unavailable`], or if the [`ConfigError`] was
+    /// made from one.
     pub fn client_error(&self) -> Option<&Error> {
         self.error.as_ref()
     }

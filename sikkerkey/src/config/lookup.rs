@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{Problem, ProblemKind};
+use super::error::{DENIED, MISSING, Problem, ProblemKind};
 use super::requirement::{Requirement, SecretRef};
 use super::similar::near;
 use super::snapshot::{Candidate, Link, Located, ReadOutcome, Snapshot};
@@ -62,22 +62,19 @@ pub(super) fn find(
 fn value(outcome: &ReadOutcome) -> Result<&SecretString, Problem> {
     match outcome {
         ReadOutcome::Value(value) => Ok(value),
-        ReadOutcome::Missing => Err(Problem::new(
-            ProblemKind::Missing,
-            "missing: there is no such secret",
-        )),
-        ReadOutcome::Denied => Err(Problem::new(
-            ProblemKind::Denied,
-            "denied: this machine is not approved, or has no grant for it",
-        )),
+        ReadOutcome::Missing => Err(Problem::new(ProblemKind::Missing, MISSING)),
+        ReadOutcome::Denied => Err(Problem::new(ProblemKind::Denied, DENIED)),
         ReadOutcome::Unavailable(error) => Err(Problem::unavailable(error)),
     }
 }
 
 pub(super) fn not_structured(value: &SecretString) -> Problem {
-    let text = match value.expose_secret().is_empty() {
-        true => "not structured: the value is empty, so it has no fields",
-        false => "not structured: the value is not a JSON object, so it has no fields",
+    let text = match value.expose_secret() {
+        "" => "not structured: the value is empty, so it has no fields",
+        text if text.starts_with('\u{feff}') => {
+            "not structured: the value begins with a byte order mark, so it is not a JSON object"
+        }
+        _ => "not structured: the value is not a JSON object, so it has no fields",
     };
     Problem::new(ProblemKind::NotStructured, text)
 }

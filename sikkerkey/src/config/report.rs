@@ -1,4 +1,4 @@
-//! How a list of problems is laid out: a heading, then a line for each.
+//! How a list of problems is laid out: a heading, then a line for each; or all of it on one line.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,28 +10,48 @@ use super::table::{one_line, width};
 /// The widest that the first two columns get; a longer cell pushes its own line only.
 const WIDEST: usize = 44;
 
+/// The most problems of the form on one line.
+const MOST_ON_A_LINE: usize = 12;
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, self.config(), self.problems())
+        let (config, problems) = (self.config(), self.problems());
+        let count = problems.len();
+        let plural = if count == 1 { "" } else { "s" };
+        let verb = self.failed().verb();
+        write!(f, "cannot {verb} {config}: {count} problem{plural}")?;
+        match f.alternate() {
+            true => write_line(f, problems),
+            false => write_report(f, config, problems),
+        }
     }
 }
 
-/// One line: path, secret, field and what is wrong.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = place(self);
         for part in [self.path(), &place].iter().filter(|p| !p.is_empty()) {
             write!(f, "{part}: ")?;
         }
-        f.write_str(self.message())
+        let mut lines = self.message().lines();
+        f.write_str(&one_line(lines.next().unwrap_or_default()))?;
+        lines.try_for_each(|line| write!(f, " {}", one_line(line.trim_start())))
     }
 }
 
-fn write(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) -> fmt::Result {
-    let count = problems.len();
-    let plural = if count == 1 { "" } else { "s" };
-    write!(f, "cannot build {config}: {count} problem{plural}")?;
+fn write_line(f: &mut fmt::Formatter<'_>, problems: &[Problem]) -> fmt::Result {
+    let mut separator = ": ";
+    for problem in problems.iter().take(MOST_ON_A_LINE) {
+        write!(f, "{separator}{problem}")?;
+        separator = "; ";
+    }
+    match problems.len().saturating_sub(MOST_ON_A_LINE) {
+        0 => Ok(()),
+        more => write!(f, "{separator}and {more} more"),
+    }
+}
 
+fn write_report(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) -> fmt::Result {
     let places: Vec<_> = problems.iter().map(place).collect();
     let paths: Vec<_> = problems
         .iter()

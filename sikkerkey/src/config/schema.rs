@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use super::error::{Problem, ProblemKind};
-use super::requirement::{Requirement, SecretRef};
+use super::requirement::{Necessity, Requirement, SecretRef};
 use super::snapshot::Snapshot;
 use super::table::Table;
 use crate::resync::Resync;
@@ -69,7 +69,7 @@ impl Schema {
     /// The secrets that the config names, each once, in the order in which they appear.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         let mut secrets: Vec<&SecretRef> = Vec::new();
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for requirement in &self.requirements {
             if known.insert(requirement.secret()) {
                 secrets.push(requirement.secret());
@@ -90,11 +90,12 @@ impl Schema {
             };
             let mut refuse = |text: String| {
                 let problem = Problem::new(ProblemKind::Conflict, text);
-                let secret = (requirement.secret(), requirement.field());
-                problems.push(problem.of(secret.0, secret.1).at(requirement.path()));
+                let problem = problem.of(requirement.secret(), requirement.field());
+                let id = snapshot.resolved_id(requirement.secret());
+                problems.push(problem.at(requirement.path()).resolved(id));
             };
             if let Some(mistake) = resync.mistake() {
-                refuse(format!("resync {resync}: {mistake}"));
+                refuse(format!("`resync` is {resync}: {mistake}"));
                 continue;
             }
             let (earlier, other) = first
@@ -102,7 +103,7 @@ impl Schema {
                 .or_insert((requirement, resync));
             if *other != resync {
                 refuse(format!(
-                    "resync {resync}, but {other} at {}: a secret has one",
+                    "`resync` is {resync} here and {other} at `{}`: a secret has one `resync`",
                     earlier.path()
                 ));
             }
@@ -112,9 +113,33 @@ impl Schema {
         (resyncs, problems)
     }
 
+    /// For each requirement, whether the config can be built without its value, if for each it is
+    /// known whether something is there: what a nested struct in an `Option` requires is needed only
+    /// where that struct has another value.
+    #[doc(hidden)]
+    pub fn may_be_absent(&self, there: &[bool]) -> Vec<bool> {
+        let present: HashSet<&str> = self
+            .iter()
+            .zip(there)
+            .filter(|(_, there)| **there)
+            .flat_map(|(requirement, _)| prefixes(requirement.path()))
+            .collect();
+        let may_be = |requirement: &Requirement| match requirement.group() {
+            _ if requirement.declared() != Necessity::Required => true,
+            Some(group) => !present.contains(group),
+            None => false,
+        };
+        self.iter().map(may_be).collect()
+    }
+
     pub(crate) fn push(&mut self, requirement: Requirement) {
         self.requirements.push(requirement);
     }
+}
+
+/// The structs around a value: `a` and `a.b` of `a.b.c`.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(dot, _)| &path[..dot])
 }
 
 impl FromIterator<Requirement> for Schema {
@@ -163,7 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::requirement::{Necessity, ValueKind};
+    use crate::config::requirement::ValueKind;
     use crate::config::snapshot::Link;
 
     #[test]
@@ -266,17 +291,17 @@ dsn      \"SENTRY DSN\"         optional  a string
                 (
                     ProblemKind::Conflict,
                     "db.a",
-                    "resync never, but 1h at a: a secret has one"
+                    "`resync` is never here and 1h at `a`: a secret has one `resync`"
                 ),
                 (
                     ProblemKind::Conflict,
                     "db.b",
-                    "resync 0s: an interval of 0 is not possible; for no reads of its own, it is `Never`"
+                    "`resync` is 0s: the interval is 0; to read the secret only after a change, use `Never`"
                 ),
                 (
                     ProblemKind::Conflict,
                     "db.c",
-                    "resync 366d: the interval is longer than a year; for no reads of its own, it is `Never`"
+                    "`resync` is 366d: the interval is longer than 365 days; to read the secret only after a change, use `Never`"
                 ),
             ]
         );

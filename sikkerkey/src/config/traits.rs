@@ -12,7 +12,7 @@ use super::from_secret::{FromSecret, own_text};
 
 /// A type that `json` reads.
 #[diagnostic::on_unimplemented(
-    message = "`json` does not make a `{Self}`",
+    message = "`json` cannot read a value of type `{Self}`",
     label = "`serde::Deserialize` is not implemented for `{Self}`, or it borrows from its text",
     note = "add `#[derive(serde::Deserialize)]` to the type, which must own what it holds"
 )]
@@ -30,7 +30,7 @@ impl<T: DeserializeOwned> ReadJson for T {
 
 /// A type that `from_str` reads.
 #[diagnostic::on_unimplemented(
-    message = "`from_str` does not make a `{Self}`",
+    message = "`from_str` cannot read a value of type `{Self}`",
     label = "`FromStr` is not implemented for `{Self}`, or its error is not `'static`",
     note = "implement `std::str::FromStr`, or use `with = \"path::to::function\"`"
 )]
@@ -48,9 +48,9 @@ impl<T: FromStr<Err: 'static>> ReadFromStr for T {
 
 /// A type for which `default = "text"` can be written.
 #[diagnostic::on_unimplemented(
-    message = "a text is no default for a `{Self}`",
-    label = "a value of type `{Self}` is expected",
-    note = "a default is a value, not a text that is read; a text fits a type that is `From<&'static str>`"
+    message = "a string literal is not a default for `{Self}`",
+    label = "expected a value of type `{Self}`",
+    note = "a default is a Rust value, not text that is parsed; a string literal works only for a type that is `From<&'static str>`"
 )]
 pub trait FromText: Sized {
     /// The value.
@@ -71,9 +71,9 @@ pub fn text<T: FromText>(text: &'static str) -> T {
 
 /// A type with a default of its own.
 #[diagnostic::on_unimplemented(
-    message = "a `{Self}` has no default of its own",
+    message = "`{Self}` has no default value",
     label = "`Default` is not implemented for `{Self}`",
-    note = "write one, `default = …`, or implement `Default`"
+    note = "write the value, `default = …`, or implement `Default`"
 )]
 pub trait FromNothing: Sized {
     /// The value.
@@ -112,8 +112,8 @@ impl<T: Into<Cow<'static, str>>> Words for T {
 
 /// A collection that `delimiter` fills.
 #[diagnostic::on_unimplemented(
-    message = "`delimiter` does not make a `{Self}`",
-    label = "not a collection that `delimiter` fills",
+    message = "`delimiter` cannot fill a `{Self}`",
+    label = "not a collection that `delimiter` can fill",
     note = "`delimiter` fills a `Vec`, `Box<[T]>`, `VecDeque`, `BTreeSet` or `HashSet` whose items implement `FromSecret`"
 )]
 pub trait Delimited {

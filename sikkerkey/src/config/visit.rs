@@ -19,7 +19,7 @@ use crate::resync::Resync;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a config",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
-    note = "add `#[derive(SikkerKeyConfig)]` to it, if it is a struct of yours"
+    note = "if it is a struct without the derive, add `#[derive(SikkerKeyConfig)]` to it"
 )]
 pub trait VisitNested: Sized {
     /// The config, or `None` where it is only described or a problem was reported.
@@ -29,10 +29,11 @@ pub trait VisitNested: Sized {
 /// One that names its secret itself, so that it stands alone; what a struct with `inherit` is not.
 /// It seals [`SikkerKeyConfig`](crate::SikkerKeyConfig).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a config, or not one that stands alone",
+    message = "`{Self}` is not a config, or it cannot be used alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
-    note = "if it is a struct of yours without the derive, add `#[derive(SikkerKeyConfig)]` to it",
-    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from where it is nested: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret"
+    note = "if it is a struct without the derive, add `#[derive(SikkerKeyConfig)]` to it",
+    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from the field that nests it: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret",
+    note = "if it is generic, each of its fields must be of a type that a secret can be read as"
 )]
 pub trait Visit: VisitNested {}
 
@@ -234,7 +235,15 @@ pub fn resync(from: &mut Reader<'_>, resync: Resync) {
 }
 
 /// A value that must be there, unless its type says that it may be absent.
-pub fn required<T>(from: &mut Reader<'_>, field: Field, parser: Parser<'_, T>) -> Option<T> {
+///
+/// As its siblings, it takes a field that the program holds and functions by their addresses: what
+/// is made for each field is then one call, which is quickly compiled.
+pub fn required<'p, T>(
+    from: &mut Reader<'_>,
+    field: &'static Field,
+    parser: fn() -> Parser<'p, T>,
+) -> Option<T> {
+    let parser = parser();
     let necessity = match (parser.absent)() {
         Some(_) => Necessity::Optional,
         None => Necessity::Required,
@@ -247,32 +256,32 @@ pub fn required<T>(from: &mut Reader<'_>, field: Field, parser: Parser<'_, T>) -
 }
 
 /// A value that is `None` where nothing is there.
-pub fn optional<T>(
+pub fn optional<'p, T>(
     from: &mut Reader<'_>,
-    field: Field,
-    parser: Parser<'_, T>,
+    field: &'static Field,
+    parser: fn() -> Parser<'p, T>,
 ) -> Option<Option<T>> {
-    match from.value(field, &parser, Necessity::Optional)? {
+    match from.value(field, &parser(), Necessity::Optional)? {
         FieldValue::Present(value) => Some(Some(value)),
         FieldValue::Absent(_) => Some(None),
     }
 }
 
 /// A value that is made where nothing is there.
-pub fn or_default<T>(
+pub fn or_default<'p, T>(
     from: &mut Reader<'_>,
-    field: Field,
-    parser: Parser<'_, T>,
-    default: impl FnOnce() -> T,
+    field: &'static Field,
+    parser: fn() -> Parser<'p, T>,
+    default: fn() -> T,
 ) -> Option<T> {
-    match from.value(field, &parser, Necessity::Default)? {
+    match from.value(field, &parser(), Necessity::Default)? {
         FieldValue::Present(value) => Some(value),
         FieldValue::Absent(_) => Some(default()),
     }
 }
 
 /// A value that is never read.
-pub fn skipped<T>(default: impl FnOnce() -> T) -> T {
+pub fn skipped<T>(default: fn() -> T) -> T {
     default()
 }
 
@@ -342,7 +351,7 @@ impl Reader<'_> {
     /// described.
     fn value<T>(
         &mut self,
-        field: Field,
+        field: &Field,
         parser: &Parser<'_, T>,
         necessity: Necessity,
     ) -> Option<FieldValue<T>> {

@@ -136,7 +136,7 @@ pub use subscription::{RecvError, Subscription};
 use self::inbox::{Answer, Inbox, Scope, Waited};
 use self::state::{LiveEvent, LiveState};
 use self::worker::Following;
-use crate::config::error::{ConfigError, Problem, ProblemKind};
+use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
 use crate::sync::lock;
 use crate::watch::callbacks::in_callback;
 
@@ -375,14 +375,22 @@ impl<T> Live<T> {
                 let text =
                     format!("{what} takes longer than {seconds} s and goes on without its caller");
                 let problem = Problem::new(ProblemKind::Unavailable, text);
-                Err(ConfigError::new(self.core.name(), vec![problem]))
+                Err(ConfigError::to(
+                    Failed::Refresh,
+                    self.core.name(),
+                    vec![problem],
+                ))
             }
             Waited::Closed => Err(self.refused("the thread that follows the secrets has ended")),
         }
     }
 
     fn refused(&self, text: &str) -> ConfigError {
-        ConfigError::new(self.core.name(), vec![Problem::probe(text)])
+        ConfigError::to(
+            Failed::Refresh,
+            self.core.name(),
+            vec![Problem::probe(text)],
+        )
     }
 }
 

@@ -16,7 +16,7 @@ use super::resync_plan::unknown;
 use super::status::{Freshness, LiveStatus, SecretState, SecretStatus};
 use crate::client::stats::Counters;
 use crate::clock::Clock;
-use crate::config::error::{ConfigError, Problem, ProblemKind};
+use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
 use crate::contain::contain_drop;
 use crate::error::Error;
 use crate::log::log;
@@ -181,9 +181,9 @@ impl<T> Record<T> {
     }
 
     /// Whether this is news: the same refusal again is not.
-    fn refuse(&mut self, error: ConfigError, text: &str) -> bool {
+    fn refuse(&mut self, error: ConfigError) -> bool {
         let known = self.refused.as_ref().map(ConfigError::to_string);
-        if known.as_deref() == Some(text) {
+        if known == Some(error.to_string()) {
             return false;
         }
         self.refused = Some(error);
@@ -277,7 +277,11 @@ impl<T> LiveState<T> {
                 "this process was forked from the one that keeps the live config up to date: start \
                  one here",
             );
-            ConfigError::new(self.name, vec![Problem::unavailable(&error)])
+            ConfigError::to(
+                Failed::Refresh,
+                self.name,
+                vec![Problem::unavailable(&error)],
+            )
         })
     }
 
@@ -362,7 +366,7 @@ impl<T> LiveState<T> {
         }
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(ConfigError::new(self.name, problems)),
+            false => Err(ConfigError::to(Failed::Use, self.name, problems)),
         }
     }
 
@@ -377,7 +381,7 @@ impl<T> LiveState<T> {
         }
         let names = record.names.keys().chain(record.secrets.keys());
         let problem = unknown("refresh_secret", said, names.map(String::as_str));
-        Err(ConfigError::new(self.name, vec![problem]))
+        Err(ConfigError::to(Failed::Refresh, self.name, vec![problem]))
     }
 
     /// Whether a refresh that began less than the gap ago found another value of this secret.
@@ -462,7 +466,7 @@ impl<T> LiveState<T> {
     /// The worker has ended by itself, which no handle asked for.
     pub(super) fn worker_ended(&self) {
         let problem = Problem::probe("the thread that follows the secrets has ended");
-        let error = ConfigError::new(self.name, vec![problem]);
+        let error = ConfigError::to(Failed::Refresh, self.name, vec![problem]);
         let mut record = self.record();
         if !record.closed {
             record.ended = Some(error);
@@ -557,9 +561,9 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 }
                 Adoption::Refused(error) => {
                     record.waiting_since.get_or_insert(attempt.since);
-                    let text = error.to_string();
-                    let news = record.refuse(error, &text);
-                    refused = news.then_some(text);
+                    let line = format!("{error:#}");
+                    let news = record.refuse(error);
+                    refused = news.then_some(line);
                     news
                 }
                 Adoption::Swap { new, changed } => {
@@ -591,8 +595,8 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             news
         };
         // A logger, a listener and the drop of a config are user code: outside the lock.
-        if let Some(text) = refused {
-            log!(warn, "the live config keeps its last good values: {text}");
+        if let Some(line) = refused {
+            log!(warn, "the live config keeps its last good values: {line}");
         }
         if news {
             self.happened.notify(usize::MAX);
@@ -621,4 +625,47 @@ impl<T: Send + Sync + 'static> LiveState<T> {
 
 fn system_time(clock: &dyn Clock) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(clock.unix_now().max(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::live::inbox::{Scope, Waited};
+
+    #[test]
+    fn a_worker_that_has_ended_shows_and_lets_its_callers_go() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
+        let state = Arc::new(LiveState::new(LiveBegin {
+            name: "Config",
+            first: Arc::new(1),
+            paths: vec!["a".to_owned()],
+            secrets: BTreeMap::new(),
+            names: BTreeMap::new(),
+            inbox: Arc::clone(&inbox),
+            counters: Arc::default(),
+            callbacks: Callbacks::new(Arc::clone(&clock)),
+            clock,
+            max_stale: Duration::from_secs(300),
+            grace: Duration::ZERO,
+            refresh_gap: Duration::ZERO,
+            fail_closed: FailClosed::new(),
+        }));
+        assert_eq!(state.status().freshness(), Freshness::Fresh);
+        let ticket = inbox.ask(Scope::All);
+        let guard = crate::live::worker::EndGuard::new(&state, &inbox);
+        let ended = std::thread::spawn(move || {
+            let _guard = guard;
+            panic!("a defect of the worker");
+        });
+        assert!(ended.join().is_err());
+        let waited = inbox.wait(ticket, Duration::from_secs(30));
+        assert!(matches!(waited, Waited::Closed));
+        let status = state.status();
+        assert_eq!(status.freshness(), Freshness::Stale);
+        let error = status.last_error().unwrap().to_string();
+        assert!(error.contains("has ended"), "{error}");
+        assert!(state.is_closed(), "subscribers are let go too");
+    }
 }

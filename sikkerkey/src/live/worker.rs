@@ -18,7 +18,7 @@ use super::source::ConfigSource;
 use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
 use crate::clock::{Clock, FAR_FUTURE};
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::read::reader::Fetch;
@@ -54,7 +54,13 @@ pub(super) struct Worker<T> {
 }
 
 /// Closes the inbox, however the worker ends.
-struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+pub(super) struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+
+impl<T> EndGuard<T> {
+    pub(super) fn new(state: &Arc<LiveState<T>>, inbox: &Arc<Inbox>) -> Self {
+        EndGuard(Arc::clone(state), Arc::clone(inbox))
+    }
+}
 
 impl<T> Drop for EndGuard<T> {
     fn drop(&mut self) {
@@ -65,7 +71,7 @@ impl<T> Drop for EndGuard<T> {
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
-        let _end = EndGuard(Arc::clone(&self.core), Arc::clone(&self.inbox));
+        let _end = EndGuard::new(&self.core, &self.inbox);
         // The drop of a config is user code too.
         mark_callback_thread();
         loop {
@@ -151,9 +157,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
         };
         let answer = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
-            _ if !losses.is_empty() => Err(ConfigError::new(name, losses)),
+            _ if !losses.is_empty() => Err(ConfigError::to(Failed::Refresh, name, losses)),
             (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
+        if self.inbox.is_closed() {
+            // Nobody is left to be told, and what was given up failed for that reason alone.
+            return;
+        }
         self.core.end(Attempt {
             confirmed: reading.unanswered.is_none() && scope == Some(&Scope::All),
             unanswered: reading.unanswered,

@@ -19,10 +19,11 @@ use crate::error::Error;
 /// The derive of the same name writes it; there is nothing to implement by hand, and nothing else
 /// can implement it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a config, or not one that stands alone",
+    message = "`{Self}` is not a config, or it cannot be used alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
-    note = "if it is a struct of yours without the derive, add `#[derive(SikkerKeyConfig)]` to it",
-    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from where it is nested: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret"
+    note = "if it is a struct without the derive, add `#[derive(SikkerKeyConfig)]` to it",
+    note = "if it has `#[sikkerkey(inherit)]`, its secret comes from the field that nests it: `#[sikkerkey(nested, secret = \"sk_…\")]`, or `nested` in a struct that names a secret",
+    note = "if it is generic, each of its fields must be of a type that a secret can be read as"
 )]
 pub trait SikkerKeyConfig: Visit {
     /// What the config reads, from the type alone.

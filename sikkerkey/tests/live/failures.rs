@@ -177,7 +177,11 @@ fn an_outage_goes_stale_and_back() {
     assert_eq!(status.freshness(), Freshness::Fresh);
     assert_eq!(status.age(), INTERVAL * 4);
     assert_eq!(status.consecutive_failures(), 4);
-    assert!(status.last_error().is_some());
+    let error = status.last_error().unwrap().to_string();
+    assert!(
+        error.starts_with("cannot refresh Config: 1 problem"),
+        "{error}"
+    );
     stage.pass(Duration::from_millis(1));
     assert_eq!(live.status().freshness(), Freshness::Stale);
     assert_eq!(live.load().name, "one");

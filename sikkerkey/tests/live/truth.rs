@@ -202,6 +202,7 @@ fn a_denied_secret_recovers_by_itself() {
 }
 
 #[derive(Debug, SikkerKeyConfig)]
+#[allow(dead_code, reason = "a secret that stays")]
 struct Optional {
     #[sikkerkey(secret = "sk_name")]
     name: String,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Check, CheckStatus};
-use crate::config::requirement::{Necessity, Requirement, SecretRef};
+use crate::config::requirement::{Requirement, SecretRef};
 use crate::config::schema::Schema;
 use crate::config::similar::near;
 use crate::config::snapshot::{Candidate, Link};
@@ -47,19 +47,10 @@ fn checks(
 ) -> Vec<Check> {
     let is_there =
         |status: CheckStatus| !matches!(status, CheckStatus::Missing | CheckStatus::FieldMissing);
-    let present: HashSet<&str> = schema
-        .iter()
-        .zip(&findings)
-        .filter(|(_, finding)| is_there(finding.status))
-        .flat_map(|(requirement, _)| prefixes(requirement.path()))
-        .collect();
-    let check = |(requirement, finding): (&Requirement, Finding)| {
-        let absent_is_ok = match requirement.group() {
-            _ if requirement.declared() != Necessity::Required => true,
-            Some(group) => !present.contains(group),
-            None => false,
-        };
-        let absent = !is_there(finding.status) && absent_is_ok;
+    let there: Vec<bool> = findings.iter().map(|f| is_there(f.status)).collect();
+    let may_be_absent = schema.may_be_absent(&there);
+    let check = |((requirement, finding), may_be_absent): ((&Requirement, Finding), bool)| {
+        let absent = !is_there(finding.status) && may_be_absent;
         Check {
             requirement: requirement.clone(),
             resolved_id: id_of(requirement.secret(), links).map(str::to_owned),
@@ -72,12 +63,8 @@ fn checks(
             ok: finding.status == CheckStatus::Ok || absent,
         }
     };
-    schema.iter().zip(findings).map(check).collect()
-}
-
-/// The structs around a value: `a` and `a.b` of `a.b.c`.
-fn prefixes(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('.').map(|(dot, _)| &path[..dot])
+    let found = schema.iter().zip(findings).zip(may_be_absent);
+    found.map(check).collect()
 }
 
 /// What the list says of one requirement.

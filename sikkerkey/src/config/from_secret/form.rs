@@ -14,18 +14,21 @@ pub fn stray(text: &str) -> Option<&'static str> {
     if text.contains(char::is_whitespace) {
         return Some("it has a space or a line end");
     }
-    let invisible =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
-    text.contains(invisible)
+    text.contains(is_invisible)
         .then_some("it has an invisible character")
 }
 
 /// [`stray`] at the ends of a text, for what may have spaces inside, such as a path.
-pub(crate) fn stray_at_the_ends(text: &str) -> Option<&'static str> {
-    match text.trim().len() == text.len() && !text.starts_with('\u{feff}') {
-        true if !text.is_empty() => None,
-        _ => stray(text),
+pub fn stray_at_the_ends(text: &str) -> Option<&'static str> {
+    let is_stray = |c: char| c.is_whitespace() || is_invisible(c);
+    match text.is_empty() || text.starts_with(is_stray) || text.ends_with(is_stray) {
+        true => stray(text),
+        false => None,
     }
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 /// The items of a list in one text, without the white space around them; or the place, from 1, of
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn inside_a_path_spaces_are_its_own() {
         assert_eq!(stray_at_the_ends("/a b/c"), None);
-        for text in ["", "/x\n", " /x", "\u{feff}/x"] {
+        for text in ["", "/x\n", " /x", "\u{feff}/x", "/x\0", "/x\u{200b}"] {
             assert!(stray_at_the_ends(text).is_some(), "{text:?}");
         }
     }

@@ -53,10 +53,10 @@ use super::requirement::ValueKind;
 /// assert!(Level::from_secret("12").is_err());
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "the text of a secret cannot become a `{Self}`",
+    message = "a secret cannot be read as a value of type `{Self}`",
     label = "`FromSecret` is not implemented for `{Self}`",
     note = "if it implements `serde::Deserialize`, add `#[sikkerkey(json)]`; if `FromStr`, add `#[sikkerkey(from_str)]`",
-    note = "if a function of yours makes it, add `#[sikkerkey(with = \"path::to::function\")]`; a list in one text takes `#[sikkerkey(delimiter = \",\")]`",
+    note = "if a function of yours makes it, add `#[sikkerkey(with = \"path::to::function\")]`; a list in one text takes `#[sikkerkey(delimiter = \",\")]`; bytes are a `SecretBox<[u8]>`",
     note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`; a `Fields` or a `BTreeMap<String, SecretString>` has all fields of a structured secret"
 )]
 pub trait FromSecret: Sized {

@@ -1,0 +1,9 @@
+use sikkerkey::SikkerKeyConfig;
+
+struct Config {
+    a: String,
+}
+
+impl SikkerKeyConfig for Config {}
+
+fn main() {}

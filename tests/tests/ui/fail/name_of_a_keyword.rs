@@ -1,0 +1,8 @@
+use sikkerkey::SikkerKeyConfig;
+
+#[derive(SikkerKeyConfig)]
+struct Config {
+    r#type: String,
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use sikkerkey::SikkerKeyConfig;
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_d")]
+struct D {
+    x: u8,
+}
+
+#[derive(SikkerKeyConfig)]
+struct Config {
+    #[sikkerkey(nested)]
+    a: &'static D,
+}
+
+fn main() {}

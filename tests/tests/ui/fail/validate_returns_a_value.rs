@@ -1,0 +1,13 @@
+use sikkerkey::SikkerKeyConfig;
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_a", validate = "check")]
+struct Config {
+    a: String,
+}
+
+fn check(_: &Config) -> Result<u8, &'static str> {
+    Ok(1)
+}
+
+fn main() {}
