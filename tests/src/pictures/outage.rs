@@ -7,14 +7,14 @@ use crate::fleet::{Load, OUTAGE, Outage, RECOVERY, followers};
 
 const CLIENTS: usize = 5_000;
 /// The minutes that are shown.
-const FROM: u64 = 30;
+const FROM: u64 = 35;
 const TO: u64 = 65;
 /// One point stands for so many seconds.
-const STEP: u64 = 10;
+const STEP: u64 = 30;
 /// The corner of the axes, and what a minute and 100 requests a second are long.
 const LEFT: u32 = 70;
 const BOTTOM: u32 = 300;
-const MINUTE: u32 = 22;
+const MINUTE: u32 = 25;
 const HUNDRED: u32 = 30;
 
 pub(super) fn draw() -> String {
@@ -31,7 +31,7 @@ pub(super) fn draw() -> String {
     for minutes in (FROM..=TO).step_by(5) {
         svg.centered("soft", minute(minutes), BOTTOM + 20, minutes);
     }
-    svg.text("soft", 20, 26, format!("requests a second of {CLIENTS} clients, each with five secrets"));
+    svg.text("soft", 20, 26, format!("requests a second of {CLIENTS} clients with five secrets each, means of {STEP} s"));
     svg.before("soft", minute(TO), BOTTOM + 40, "minutes");
 
     let series = [
@@ -54,7 +54,7 @@ fn curve(load: &Load) -> Vec<(u32, u32)> {
     let point = |second: u64| {
         let (from, to) = (Duration::from_secs(second), Duration::from_secs(second + STEP));
         let mean = load.mean(from, to);
-        let x = LEFT + (second - FROM * 60) as u32 * MINUTE / 60;
+        let x = LEFT + (second + STEP / 2 - FROM * 60) as u32 * MINUTE / 60;
         let y = BOTTOM - (mean * f64::from(HUNDRED) / 100.0).round() as u32;
         (x, y)
     };

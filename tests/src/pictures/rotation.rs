@@ -32,7 +32,7 @@ pub(super) fn draw() -> String {
     }
     bar(&mut svg, "one", 110, POLLED + 35, POLLED + 80, "read");
     bar(&mut svg, "one", 110, POLLED + 85, SWAPPED - 5, "build, probe");
-    svg.centered("soft", (ROTATED + POLLED) / 2, 100, "15 s at most, ± 20 %");
+    svg.text("soft", ROTATED + 6, 102, "within 15 s ± 20 %");
 
     lane(&mut svg, 180, "live.load()", "your requests");
     bar(&mut svg, "one", 180, START, SWAPPED, "generation 1");
@@ -44,7 +44,7 @@ pub(super) fn draw() -> String {
     bar(&mut svg, "two", 292, SWAPPED + 40, END, "the new pool");
     svg.text("soft", START, 314, "queries that run on the old pool end there");
 
-    svg.path("line dashed", &[(ROTATED, 34), (ROTATED, 336)]);
+    svg.path("line dashed", &[(ROTATED, 34), (ROTATED, 150)]);
     svg.path("line dashed", &[(SWAPPED, 90), (SWAPPED, 336)]);
     svg.text("soft", SWAPPED + 6, 102, "one swap");
     svg.finish()
