@@ -1,61 +1,8 @@
-//! Secrets of a SikkerKey vault are one more layer of a [`figment`], typed by the config that reads
-//! them, and never in an error.
-//!
-//! ```
-//! # use sikkerkey_emulator::Emulator;
-//! use serde::Deserialize;
-//! use sikkerkey::{SecretString, SikkerKey, SikkerKeyConfig};
-//! use sikkerkey_figment::figment::Figment;
-//! use sikkerkey_figment::figment::providers::{Format, Serialized, Toml};
-//! use sikkerkey_figment::{FigmentExt, References, Secrets};
-//!
-//! /// What is in SikkerKey.
-//! #[derive(SikkerKeyConfig)]
-//! # #[allow(dead_code)]
-//! struct InVault {
-//!     #[sikkerkey(secret = "sk_stripe_key")]
-//!     stripe: SecretString,
-//! }
-//!
-//! /// What the program has: some from a file, some from the vault.
-//! #[derive(Deserialize)]
-//! struct Config {
-//!     workers: usize,
-//!     stripe: SecretString,
-//!     database: Database,
-//! }
-//!
-//! #[derive(Deserialize)]
-//! struct Database {
-//!     host: String,
-//!     port: u16,
-//! }
-//!
-//! # let vault = Emulator::builder()
-//! #     .secret("sk_stripe_key", "sk-live-1")
-//! #     .structured("sk_db_prod", [("host", "db.example.com"), ("port", "5432")])
-//! #     .start()?;
-//! # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
-//! # let folder = tempfile::tempdir()?;
-//! # std::env::set_current_dir(&folder)?;
-//! std::fs::write("App.toml", r#"
-//!     [database]
-//!     host = "sikkerkey://sk_db_prod/host"
-//!     port = "sikkerkey://sk_db_prod/port?as=number"
-//! "#)?;
-//! let layers = Figment::from(Serialized::default("workers", 4))
-//!     .merge(Toml::file("App.toml"))
-//!     .merge(Secrets::of::<InVault>(&sk));
-//! let config: Config = References::new(&sk).resolve(layers)?.extract_secret()?;
-//!
-//! assert_eq!((config.database.host.as_str(), config.database.port), ("db.example.com", 5432));
-//! # let _ = (config.workers, config.stripe);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # Map
 //!
-//! | | brings | reads |
+//! | type | brings | reads |
 //! | --- | --- | --- |
 //! | [`Secrets`] | the keys of a struct that derives `SikkerKeyConfig`, typed by its fields | the secrets that the struct names |
 //! | [`References`] | the secret in the place of a string `sikkerkey://sk_db_prod/password`, in any layer | the secrets that hold in the selected profile |

@@ -38,7 +38,6 @@ pub enum Outage {
 #[derive(Debug)]
 pub struct Load(Vec<u32>);
 
-
 impl Load {
     fn new() -> Self {
         Load(vec![0; END.as_secs() as usize + 60])

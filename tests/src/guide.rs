@@ -7,6 +7,9 @@ macro_rules! pages {
     };
 }
 
+#[doc = include_str!("../../sikkerkey-derive/README.md")]
+mod derive {}
+
 pages! {
     config: "config",
     deploy: "deploy",

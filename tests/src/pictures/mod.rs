@@ -18,7 +18,10 @@ pub fn files() -> Vec<(&'static str, String)> {
     // In rustdoc no picture lies beside a page: there the names of the pictures lead to their content.
     let embedded = pictures.iter().map(|(name, svg)| {
         let name = name.trim_end_matches(".svg");
-        format!("[{name}]: data:image/svg+xml;base64,{}\n", STANDARD.encode(svg))
+        format!(
+            "[{name}]: data:image/svg+xml;base64,{}\n",
+            STANDARD.encode(svg)
+        )
     });
     let embedded = embedded.chain(["\n".to_owned()]).collect();
     let embedded = ("rustdoc-pictures.txt", embedded);

@@ -20,7 +20,10 @@ const HUNDRED: u32 = 30;
 pub(super) fn draw() -> String {
     let mut svg = Svg::new(880, 390, "A fleet through an outage of ten minutes");
     let minute = |minutes: u64| LEFT + (minutes - FROM) as u32 * MINUTE;
-    let (began, ended) = (minute(OUTAGE.as_secs() / 60), minute(RECOVERY.as_secs() / 60));
+    let (began, ended) = (
+        minute(OUTAGE.as_secs() / 60),
+        minute(RECOVERY.as_secs() / 60),
+    );
     svg.rect("shade", began, 40, ended - began, BOTTOM - 40);
     svg.centered("soft", (began + ended) / 2, 58, "the service is down");
     for hundreds in (0..=8).step_by(2) {
@@ -31,7 +34,12 @@ pub(super) fn draw() -> String {
     for minutes in (FROM..=TO).step_by(5) {
         svg.centered("soft", minute(minutes), BOTTOM + 20, minutes);
     }
-    svg.text("soft", 20, 26, format!("requests a second of {CLIENTS} clients with five secrets each, means of {STEP} s"));
+    svg.text(
+        "soft",
+        20,
+        26,
+        format!("requests a second of {CLIENTS} clients with five secrets each, means of {STEP} s"),
+    );
     svg.before("soft", minute(TO), BOTTOM + 40, "minutes");
 
     let series = [
@@ -52,7 +60,10 @@ pub(super) fn draw() -> String {
 fn curve(load: &Load) -> Vec<(u32, u32)> {
     let points = (FROM * 60..TO * 60).step_by(STEP as usize);
     let point = |second: u64| {
-        let (from, to) = (Duration::from_secs(second), Duration::from_secs(second + STEP));
+        let (from, to) = (
+            Duration::from_secs(second),
+            Duration::from_secs(second + STEP),
+        );
         let mean = load.mean(from, to);
         let x = LEFT + (second + STEP / 2 - FROM * 60) as u32 * MINUTE / 60;
         let y = BOTTOM - (mean * f64::from(HUNDRED) / 100.0).round() as u32;

@@ -31,7 +31,14 @@ pub(super) fn draw() -> String {
         bar(&mut svg, "box", 110, from, from + 50, text);
     }
     bar(&mut svg, "one", 110, POLLED + 35, POLLED + 80, "read");
-    bar(&mut svg, "one", 110, POLLED + 85, SWAPPED - 5, "build, probe");
+    bar(
+        &mut svg,
+        "one",
+        110,
+        POLLED + 85,
+        SWAPPED - 5,
+        "build, probe",
+    );
     svg.text("soft", ROTATED + 6, 102, "within 15 s ± 20 %");
 
     lane(&mut svg, 180, "live.load()", "your requests");
@@ -42,7 +49,12 @@ pub(super) fn draw() -> String {
     bar(&mut svg, "one", 250, START, SWAPPED, "the old pool");
     bar(&mut svg, "box", 250, SWAPPED, DRAINED, "drains");
     bar(&mut svg, "two", 292, SWAPPED + 40, END, "the new pool");
-    svg.text("soft", START, 314, "queries that run on the old pool end there");
+    svg.text(
+        "soft",
+        START,
+        314,
+        "queries that run on the old pool end there",
+    );
 
     svg.path("line dashed", &[(ROTATED, 34), (ROTATED, 150)]);
     svg.path("line dashed", &[(SWAPPED, 90), (SWAPPED, 336)]);

@@ -100,7 +100,10 @@ impl Svg {
             (y - i64::from(from_y)).signum(),
         );
         let corner = |side: i64| {
-            let (x, y) = (x - 9 * right + 5 * side * down, y - 9 * down + 5 * side * right);
+            let (x, y) = (
+                x - 9 * right + 5 * side * down,
+                y - 9 * down + 5 * side * right,
+            );
             format!("{x},{y}")
         };
         self.add(format_args!(
