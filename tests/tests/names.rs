@@ -12,7 +12,10 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sikkerkey::live::{FailClosed, Listener, Loaded, SecretState, SecretStatus};
+use sikkerkey::live::{
+    FailClosed, Listener, LiveControl, Loaded, ResourceState, ResourceStatus, SecretState,
+    SecretStatus, WeakLive,
+};
 use sikkerkey::{
     CacheOptions, Change, CheckReport, CheckStatus, ConfigError, Error, ErrorKind, Export,
     ExposeSecret, Fields, Freshness, Live, LiveResource, LoadOptions, Project, Resync, RetryPolicy,
@@ -40,13 +43,6 @@ impl Database {
             true => Err("no host"),
             false => Ok(()),
         }
-    }
-}
-
-impl PartialEq for Database {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |db: &Self| db.password.expose_secret().to_owned();
-        (&self.host, self.port, secret(self)) == (&other.host, other.port, secret(other))
     }
 }
 
@@ -353,6 +349,44 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
 
 fn patience() -> Duration {
     Duration::from_secs(30)
+}
+
+#[test]
+fn live_without_a_service() -> Result<(), Box<dyn std::error::Error>> {
+    let fixed: Live<u16> = Live::fixed(5432);
+    assert_eq!(*fixed.load(), 5432);
+    let (live, control): (Live<u16>, LiveControl<u16>) = Live::manual(1);
+    let weak: WeakLive<u16> = live.downgrade();
+    let pool: LiveResource<u16> = live
+        .resource(|port| match *port {
+            3 => Err("no connection"),
+            port => Ok(port),
+        })?
+        .named("pool")
+        .on_replaced(|old| assert!(*old < 3));
+    let part = live.select(|port| port);
+    let of_part: LiveResource<u16> = part.resource(|port| Ok::<_, Error>(*port))?;
+    control.swap(2);
+    assert_eq!((*pool.load(), *of_part.load(), *part.load()), (2, 2, 2));
+    control.swap_paths(3, &["port"]);
+    assert_eq!(pool.state(), ResourceState::Failed);
+    assert_eq!(pool.last_error().as_deref(), Some("no connection"));
+    let status = live.status();
+    let resource: &ResourceStatus = status.resources().next().unwrap();
+    assert_eq!(
+        (resource.name(), resource.consecutive_failures()),
+        ("pool", 1)
+    );
+    assert_eq!(serde_json::to_value(&status)?["freshness"], "fresh");
+    control.fail(ErrorKind::AccessDenied);
+    control.fail(Error::from(ErrorKind::NotFound));
+    control.stale();
+    assert_eq!(live.status().freshness(), Freshness::Stale);
+    let answer = live.retry_on_refused(|port| Err::<(), _>(*port), |_| true);
+    assert_eq!(answer, Err(3));
+    drop((live, pool, of_part, part));
+    assert!(weak.upgrade().is_none());
+    Ok(())
 }
 
 #[test]

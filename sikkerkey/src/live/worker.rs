@@ -21,6 +21,7 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::contain::contain_drop;
 use crate::read::reader::Fetch;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
@@ -164,7 +165,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             // Nobody is left to be told, and what was given up failed for that reason alone.
             return;
         }
-        self.core.end(Attempt {
+        let gone = self.core.end(Attempt {
             confirmed: reading.unanswered.is_none() && scope == Some(&Scope::All),
             unanswered: reading.unanswered,
             since: news.since.unwrap_or(now),
@@ -175,6 +176,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             names,
             adoption,
         });
+        contain_drop(gone);
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
             // Those who asked while it was under way were refused with the same old value.
@@ -319,20 +321,27 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.candidate = None;
             return Adoption::Same;
         }
-        let (old, new) = (self.running.clone(), snapshot.clone());
+        let new = snapshot.clone();
         let options = self.options.clone();
         let built = self.jobs.with_source(JUDGING, move |source| {
             let config = checked(source, &options, &new)?;
-            Ok((config, source.changed(&old, &new)))
+            Ok((config, source.fingerprint(&new)))
         });
         match built {
-            Ok((new, changed)) => {
+            Ok((new, fingerprint)) => {
                 self.running = snapshot;
                 self.candidate = None;
-                match changed.is_empty() {
+                match self.core.place().fingerprint.difference(&fingerprint) {
+                    Some(changed) => Adoption::Swap {
+                        new,
+                        fingerprint,
+                        changed,
+                    },
                     // Another text around the same fields: what the config reads is as it was.
-                    true => Adoption::Same,
-                    false => Adoption::Swap { new, changed },
+                    None => {
+                        contain_drop(new);
+                        Adoption::Same
+                    }
                 }
             }
             Err(error) => {
