@@ -188,7 +188,7 @@ pub(super) const MISSING: &str = "missing: there is no such secret";
 /// What the report says of a secret that this machine may not read.
 pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
 
-/// One reason why a config could not be built.
+/// One reason why a config was refused; from [`ConfigError::problems`].
 ///
 /// `Display` is one line: path, secret and field, and what is wrong.
 #[derive(Clone, Debug)]
@@ -202,17 +202,17 @@ pub struct Problem {
     error: Option<Error>,
 }
 
-/// What is wrong with one value.
+/// The class of a [`Problem`], for a program to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// There is no such secret.
+    /// The secret does not exist, or this machine does not see it by name.
     Missing,
-    /// The secret is there, and this machine may not read it.
+    /// This machine may not read the secret.
     Denied,
-    /// Several secrets have the name.
+    /// Several secrets have this display name.
     Ambiguous,
-    /// A field is wanted, and the secret's value is not a JSON object.
+    /// The config reads a field, and the secret's value is not a JSON object.
     NotStructured,
     /// The secret has no such field, or it is `null`.
     FieldMissing,
@@ -332,7 +332,7 @@ impl Problem {
         self.field.as_deref()
     }
 
-    /// What is wrong.
+    /// The class of the problem, to branch on.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
@@ -343,7 +343,7 @@ impl Problem {
         self.error.as_ref()
     }
 
-    /// What is wrong, in words, as in the report.
+    /// What is wrong, in the words of the report.
     pub fn message(&self) -> &str {
         &self.text
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// One swap of a live config: what was, what is, and which keys differ.
+/// One swap of a live config: the config before, the config after, and the keys that changed.
 pub struct Change<T> {
     pub(super) before: Arc<T>,
     pub(super) after: Arc<T>,
@@ -10,12 +10,12 @@ pub struct Change<T> {
 }
 
 impl<T> Change<T> {
-    /// The config before the swap.
+    /// The config that ran before the swap.
     pub fn before(&self) -> &T {
         &self.before
     }
 
-    /// The config that runs now.
+    /// The config that runs after the swap.
     pub fn after(&self) -> &T {
         &self.after
     }
@@ -66,12 +66,12 @@ impl<'a, U: ?Sized> PartChange<'a, U> {
         }
     }
 
-    /// The part before the swap.
+    /// The part of the config before the swap.
     pub fn before(&self) -> &'a U {
         self.before
     }
 
-    /// The part that runs now.
+    /// The part of the config after the swap.
     pub fn after(&self) -> &'a U {
         self.after
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A callback that was registered with a live config.
+/// A handle on a callback of a live config; from [`Live::on_change`](super::Live::on_change).
 ///
 /// Dropping it changes nothing: the callback stays for as long as the live config.
 /// [`stop`](Listener::stop) removes it.

@@ -56,16 +56,17 @@ pub enum SecretKind {
     Unknown,
 }
 
-/// A project in which this machine may read a secret.
+/// A project in which this machine may read a secret; from
+/// [`SikkerKey::list_projects`](crate::SikkerKey::list_projects).
 ///
-/// Names are as people gave them and may hold anything; `Debug` shows them in a form that is fit for
-/// a terminal and a log.
+/// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
+/// terminal or in a log.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Project {
-    /// The id.
+    /// The project's id, such as `proj_shop`.
     pub id: String,
-    /// The name that people gave it.
+    /// The project's display name.
     pub name: String,
     /// The id of its application.
     pub application_id: Option<String>,

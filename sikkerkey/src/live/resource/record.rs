@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::sync::lock;
 use crate::text;
 
-/// What a live resource is doing.
+/// The state of a live resource: current, building or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ResourceState {
-    /// It was built from the running config.
+    /// The resource was built from the running config.
     Current,
     /// The config changed, and a build from the new one runs; the old resource is in place.
     Building,
