@@ -57,7 +57,6 @@ mod watch;
 #[cfg(feature = "cache")]
 pub use cache::CacheOptions;
 pub use client::SikkerKey;
-#[cfg(feature = "tokio")]
 pub use client::asynchronous::AsyncSikkerKey;
 pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;

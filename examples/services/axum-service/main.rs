@@ -2,6 +2,9 @@
 //!
 //! `cargo run -p sikkerkey-service-examples --example axum_service` brings the emulator, starts the service, sends it requests
 //! from four clients, rotates two secrets together a hundred times meanwhile, and counts.
+//!
+//! With `-- --offline examples/services/axum-service/secrets.dev.toml` it starts without a vault, on the secrets of that file, and
+//! serves until it is stopped.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
 use std::collections::BTreeMap;
@@ -14,7 +17,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use sikkerkey::{ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig};
+use sikkerkey::{
+    ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig, Snapshot,
+};
 use sikkerkey_emulator::Emulator;
 
 /// Two secrets that only go together: `key_id` says which key is meant.
@@ -59,6 +64,29 @@ async fn health(State(live): State<Live<Config>>) -> String {
 }
 
 fn main() -> Result<(), AnyError> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => rotate_under_load(),
+        ["--offline", file] => serve_offline(file),
+        _ => Err("usage: axum_service [--offline FILE]".into()),
+    }
+}
+
+/// On a developer's machine: the same service, without a vault.
+fn serve_offline(file: &str) -> Result<(), AnyError> {
+    let secrets = Snapshot::from_toml_file(file)?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let live = Config::offline(secrets).live_async().await?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        println!("serving on http://{address} from {file}; Ctrl-C ends it");
+        axum::serve(listener, service(live)).await?;
+        Ok(())
+    })
+}
+
+fn rotate_under_load() -> Result<(), AnyError> {
     let vault = Emulator::builder()
         .secret("sk_signing_key_id", "1")
         .secret("sk_signing_key", "key-1")
@@ -67,9 +95,9 @@ fn main() -> Result<(), AnyError> {
         .identity_file(vault.identity_path())
         .poll_interval(Duration::from_millis(10))
         .build()?;
-    let live = Config::live(&sk)?;
 
     let runtime = tokio::runtime::Runtime::new()?;
+    let live = runtime.block_on(Config::live_async(&sk))?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
     let router = service(live.clone());

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
-#[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::process::{Process, Processes};
@@ -101,7 +100,6 @@ impl ClientInner {
     }
 
     /// Where blocking calls of async callers run.
-    #[cfg(feature = "tokio")]
     pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
         &self.process().call_threads
     }

@@ -1,12 +1,10 @@
 //! The client of one vault: its verbs, and the calls behind them.
 
-#[cfg(feature = "tokio")]
 pub(crate) mod asynchronous;
 mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
-#[cfg(feature = "tokio")]
-mod call_threads;
+pub(crate) mod call_threads;
 mod details;
 pub(crate) mod error_text;
 mod from_env;

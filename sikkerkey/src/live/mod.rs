@@ -107,10 +107,13 @@ mod job;
 mod listener;
 mod loaded;
 mod manual;
+pub(crate) mod offline;
 mod reading;
 mod resource;
 mod resync_plan;
 mod retry;
+#[cfg(feature = "tokio")]
+mod runtime;
 mod select;
 pub(crate) mod source;
 pub(crate) mod start;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use secrecy::ExposeSecret as _;
 
 use super::fingerprint::Fingerprint;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, short_name};
 use crate::config::places::Places;
 use crate::config::requirement::Requirement;
 use crate::config::schema::Schema;
@@ -107,10 +107,4 @@ impl<T> fmt::Debug for Derived<T> {
             .field("schema", &self.schema)
             .finish()
     }
-}
-
-/// `AppConfig` of `my_service::config::AppConfig<T>`.
-pub(super) fn short_name(full: &'static str) -> &'static str {
-    let path = full.split('<').next().unwrap_or(full);
-    path.rsplit("::").next().unwrap_or(path)
 }
