@@ -2,7 +2,7 @@
 //!
 //! # Map
 //!
-//! | type | brings | reads |
+//! | item | what it adds | what it reads |
 //! | --- | --- | --- |
 //! | [`Secrets`] | the keys of a struct that derives `SikkerKeyConfig`, typed by its fields | the secrets that the struct names |
 //! | [`References`] | the secret in the place of a string `sikkerkey://sk_db_prod/password`, in any layer | the secrets that hold in the selected profile |
@@ -17,7 +17,7 @@
 //! The figment to use is [`sikkerkey_figment::figment`](figment): two versions of it do not know
 //! each other's types. The features `toml`, `json`, `yaml` and `env` are figment's own providers.
 //!
-//! # For those who write Rocket services
+//! # For authors of Rocket services
 //!
 //! Rocket's configuration is a figment, so a secret may stand in `Rocket.toml`:
 //!
@@ -52,7 +52,7 @@
 //! guard, so that it stays the same for the whole request. The guard is a few lines in the example
 //! `rocket_service` (`examples/services/rocket-service/service.rs`).
 //!
-//! # For those who review what is printed
+//! # For reviewers of what is printed
 //!
 //! figment prints the value that it found where a type does not fit: `found string "hunter2"`. What
 //! this crate says itself never holds a value, and [`FigmentExt::extract_secret`] takes the values
@@ -61,7 +61,7 @@
 //! stay. These still print:
 //!
 //! - figment's own `extract`, `extract_inner` and their relatives, unless [`redact()`] follows;
-//! - whoever extracts for himself and prints the error, as Rocket does at launch and in
+//! - code that extracts by itself and prints the error, as Rocket does at launch and in
 //!   `AdHoc::config`, unless the figment was [vetted](FigmentExt::vetted) for that type;
 //! - `{:?}` of a `Figment`, of a figment `Value`, and of a config that keeps a secret in a `String`:
 //!   take `SecretString`;

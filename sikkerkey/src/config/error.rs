@@ -203,6 +203,22 @@ pub(super) const DENIED: &str = "denied: this machine is not approved, or has no
 /// One reason why a config was refused; from [`ConfigError::problems`].
 ///
 /// `Display` is one line: path, secret and field, and what is wrong.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{SikkerKeyConfig, Snapshot};
+///
+/// #[derive(Debug, SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db_prod")]
+/// struct Database {
+///     port: u16,
+/// }
+///
+/// let error = Database::from_snapshot(&Snapshot::from_iter([("sk_db_prod", "{}")])).unwrap_err();
+/// let problem = &error.problems()[0];
+/// assert_eq!((problem.path(), problem.field()), ("port", Some("port")));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Problem {
     path: Box<str>,

@@ -183,6 +183,13 @@ impl Requirement {
 /// How a config names a secret.
 ///
 /// `Display` is the id as it is, and a name in quotes.
+///
+/// ```
+/// use sikkerkey::SecretRef;
+///
+/// let by_id = SecretRef::Id("sk_db_prod".into());
+/// assert_eq!(by_id.as_str(), "sk_db_prod");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(

@@ -50,6 +50,14 @@ struct SnapshotInner {
 }
 
 /// The outcome of reading one secret; from [`Snapshot::get`].
+///
+/// ```
+/// use sikkerkey::{ReadOutcome, Snapshot};
+///
+/// let snapshot = Snapshot::from_iter([("sk_workers", "4")]);
+/// assert!(matches!(snapshot.get("sk_workers"), Some(ReadOutcome::Value(_))));
+/// assert!(snapshot.get("sk_other").is_none());
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum ReadOutcome {

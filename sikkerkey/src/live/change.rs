@@ -3,6 +3,18 @@ use std::fmt;
 use std::sync::Arc;
 
 /// One swap of a live config: the config before, the config after, and the keys that changed.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(5432);
+/// live.on_change(|change| {
+///     if change.touches("db") {
+///         println!("{} became {}: {}", change.before(), change.after(), change.paths().join(", "));
+///     }
+/// });
+/// control.swap_paths(5433, &["db.port"]);
+/// ```
 pub struct Change<T> {
     pub(super) before: Arc<T>,
     pub(super) after: Arc<T>,
@@ -51,6 +63,15 @@ impl<T> fmt::Debug for Change<T> {
 }
 
 /// A change of one part of a config, from [`Select::on_change`](super::Select::on_change).
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(("db.internal", 5432));
+/// live.select(|config| &config.1)
+///     .on_change(|change| println!("the port {} became {}", change.before(), change.after()));
+/// control.swap(("db.internal", 5433));
+/// ```
 pub struct PartChange<'a, U: ?Sized> {
     pub(super) before: &'a U,
     pub(super) after: &'a U,

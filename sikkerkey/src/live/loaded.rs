@@ -5,6 +5,15 @@ use std::sync::Arc;
 /// A guard on the config, or the resource, of the moment it was loaded; dereferences to it.
 ///
 /// It keeps that config alive, also after a swap. Hold it for a request, not for the life of the program.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(1);
+/// let before = live.load();
+/// control.swap(2);
+/// assert_eq!((*before, *live.load()), (1, 2)); // a guard keeps its config
+/// ```
 pub struct Loaded<T>(arc_swap::Guard<Arc<T>>);
 
 impl<T> Loaded<T> {

@@ -7,6 +7,15 @@ use super::resource::{ResourceState, ResourceStatus};
 use crate::config::error::ConfigError;
 
 /// How current the running config is; from [`LiveStatus::freshness`].
+///
+/// ```
+/// use sikkerkey::{Freshness, Live};
+///
+/// let (live, control) = Live::manual(1);
+/// assert_eq!(live.status().freshness(), Freshness::Fresh);
+/// control.stale();
+/// assert_eq!(live.status().freshness().to_string(), "stale");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -80,6 +89,17 @@ impl fmt::Display for SecretState {
 }
 
 /// One secret that a live config follows, from [`LiveStatus::secrets`].
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// fn print<T>(live: &Live<T>) {
+///     for secret in live.status().secrets() {
+///         println!("{}: {}, read {} times", secret.id(), secret.state(), secret.reads());
+///     }
+/// }
+/// # print(&Live::fixed(1));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretStatus {
     pub(super) id: String,

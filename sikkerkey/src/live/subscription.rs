@@ -12,12 +12,40 @@ use crate::config::error::ConfigError;
 /// runs now, and never misses that something changed. It works on any async runtime, and without one.
 /// It keeps the config that it last returned until it is asked again, and it does not keep the
 /// live config going.
+///
+/// ```
+/// use std::time::Duration;
+/// use sikkerkey::Live;
+/// use sikkerkey::live::RecvError;
+///
+/// let (live, control) = Live::manual(1);
+/// let mut changes = live.subscribe();
+/// assert!(matches!(changes.try_recv(), Err(RecvError::Empty)));
+/// control.swap(2);
+/// control.swap(3);
+/// let change = changes.recv_timeout(Duration::from_secs(5))?;
+/// assert_eq!((change.before(), change.after()), (&1, &3)); // the latest wins
+/// # Ok::<(), RecvError>(())
+/// ```
 pub struct Subscription<T> {
     core: Arc<LiveState<T>>,
     seen: Place<T>,
 }
 
 /// The reason why a [`Subscription`] returned no change.
+///
+/// ```
+/// use sikkerkey::live::RecvError;
+///
+/// fn shown(error: &RecvError) -> String {
+///     match error {
+///         RecvError::Refused(error) => format!("the last good config stays: {error}"),
+///         RecvError::Closed => "the live config has ended".to_owned(),
+///         other => other.to_string(),
+///     }
+/// }
+/// # let _ = shown;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RecvError {

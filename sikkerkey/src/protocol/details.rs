@@ -13,6 +13,19 @@ use crate::text;
 ///
 /// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
 /// terminal or in a log.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SecretKind;
+///
+/// for secret in sk.list_secrets_detailed()? {
+///     if secret.kind == SecretKind::Canary {
+///         println!("{} is a trap: do not read it", secret.id);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretDetails {
@@ -61,6 +74,14 @@ pub enum SecretKind {
 ///
 /// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
 /// terminal or in a log.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_a", "4").project("sk_a", "proj_shop").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let projects = sk.list_projects()?;
+/// assert_eq!(projects[0].id, "proj_shop");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Project {

@@ -5,6 +5,19 @@ use crate::error::Error;
 use crate::protocol::fields::Fields;
 
 /// An event of a watched secret, for the callback of [`SikkerKey::watch`](crate::SikkerKey::watch).
+///
+/// ```
+/// use sikkerkey::{WatchEvent, WatchKind};
+///
+/// fn on_event(event: &WatchEvent) {
+///     match &event.kind {
+///         WatchKind::Changed { value, .. } => drop(value.clone()), // connect again with it
+///         WatchKind::Deleted | WatchKind::AccessDenied => eprintln!("{} is gone", event.secret_id),
+///         other => eprintln!("{}: {other:?}", event.secret_id),
+///     }
+/// }
+/// # let _ = on_event;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchEvent {

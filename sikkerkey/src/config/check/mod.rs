@@ -19,6 +19,28 @@ use crate::protocol::details::{SecretDetails, SecretKind};
 ///
 /// The first column of the table is `ok`, `??` for what the list cannot tell, and `!!` for what is
 /// wrong.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::{CheckStatus, SikkerKeyConfig};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+///     #[sikkerkey(secret = "sk_region")]
+///     region: String,
+/// }
+///
+/// let report = Config::check(&sk)?;
+/// let missing: Vec<_> = report.problems().map(|check| check.requirement().path()).collect();
+/// assert_eq!(missing, ["region"]);
+/// assert_eq!(report.problems().next().map(|check| check.status()), Some(CheckStatus::Missing));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckReport {
     checks: Vec<Check>,

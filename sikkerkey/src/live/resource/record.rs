@@ -33,6 +33,17 @@ impl fmt::Display for ResourceState {
 
 /// The state of one resource at one instant; from
 /// [`LiveStatus::resources`](crate::LiveStatus::resources).
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// fn failing<T>(live: &Live<T>) -> Vec<String> {
+///     let status = live.status();
+///     let failing = status.resources().filter(|resource| resource.consecutive_failures() > 0);
+///     failing.map(|resource| resource.name().to_owned()).collect()
+/// }
+/// assert!(failing(&Live::fixed(1)).is_empty());
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct ResourceStatus {
     name: String,
