@@ -38,7 +38,7 @@ use crate::source::{Exports, Reading, Scope};
 ///
 /// # A change of a file
 ///
-/// Nobody watches files here. Call [`Live::refresh`] when one has changed, from a signal handler's
+/// Files are not watched. Call [`Live::refresh`] when one has changed, from a signal handler's
 /// thread or a file watcher.
 ///
 /// # The closure

@@ -107,7 +107,7 @@ impl Reading {
         }
     }
 
-    /// The same as a future.
+    /// Reads as a future, on any async runtime.
     pub(crate) async fn read_async(&self, schema: &Schema) -> Taken {
         Taken {
             snapshot: self.fetch().snapshot_async(schema).await,

@@ -83,7 +83,7 @@ struct ErrorInner {
 /// What the service itself says about a secret that a machine cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// There is no such secret.
+    /// The secret does not exist.
     Missing,
     /// This machine may not read it.
     Denied,
@@ -178,7 +178,7 @@ impl Error {
         self.with(|inner| inner.fields = fields)
     }
 
-    /// The same error with a clause in front that says what it made fail.
+    /// Puts a clause in front that says what failed because of this error.
     pub(crate) fn prefixed(self, clause: &str) -> Self {
         self.with(|inner| inner.message = format!("{clause}: {}", inner.message))
     }

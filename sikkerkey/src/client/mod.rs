@@ -495,7 +495,7 @@ impl SikkerKey {
     /// change, or by the [resync](crate::SikkerKeyBuilder::resync), is that. Changes before it are told
     /// as far as the service reports them.
     ///
-    /// A change is told once, whoever read the new value first, this process, or another one of the
+    /// A change is reported once, no matter who read the new value first, this process or another one of the
     /// same machine: what is watched is also read again from time to time
     /// ([`resync`](crate::SikkerKeyBuilder::resync)).
     ///

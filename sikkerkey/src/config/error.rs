@@ -157,7 +157,7 @@ impl From<Error> for ConfigError {
     }
 }
 
-/// The same as [`From<Error>`](#impl-From<Error>-for-ConfigError) of an error of this kind.
+/// Makes an error of this kind, as [`From<Error>`](#impl-From<Error>-for-ConfigError) does.
 impl From<ErrorKind> for ConfigError {
     fn from(kind: ErrorKind) -> Self {
         Error::from(kind).into()

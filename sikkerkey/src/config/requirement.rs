@@ -8,7 +8,7 @@ use crate::resync::Resync;
 /// One value that a config reads: where it goes, where it comes from, and what it must be.
 ///
 /// The derive makes these. One can be made by hand, to fetch a [`Snapshot`](crate::Snapshot) for
-/// something that is no struct:
+/// something other than a struct:
 ///
 /// ```
 /// use sikkerkey::{ValueKind, Requirement, Schema, SecretRef};

@@ -86,7 +86,7 @@ pub(crate) enum Link {
     Unlisted(Unlisted),
 }
 
-/// Why there is no list. Two failures are as good as equal when they are of one kind.
+/// Why the list could not be read. Two failures of one kind are equal.
 #[derive(Clone, Debug)]
 pub(crate) struct Unlisted(pub(crate) Error);
 
@@ -175,7 +175,7 @@ impl Snapshot {
         ids
     }
 
-    /// The same, of these secrets only.
+    /// Returns a snapshot of these secrets only.
     pub(crate) fn only<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretRef>) -> Self {
         let mut only = SnapshotInner::default();
         for secret in secrets {

@@ -50,7 +50,7 @@ pub struct Loader<T> {
     config: PhantomData<fn() -> T>,
 }
 
-/// A loader for what is no derived struct: it carries settings to a live config of another source.
+/// Makes a loader that carries settings to a live config of another source.
 pub fn loader<T>(fetch: Fetch) -> Loader<T> {
     Loader::new(SnapshotSource::Vault(fetch))
 }

@@ -195,7 +195,7 @@ impl fmt::Debug for Project {
     }
 }
 
-/// A name fit to be shown, or `None`.
+/// A name escaped for a terminal, or `None`.
 struct Shown<'a>(Option<&'a String>);
 
 impl fmt::Debug for Shown<'_> {

@@ -252,7 +252,7 @@ impl Building {
     }
 }
 
-/// Whether a variable of this name changes what a program runs, loads or trusts, so that whoever
+/// Whether a variable of this name changes what a program runs, loads or trusts, so that anyone who
 /// may name a secret could take the program over.
 fn steers_programs(name: &str) -> bool {
     const NAMES: [&str; 41] = [

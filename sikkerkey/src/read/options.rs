@@ -96,7 +96,7 @@ impl LoadOptions {
     /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`. It is read now. A variable that is unset or empty
     /// has none; white space around ids is ignored. Defaults to no variable.
     ///
-    /// A text that is no such list is a problem of the load, which names the entry. A display name
+    /// A text that is not such a list is a problem of the load, which names the entry. A display name
     /// with a comma or an equals sign is for [`alias`](Self::alias).
     pub fn aliases_from_env(mut self, variable: &str) -> Self {
         self.aliases.extend_from_env(variable);
@@ -163,14 +163,14 @@ impl LoadOptions {
         self.aliases.problems(schema, names_are_scoped)
     }
 
-    /// The same for a schema whose aliases were followed already.
+    /// Returns the options for a schema whose aliases were followed already.
     #[doc(hidden)]
     pub fn without_aliases(mut self) -> Self {
         self.aliases = Aliases::default();
         self
     }
 
-    /// The same for a part of a schema that has [no problems](Self::problems) as a whole.
+    /// Returns the options for a part of a schema that has [no problems](Self::problems) as a whole.
     pub(super) fn for_part(mut self, part: &Schema) -> Self {
         self.aliases.keep_those_of(part);
         self

@@ -106,7 +106,7 @@ impl CheckReport {
         }
     }
 
-    /// The same report, where overrides decide about some of the requirements.
+    /// Returns the report with the requirements that overrides decide about.
     pub(crate) fn overridden(
         mut self,
         schema: &Schema,
@@ -122,13 +122,13 @@ impl CheckReport {
         self
     }
 
-    /// The same report of a load that these problems would keep from reading anything.
+    /// Returns the report with problems that would keep a load from reading anything.
     pub(crate) fn with_refusals(mut self, refusals: Vec<Problem>) -> Self {
         self.refusals = refusals;
         self
     }
 
-    /// The same report with the secrets that no check is about.
+    /// Returns the report with the secrets that the config does not need.
     pub(crate) fn with_unneeded(
         mut self,
         links: &BTreeMap<SecretRef, Link>,
