@@ -44,15 +44,26 @@ mod identity;
 pub mod live;
 mod loader;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod parallel;
+mod pem;
 mod protocol;
 mod random;
 mod read;
 mod resync;
+mod span;
 mod sync;
 mod text;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod transport;
+mod validity;
 mod watch;
+#[cfg(feature = "webhook")]
+pub mod webhook;
+#[cfg(feature = "rustls")]
+mod x509;
 
 #[cfg(feature = "cache")]
 pub use cache::CacheOptions;

@@ -62,6 +62,8 @@ impl ClientInner {
         renewal: Renewal,
         #[cfg(feature = "cache")] cache: Option<Cache>,
     ) -> Self {
+        #[cfg(feature = "metrics")]
+        crate::metrics::describe();
         let skew = Skew::new(settings.clock_correction);
         ClientInner {
             vault_id: session.identity.vault_id.clone(),
@@ -92,6 +94,14 @@ impl ClientInner {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.settings.clock
+    }
+
+    /// The service's time in seconds since 1970, as far as this client knows it.
+    #[cfg(all(feature = "rustls", feature = "live"))]
+    pub(crate) fn service_now(&self) -> i64 {
+        self.clock()
+            .unix_now()
+            .saturating_add(self.skew.correction())
     }
 
     /// The identity that is in use, with its connections.
@@ -133,14 +143,16 @@ impl ClientInner {
         budget: Budget,
     ) -> Result<SecretRead, Error> {
         let id = &SecretId::new(id)?;
+        let call = reading(id);
+        let _span = call.span();
         let _under_way = self.poller().reading(id);
-        let ask = || self.read_with(id, &self.settings.retry, budget);
+        let ask = || self.read_with(&call, &self.settings.retry, budget);
         #[cfg(feature = "cache")]
         let read = match self.cache() {
             Some(cache) if party.is_some() => cache.read_live(id, self.clock(), ask),
             Some(cache) => match cache.read(id, self.clock(), ask) {
                 Ok(CachedRead::Cached(value, cached_at)) => {
-                    self.counters().fallback();
+                    self.counters().fallback(id);
                     self.poller().note_cached(id, &value);
                     return Ok(SecretRead {
                         value,
@@ -173,7 +185,9 @@ impl ClientInner {
     /// nobody, and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
         let id = &SecretId::new(id)?;
-        let ask = || self.read_with(id, &RetryPolicy::none(), self.settings.budget());
+        let call = reading(id);
+        let _span = call.span();
+        let ask = || self.read_with(&call, &RetryPolicy::none(), self.settings.budget());
         #[cfg(feature = "cache")]
         if let Some(cache) = self.cache() {
             return cache.read_live(id, self.clock(), ask);
@@ -190,11 +204,13 @@ impl ClientInner {
             purpose: Purpose::Poll,
             method: "POST",
             path: "/v1/secrets/poll".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&PollRequest {
                 watch: ids.iter().map(|id| &**id).collect(),
             })),
             limit: LIST_LIMIT,
         };
+        let _span = call.span();
         let response = self.call(&call, &RetryPolicy::none())?;
         let changes = response.decode(call.purpose, messages::changes)?;
         Ok((changes, response.repeated))
@@ -208,18 +224,11 @@ impl ClientInner {
 
     fn read_with(
         &self,
-        id: &SecretId,
+        call: &Call<'_>,
         policy: &RetryPolicy,
         budget: Budget,
     ) -> Result<SecretString, Error> {
-        let call = Call {
-            purpose: Purpose::Read(id),
-            method: "GET",
-            path: format!("/v1/secret/{id}"),
-            body: None,
-            limit: READ_LIMIT,
-        };
-        let response = self.call_within(&call, policy, budget)?;
+        let response = self.call_within(call, policy, budget)?;
         response.decode(call.purpose, messages::value)
     }
 
@@ -305,6 +314,18 @@ impl ClientInner {
             reenrollment.replace(expired, &self.process().session, &self.settings, budget)?;
         self.poller().suspect_all();
         Ok(session)
+    }
+}
+
+/// The call that reads a secret.
+fn reading(id: &SecretId) -> Call<'_> {
+    Call {
+        purpose: Purpose::Read(id),
+        method: "GET",
+        path: format!("/v1/secret/{id}"),
+        headers: &[],
+        body: None,
+        limit: READ_LIMIT,
     }
 }
 

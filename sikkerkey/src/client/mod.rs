@@ -5,6 +5,8 @@ mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
 pub(crate) mod call_threads;
+#[cfg(all(feature = "rustls", feature = "live"))]
+mod certificate;
 mod details;
 pub(crate) mod error_text;
 mod from_env;
@@ -118,10 +120,26 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// # Events
 ///
 /// The client's events are [`tracing`](https://docs.rs/tracing) events with the target `sikkerkey`:
-/// at `debug` one for each attempt, with method, path, status and time; at `warn` a key file that
-/// others can read, a clock that is off, export names that collide. No event holds a value, a key
-/// or a token, at any level. A subscriber or logger may use the client: the events that its own calls
-/// cause are left out. It never runs under a lock of the client, and its panic is contained. With the
+/// at `debug` one for each attempt, with method, path, status and time; at `info` each config that was
+/// swapped in (`AppConfig is at generation 2: db.password`) and each recovery; at `warn` a key file that
+/// others can read, a clock that is off, export names that collide, a new config that was refused. Each
+/// is one line. No event holds a value, a key or a token, at any level. A subscriber or logger may use
+/// the client: the events that its own calls cause are left out. It never runs under a lock of the
+/// client, and its panic is contained.
+///
+/// They lie in spans of `tracing`, at level `info`, that name ids and paths:
+///
+/// | span | fields | what lies in it |
+/// | --- | --- | --- |
+/// | `call` | `method`, `path` | one call, its repetitions and what the fallback cache does; a poll's is at `debug` |
+/// | `load` | `config` | the first load of a config: its calls, its build, its probe |
+/// | `swap` | `config`, `generation` | an attempt to make a newer config the running one, also one that is refused |
+/// | `probe` | `config` | the [probe](crate::Loader::probe) of a config |
+///
+/// A call of an async client lies in the span of the task that makes it. Metrics come with the feature
+/// `metrics`, and are listed in the module `sikkerkey::metrics`.
+///
+/// With the
 /// `tracing-subscriber` crate:
 ///
 /// ```
@@ -396,6 +414,7 @@ impl SikkerKey {
             purpose: Purpose::List,
             method: "GET",
             path: "/v1/secrets".to_owned(),
+            headers: &[],
             body: None,
             limit: LIST_LIMIT,
         })
@@ -412,6 +431,7 @@ impl SikkerKey {
             purpose: Purpose::ListProject(project),
             method: "POST",
             path: "/v1/secrets/list".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&ProjectRequest {
                 project_id: project,
             })),
@@ -454,6 +474,7 @@ impl SikkerKey {
     }
 
     fn list(&self, call: Call<'_>) -> Result<Vec<SecretListItem>, Error> {
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let secrets = answer.decode(call.purpose, messages::list)?;
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
@@ -470,9 +491,11 @@ impl SikkerKey {
             purpose,
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
+            headers: &[],
             body,
             limit: LIST_LIMIT,
         };
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let in_time = || budget.attempt(self.inner.clock()).is_some();
         let secrets = answer.decode(purpose, |body| messages::export(body, &in_time))?;

@@ -31,6 +31,7 @@
 
 mod builder;
 mod change;
+mod events;
 mod fail_closed;
 pub(crate) mod fingerprint;
 mod inbox;
@@ -52,6 +53,8 @@ mod state;
 mod status;
 mod subscription;
 mod weak;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod worker;
 
 use std::fmt;

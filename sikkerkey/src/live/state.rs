@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use event_listener::Event;
 
 use super::change::Change;
+use super::events::AttemptEvents;
 use super::fail_closed::FailClosed;
 use super::fingerprint::Fingerprint;
 use super::inbox::Inbox;
@@ -22,7 +23,8 @@ use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
 use crate::config::places::Places;
 use crate::contain::contain_drop;
 use crate::error::Error;
-use crate::log::log;
+#[cfg(feature = "metrics")]
+use crate::metrics::{self, LiveFigures};
 use crate::sync::lock;
 use crate::watch::REVOKED_AFTER;
 use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
@@ -188,6 +190,11 @@ impl<T> Record<T> {
         self.generation += 1;
         self.refused = None;
         self.fingerprint = Arc::new(fingerprint);
+    }
+
+    /// Whether the last attempt failed, or a secret is deleted or denied.
+    fn ails(&self) -> bool {
+        self.failures > 0 || self.secrets.values().any(|secret| secret.state.degrades())
     }
 
     /// Whether this is news: the same refusal again is not.
@@ -378,6 +385,12 @@ impl<T> LiveState<T> {
         }
     }
 
+    /// Whether the config reads this secret, by its id.
+    #[cfg(feature = "webhook")]
+    pub(super) fn follows(&self, id: &str) -> bool {
+        self.record().secrets.contains_key(id)
+    }
+
     /// Has the status show this resource for as long as it is there.
     pub(super) fn show_resource(&self, record: &Arc<ResourceRecord>) {
         let mut resources = lock(&self.resources);
@@ -452,8 +465,9 @@ impl<T> LiveState<T> {
     /// The id behind what somebody calls a secret: its id, an alias or a display name of the config.
     pub(super) fn id_called(&self, said: &str) -> Result<String, ConfigError> {
         let record = self.record();
-        // Without a service, a refresh of any secret changes nothing.
-        if self.is_unattended() || record.secrets.contains_key(said) {
+        // What a config reads that was not built from secrets is not known; a refresh changes nothing.
+        let knows_none = self.is_unattended() && record.secrets.is_empty();
+        if knows_none || record.secrets.contains_key(said) {
             return Ok(said.to_owned());
         }
         if let Some(id) = record.names.get(said) {
@@ -474,6 +488,27 @@ impl<T> LiveState<T> {
         let record = self.record();
         let refreshed = record.secrets.get(id).and_then(|secret| secret.refreshed);
         refreshed.is_some_and(|at| now.saturating_sub(at) < self.refresh_gap)
+    }
+
+    /// Has metrics say how it is.
+    pub(super) fn measure(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            let status = self.status();
+            let states = [Freshness::Fresh, Freshness::Stale, Freshness::Degraded];
+            let figures = LiveFigures {
+                generation: status.generation,
+                states: states.map(|state| (state.as_str(), state == status.freshness)),
+                age: status.age,
+                failures: status.consecutive_failures,
+                rotation_lag: status.rotation_lag,
+            };
+            metrics::live(self.name, figures);
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.record().generation
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -576,6 +611,7 @@ impl<T> LiveState<T> {
             record.ended = Some(error);
         }
         drop(record);
+        self.measure();
         self.happened.notify(usize::MAX);
         self.ticked.notify(usize::MAX);
     }
@@ -629,7 +665,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             swapped: None,
             configs: VecDeque::new(),
         };
-        let mut refused = None;
+        let mut events = AttemptEvents::default();
         if attempt.confirmed {
             self.inbox.confirm();
         }
@@ -639,10 +675,15 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             record.attempts += 1;
             record.unanswered = attempt.unanswered;
             record.identity_shared |= attempt.shared;
+            let ailed = record.ails().then_some(record.failures);
             for (id, state) in attempt.secrets {
-                let secret = record.secrets.entry(id);
+                let secret = record.secrets.entry(id.clone());
                 let secret = secret.or_insert_with(|| SecretRecord::new(state));
+                let degraded = secret.state.degrades();
                 secret.update(state, now);
+                if !degraded && state.degrades() {
+                    events.lost.push((id, state));
+                }
             }
             if let Some(names) = attempt.names {
                 record
@@ -671,7 +712,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                     record.waiting_since.get_or_insert(attempt.since);
                     let line = format!("{error:#}");
                     let news = record.refuse(error);
-                    refused = news.then_some(line);
+                    events.refused = news.then_some(line);
                     news
                 }
                 Adoption::Swap {
@@ -681,6 +722,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 } => {
                     let old = self.current.swap(Arc::clone(&new));
                     record.adopt(fingerprint);
+                    events.swapped = Some(record.generation);
                     record.loaded_at = system_time(&*self.clock);
                     let since = record.waiting_since.take().unwrap_or(attempt.since);
                     record.rotation_lag = Some(now.saturating_sub(since));
@@ -703,12 +745,12 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 true => record.failures.saturating_add(1),
                 false => 0,
             };
+            events.recovered = ailed.filter(|_| !record.ails());
             news
         };
         // A logger is user code: outside the lock.
-        if let Some(line) = refused {
-            log!(warn, "the live config keeps its last good values: {line}");
-        }
+        events.log(self.name, gone.swapped.as_ref().map(Change::paths));
+        self.measure();
         if news {
             self.happened.notify(usize::MAX);
         }
@@ -762,7 +804,8 @@ mod tests {
         let state = Arc::new(LiveState::new(LiveBegin {
             name: "Config",
             first: Arc::new(1),
-            paths: vec!["a".to_owned()],
+            fingerprint: Fingerprint::default(),
+            places: None,
             secrets: BTreeMap::new(),
             names: BTreeMap::new(),
             inbox: Arc::clone(&inbox),
@@ -773,6 +816,7 @@ mod tests {
             grace: Duration::ZERO,
             refresh_gap: Duration::ZERO,
             fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
         }));
         assert_eq!(state.status().freshness(), Freshness::Fresh);
         let ticket = inbox.ask(Scope::All);

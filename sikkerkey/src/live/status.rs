@@ -30,13 +30,19 @@ pub enum Freshness {
     Degraded,
 }
 
-impl fmt::Display for Freshness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Freshness {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             Freshness::Fresh => "fresh",
             Freshness::Stale => "stale",
             Freshness::Degraded => "degraded",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Freshness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -162,6 +168,7 @@ impl SecretStatus {
 /// | `resources` | a list: for each `name`, `state`, `consecutive_failures` and `last_error` |
 /// | `rotation_lag_seconds` | a number, or `null` |
 /// | `identity_shared` | `true` or `false` |
+/// | `offline` | `true` or `false` |
 ///
 /// ```
 /// # use sikkerkey::Live;
@@ -251,8 +258,9 @@ impl LiveStatus {
         self.identity_shared
     }
 
-    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline), or
-    /// everything that it reads is overridden. Such a config never changes and is never stale.
+    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline),
+    /// [fixed](super::Live::fixed) or [manual](super::Live::manual), or everything that it reads is
+    /// overridden. Such a config never changes and never goes stale by itself.
     pub fn is_offline(&self) -> bool {
         self.offline
     }

@@ -23,12 +23,17 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::contain::contain_drop;
 use crate::read::reader::Fetch;
+use crate::span::span;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
 use crate::watch::{Follow, Followed, PartyId};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
 const READINGS: usize = 2;
+
+/// How long after a webhook a read that found nothing new is repeated: whether the new value can be
+/// read at the moment of delivery is not published.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// The poller's registration; empty once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
@@ -102,6 +107,14 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.inbox.answer(ticket, answer);
         }
         if news.polled.is_some() || news.refresh.is_some() {
+            // A poll that changes nothing swaps nothing.
+            let has_work = news.refresh.is_some()
+                || !news.updates.is_empty()
+                || self.candidate.is_some()
+                || self.unlisted;
+            let generation = self.core.generation() + 1;
+            let _span =
+                has_work.then(|| span!(INFO, "swap", config = self.jobs.name(), generation));
             self.attempt(news);
         }
     }
@@ -161,6 +174,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
             _ if !losses.is_empty() => Err(ConfigError::to(Failed::Refresh, name, losses)),
             (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
+        if let Some(refresh) = &news.refresh {
+            // What was refused was found too.
+            let found = |id: &String| reading.changed.contains(id);
+            let unfound = refresh.told.iter().filter(|id| !found(id));
+            let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
+            self.inbox.look_again(due, unfound.cloned().collect());
+        }
         if self.inbox.is_closed() {
             // Nobody is left to be told, and what was given up failed for that reason alone.
             return;
@@ -373,6 +393,9 @@ pub(super) fn checked<T: 'static>(
     snapshot: &Snapshot,
 ) -> Result<Arc<T>, ConfigError> {
     let config = Arc::new(source.build(snapshot)?);
+    let _span = options
+        .has_probe()
+        .then(|| span!(INFO, "probe", config = source.name()));
     match options.probe(&config) {
         Ok(()) => Ok(config),
         Err(text) => Err(ConfigError::new(source.name(), vec![Problem::probe(text)])),

@@ -1,17 +1,20 @@
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
 use super::SikkerKeyConfig;
 use crate::config::check::CheckReport;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Problem, short_name};
 use crate::config::overrides::Overrides;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
+use crate::config::visit;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
 use crate::read::source::SnapshotSource;
+use crate::span::span;
 
 /// A builder that loads a config with settings of its own; from
 /// [`SikkerKeyConfig::loader`](crate::SikkerKeyConfig::loader).
@@ -85,7 +88,10 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
-        T::from_snapshot(&self.snapshot())
+        let _span = span!(INFO, "load", config = short_name(type_name::<T>()));
+        let snapshot = self.snapshot();
+        let clock = self.source.clock();
+        visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
     }
 
     /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is

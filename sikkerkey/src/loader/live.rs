@@ -146,7 +146,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// Every problem of the first load, and the probe's. Later problems keep the last good config. An async
     /// probe is an error on a thread that polls futures of a tokio runtime: it would wait for that thread.
     pub fn live(self) -> Result<Live<T>, ConfigError> {
-        live_from(Box::new(Derived::new()), self)
+        let source = Derived::new(self.source.clock());
+        live_from(Box::new(source), self)
     }
 
     /// [`live`](Loader::live) as a future, on any async runtime: a thread of the client reads, builds and
@@ -176,7 +177,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// # Errors
     /// As `live`, without the error of an async probe.
     pub fn live_async(self) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + use<T> {
-        live_from_async(Box::new(Derived::new()), self)
+        let source = Derived::new(self.source.clock());
+        live_from_async(Box::new(source), self)
     }
 }
 

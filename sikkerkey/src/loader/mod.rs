@@ -52,10 +52,13 @@ pub trait SikkerKeyConfig: Visit {
     /// Builds the config from a snapshot: a pure function, so that a test needs no service. See
     /// [`Snapshot`] for an example.
     ///
+    /// It does not know the time, so it accepts an expired certificate, which [`load`](Self::load) and `live` from a
+    /// vault refuse.
+    ///
     /// # Errors
     /// Every problem of every field, together.
     fn from_snapshot(snapshot: &Snapshot) -> Result<Self, ConfigError> {
-        visit::build(snapshot)
+        visit::build(snapshot, None)
     }
 
     /// Reads every secret that the config names, once and in parallel, and builds the config.

@@ -1,9 +1,12 @@
 //! Where the snapshots of a config come from.
 
+use std::sync::Arc;
+
 use super::offline::Offline;
 use super::options::LoadOptions;
 use super::reader::Fetch;
 use crate::client::call_threads::CallThreads;
+use crate::clock::Clock;
 use crate::config::check::CheckReport;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
@@ -39,6 +42,16 @@ impl SnapshotSource {
     /// Returns the source for a part of a schema for which the options were checked.
     pub(crate) fn for_part(self, part: &Schema) -> Self {
         self.change(|options| options.for_part(part))
+    }
+
+    /// By which certificates are judged: the client's clock. Secrets at hand are taken as they are.
+    pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
+        match self {
+            SnapshotSource::Vault(fetch) => {
+                Some(Arc::clone(&fetch.client.inner().settings().clock))
+            }
+            SnapshotSource::Offline(_) => None,
+        }
     }
 
     /// Each secret of the schema, and why there is none.
