@@ -13,7 +13,10 @@
 //! | make a client | [`SikkerKey::from_env`]; [`SikkerKeyBuilder`] for settings, [`Bootstrap`] to enroll in memory, [`Machine`] and [`RequestSigner`] for an identity without files |
 //! | read, list, export or watch without a struct | [`SikkerKey`], `AsyncSikkerKey`; [`Fields`], [`SecretDetails`], [`Export`], [`Watch`] |
 //! | handle an error | [`Error`] of the client, [`ConfigError`] of a config: each has a kind |
-//! | test without a service | [`Snapshot`]; the crate `sikkerkey-emulator` |
+//! | test without a service | [`Snapshot`], [`SikkerKeyConfig::offline`]; the crate `sikkerkey-emulator` |
+//! | serve TLS from secrets | the module `tls` (feature `rustls`) |
+//! | be told of rotations | the module `webhook` (feature `webhook`) |
+//! | collect metrics | the module `metrics` (feature `metrics`) |
 //! | see what a config reads | [`Schema`] and its [`Requirement`]s; [`CheckReport`] |
 //! | learn it page by page | [`guide`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
