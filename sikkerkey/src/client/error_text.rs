@@ -99,7 +99,7 @@ pub(crate) fn refused(purpose: Purpose<'_>, reply: &Response, ahead: Option<i64>
     refused_with(purpose, reply, ahead, text::message)
 }
 
-/// The same, with the server's own text passed through `clean`.
+/// Returns the error with the server's own text passed through `clean`.
 pub(crate) fn refused_with(
     purpose: Purpose<'_>,
     reply: &Response,

@@ -370,7 +370,7 @@ impl Upstream for ClientInner {
     }
 }
 
-/// What the user's handles share, and nobody else: the poller keeps [`ClientInner`] alive while it
+/// State shared by the user's handles only: the poller keeps [`ClientInner`] alive while it
 /// waits for an answer, and must not keep the watches alive with it.
 pub(crate) struct Handle(Arc<ClientInner>);
 

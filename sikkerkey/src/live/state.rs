@@ -213,7 +213,7 @@ impl<T> Record<T> {
 pub(super) struct Place<T> {
     pub(super) config: Arc<T>,
     pub(super) generation: u64,
-    /// How many attempts have ended: whoever tries again with each tells them apart by it.
+    /// The number of attempts that have ended, by which retries tell them apart.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(super) attempts: u64,
     pub(super) fingerprint: Arc<Fingerprint>,
@@ -305,7 +305,7 @@ impl<T> LiveState<T> {
         }
     }
 
-    /// The same, of a config that no worker keeps up to date.
+    /// Makes the state of a config without a worker.
     pub(super) fn unattended(mut self) -> Self {
         self.process = None;
         self

@@ -46,7 +46,7 @@ impl Fetch {
         }
     }
 
-    /// Finds and reads the secrets as these options say.
+    /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
     pub fn options(mut self, options: LoadOptions) -> Self {
         self.options = options;
         self
