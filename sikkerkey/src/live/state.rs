@@ -738,7 +738,8 @@ mod tests {
         let state = Arc::new(LiveState::new(LiveBegin {
             name: "Config",
             first: Arc::new(1),
-            paths: vec!["a".to_owned()],
+            fingerprint: Fingerprint::default(),
+            places: None,
             secrets: BTreeMap::new(),
             names: BTreeMap::new(),
             inbox: Arc::clone(&inbox),
