@@ -280,14 +280,15 @@ impl SikkerKeyBuilder {
     /// [`identity_file`](Self::identity_file). Whoever owns one of them can decide where the
     /// machine's signed requests go. Folders that others can write to are refused unless they are
     /// this user's or root's and are sticky or on a read-only file system, as those are into which
-    /// Kubernetes mounts secrets. Without effect where files have no owner of this kind.
+    /// Kubernetes mounts secrets. It has no effect on Windows, where owners are not checked.
     pub fn trust_owner(mut self, uid: u32) -> Self {
         self.identity.rules.owners.push(uid);
         self
     }
 
     /// Refuses a private key that other users of this machine can read, instead of a warning in
-    /// the log. Off by default, because Kubernetes mounts secrets as files that all can read.
+    /// the log. Off by default, because Kubernetes mounts secrets as files that all can read. It has no effect on Windows,
+    /// where the access rights of files are not checked.
     pub fn refuse_shared_key_file(mut self, refuse: bool) -> Self {
         self.identity.rules.refuse_shared_key = refuse;
         self

@@ -46,13 +46,50 @@ use crate::error::{Error, ErrorKind, Verdict};
 pub struct ConfigError(Arc<ConfigErrorInner>);
 
 struct ConfigErrorInner {
+    failed: Failed,
     config: &'static str,
     problems: Vec<Problem>,
 }
 
+/// What cannot be done with a config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    Build,
+    /// A live config is not brought up to date.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Refresh,
+    /// A live config is not handed out.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Use,
+}
+
+impl Failed {
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Failed::Build => "build",
+            Failed::Refresh => "refresh",
+            Failed::Use => "use",
+        }
+    }
+}
+
 impl ConfigError {
     pub(crate) fn new(config: &'static str, problems: Vec<Problem>) -> Self {
-        ConfigError(Arc::new(ConfigErrorInner { config, problems }))
+        Self::to(Failed::Build, config, problems)
+    }
+
+    /// An error of something other than building the config.
+    pub(crate) fn to(failed: Failed, config: &'static str, problems: Vec<Problem>) -> Self {
+        ConfigError(Arc::new(ConfigErrorInner {
+            failed,
+            config,
+            problems,
+        }))
+    }
+
+    /// What the report says cannot be done.
+    pub(super) fn failed(&self) -> Failed {
+        self.0.failed
     }
 
     /// What the report calls the config.

@@ -8,8 +8,9 @@ use serde_json::error::Category;
 
 use super::error::{Problem, ProblemKind};
 use super::from_secret::form::{list_items, stray, stray_at_the_ends};
-use super::from_secret::{FromSecret, own_text, type_label, with_article};
+use super::from_secret::{FromSecret, type_label, with_article};
 use super::lookup::not_structured;
+use super::own_text::own_text;
 use super::requirement::ValueKind;
 use super::traits::{Delimited, ReadFromStr, ReadJson};
 
@@ -67,9 +68,7 @@ pub fn json<'p, T: ReadJson + 'p>() -> Parser<'p, T> {
 
 /// `FromStr`.
 pub fn from_str<'p, T: ReadFromStr + 'p>() -> Parser<'p, T> {
-    Parser::new(named::<T>, |text| {
-        T::read_from_str(text).map_err(Cow::Borrowed)
-    })
+    Parser::new(named::<T>, T::read_from_str)
 }
 
 /// The text of a secret while a function reads it. It owns its copy, which is wiped: a function
@@ -90,7 +89,7 @@ where
     F: Fn(Text) -> Result<T, E> + 'p,
 {
     Parser::new(named::<T>, move |text| {
-        function(Text(text.into())).map_err(|error| own_text(&error).into())
+        function(Text(text.into())).map_err(|error| own_text(&error).unwrap_or_default())
     })
 }
 

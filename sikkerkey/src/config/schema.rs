@@ -90,8 +90,9 @@ impl Schema {
             };
             let mut refuse = |text: String| {
                 let problem = Problem::new(ProblemKind::Conflict, text);
-                let secret = (requirement.secret(), requirement.field());
-                problems.push(problem.of(secret.0, secret.1).at(requirement.path()));
+                let problem = problem.of(requirement.secret(), requirement.field());
+                let id = snapshot.resolved_id(requirement.secret());
+                problems.push(problem.at(requirement.path()).resolved(id));
             };
             if let Some(mistake) = resync.mistake() {
                 refuse(format!("`resync` is {resync}: {mistake}"));

@@ -17,6 +17,10 @@ pub(crate) struct TrustRules {
     /// Users whose files are trusted beside this user's and root's.
     pub(crate) owners: Vec<u32>,
     /// Readers of the key are not warned of.
+    #[cfg_attr(
+        not(unix),
+        expect(dead_code, reason = "only mode bits tell of readers")
+    )]
     pub(crate) quiet: bool,
 }
 

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -5,6 +6,7 @@ use std::time::Duration;
 
 use super::fail_closed::FailClosed;
 use crate::config::error::{Problem, ProblemKind};
+use crate::config::own_text::words_of;
 use crate::resync::Resync;
 
 /// How long a config may go unconfirmed before it is stale: twenty polls.
@@ -121,9 +123,9 @@ impl<T> LiveOptions<T> {
         &mut self,
         probe: impl Fn(&T) -> Result<(), E> + Send + Sync + 'static,
     ) where
-        E: Into<Cow<'static, str>>,
+        E: 'static,
     {
-        let probe = move |config: &T| probe(config).map_err(Into::into);
+        let probe = move |config: &T| probe(config).map_err(|error| refused(&error));
         self.probe = Some(Probe::Blocking(Arc::new(probe)));
     }
 
@@ -132,15 +134,21 @@ impl<T> LiveOptions<T> {
         &mut self,
         probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static,
     ) where
-        E: Into<Cow<'static, str>>,
+        E: 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.probe = Some(Probe::Async {
             runtime: tokio::runtime::Handle::try_current().ok(),
             probe: Arc::new(move |config| {
                 let result = probe(config);
-                Box::pin(async move { result.await.map_err(Into::into) }) as ProbeFuture
+                Box::pin(async move { result.await.map_err(|error| refused(&error)) })
+                    as ProbeFuture
             }),
         });
     }
+}
+
+/// What a probe that refuses says.
+fn refused(error: &dyn Any) -> Cow<'static, str> {
+    words_of(error, "the probe refused it")
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +58,14 @@ pub struct PartChange<'a, U: ?Sized> {
 }
 
 impl<'a, U: ?Sized> PartChange<'a, U> {
+    pub(super) fn of<T>(change: &'a Change<T>, part: fn(&T) -> &U) -> Self {
+        PartChange {
+            before: part(change.before()),
+            after: part(change.after()),
+            paths: change.paths(),
+        }
+    }
+
     /// The part before the swap.
     pub fn before(&self) -> &'a U {
         self.before
@@ -71,6 +80,11 @@ impl<'a, U: ?Sized> PartChange<'a, U> {
     pub fn paths(&self) -> &'a [String] {
         self.paths
     }
+
+    /// Whether the key at `path`, or a key below it, changed: `change.touches("db.password")`.
+    pub fn touches(&self, path: &str) -> bool {
+        touches(self.paths, path)
+    }
 }
 
 /// Names the changed keys; the parts themselves are left out.
@@ -79,6 +93,22 @@ impl<U: ?Sized> fmt::Debug for PartChange<'_, U> {
         f.debug_struct("PartChange")
             .field("paths", &self.paths)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether a swap that changed these key paths counts for a part of the config that spanned some
+/// keys before and spans others, or the same, now; `None` where they cannot be told.
+pub(super) fn part_changed(
+    before: Option<&BTreeSet<String>>,
+    after: Option<&BTreeSet<String>>,
+    paths: &[String],
+) -> bool {
+    match (before, after) {
+        // A part that spans other keys than before is another.
+        (Some(before), Some(after)) => {
+            before != after || after.iter().any(|key| touches(paths, key))
+        }
+        _ => true,
     }
 }
 
@@ -91,7 +121,7 @@ fn touches(paths: &[String], wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::touches;
+    use super::*;
 
     #[test]
     fn a_path_touches_itself_and_what_holds_it() {
@@ -101,5 +131,21 @@ mod tests {
         assert!(!touches(&paths, "d"));
         assert!(!touches(&paths, "db.pass"));
         assert!(!touches(&paths, "db.password.x"));
+    }
+    #[test]
+    fn a_part_changes_with_its_keys_or_when_it_is_of_others() {
+        let keys = |keys: &[&str]| -> BTreeSet<String> {
+            keys.iter().map(|key| (*key).to_owned()).collect()
+        };
+        let paths = ["db.password".to_owned()];
+        let changed = |before: &[&str], after: &[&str]| {
+            part_changed(Some(&keys(before)), Some(&keys(after)), &paths)
+        };
+        assert!(changed(&["db.password"], &["db.password"]));
+        assert!(changed(&["db"], &["db"]), "a struct whose keys all count");
+        assert!(!changed(&["db.host", "name"], &["db.host", "name"]));
+        assert!(changed(&["name"], &["host"]));
+        assert!(part_changed(None, Some(&keys(&["name"])), &paths));
+        assert!(part_changed(Some(&keys(&["name"])), None, &[]));
     }
 }

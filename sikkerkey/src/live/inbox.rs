@@ -97,6 +97,8 @@ struct InboxState {
     /// When callers will wait no longer, each with a number of its own.
     deadlines: BTreeSet<(Duration, u64)>,
     waiters: u64,
+    /// Whether no worker takes the news: a refresh is answered as soon as it is asked for.
+    unattended: bool,
     closed: bool,
 }
 
@@ -118,6 +120,13 @@ impl Inbox {
             clock,
         };
         inbox.confirm();
+        inbox
+    }
+
+    /// One of a config that no worker keeps up to date: its refreshes change nothing.
+    pub(super) fn unattended(clock: Arc<dyn Clock>) -> Self {
+        let inbox = Inbox::new(clock);
+        inbox.state().unattended = true;
         inbox
     }
 
@@ -226,6 +235,12 @@ impl Inbox {
     /// Asks for a refresh. All who ask before it starts share one.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
         let mut state = self.state();
+        if state.unattended {
+            let ticket = state.new_ticket();
+            drop(state);
+            self.answer(ticket, Ok(false));
+            return ticket;
+        }
         let (scope, ticket) = match state.news.refresh.take() {
             Some(waiting) => (waiting.scope.and(scope), waiting.ticket),
             None => (scope, state.new_ticket()),

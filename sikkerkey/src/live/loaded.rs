@@ -13,6 +13,12 @@ impl<T> Loaded<T> {
         Loaded(guard)
     }
 
+    /// One that was loaded before, to keep for long: it takes no slot of the readers'.
+    #[cfg(feature = "tokio")]
+    pub(super) fn owned(value: Arc<T>) -> Self {
+        Loaded(arc_swap::Guard::from_inner(value))
+    }
+
     /// The same, shared: to keep it longer, or to send it to another thread.
     pub fn into_arc(self) -> Arc<T> {
         arc_swap::Guard::into_inner(self.0)

@@ -67,7 +67,7 @@
 //! **Rotation order.** First make the new credential valid where it is used (a database takes the
 //! old and the new password, or changes it), then change the secret. A [probe](crate::Loader::probe)
 //! makes the wrong order harmless: the new config waits until the database takes it. For the moment
-//! between the two steps, let the code that was refused call [`Live::refresh`] and try again. A
+//! between the two steps, wrap the call that is refused in [`Live::retry_on_refused`]. A
 //! service that *checks* credentials keeps accepting the old ones through [`Live::previous_all`] for the
 //! [grace](crate::Loader::grace) that it sets.
 //!
@@ -101,19 +101,23 @@
 mod builder;
 mod change;
 mod fail_closed;
+pub(crate) mod fingerprint;
 mod inbox;
 mod job;
 mod listener;
 mod loaded;
+mod manual;
 mod reading;
 mod resource;
 mod resync_plan;
+mod retry;
 mod select;
 pub(crate) mod source;
 pub(crate) mod start;
 mod state;
 mod status;
 mod subscription;
+mod weak;
 mod worker;
 
 use std::fmt;
@@ -128,15 +132,17 @@ pub use change::{Change, PartChange};
 pub use fail_closed::FailClosed;
 pub use listener::Listener;
 pub use loaded::Loaded;
-pub use resource::LiveResource;
+pub use manual::LiveControl;
+pub use resource::{LiveResource, ResourceState, ResourceStatus};
 pub use select::{LoadedPart, Select};
 pub use status::{Freshness, LiveStatus, SecretState, SecretStatus};
 pub use subscription::{RecvError, Subscription};
+pub use weak::WeakLive;
 
 use self::inbox::{Answer, Inbox, Scope, Waited};
 use self::state::{LiveEvent, LiveState};
 use self::worker::Following;
-use crate::config::error::{ConfigError, Problem, ProblemKind};
+use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
 use crate::sync::lock;
 use crate::watch::callbacks::in_callback;
 
@@ -344,6 +350,9 @@ impl<T> Live<T> {
             return Err(error);
         }
         let id = self.core.id_called(id)?;
+        if self.core.is_unattended() {
+            return Err(self.refused("without a service there is nothing to rehearse"));
+        }
         if in_callback() {
             return Err(self.refused("a callback cannot wait for a rehearsal"));
         }
@@ -375,14 +384,22 @@ impl<T> Live<T> {
                 let text =
                     format!("{what} takes longer than {seconds} s and goes on without its caller");
                 let problem = Problem::new(ProblemKind::Unavailable, text);
-                Err(ConfigError::new(self.core.name(), vec![problem]))
+                Err(ConfigError::to(
+                    Failed::Refresh,
+                    self.core.name(),
+                    vec![problem],
+                ))
             }
             Waited::Closed => Err(self.refused("the thread that follows the secrets has ended")),
         }
     }
 
     fn refused(&self, text: &str) -> ConfigError {
-        ConfigError::new(self.core.name(), vec![Problem::probe(text)])
+        ConfigError::to(
+            Failed::Refresh,
+            self.core.name(),
+            vec![Problem::probe(text)],
+        )
     }
 }
 
@@ -392,6 +409,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// A panic in it is contained, and it stays registered. A call that is still running after 10 s
     /// keeps its thread, and other callbacks go on without it. It may drop handles, refresh and stop
     /// listeners, itself included. Dropping the returned [`Listener`] leaves it registered.
+    ///
+    /// A listener that captures a `Live` of this config, or a resource built from it, keeps
+    /// everything running for ever: capture what [`downgrade`](Live::downgrade) returns.
     pub fn on_change(&self, f: impl Fn(&Change<T>) + Send + Sync + 'static) -> Listener {
         let notify = move |event| {
             if let LiveEvent::Changed(change) = event {
@@ -415,40 +435,31 @@ impl<T: Send + Sync + 'static> Live<T> {
         })
     }
 
-    /// One part of the config: `live.select(|config| &config.db)`.
+    /// One part of the config: `live.select(|config| &config.db)`. What is registered on it looks
+    /// at the swaps that change a key of the part; see [`Select`].
     pub fn select<U: ?Sized + 'static>(&self, part: fn(&T) -> &U) -> Select<T, U> {
         Select::new(self.clone(), part)
     }
 
     /// Builds something from the config now, and again after each change: a pool of connections.
+    /// For one that only a part of the config matters to, see [`Select::resource`].
+    ///
+    /// The first build runs here. Later ones run on the client's callback thread, as
+    /// [`on_change`](Live::on_change) says, and inside the tokio runtime that this method was called
+    /// in, if there was one.
     ///
     /// # Errors
-    /// The error of the first build. Later ones keep the old resource, count in
-    /// [`LiveResource::consecutive_failures`], and are tried again at each poll.
+    /// The error of the first build. Later ones keep the old resource, show in
+    /// [`LiveResource::last_error`] and in [`status`](Live::status), and are tried again at each poll.
     pub fn resource<R, E>(
         &self,
         build: impl Fn(&T) -> Result<R, E> + Send + Sync + 'static,
     ) -> Result<LiveResource<R>, E>
     where
         R: Send + Sync + 'static,
+        E: 'static,
     {
-        self.resource_when(|_| true, build)
-    }
-
-    /// [`resource`](Live::resource), built again only after the changes that `when` picks:
-    /// `|change| change.touches("db")`.
-    ///
-    /// # Errors
-    /// The error of the first build.
-    pub fn resource_when<R, E>(
-        &self,
-        when: impl Fn(&Change<T>) -> bool + Send + Sync + 'static,
-        build: impl Fn(&T) -> Result<R, E> + Send + Sync + 'static,
-    ) -> Result<LiveResource<R>, E>
-    where
-        R: Send + Sync + 'static,
-    {
-        resource::build(self, when, build)
+        resource::build(self, |_, _| None, build)
     }
 
     /// The async twin of [`resource`](Live::resource): a task on the tokio runtime that this is
@@ -469,7 +480,7 @@ impl<T: Send + Sync + 'static> Live<T> {
         E: Send + 'static,
         F: Future<Output = Result<R, E>> + Send + 'static,
     {
-        resource::build_async(self, |_| true, build).await
+        resource::build_async(self, |_, _| None, build).await
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
     let mut source = source;
     let schema = source.schema()?;
+    let places = source.places();
     let mut jobs = Jobs::new(
         source,
         Arc::clone(&clock),
@@ -44,9 +45,12 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     // and a runtime's own threads refuse to be blocked.
     let first = {
         let (options, snapshot) = (options.clone(), snapshot.clone());
-        jobs.with_source(JUDGING, move |source| checked(source, &options, &snapshot))
+        jobs.with_source(JUDGING, move |source| {
+            let config = checked(source, &options, &snapshot)?;
+            Ok((config, source.fingerprint(&snapshot)))
+        })
     };
-    let first = match first {
+    let (first, fingerprint) = match first {
         Ok(first) if problems.is_empty() => first,
         Ok(_) => return Err(ConfigError::new(name, problems)),
         Err(error) => {
@@ -73,7 +77,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let core = Arc::new(LiveState::new(LiveBegin {
         name,
         first,
-        paths: schema.iter().map(|r| r.path().to_owned()).collect(),
+        fingerprint,
+        places,
         secrets,
         names: names(&schema, &snapshot),
         clock,

@@ -1,10 +1,14 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use serde::{Serialize, Serializer};
+
+use super::resource::{ResourceState, ResourceStatus};
 use crate::config::error::ConfigError;
 
 /// How far the running config can be trusted to be what the service holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Freshness {
     /// Every secret was confirmed within `max_stale`, and nothing is refused.
@@ -28,7 +32,8 @@ impl fmt::Display for Freshness {
 }
 
 /// What is known of one secret that a live config follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SecretState {
     /// The config holds the value that the service last reported.
@@ -67,11 +72,12 @@ impl fmt::Display for SecretState {
 }
 
 /// One secret that a live config follows, from [`LiveStatus::secrets`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretStatus {
     pub(super) id: String,
     pub(super) state: SecretState,
     pub(super) reads: u64,
+    #[serde(serialize_with = "seconds_since_1970_or_none")]
     pub(super) last_change: Option<SystemTime>,
 }
 
@@ -110,15 +116,46 @@ impl SecretStatus {
 ///     (200, format!(r#"{{"degraded": {degraded}, "status": "{status}"}}"#))
 /// }
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # As data
+///
+/// It implements `Serialize`, without a value of a secret. These fields stay as they are; others may
+/// be added:
+///
+/// | field | what it is |
+/// | --- | --- |
+/// | `freshness` | `"fresh"`, `"stale"` or `"degraded"` |
+/// | `generation` | the number of the running config |
+/// | `loaded_at` | when it was swapped in, in seconds since 1970 |
+/// | `age_seconds` | how long ago the service last confirmed it |
+/// | `consecutive_failures` | a number |
+/// | `last_error` | a text of one or more lines, or `null` |
+/// | `secrets` | a list: for each `id`, `state` (such as `"current"`), `reads`, and `last_change` in seconds since 1970 or `null` |
+/// | `resources` | a list: for each `name`, `state`, `consecutive_failures` and `last_error` |
+/// | `rotation_lag_seconds` | a number, or `null` |
+/// | `identity_shared` | `true` or `false` |
+///
+/// ```
+/// # use sikkerkey::Live;
+/// let json = serde_json::to_value(Live::fixed(()).status())?;
+/// assert_eq!(json["freshness"], "fresh");
+/// assert_eq!(json["generation"], 1);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
 pub struct LiveStatus {
     pub(super) generation: u64,
+    #[serde(serialize_with = "seconds_since_1970")]
     pub(super) loaded_at: SystemTime,
+    #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub(super) age: Duration,
     pub(super) freshness: Freshness,
+    #[serde(serialize_with = "text")]
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
     pub(super) secrets: Vec<SecretStatus>,
+    pub(super) resources: Vec<ResourceStatus>,
+    #[serde(rename = "rotation_lag_seconds", serialize_with = "seconds_or_none")]
     pub(super) rotation_lag: Option<Duration>,
     pub(super) identity_shared: bool,
 }
@@ -162,6 +199,12 @@ impl LiveStatus {
         self.secrets.iter()
     }
 
+    /// Each [`LiveResource`](super::LiveResource) that is built from the config and still held, in
+    /// the order in which they were first built.
+    pub fn resources(&self) -> impl Iterator<Item = &ResourceStatus> {
+        self.resources.iter()
+    }
+
     /// How long the last change took from the poll or refresh that found it to the swap; while a
     /// change waits, because a read, a build or the probe fails, how long it has waited so far.
     /// `None` if nothing has changed since the start.
@@ -200,9 +243,42 @@ impl fmt::Display for LiveStatus {
                 write!(f, ", {} {}", secret.id, secret.state)?;
             }
         }
+        for resource in &self.resources {
+            if resource.state() != ResourceState::Current {
+                write!(f, ", {} {}", resource.name(), resource.state())?;
+            }
+        }
         match self.identity_shared {
             true => f.write_str(", identity shared"),
             false => Ok(()),
         }
     }
+}
+
+fn seconds_since_1970<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    since_1970(*time).serialize(to)
+}
+
+fn seconds_since_1970_or_none<S: Serializer>(
+    time: &Option<SystemTime>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(since_1970).serialize(to)
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    time.as_secs().serialize(to)
+}
+
+fn seconds_or_none<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(to)
+}
+
+fn text<S: Serializer>(error: &Option<ConfigError>, to: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(ConfigError::to_string).serialize(to)
 }

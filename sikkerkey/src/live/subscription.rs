@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::change::Change;
-use super::state::LiveState;
+use super::state::{LiveState, Place};
 use crate::config::error::ConfigError;
 
 /// A place in the sequence of a live config's changes, from
@@ -15,9 +15,7 @@ use crate::config::error::ConfigError;
 /// live config going.
 pub struct Subscription<T> {
     core: Arc<LiveState<T>>,
-    seen: Arc<T>,
-    generation: u64,
-    refusals: u64,
+    seen: Place<T>,
 }
 
 /// Why a [`Subscription`] returned no change.
@@ -57,13 +55,8 @@ impl std::error::Error for RecvError {
 
 impl<T> Subscription<T> {
     pub(super) fn new(core: Arc<LiveState<T>>) -> Self {
-        let (seen, generation, refusals) = core.place();
-        Subscription {
-            core,
-            seen,
-            generation,
-            refusals,
-        }
+        let seen = core.place();
+        Subscription { core, seen }
     }
 
     /// Waits for the next change, on any async runtime.
@@ -125,17 +118,11 @@ impl<T> Subscription<T> {
     }
 
     fn news(&mut self) -> Option<Result<Change<T>, RecvError>> {
-        if let Some((new, generation, paths)) = self.core.change_since(self.generation) {
-            let before = std::mem::replace(&mut self.seen, Arc::clone(&new));
-            self.generation = generation;
-            return Some(Ok(Change {
-                before,
-                after: new,
-                paths,
-            }));
+        if let Some(change) = self.core.change_since(&mut self.seen) {
+            return Some(Ok(change));
         }
-        if let Some((error, refusals)) = self.core.refusal_since(self.refusals) {
-            self.refusals = refusals;
+        if let Some((error, refusals)) = self.core.refusal_since(self.seen.refusals) {
+            self.seen.refusals = refusals;
             return Some(Err(RecvError::Refused(error)));
         }
         self.core.is_closed().then_some(Err(RecvError::Closed))
@@ -145,7 +132,7 @@ impl<T> Subscription<T> {
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("generation", &self.generation)
+            .field("generation", &self.seen.generation)
             .finish_non_exhaustive()
     }
 }

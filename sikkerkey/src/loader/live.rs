@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 #[cfg(feature = "tokio")]
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,9 +92,11 @@ impl<T> Loader<T> {
     ///
     /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it
     /// refuses, panics or takes too long, the last good config
-    /// stays, and it is asked again after each poll. Its text becomes part of the error that
-    /// [`LiveStatus::last_error`](crate::LiveStatus::last_error) shows, and is the caller's own: never
-    /// put a value into it.
+    /// stays, and it is asked again after each poll.
+    ///
+    /// It may return any error. [`LiveStatus::last_error`](crate::LiveStatus::last_error) shows the
+    /// error's text if it cannot quote a secret: a `&'static str`, or an error of this crate. Of any
+    /// other error it says only that there was one.
     ///
     /// ```no_run
     /// # use sikkerkey::{ConfigError, Live, SikkerKey, SikkerKeyConfig};
@@ -113,7 +114,7 @@ impl<T> Loader<T> {
     /// ```
     pub fn probe<E>(mut self, probe: impl Fn(&T) -> Result<(), E> + Send + Sync + 'static) -> Self
     where
-        E: Into<Cow<'static, str>>,
+        E: 'static,
     {
         self.live.set_probe(probe);
         self
@@ -124,7 +125,7 @@ impl<T> Loader<T> {
     #[cfg(feature = "tokio")]
     pub fn probe_async<E, F>(mut self, probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static) -> Self
     where
-        E: Into<Cow<'static, str>>,
+        E: 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.live.set_probe_async(probe);

@@ -7,7 +7,6 @@ mod net;
 mod number;
 mod text;
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -135,15 +134,6 @@ impl<T: FromSecret> FromSecret for Option<T> {
 
     fn absent() -> Option<Self> {
         Some(None)
-    }
-}
-
-/// What an error of a foreign parser may say: text that was in the program before the secret was
-/// read. Anything else could quote the secret.
-pub(super) fn own_text(error: &dyn Any) -> &'static str {
-    match error.downcast_ref::<ValueError>() {
-        Some(error) => error.reason(),
-        None => error.downcast_ref::<&'static str>().copied().unwrap_or(""),
     }
 }
 
