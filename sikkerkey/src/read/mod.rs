@@ -5,3 +5,6 @@ mod listing;
 pub(crate) mod options;
 pub(crate) mod reader;
 mod resolve;
+
+#[cfg(fuzzing)]
+pub(crate) use aliases::fuzz_aliases;
