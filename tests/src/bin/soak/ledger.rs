@@ -128,3 +128,45 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong, and how much is missed, where `sk_0` was put twice and this was heard.
+    fn outcome(lines: &[&str]) -> (Vec<String>, u64) {
+        let ledger = Ledger::default();
+        ledger.rotated("sk_0", 1);
+        ledger.heard("seen sk_0 0");
+        ledger.rotated("sk_0", 11);
+        lines.iter().for_each(|line| ledger.heard(line));
+        ledger.end();
+        let summary = ledger.summary();
+        (summary.wrong, summary.missed)
+    }
+
+    #[test]
+    fn a_wrong_value_and_a_missed_change_show() {
+        let wrong = |text: &str| vec![text.to_owned()];
+        for (lines, expected) in [
+            (&["seen sk_0 11"][..], (vec![], 0)),
+            (&["seen sk_0 1", "seen sk_0 11"], (vec![], 0)),
+            (&["seen sk_0 1"], (vec![], 1)),
+            (&[], (vec![], 1)),
+            (
+                &["seen sk_0 12"],
+                (wrong("sk_0: number 12 was never put"), 1),
+            ),
+            (
+                &["seen sk_0 11", "seen sk_0 1"],
+                (wrong("sk_0: 1 after 11"), 0),
+            ),
+            (
+                &["read of sk_0: another value", "seen sk_0 11"],
+                (wrong("read of sk_0: another value"), 0),
+            ),
+        ] {
+            assert_eq!(outcome(lines), expected, "{lines:?}");
+        }
+    }
+}

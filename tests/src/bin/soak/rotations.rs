@@ -61,3 +61,17 @@ impl Rotations {
         self.done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_that_of_one_secret_and_one_number() {
+        assert_eq!(number("sk_0", &value("sk_0", 17)), Some(17));
+        assert_eq!(number("sk_1", &value("sk_0", 17)), None);
+        let cut = value("sk_0", 17);
+        assert_eq!(number("sk_0", &cut[..cut.len() - 1]), None);
+        assert_eq!(number("sk_0", "stand-in"), None);
+    }
+}
