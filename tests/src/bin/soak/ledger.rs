@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::rotations::READ;
+
 /// A change that arrives later than this counts as missed.
 const LATE: Duration = Duration::from_secs(90);
 
@@ -21,9 +23,9 @@ struct Book {
 #[derive(Default)]
 struct Secret {
     newest: u64,
-    /// What was seen last by the live config, or by the watch; `None` for a secret that is only read.
-    seen: Option<u64>,
-    /// Since when the newest value is not the one that was seen.
+    /// What was seen last by the live config, or by the watch.
+    seen: u64,
+    /// Since when the newest value is not the one that was seen. Never of the secret that is only read.
     waits: Option<Instant>,
 }
 
@@ -45,7 +47,7 @@ impl Ledger {
         let book = &mut *book;
         let secret = book.secrets.entry(id).or_default();
         secret.newest = number;
-        if secret.seen.is_some() {
+        if id != READ {
             let waits = secret.waits.get_or_insert_with(Instant::now);
             if waits.elapsed() > LATE {
                 *waits = Instant::now();
@@ -106,10 +108,10 @@ impl Ledger {
 impl Book {
     fn seen(&mut self, id: &str, number: u64) {
         let Some((_, secret)) = self.secrets.iter_mut().find(|(known, _)| **known == id) else {
-            // Before its first rotation.
+            // Its first value: it was not rotated yet.
             return;
         };
-        let before = secret.seen.replace(number).unwrap_or_default();
+        let before = std::mem::replace(&mut secret.seen, number);
         if number > secret.newest {
             self.summary
                 .wrong
@@ -137,7 +139,6 @@ mod tests {
     fn outcome(lines: &[&str]) -> (Vec<String>, u64) {
         let ledger = Ledger::default();
         ledger.rotated("sk_0", 1);
-        ledger.heard("seen sk_0 0");
         ledger.rotated("sk_0", 11);
         lines.iter().for_each(|line| ledger.heard(line));
         ledger.end();
