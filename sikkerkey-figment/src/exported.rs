@@ -73,7 +73,7 @@ pub struct Exported {
 
 impl Exported {
     /// Everything that this machine may read.
-    pub fn all(sk: &SikkerKey) -> Self {
+    pub fn all(sk: impl AsRef<SikkerKey>) -> Self {
         Exported {
             reading: Reading::new(sk),
             keys: Keys::new(),
@@ -84,13 +84,13 @@ impl Exported {
     }
 
     /// Everything of one project that this machine may read.
-    pub fn project(sk: &SikkerKey, project: impl Into<String>) -> Self {
+    pub fn project(sk: impl AsRef<SikkerKey>, project: impl Into<String>) -> Self {
         Self::all(sk).options(LoadOptions::new().project(project))
     }
 
     /// Everything of one application that this machine may read; see
     /// [`SikkerKey::export_application`].
-    pub fn application(sk: &SikkerKey, application: impl Into<String>) -> Self {
+    pub fn application(sk: impl AsRef<SikkerKey>, application: impl Into<String>) -> Self {
         Self::all(sk).options(LoadOptions::new().application(application))
     }
 

@@ -85,7 +85,7 @@ pub struct LiveFigment<F> {
 
 impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     /// A live figment of the layers that `layers` puts together.
-    pub fn new(sk: &SikkerKey, layers: F) -> Self {
+    pub fn new(sk: impl AsRef<SikkerKey>, layers: F) -> Self {
         LiveFigment {
             reading: Reading::new(sk),
             layers,
@@ -155,9 +155,51 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
+        let (source, loader) = self.parts(settings);
+        __private::live_from(source, loader)
+    }
+
+    /// [`live`](Self::live) as a future, on any async runtime: a thread of the client calls the closure,
+    /// reads and extracts.
+    ///
+    /// # Errors
+    ///
+    /// As `live`.
+    pub fn live_async<T>(
+        self,
+    ) -> impl Future<Output = std::result::Result<Live<T>, ConfigError>> + Send + 'static
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.live_with_async(|loader| loader)
+    }
+
+    /// [`live_with`](Self::live_with) as a future, on any async runtime.
+    ///
+    /// # Errors
+    ///
+    /// As `live_with`.
+    pub fn live_with_async<T>(
+        self,
+        settings: impl FnOnce(Loader<T>) -> Loader<T>,
+    ) -> impl Future<Output = std::result::Result<Live<T>, ConfigError>> + Send + 'static
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let (source, loader) = self.parts(settings);
+        __private::live_from_async(source, loader)
+    }
+
+    fn parts<T>(
+        self,
+        settings: impl FnOnce(Loader<T>) -> Loader<T>,
+    ) -> (Box<dyn ConfigSource<T>>, Loader<T>)
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
         let loader = settings(__private::loader(self.reading.fetch()));
         let source = Layers::new(self.reading, self.layers);
-        __private::live_from(Box::new(source), loader)
+        (Box::new(source), loader)
     }
 }
 

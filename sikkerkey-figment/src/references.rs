@@ -74,7 +74,7 @@ pub struct References {
 
 impl References {
     /// Resolves with a client: each secret by one read, its values never in an error.
-    pub fn new(sk: &SikkerKey) -> Self {
+    pub fn new(sk: impl AsRef<SikkerKey>) -> Self {
         References {
             reading: Reading::new(sk),
         }
@@ -107,11 +107,34 @@ impl References {
         if taken.is_foretold() {
             return Ok(figment);
         }
+        self.put(figment, found, &taken)
+    }
+
+    /// [`resolve`](Self::resolve) as a future, on any async runtime: threads of the client read.
+    ///
+    /// # Errors
+    ///
+    /// As `resolve`.
+    pub fn resolve_async(
+        &self,
+        figment: Figment,
+    ) -> impl Future<Output = Result<Figment>> + Send + use<> {
+        let references = self.clone();
+        async move {
+            let found = places::find(&figment)?;
+            let schema: Schema = found.iter().filter_map(requirement).collect();
+            let taken = references.reading.read_async(&schema).await;
+            references.put(figment, found, &taken)
+        }
+    }
+
+    /// Puts what was taken in the place of what was found.
+    fn put(&self, figment: Figment, found: Vec<Found>, taken: &Taken) -> Result<Figment> {
         let aliases = self.reading.aliases();
         let mut problems = Vec::new();
         let mut values = Vec::new();
         for found in found {
-            match value(&found, &taken, &aliases) {
+            match value(&found, taken, &aliases) {
                 Ok(value) => values.push((found, value)),
                 Err(said) => problems.push(found.problem(&figment, said)),
             }

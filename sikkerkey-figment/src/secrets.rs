@@ -83,7 +83,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// The secrets that `T` reads.
-    pub fn of<T: SikkerKeyConfig>(sk: &SikkerKey) -> Self {
+    pub fn of<T: SikkerKeyConfig>(sk: impl AsRef<SikkerKey>) -> Self {
         Secrets {
             reading: Reading::new(sk),
             schema: Arc::new(T::schema()),

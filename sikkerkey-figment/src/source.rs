@@ -45,9 +45,9 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn new(sk: &SikkerKey) -> Self {
+    pub(crate) fn new(sk: impl AsRef<SikkerKey>) -> Self {
         Reading {
-            sk: sk.clone(),
+            sk: sk.as_ref().clone(),
             options: LoadOptions::new(),
         }
     }
@@ -102,6 +102,15 @@ impl Reading {
     pub(crate) fn read(&self, schema: &Schema) -> Taken {
         Taken {
             snapshot: self.fetch().snapshot(schema),
+            refusals: Vec::new(),
+            foretold: false,
+        }
+    }
+
+    /// The same as a future.
+    pub(crate) async fn read_async(&self, schema: &Schema) -> Taken {
+        Taken {
+            snapshot: self.fetch().snapshot_async(schema).await,
             refusals: Vec::new(),
             foretold: false,
         }

@@ -25,7 +25,7 @@ pub use crate::live::fingerprint::Fingerprint;
 pub use crate::live::source::ConfigSource;
 pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
-pub use crate::loader::live::live_from;
+pub use crate::loader::live::{live_from, live_from_async};
 pub use crate::random::{Randomness, SystemRandomness};
 pub use crate::resync::Resync;
 pub use crate::transport::seam::{TestConnection, TestExchange};

@@ -25,19 +25,26 @@ pub mod live;
 mod loader;
 mod log;
 mod parallel;
+mod pem;
 mod protocol;
 mod random;
 mod read;
 mod resync;
 mod sync;
 mod text;
+#[cfg(feature = "rustls")]
+pub mod tls;
 mod transport;
+mod validity;
 mod watch;
+#[cfg(feature = "webhook")]
+pub mod webhook;
+#[cfg(feature = "rustls")]
+mod x509;
 
 #[cfg(feature = "cache")]
 pub use cache::CacheOptions;
 pub use client::SikkerKey;
-#[cfg(feature = "tokio")]
 pub use client::asynchronous::AsyncSikkerKey;
 pub use client::bootstrap::Bootstrap;
 pub use client::builder::SikkerKeyBuilder;

@@ -73,6 +73,21 @@ fn every_public_type_is_send_sync_and_unpin() {
     free!(sikkerkey::AsyncSikkerKey);
     #[cfg(feature = "cache")]
     free!(sikkerkey::CacheOptions);
+    #[cfg(feature = "rustls")]
+    free!(
+        sikkerkey::tls::TlsIdentity,
+        sikkerkey::tls::TwoSecrets<std::cell::Cell<u8>>,
+        sikkerkey::tls::TrustRoots,
+        sikkerkey::tls::CertificateRequest,
+        sikkerkey::tls::LiveCertificate,
+        sikkerkey::tls::CertificateStatus,
+    );
+    #[cfg(feature = "webhook")]
+    free!(
+        sikkerkey::webhook::Webhook,
+        sikkerkey::webhook::WebhookEvent,
+        sikkerkey::webhook::WebhookError,
+    );
 }
 
 #[test]

@@ -155,7 +155,7 @@ struct Login {
 }
 
 impl Login {
-    fn validate(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    fn validate(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Err(format!("{} is too short", self.password).into())
     }
 }

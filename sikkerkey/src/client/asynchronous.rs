@@ -1,5 +1,4 @@
 use std::ffi::OsStr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
@@ -8,7 +7,6 @@ use serde::de::DeserializeOwned;
 use super::SikkerKey;
 use super::bootstrap::Bootstrap;
 use super::call_threads::CallThreads;
-use crate::clock::SystemClock;
 use crate::error::Error;
 use crate::protocol::details::{Project, SecretDetails};
 use crate::protocol::export::Export;
@@ -16,7 +14,7 @@ use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
 use crate::watch::{Watch, WatchEvent};
 
-/// [`SikkerKey`] for async programs on tokio: the same verbs as `async fn`.
+/// [`SikkerKey`] for async programs: the same verbs as `async fn`.
 ///
 /// The work is that of the blocking client, on threads of the client: at most 16, which end when
 /// they are idle. So both behave alike to the last detail, a runtime with one thread is not blocked,
@@ -39,7 +37,7 @@ use crate::watch::{Watch, WatchEvent};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The futures need no particular runtime.
+/// The futures need no particular runtime, and no feature of this crate.
 #[derive(Clone, Debug)]
 pub struct AsyncSikkerKey {
     blocking: SikkerKey,
@@ -49,6 +47,14 @@ impl SikkerKey {
     /// The same client with its verbs as `async fn`.
     pub fn into_async(self) -> AsyncSikkerKey {
         AsyncSikkerKey { blocking: self }
+    }
+
+    /// Runs a blocking call on a thread of the client.
+    pub(crate) async fn run<R: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        self.inner().call_threads().run(call).await
     }
 }
 
@@ -296,11 +302,7 @@ impl AsyncSikkerKey {
         call: impl FnOnce(&SikkerKey) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let sk = self.blocking.clone();
-        self.blocking
-            .inner()
-            .call_threads()
-            .run(move || call(&sk))
-            .await
+        self.blocking.run(move || call(&sk)).await?
     }
 }
 
@@ -317,11 +319,10 @@ impl From<SikkerKey> for AsyncSikkerKey {
     }
 }
 
-/// Starts a client on a thread of its own, which ends with the call: no client has threads yet.
+/// Starts a client on a thread of its own: no client has threads yet.
 async fn start(
     call: impl FnOnce() -> Result<SikkerKey, Error> + Send + 'static,
 ) -> Result<AsyncSikkerKey, Error> {
-    let threads = CallThreads::new(Arc::new(SystemClock::new()));
-    threads.close();
-    threads.run(call).await.map(SikkerKey::into_async)
+    let started = CallThreads::for_one_call().run(call).await?;
+    started.map(SikkerKey::into_async)
 }

@@ -12,6 +12,8 @@ use crate::transport::{Body, Response, TransportError};
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'a> {
     Read(&'a str),
+    #[cfg(all(feature = "rustls", feature = "live"))]
+    Issue(&'a str),
     List,
     ListProject(&'a str),
     ListDetails,
@@ -27,6 +29,8 @@ impl fmt::Display for Purpose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Purpose::Read(id) => write!(f, "reading secret {id}"),
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(id) => write!(f, "asking for a certificate of {id}"),
             Purpose::List => f.write_str("listing secrets"),
             Purpose::ListProject(project) => write!(f, "listing the secrets of project {project}"),
             Purpose::ListDetails => f.write_str("listing secrets with their kinds"),
@@ -140,6 +144,8 @@ fn meaning(purpose: Purpose<'_>, status: u16) -> (ErrorKind, &'static str) {
         403 => (ErrorKind::AccessDenied, "access was denied"),
         404 => match purpose {
             Purpose::Read(_) => (ErrorKind::NotFound, "no such secret"),
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(_) => (ErrorKind::NotFound, "no such secret"),
             Purpose::Enroll(_) => (ErrorKind::NotFound, "no such vault"),
             _ => (ErrorKind::NotFound, "nothing was found"),
         },

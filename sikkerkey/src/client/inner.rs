@@ -8,7 +8,6 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
-#[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::process::{Process, Processes};
@@ -95,13 +94,20 @@ impl ClientInner {
         &*self.settings.clock
     }
 
+    /// The service's time in seconds since 1970, as far as this client knows it.
+    #[cfg(all(feature = "rustls", feature = "live"))]
+    pub(crate) fn service_now(&self) -> i64 {
+        self.clock()
+            .unix_now()
+            .saturating_add(self.skew.correction())
+    }
+
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
         self.process().session.get()
     }
 
     /// Where blocking calls of async callers run.
-    #[cfg(feature = "tokio")]
     pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
         &self.process().call_threads
     }
@@ -192,6 +198,7 @@ impl ClientInner {
             purpose: Purpose::Poll,
             method: "POST",
             path: "/v1/secrets/poll".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&PollRequest {
                 watch: ids.iter().map(|id| &**id).collect(),
             })),
@@ -218,6 +225,7 @@ impl ClientInner {
             purpose: Purpose::Read(id),
             method: "GET",
             path: format!("/v1/secret/{id}"),
+            headers: &[],
             body: None,
             limit: READ_LIMIT,
         };

@@ -1,12 +1,12 @@
 //! The client of one vault: its verbs, and the calls behind them.
 
-#[cfg(feature = "tokio")]
 pub(crate) mod asynchronous;
 mod attempts;
 pub(crate) mod bootstrap;
 pub(crate) mod builder;
-#[cfg(feature = "tokio")]
-mod call_threads;
+pub(crate) mod call_threads;
+#[cfg(all(feature = "rustls", feature = "live"))]
+mod certificate;
 mod details;
 pub(crate) mod error_text;
 mod from_env;
@@ -357,6 +357,7 @@ impl SikkerKey {
             purpose: Purpose::List,
             method: "GET",
             path: "/v1/secrets".to_owned(),
+            headers: &[],
             body: None,
             limit: LIST_LIMIT,
         })
@@ -373,6 +374,7 @@ impl SikkerKey {
             purpose: Purpose::ListProject(project),
             method: "POST",
             path: "/v1/secrets/list".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&ProjectRequest {
                 project_id: project,
             })),
@@ -430,6 +432,7 @@ impl SikkerKey {
             purpose,
             method: "POST",
             path: "/v1/secrets/export".to_owned(),
+            headers: &[],
             body,
             limit: LIST_LIMIT,
         };

@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -92,6 +93,11 @@ impl ConfigError {
         self.0.failed
     }
 
+    /// Why the config `T` cannot be built.
+    pub(crate) fn of<T: ?Sized>(problems: Vec<Problem>) -> Self {
+        Self::new(short_name(type_name::<T>()), problems)
+    }
+
     /// What the report calls the config.
     pub(super) fn config(&self) -> &'static str {
         self.0.config
@@ -156,6 +162,12 @@ impl From<ErrorKind> for ConfigError {
     fn from(kind: ErrorKind) -> Self {
         Error::from(kind).into()
     }
+}
+
+/// `AppConfig` of `my_service::config::AppConfig<T>`.
+pub(crate) fn short_name(full: &'static str) -> &'static str {
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// An error of a config that another crate builds: for each problem the key path, and a text that

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod from_secret;
 mod lookup;
+pub(crate) mod overrides;
 pub(crate) mod own_text;
 pub(crate) mod parser;
 pub(crate) mod places;

@@ -13,6 +13,7 @@ use super::lookup::not_structured;
 use super::own_text::own_text;
 use super::requirement::ValueKind;
 use super::traits::{Delimited, ReadFromStr, ReadJson};
+use crate::validity::Validity;
 
 /// How text becomes a value, and what the text must be.
 ///
@@ -30,6 +31,8 @@ pub struct Parser<'p, T> {
     expected: fn(Option<&str>) -> Cow<'static, str>,
     /// What stands for nothing, in a type that has such a value.
     pub(super) absent: fn() -> Option<T>,
+    /// From when until when a value may be used.
+    pub(super) validity: fn(&T) -> Option<Validity>,
     read: Box<ReadFn<'p, T>>,
 }
 
@@ -43,6 +46,7 @@ pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
         items: T::STRUCTURED.then_some(ValueKind::String),
         structured: T::STRUCTURED,
         absent: T::absent,
+        validity: T::validity,
         ..Parser::new(
             |_| T::expected(),
             |text| T::from_secret(text).map_err(|error| error.reason().into()),
@@ -121,6 +125,7 @@ impl<'p, T> Parser<'p, T> {
             structured: false,
             expected,
             absent: || None,
+            validity: |_| None,
             read: Box::new(read),
         }
     }

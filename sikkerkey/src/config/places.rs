@@ -46,7 +46,7 @@ impl Places {
 
     /// Says that all keys of the struct that is visited count for this place: a pointer to it, or
     /// where it would be.
-    pub(super) fn whole<T>(&mut self, at: &T) {
+    pub(crate) fn whole<T>(&mut self, at: &T) {
         let path = self.prefix.trim_end_matches('.').to_owned();
         self.push(path, std::ptr::from_ref(at).addr(), size_of::<T>());
     }

@@ -167,6 +167,40 @@ impl Snapshot {
         ids
     }
 
+    /// The same, of these secrets only.
+    pub(crate) fn only<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretRef>) -> Self {
+        let mut only = SnapshotInner::default();
+        for secret in secrets {
+            if let Some(link) = self.0.links.get(secret) {
+                only.links.insert(secret.clone(), link.clone());
+            }
+            if let Located::ReadOutcome { id, outcome } = self.find(secret) {
+                // A snapshot made by hand may have a display name in place of an id.
+                let link = only.links.entry(secret.clone());
+                link.or_insert_with(|| Link::To(id.to_owned()));
+                only.outcomes.insert(id.to_owned(), outcome.clone());
+            }
+        }
+        Snapshot(Arc::new(only))
+    }
+
+    /// What is known of these secrets if nothing could be read.
+    pub(crate) fn unavailable<'a>(
+        secrets: impl IntoIterator<Item = &'a SecretRef>,
+        error: &Error,
+    ) -> Self {
+        let outcome = |secret: &SecretRef| {
+            let failed = ReadOutcome::Unavailable(error.clone());
+            (secret.as_str().to_owned(), failed)
+        };
+        Self::default().with(secrets.into_iter().map(outcome))
+    }
+
+    /// Where names and aliases lead.
+    pub(crate) fn links(&self) -> &BTreeMap<SecretRef, Link> {
+        &self.0.links
+    }
+
     pub(crate) fn with_links(&self, links: BTreeMap<SecretRef, Link>) -> Self {
         let mut inner = SnapshotInner::clone(&self.0);
         inner.links.extend(links);
@@ -202,7 +236,8 @@ impl Snapshot {
     }
 }
 
-/// Values by id or display name, as the config says it; for tests.
+/// Values by id or display name, as the config says it: for tests,
+/// [`offline`](crate::SikkerKeyConfig::offline) and [`overrides`](crate::Loader::overrides).
 impl<K: Into<String>, V: Into<SecretString>> FromIterator<(K, V)> for Snapshot {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(values: I) -> Self {
         Snapshot::default().with(

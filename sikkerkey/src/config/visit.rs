@@ -123,6 +123,8 @@ struct Build {
     snapshot: Snapshot,
     parsed: Parsed,
     problems: Vec<Problem>,
+    /// The time by which values are judged that have an end of their own; `None` to take any.
+    now: Option<i64>,
     /// Whether this pass only looks whether anything is there, good or bad.
     looking: bool,
     /// What it found.
@@ -201,8 +203,9 @@ fn described<T: Visit>() -> Pass {
     pass
 }
 
-/// `T`, or every problem.
-pub(crate) fn build<T: Visit>(snapshot: &Snapshot) -> Result<T, ConfigError> {
+/// `T`, or every problem. `now`, in seconds since 1970, is the time by which a certificate must be valid; without one, an expired
+/// one is as good as any.
+pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T, ConfigError> {
     if !snapshot.refusals().is_empty() {
         let config = described::<T>().config;
         return Err(ConfigError::new(config, snapshot.refusals().to_vec()));
@@ -211,6 +214,7 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot) -> Result<T, ConfigError> {
         snapshot: snapshot.clone(),
         parsed: Parsed::default(),
         problems: Vec::new(),
+        now,
         looking: false,
         anything: false,
     }));
@@ -436,7 +440,15 @@ impl Reader<'_> {
         if build.looking {
             return None;
         }
-        match found.and_then(|text| parser.parse(&text)) {
+        let now = build.now;
+        let valid = |value: T| {
+            let validity = (parser.validity)(&value);
+            match validity.and_then(|validity| validity.refusal_at(now?)) {
+                Some(reason) => Err(Problem::new(ProblemKind::Invalid, reason)),
+                None => Ok(value),
+            }
+        };
+        match found.and_then(|text| parser.parse(&text)).and_then(valid) {
             Ok(value) => Some(FieldValue::Present(value)),
             Err(problem) => {
                 let problem = problem.of(&secret, of).at(path);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fail_closed::FailClosed;
+#[cfg(feature = "tokio")]
+use super::runtime;
 use crate::config::error::{Problem, ProblemKind};
 use crate::config::own_text::words_of;
 use crate::resync::Resync;
@@ -30,6 +32,9 @@ pub(crate) struct LiveOptions<T> {
     pub(crate) refresh_gap: Duration,
     pub(crate) probe_timeout: Duration,
     pub(crate) fail_closed: FailClosed,
+    /// The secrets over which another value lies, in whole or in part: what the config says, and the id
+    /// that is shown where nothing is read below.
+    pub(crate) overridden: BTreeMap<String, String>,
     probe: Option<Probe<T>>,
 }
 
@@ -68,6 +73,7 @@ impl<T> Clone for LiveOptions<T> {
             refresh_gap: self.refresh_gap,
             probe_timeout: self.probe_timeout,
             fail_closed: self.fail_closed.clone(),
+            overridden: self.overridden.clone(),
             probe: self.probe.clone(),
         }
     }
@@ -83,6 +89,7 @@ impl<T> Default for LiveOptions<T> {
             refresh_gap: REFRESH_GAP,
             probe_timeout: PROBE_TIMEOUT,
             fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
             probe: None,
         }
     }
@@ -93,6 +100,11 @@ impl<T> LiveOptions<T> {
     pub(crate) fn has_resync(&self, secret: &str, id: &str) -> bool {
         let said = |secret| self.resync_secrets.contains_key(secret);
         self.resync.is_some() || said(secret) || said(id)
+    }
+
+    /// Forgets the resyncs of secrets for which this holds.
+    pub(crate) fn forget_resyncs(&mut self, of: impl Fn(&str) -> bool) {
+        self.resync_secrets.retain(|secret, _| !of(secret));
     }
 
     /// The settings that cannot be.
@@ -106,6 +118,15 @@ impl<T> LiveOptions<T> {
         }
     }
 
+    /// Whether waiting for the probe on this thread may be waiting for this thread.
+    pub(crate) fn would_wait_for_itself(&self) -> bool {
+        match &self.probe {
+            None | Some(Probe::Blocking(_)) => false,
+            #[cfg(feature = "tokio")]
+            Some(Probe::Async { .. }) => runtime::is_polling(),
+        }
+    }
+
     /// Asks the user's probe, if there is one. Not on a thread of an async runtime.
     pub(super) fn probe(&self, config: &Arc<T>) -> ProbeResult {
         match &self.probe {
@@ -113,7 +134,10 @@ impl<T> LiveOptions<T> {
             Some(Probe::Blocking(probe)) => probe(config),
             #[cfg(feature = "tokio")]
             Some(Probe::Async { runtime, probe }) => match runtime {
-                Some(runtime) => runtime.block_on(probe(Arc::clone(config))),
+                Some(runtime) => {
+                    let answer = runtime::wait_for(runtime, probe(Arc::clone(config)));
+                    answer.unwrap_or_else(|| Err("the probe panicked, or its runtime ended".into()))
+                }
                 None => Err("probe_async was called outside a tokio runtime".into()),
             },
         }

@@ -78,24 +78,31 @@ fn start<T: Send + Sync + 'static>(
     max_stale: Duration,
 ) -> (Live<T>, Arc<LiveState<T>>) {
     let clock: Arc<dyn Clock> = clock;
-    let inbox = Arc::new(Inbox::unattended(Arc::clone(&clock)));
-    let core = LiveState::new(LiveBegin {
+    unattended(LiveBegin {
         name: "the config",
         first: Arc::new(config),
         fingerprint: Fingerprint::default(),
         places: None,
         secrets: BTreeMap::new(),
         names: BTreeMap::new(),
+        inbox: Arc::new(Inbox::unattended(Arc::clone(&clock))),
         clock,
-        inbox: Arc::clone(&inbox),
         counters: Arc::default(),
         callbacks: Callbacks::new(Arc::new(SystemClock::new())),
         max_stale,
         grace: Duration::MAX,
         refresh_gap: Duration::ZERO,
         fail_closed: FailClosed::new(),
-    });
-    let core = Arc::new(core.unattended());
+        overridden: BTreeMap::new(),
+    })
+}
+
+/// A live config without a worker.
+pub(super) fn unattended<T: Send + Sync + 'static>(
+    begin: LiveBegin<T>,
+) -> (Live<T>, Arc<LiveState<T>>) {
+    let inbox = Arc::clone(&begin.inbox);
+    let core = Arc::new(LiveState::new(begin).unattended());
     let owner = Arc::new(Owner {
         inbox,
         close: Box::new({
@@ -212,7 +219,7 @@ impl<T> fmt::Debug for LiveControl<T> {
 
 /// A clock that stands still, so that nothing goes stale by itself.
 #[derive(Debug, Default)]
-struct ManualClock {
+pub(super) struct ManualClock {
     system: SystemClock,
     passed: Mutex<Duration>,
 }

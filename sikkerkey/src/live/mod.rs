@@ -88,6 +88,10 @@
 //! A service that must not use a revoked credential sets [`fail_closed`](crate::Loader::fail_closed) and
 //! calls [`Live::try_load`].
 //!
+//! **Webhooks.** With the feature `webhook`, `Live::on_webhook` reads a secret when the service tells of its rotation. Secrets
+//! that rotate together are told of one by one, and are one swap each: let a `validate` refuse a mixed pair, or keep what belongs
+//! together in one structured secret.
+//!
 //! **Alerts.** Page on `Stale`: nobody knows what the secrets are now. Warn on `Degraded` and on
 //! [`consecutive_failures`](LiveStatus::consecutive_failures): a rotation went wrong, and the service
 //! runs on what it had. [`LiveStatus`] prints as one line without values. Answer `/healthz` with 200 as
@@ -107,10 +111,13 @@ mod job;
 mod listener;
 mod loaded;
 mod manual;
+pub(crate) mod offline;
 mod reading;
 mod resource;
 mod resync_plan;
 mod retry;
+#[cfg(feature = "tokio")]
+mod runtime;
 mod select;
 pub(crate) mod source;
 pub(crate) mod start;
@@ -118,6 +125,8 @@ mod state;
 mod status;
 mod subscription;
 mod weak;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod worker;
 
 use std::fmt;

@@ -1,11 +1,13 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 
 use super::fingerprint::Fingerprint;
-use crate::config::error::ConfigError;
+use crate::clock::Clock;
+use crate::config::error::{ConfigError, short_name};
 use crate::config::places::Places;
 use crate::config::requirement::Requirement;
 use crate::config::schema::Schema;
@@ -54,15 +56,18 @@ pub trait ConfigSource<T>: Send + 'static {
 /// A config that derives [`SikkerKeyConfig`](crate::SikkerKeyConfig).
 pub(crate) struct Derived<T> {
     schema: Schema,
+    /// By which certificates are judged, if by any.
+    clock: Option<Arc<dyn Clock>>,
     /// With a key of its own, so that a hash says nothing about a value.
     hasher: RandomState,
     config: PhantomData<fn() -> T>,
 }
 
 impl<T: Visit> Derived<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Option<Arc<dyn Clock>>) -> Self {
         Derived {
             schema: visit::schema::<T>(),
+            clock,
             hasher: RandomState::new(),
             config: PhantomData,
         }
@@ -79,7 +84,8 @@ impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
     }
 
     fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
-        visit::build(snapshot)
+        let now = self.clock.as_ref().map(|clock| clock.unix_now());
+        visit::build(snapshot, now)
     }
 
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint {
@@ -107,10 +113,4 @@ impl<T> fmt::Debug for Derived<T> {
             .field("schema", &self.schema)
             .finish()
     }
-}
-
-/// `AppConfig` of `my_service::config::AppConfig<T>`.
-pub(super) fn short_name(full: &'static str) -> &'static str {
-    let path = full.split('<').next().unwrap_or(full);
-    path.rsplit("::").next().unwrap_or(path)
 }

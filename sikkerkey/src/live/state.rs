@@ -51,6 +51,8 @@ pub(super) struct LiveState<T> {
     grace: Duration,
     refresh_gap: Duration,
     fail_closed: FailClosed,
+    /// See [`LiveOptions`](super::LiveOptions).
+    overridden: BTreeMap<String, String>,
     /// What errors call the config.
     name: &'static str,
     /// What says where the keys of a config lie in memory.
@@ -151,6 +153,7 @@ pub(super) struct LiveBegin<T> {
     pub(super) grace: Duration,
     pub(super) refresh_gap: Duration,
     pub(super) fail_closed: FailClosed,
+    pub(super) overridden: BTreeMap<String, String>,
 }
 
 /// The number of one more listener. Lanes of callbacks are shared by all lives of a client, so the
@@ -284,6 +287,7 @@ impl<T> LiveState<T> {
             grace: begin.grace,
             refresh_gap: begin.refresh_gap,
             fail_closed: begin.fail_closed,
+            overridden: begin.overridden,
             name: begin.name,
             places: begin.places,
             process: Some(std::process::id()),
@@ -341,6 +345,7 @@ impl<T> LiveState<T> {
                 resources: Vec::new(),
                 rotation_lag: None,
                 identity_shared: false,
+                offline: self.is_unattended(),
             };
         }
         let now = self.clock.monotonic();
@@ -365,11 +370,18 @@ impl<T> LiveState<T> {
             freshness,
             last_error: errors.into_iter().find_map(Clone::clone),
             consecutive_failures: record.failures,
-            secrets: record.secrets.iter().map(|of| self.secret(of)).collect(),
+            secrets: self.secrets(&record),
             resources,
             rotation_lag: waited.or(record.rotation_lag),
             identity_shared: record.identity_shared,
+            offline: self.is_unattended(),
         }
+    }
+
+    /// Whether the config reads this secret, by its id.
+    #[cfg(feature = "webhook")]
+    pub(super) fn follows(&self, id: &str) -> bool {
+        self.record().secrets.contains_key(id)
     }
 
     /// Has the status show this resource for as long as it is there.
@@ -384,6 +396,20 @@ impl<T> LiveState<T> {
         let records: Vec<_> = resources.iter().filter_map(Weak::upgrade).collect();
         drop(resources);
         records.iter().map(|record| record.status()).collect()
+    }
+
+    fn secrets(&self, record: &Record<T>) -> Vec<SecretStatus> {
+        let mut secrets = record.secrets.clone();
+        for (said, own) in &self.overridden {
+            let id = record.names.get(said).unwrap_or(own);
+            let overridden = || SecretRecord::new(SecretState::Overridden);
+            let secret = secrets.entry(id.clone()).or_insert_with(overridden);
+            // What is wrong with the fields that are not overridden is said first.
+            if !secret.state.degrades() && secret.state != SecretState::Pending {
+                secret.state = SecretState::Overridden;
+            }
+        }
+        secrets.iter().map(|of| self.secret(of)).collect()
     }
 
     fn secret(&self, (id, record): (&String, &SecretRecord)) -> SecretStatus {
@@ -432,12 +458,17 @@ impl<T> LiveState<T> {
     /// The id behind what somebody calls a secret: its id, an alias or a display name of the config.
     pub(super) fn id_called(&self, said: &str) -> Result<String, ConfigError> {
         let record = self.record();
-        // Without a service, a refresh of any secret changes nothing.
-        if self.is_unattended() || record.secrets.contains_key(said) {
+        // What a config reads that was not built from secrets is not known; a refresh changes nothing.
+        let knows_none = self.is_unattended() && record.secrets.is_empty();
+        if knows_none || record.secrets.contains_key(said) {
             return Ok(said.to_owned());
         }
         if let Some(id) = record.names.get(said) {
             return Ok(id.clone());
+        }
+        let of = |(known, own): &(&String, &String)| *known == said || *own == said;
+        if let Some((_, own)) = self.overridden.iter().find(of) {
+            return Ok(own.clone());
         }
         let names = record.names.keys().chain(record.secrets.keys());
         let problem = unknown("refresh_secret", said, names.map(String::as_str));
@@ -738,7 +769,8 @@ mod tests {
         let state = Arc::new(LiveState::new(LiveBegin {
             name: "Config",
             first: Arc::new(1),
-            paths: vec!["a".to_owned()],
+            fingerprint: Fingerprint::default(),
+            places: None,
             secrets: BTreeMap::new(),
             names: BTreeMap::new(),
             inbox: Arc::clone(&inbox),
@@ -749,6 +781,7 @@ mod tests {
             grace: Duration::ZERO,
             refresh_gap: Duration::ZERO,
             fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
         }));
         assert_eq!(state.status().freshness(), Freshness::Fresh);
         let ticket = inbox.ask(Scope::All);

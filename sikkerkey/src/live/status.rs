@@ -49,6 +49,12 @@ pub enum SecretState {
     /// The service could not be reached at the start, and the fallback cache served the value. It is
     /// read at the first poll that the service answers.
     Cached,
+    /// The config holds an [override](crate::Loader::overrides) of the secret, or of some of its
+    /// fields.
+    Overridden,
+    /// The config holds a value of a snapshot, which nothing keeps up to date: see
+    /// [`offline`](crate::SikkerKeyConfig::offline).
+    Offline,
 }
 
 impl SecretState {
@@ -67,6 +73,8 @@ impl fmt::Display for SecretState {
             SecretState::Denied => "denied",
             SecretState::Absent => "absent",
             SecretState::Cached => "cached",
+            SecretState::Overridden => "overridden",
+            SecretState::Offline => "offline",
         })
     }
 }
@@ -134,6 +142,7 @@ impl SecretStatus {
 /// | `resources` | a list: for each `name`, `state`, `consecutive_failures` and `last_error` |
 /// | `rotation_lag_seconds` | a number, or `null` |
 /// | `identity_shared` | `true` or `false` |
+/// | `offline` | `true` or `false` |
 ///
 /// ```
 /// # use sikkerkey::Live;
@@ -158,6 +167,7 @@ pub struct LiveStatus {
     #[serde(rename = "rotation_lag_seconds", serialize_with = "seconds_or_none")]
     pub(super) rotation_lag: Option<Duration>,
     pub(super) identity_shared: bool,
+    pub(super) offline: bool,
 }
 
 impl LiveStatus {
@@ -221,25 +231,33 @@ impl LiveStatus {
     pub fn identity_shared(&self) -> bool {
         self.identity_shared
     }
+
+    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline),
+    /// [fixed](super::Live::fixed) or [manual](super::Live::manual), or everything that it reads is
+    /// overridden. Such a config never changes and never goes stale by itself.
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
 }
 
 /// One line: `fresh, generation 3, confirmed 4s ago`.
 impl fmt::Display for LiveStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, generation {}, confirmed {}s ago",
-            self.freshness,
-            self.generation,
-            self.age.as_secs()
-        )?;
+        write!(f, "{}, generation {}", self.freshness, self.generation)?;
+        match self.offline {
+            true => f.write_str(", offline")?,
+            false => write!(f, ", confirmed {}s ago", self.age.as_secs())?,
+        }
         match self.consecutive_failures {
             0 => {}
             1 => f.write_str(", 1 failure")?,
             many => write!(f, ", {many} failures in a row")?,
         }
         for secret in &self.secrets {
-            if !matches!(secret.state, SecretState::Current | SecretState::Absent) {
+            if !matches!(
+                secret.state,
+                SecretState::Current | SecretState::Absent | SecretState::Offline
+            ) {
                 write!(f, ", {} {}", secret.id, secret.state)?;
             }
         }

@@ -30,6 +30,10 @@ use crate::watch::{Follow, Followed, PartyId};
 /// How often secrets that may be of different moments are read again until two readings agree.
 const READINGS: usize = 2;
 
+/// How long after a webhook a read that found nothing new is repeated: whether the new value can be
+/// read at the moment of delivery is not published.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
 /// The poller's registration; empty once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
 
@@ -161,6 +165,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
             _ if !losses.is_empty() => Err(ConfigError::to(Failed::Refresh, name, losses)),
             (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
+        if let Some(refresh) = &news.refresh {
+            // What was refused was found too.
+            let found = |id: &String| reading.changed.contains(id);
+            let unfound = refresh.told.iter().filter(|id| !found(id));
+            let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
+            self.inbox.look_again(due, unfound.cloned().collect());
+        }
         if self.inbox.is_closed() {
             // Nobody is left to be told, and what was given up failed for that reason alone.
             return;

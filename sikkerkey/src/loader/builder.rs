@@ -2,14 +2,17 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::SikkerKeyConfig;
-use crate::client::SikkerKey;
 use crate::config::check::CheckReport;
-use crate::config::error::ConfigError;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::overrides::Overrides;
 use crate::config::requirement::SecretRef;
+use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
+use crate::config::visit;
 use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
+use crate::read::source::SnapshotSource;
 
 /// Loads a config with settings of its own; from
 /// [`SikkerKeyConfig::loader`](crate::SikkerKeyConfig::loader).
@@ -41,45 +44,95 @@ use crate::read::reader::Fetch;
 /// ```
 #[must_use = "a loader does nothing until it loads"]
 pub struct Loader<T> {
-    pub(crate) fetch: Fetch,
+    pub(super) source: SnapshotSource,
+    pub(super) overrides: Snapshot,
     #[cfg(feature = "live")]
-    pub(crate) live: crate::live::LiveOptions<T>,
+    pub(super) live: crate::live::LiveOptions<T>,
     config: PhantomData<fn() -> T>,
 }
 
 /// A loader for what is no derived struct: it carries settings to a live config of another source.
 pub fn loader<T>(fetch: Fetch) -> Loader<T> {
-    Loader {
-        fetch,
-        #[cfg(feature = "live")]
-        live: Default::default(),
-        config: PhantomData,
-    }
+    Loader::new(SnapshotSource::Vault(fetch))
 }
 
-impl<T: SikkerKeyConfig> Loader<T> {
-    pub(crate) fn new(client: &SikkerKey) -> Self {
+impl<T> Loader<T> {
+    pub(super) fn new(source: SnapshotSource) -> Self {
         Loader {
-            fetch: Fetch::new(client),
+            source,
+            overrides: Snapshot::default(),
             #[cfg(feature = "live")]
             live: Default::default(),
             config: PhantomData,
         }
     }
 
+    /// What is wrong with the settings for a config of this schema, so that nothing is read.
+    pub(super) fn refusals(&self, schema: &Schema, overrides: &Overrides) -> Vec<Problem> {
+        let mut refusals = self.source.options().problems(schema);
+        refusals.extend(overrides.problems(schema));
+        refusals
+    }
+
+    pub(super) fn overrides_of(&self) -> Overrides {
+        let aliases = self.source.options().alias_map().clone();
+        Overrides::new(self.overrides.clone(), aliases)
+    }
+}
+
+impl<T: SikkerKeyConfig> Loader<T> {
     /// Reads every secret that the config names, once, and builds the config.
     ///
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
-        T::from_snapshot(&self.snapshot())
+        let snapshot = self.snapshot();
+        let clock = self.source.clock();
+        visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
+    }
+
+    /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
+    /// built, on a thread of the client.
+    ///
+    /// Dropped before its work began, it reads nothing; dropped later, it leaves the work to end by
+    /// itself.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_async(&self) -> impl Future<Output = Result<T, ConfigError>> + Send + use<T>
+    where
+        T: Send + 'static,
+    {
+        let loaded = self.clone().run(Self::load);
+        async move {
+            loaded
+                .await
+                .unwrap_or_else(|error| Err(failed::<T>(&error)))
+        }
     }
 
     /// Reads every secret that the config names, once. What could not be read is in the snapshot
-    /// as such; where an alias is wrong, nothing is read, and
+    /// as such; where an alias or an override is wrong, nothing is read, and
     /// [`refusals`](Snapshot::refusals) says why.
     pub fn snapshot(&self) -> Snapshot {
-        self.fetch.snapshot(&T::schema())
+        let (schema, overrides) = (T::schema(), self.overrides_of());
+        let refusals = self.refusals(&schema, &overrides);
+        if !refusals.is_empty() {
+            return Snapshot::refused(refusals);
+        }
+        let rest = overrides.rest(&schema);
+        let read = self.source.clone().for_part(&rest).snapshot(&rest);
+        overrides.over(&schema, &read)
+    }
+
+    /// [`snapshot`](Self::snapshot) as a future, on any async runtime.
+    pub fn snapshot_async(&self) -> impl Future<Output = Snapshot> + Send + use<T>
+    where
+        T: 'static,
+    {
+        let snapshot = self.clone().run(Self::snapshot);
+        let unavailable = |error| Snapshot::unavailable(T::schema().secrets(), &error);
+        async move { snapshot.await.unwrap_or_else(unavailable) }
     }
 
     /// Compares the config with what this machine sees, without reading a value; see
@@ -88,8 +141,11 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self) -> Result<CheckReport, Error> {
-        self.fetch
-            .check_with(&T::schema(), |secret, id| self.has_resync(secret, id))
+        let (schema, overrides) = (T::schema(), self.overrides_of());
+        let has_resync = |secret: &SecretRef, id: &str| self.has_resync(secret, id);
+        let report = self.source.check_with(&schema, has_resync)?;
+        let report = report.overridden(&schema, |requirement| overrides.status(requirement));
+        Ok(report.with_refusals(self.refusals(&schema, &overrides)))
     }
 
     #[cfg(feature = "live")]
@@ -101,6 +157,34 @@ impl<T: SikkerKeyConfig> Loader<T> {
     fn has_resync(&self, _: &SecretRef, _: &str) -> bool {
         false
     }
+
+    /// [`check`](Self::check) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub fn check_async(&self) -> impl Future<Output = Result<CheckReport, Error>> + Send + use<T>
+    where
+        T: 'static,
+    {
+        let report = self.clone().run(Self::check);
+        async move { report.await? }
+    }
+}
+
+impl<T: 'static> Loader<T> {
+    /// Runs a blocking call of this loader on a thread of its client, from the first poll on.
+    fn run<R: Send + 'static>(
+        self,
+        call: impl FnOnce(&Self) -> R + Send + 'static,
+    ) -> impl Future<Output = Result<R, Error>> + Send + 'static {
+        let source = self.source.clone();
+        async move { source.run(move || call(&self)).await }
+    }
+}
+
+/// What kept a thread of the client from doing its work.
+fn failed<T>(error: &Error) -> ConfigError {
+    ConfigError::of::<T>(vec![Problem::unavailable(error)])
 }
 
 /// # Finding and reading the secrets
@@ -108,9 +192,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
 /// These are [`LoadOptions`], set one by one.
 impl<T> Loader<T> {
     /// Finds and reads the secrets as these options say, in place of those that were set.
-    pub fn options(mut self, options: LoadOptions) -> Self {
-        self.fetch = self.fetch.options(options);
-        self
+    pub fn options(self, options: LoadOptions) -> Self {
+        self.change(|_| options)
     }
 
     /// See [`LoadOptions::project`].
@@ -161,8 +244,45 @@ impl<T> Loader<T> {
         self.change(|options| options.concurrency(reads))
     }
 
+    /// Lays secrets over those of the vault, for development: your database, the vault's mail key.
+    ///
+    /// They are named as the config names them, by id or display name, or by the id that an alias
+    /// leads to. An overridden secret is not read from the service. Where its value is a JSON object,
+    /// it replaces only the fields that it names, and the others are read as ever; any other value, a
+    /// denied or a missing secret replaces the whole. [`check`](Self::check) and the status of a live
+    /// config show what is overridden.
+    ///
+    /// A secret or field that the config does not read is a problem of the load: an override without
+    /// effect is a mistake of spelling. A second call replaces the overrides of the first.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder()
+    /// #     .structured("sk_db", [("host", "db.example"), ("user", "app")])
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{SikkerKeyConfig, Snapshot};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// #[sikkerkey(secret = "sk_db")]
+    /// struct Database {
+    ///     host: String,
+    ///     user: String,
+    /// }
+    ///
+    /// let mine = Snapshot::from_iter([("sk_db", r#"{"host": "localhost"}"#)]);
+    /// let db = Database::loader(&sk).overrides(mine).load()?;
+    /// assert_eq!((db.host.as_str(), db.user.as_str()), ("localhost", "app"));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn overrides(mut self, secrets: Snapshot) -> Self {
+        self.overrides = secrets;
+        self
+    }
+
     fn change(mut self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
-        self.fetch = self.fetch.change(change);
+        self.source = self.source.change(change);
         self
     }
 }
@@ -170,7 +290,8 @@ impl<T> Loader<T> {
 impl<T> Clone for Loader<T> {
     fn clone(&self) -> Self {
         Loader {
-            fetch: self.fetch.clone(),
+            source: self.source.clone(),
+            overrides: self.overrides.clone(),
             #[cfg(feature = "live")]
             live: self.live.clone(),
             config: PhantomData,
@@ -181,7 +302,8 @@ impl<T> Clone for Loader<T> {
 impl<T> fmt::Debug for Loader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loader")
-            .field("fetch", &self.fetch)
+            .field("source", &self.source)
+            .field("overrides", &self.overrides)
             .finish_non_exhaustive()
     }
 }

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use super::SikkerKeyConfig;
 use super::builder::Loader;
-use crate::config::error::ConfigError;
+use super::overridden::Overridden;
+use crate::config::error::{ConfigError, Problem};
+use crate::config::overrides::Overrides;
+use crate::config::schema::Schema;
 use crate::live::source::{ConfigSource, Derived};
 use crate::live::start::start;
-use crate::live::{FailClosed, Live};
+use crate::live::{FailClosed, Live, offline};
+use crate::read::source::SnapshotSource;
 use crate::resync::Resync;
 
 /// # For a live config
@@ -121,7 +125,8 @@ impl<T> Loader<T> {
     }
 
     /// The async twin of [`probe`](Loader::probe): the future runs on the tokio runtime that this
-    /// method is called in.
+    /// method is called in. Await [`live_async`](Loader::live_async) then: a blocking
+    /// [`live`](Loader::live) on a thread of that runtime is an error.
     #[cfg(feature = "tokio")]
     pub fn probe_async<E, F>(mut self, probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static) -> Self
     where
@@ -134,16 +139,50 @@ impl<T> Loader<T> {
 }
 
 impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
-    /// Loads the config and keeps it up to date; see [`Live`].
+    /// Loads the config and keeps it up to date; see [`Live`]. Without a vault
+    /// ([`offline`](SikkerKeyConfig::offline)) it never changes.
     ///
-    /// Blocks for the reads of the first load, and for the probe. In an async program, call it
-    /// before the runtime starts or inside `spawn_blocking`.
+    /// Blocks for the reads of the first load, and for the probe. In an async program, await
+    /// [`live_async`](Loader::live_async).
     ///
     /// # Errors
-    /// Every problem of the first load, and the probe's. Later ones keep the last good config.
+    /// Every problem of the first load, and the probe's. Later ones keep the last good config. On a
+    /// thread that polls futures of a tokio runtime, an async probe is an error: it would wait for that
+    /// thread.
     pub fn live(self) -> Result<Live<T>, ConfigError> {
-        let Loader { fetch, live, .. } = self;
-        start(Box::new(Derived::new()), fetch, live)
+        let source = Derived::new(self.source.clock());
+        live_from(Box::new(source), self)
+    }
+
+    /// [`live`](Loader::live) as a future, on any async runtime: a thread of the client reads, builds and
+    /// asks the probe, and no thread of the runtime waits.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let live = Config::loader(&sk).live_async().await?;
+    /// assert_eq!(live.load().workers, 4);
+    /// # Ok::<(), sikkerkey::ConfigError>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `live`; an async probe is welcome.
+    pub fn live_async(self) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + use<T> {
+        let source = Derived::new(self.source.clock());
+        live_from_async(Box::new(source), self)
     }
 }
 
@@ -155,6 +194,66 @@ pub fn live_from<T: Send + Sync + 'static>(
     source: Box<dyn ConfigSource<T>>,
     loader: Loader<T>,
 ) -> Result<Live<T>, ConfigError> {
-    let Loader { fetch, live, .. } = loader;
-    start(source, fetch, live)
+    if loader.live.would_wait_for_itself() {
+        let text = "on a thread of an async runtime, a blocking live() would wait for its own async probe: \
+                    call live_async().await";
+        return Err(ConfigError::new(source.name(), vec![Problem::probe(text)]));
+    }
+    start_from(source, loader)
+}
+
+/// [`live_from`] as a future.
+///
+/// # Errors
+/// As [`Loader::live_async`].
+pub fn live_from_async<T: Send + Sync + 'static>(
+    source: Box<dyn ConfigSource<T>>,
+    loader: Loader<T>,
+) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + 'static {
+    let name = source.name();
+    let secrets = loader.source.clone();
+    async move {
+        let live = secrets.run(move || start_from(source, loader)).await;
+        live.unwrap_or_else(|error| Err(ConfigError::new(name, vec![Problem::unavailable(&error)])))
+    }
+}
+
+fn start_from<T: Send + Sync + 'static>(
+    mut source: Box<dyn ConfigSource<T>>,
+    mut loader: Loader<T>,
+) -> Result<Live<T>, ConfigError> {
+    let overrides = loader.overrides_of();
+    if !overrides.is_empty() {
+        let schema = source.schema()?;
+        let refusals = loader.refusals(&schema, &overrides);
+        if !refusals.is_empty() {
+            return Err(ConfigError::new(source.name(), refusals));
+        }
+        loader = loader.below(&overrides, &schema);
+        source = Box::new(Overridden::new(source, overrides, schema));
+    }
+    let reads_nothing = !source.has_more_than_secrets() && source.schema()?.is_empty();
+    match loader.source {
+        SnapshotSource::Vault(fetch) if !reads_nothing => start(source, fetch, loader.live),
+        secrets => offline::start(source, |schema| secrets.snapshot(schema), &loader.live),
+    }
+}
+
+impl<T> Loader<T> {
+    /// The settings for what these overrides leave open of a schema.
+    fn below(mut self, overrides: &Overrides, schema: &Schema) -> Self {
+        let rest = overrides.rest(schema);
+        let overridden = overrides.ids(schema);
+        let aliases = self.source.options().alias_map();
+        self.live.forget_resyncs(|of| {
+            let is_open = rest.secrets().iter().any(|secret| secret.as_str() == of);
+            let mut known = overridden
+                .iter()
+                .flat_map(|(said, own)| [Some(said), Some(own), aliases.get(said)]);
+            !is_open && known.any(|known| known.is_some_and(|known| known == of))
+        });
+        self.live.overridden = overridden;
+        self.source = self.source.for_part(&rest);
+        self
+    }
 }

@@ -3,6 +3,8 @@
 pub(crate) mod builder;
 #[cfg(feature = "live")]
 pub(crate) mod live;
+#[cfg(feature = "live")]
+mod overridden;
 
 pub use builder::Loader;
 
@@ -13,6 +15,9 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::config::visit::{self, Visit};
 use crate::error::Error;
+use crate::read::offline::Offline;
+use crate::read::reader::Fetch;
+use crate::read::source::SnapshotSource;
 
 /// A config: a struct whose fields are filled from secrets.
 ///
@@ -31,25 +36,94 @@ pub trait SikkerKeyConfig: Visit {
         visit::schema::<Self>()
     }
 
-    /// Builds the config from secrets that were read already; a pure function.
+    /// Builds the config from secrets that were read already; a pure function. It knows no time, so it takes a certificate
+    /// that has expired, which [`load`](Self::load) and `live` from a vault refuse.
     ///
     /// # Errors
     /// Every problem of every field, together.
     fn from_snapshot(snapshot: &Snapshot) -> Result<Self, ConfigError> {
-        visit::build(snapshot)
+        visit::build(snapshot, None)
     }
 
     /// Reads every secret that the config names, once and in parallel, and builds the config.
     ///
+    /// The client is a [`SikkerKey`] or an [`AsyncSikkerKey`](crate::AsyncSikkerKey), here and below.
+    ///
     /// # Errors
     /// Every problem of every field, together.
-    fn load(client: &SikkerKey) -> Result<Self, ConfigError> {
+    fn load(client: impl AsRef<SikkerKey>) -> Result<Self, ConfigError> {
         Self::loader(client).load()
     }
 
+    /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
+    /// built, on a thread of the client. The future holds a handle of the client and borrows nothing,
+    /// so it may be spawned.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let path = vault.identity_path();
+    /// use sikkerkey::{AsyncSikkerKey, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let sk = AsyncSikkerKey::new(path)?;
+    /// let config = Config::load_async(&sk).await?;
+    /// assert_eq!(config.workers, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `load`.
+    fn load_async(
+        client: impl AsRef<SikkerKey>,
+    ) -> impl Future<Output = Result<Self, ConfigError>> + Send + 'static
+    where
+        Self: Send + 'static,
+    {
+        Self::loader(client).load_async()
+    }
+
     /// Loads the config with settings of its own.
-    fn loader(client: &SikkerKey) -> Loader<Self> {
-        Loader::new(client)
+    fn loader(client: impl AsRef<SikkerKey>) -> Loader<Self> {
+        Loader::new(SnapshotSource::Vault(Fetch::new(client)))
+    }
+
+    /// A [`Loader`] without a vault: it takes the config's secrets from a snapshot, and sends nothing.
+    ///
+    /// Everything that a loader does works: [`load`](Loader::load), [`check`](Loader::check), and
+    /// [`live`](Loader::live) of a config that never changes. What the snapshot lacks is missing, as it
+    /// would be in a vault. For unit tests, and for development without the service, with
+    /// [`Snapshot::from_toml_file`] (feature `toml`).
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// use sikkerkey::{SikkerKeyConfig, Snapshot};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// #[sikkerkey(secret = "sk_db")]
+    /// struct Database {
+    ///     host: String,
+    ///     #[sikkerkey(default = 5432)]
+    ///     port: u16,
+    /// }
+    ///
+    /// let secrets = Snapshot::from_iter([("sk_db", r#"{"host": "localhost"}"#)]);
+    /// let db = Database::offline(secrets).load()?;
+    /// assert_eq!((db.host.as_str(), db.port), ("localhost", 5432));
+    /// # }
+    /// # Ok::<(), sikkerkey::ConfigError>(())
+    /// ```
+    fn offline(secrets: Snapshot) -> Loader<Self> {
+        Loader::new(SnapshotSource::Offline(Offline::new(secrets)))
     }
 
     /// Loads the config and keeps it up to date: a [`Live`](crate::Live).
@@ -57,11 +131,25 @@ pub trait SikkerKeyConfig: Visit {
     /// # Errors
     /// Every problem of the first load. Later ones keep the last good config.
     #[cfg(feature = "live")]
-    fn live(client: &SikkerKey) -> Result<crate::live::Live<Self>, ConfigError>
+    fn live(client: impl AsRef<SikkerKey>) -> Result<crate::live::Live<Self>, ConfigError>
     where
         Self: Send + Sync + 'static,
     {
         Self::loader(client).live()
+    }
+
+    /// [`live`](Self::live) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `live`.
+    #[cfg(feature = "live")]
+    fn live_async(
+        client: impl AsRef<SikkerKey>,
+    ) -> impl Future<Output = Result<crate::live::Live<Self>, ConfigError>> + Send + 'static
+    where
+        Self: Send + Sync + 'static,
+    {
+        Self::loader(client).live_async()
     }
 
     /// Compares the config with what this machine sees, by the list of secrets alone: no value is
@@ -73,8 +161,21 @@ pub trait SikkerKeyConfig: Visit {
     ///
     /// # Errors
     /// Any error of the list call.
-    fn check(client: &SikkerKey) -> Result<CheckReport, Error> {
+    fn check(client: impl AsRef<SikkerKey>) -> Result<CheckReport, Error> {
         Self::loader(client).check()
+    }
+
+    /// [`check`](Self::check) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `check`.
+    fn check_async(
+        client: impl AsRef<SikkerKey>,
+    ) -> impl Future<Output = Result<CheckReport, Error>> + Send + 'static
+    where
+        Self: 'static,
+    {
+        Self::loader(client).check_async()
     }
 }
 

@@ -67,6 +67,14 @@ impl Aliases {
         self.extend(source, aliases.into_iter());
     }
 
+    /// Forgets the aliases of other secrets, and no longer asks for any.
+    pub(super) fn keep_those_of(&mut self, part: &Schema) {
+        let secrets = part.secrets();
+        let is_named = |from: &String| secrets.iter().any(|secret| secret.as_str() == from);
+        self.map.retain(|from, _| is_named(from));
+        self.strict = false;
+    }
+
     /// What is wrong with the aliases of a config. `names_are_scoped` says whether display names
     /// are looked up in one project or application.
     pub(super) fn problems(&self, schema: &Schema, names_are_scoped: bool) -> Vec<Problem> {

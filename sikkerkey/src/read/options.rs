@@ -171,6 +171,12 @@ impl LoadOptions {
         self
     }
 
+    /// The same for a part of a schema that has [no problems](Self::problems) as a whole.
+    pub(super) fn for_part(mut self, part: &Schema) -> Self {
+        self.aliases.keep_those_of(part);
+        self
+    }
+
     #[doc(hidden)]
     pub fn refuses_canaries(&self) -> bool {
         self.refuse_canaries

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sikkerkey::live::{RecvError, ResourceState};
-use sikkerkey::{Live, SikkerKeyConfig};
+use sikkerkey::{ConfigError, Live, ProblemKind, SikkerKey, SikkerKeyConfig};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::common::stage::PATIENCE;
 use crate::{Config, TellsItsEnd, client, cycles, db, receive, settle, stage, start};
@@ -212,8 +214,8 @@ fn an_async_probe_refuses_and_accepts() {
                 _ => Ok(()),
             }
         };
-        // Even on a thread of the runtime, which must not be blocked on.
-        let live: Live<Config> = Config::loader(&sk).probe_async(probe).live().unwrap();
+        let loader = Config::loader(&sk).probe_async(probe);
+        let live: Live<Config> = loader.live_async().await.unwrap();
         settle(&stage);
         let mut changes = live.subscribe();
         stage.vault.put("sk_name", "bad");
@@ -229,6 +231,104 @@ fn an_async_probe_refuses_and_accepts() {
             .unwrap();
         assert_eq!(change.unwrap().after().name, "two");
     });
+}
+
+/// The runtimes that have one thread to poll on.
+fn narrow_runtimes() -> [Runtime; 2] {
+    let current = Builder::new_current_thread().enable_all().build();
+    let mut one_worker = Builder::new_multi_thread();
+    let one_worker = one_worker.worker_threads(1).enable_all().build();
+    [current.unwrap(), one_worker.unwrap()]
+}
+
+/// Starts with a probe that needs the runtime: its timer, and a task beside it.
+async fn probed_live(sk: SikkerKey) -> Live<Config> {
+    let loader = Config::loader(&sk).probe_async(|_| async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let beside = tokio::spawn(tokio::task::yield_now());
+        beside.await.map_err(|_| "no other task runs")
+    });
+    loader.live_async().await.unwrap()
+}
+
+#[test]
+fn the_first_async_probe_leaves_the_thread_of_the_runtime_free() {
+    for runtime in narrow_runtimes() {
+        let stage = stage();
+        let sk = client(&stage);
+        let live = runtime.block_on(probed_live(sk.clone()));
+        assert_eq!(live.load().name, "one");
+        let spawned = runtime.spawn(probed_live(sk));
+        assert_eq!(runtime.block_on(spawned).unwrap().load().name, "one");
+    }
+}
+
+fn starts_blocking(sk: &SikkerKey) -> Result<Live<Config>, ConfigError> {
+    let probe = |_: Arc<Config>| async { Ok::<(), &str>(()) };
+    Config::loader(sk).probe_async(probe).live()
+}
+
+#[test]
+fn a_blocking_start_that_would_wait_for_its_own_thread_is_an_error() {
+    for runtime in narrow_runtimes() {
+        let stage = stage();
+        let sk = client(&stage);
+        let refused = |started: Result<Live<Config>, ConfigError>| {
+            let error = started.unwrap_err();
+            assert_eq!(error.problems()[0].kind(), ProblemKind::Probe);
+            assert!(
+                error.to_string().contains("call live_async().await"),
+                "{error}"
+            );
+        };
+        refused(runtime.block_on(async { starts_blocking(&sk) }));
+        let spawned = {
+            let sk = sk.clone();
+            runtime.spawn(async move { starts_blocking(&sk) })
+        };
+        refused(runtime.block_on(spawned).unwrap());
+        assert_eq!(stage.vault.requests().len(), 0);
+
+        // A thread that may block starts.
+        let started = runtime.block_on(async {
+            let started = tokio::task::spawn_blocking(move || starts_blocking(&sk));
+            started.await.unwrap()
+        });
+        assert_eq!(started.unwrap().load().name, "one");
+    }
+    let stage = stage();
+    let [_, runtime] = narrow_runtimes();
+    let _entered = runtime.enter();
+    let live = starts_blocking(&client(&stage)).unwrap();
+    assert_eq!(live.load().name, "one");
+}
+
+#[test]
+fn an_async_probe_that_panics_or_loses_its_runtime_refuses() {
+    let stage = stage();
+    let sk = client(&stage);
+    let [_, runtime] = narrow_runtimes();
+    let loader = {
+        let _entered = runtime.enter();
+        Config::loader(&sk).probe_async(|config: Arc<Config>| async move {
+            match config.name.as_str() {
+                "one" => panic!("a probe that panics"),
+                _ => Ok::<(), &str>(()),
+            }
+        })
+    };
+    let refused = |started: Result<Live<Config>, ConfigError>| {
+        let error = started.unwrap_err().to_string();
+        assert!(
+            error.contains("the probe panicked, or its runtime ended"),
+            "{error}"
+        );
+    };
+    refused(loader.clone().live());
+    stage.vault.put("sk_name", "two");
+    drop(loader.clone().live().unwrap());
+    drop(runtime);
+    refused(loader.live());
 }
 
 #[test]

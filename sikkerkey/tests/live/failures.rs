@@ -320,6 +320,7 @@ fn the_status_is_data_without_values() {
         }],
         "rotation_lag_seconds": 0,
         "identity_shared": false,
+        "offline": false,
     });
     assert_eq!(json, expected);
     assert!(!json.to_string().contains("54x3"));

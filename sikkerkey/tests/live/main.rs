@@ -20,6 +20,8 @@ mod retry;
 mod select;
 mod swaps;
 mod truth;
+#[cfg(feature = "webhook")]
+mod webhooks;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 

@@ -4,7 +4,7 @@ mod shown;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use self::compare::{compare, id_of};
+use self::compare::{compare, id_of, judge};
 use super::error::Problem;
 use super::requirement::{Requirement, SecretRef};
 use super::schema::Schema;
@@ -64,6 +64,8 @@ pub enum CheckStatus {
     Canary,
     /// The secret is a certificate, which is issued to a key and has no value to read.
     Certificate,
+    /// An [override](crate::Loader::overrides) takes the place of what is there.
+    Overridden,
 }
 
 impl CheckReport {
@@ -80,6 +82,22 @@ impl CheckReport {
             refusals: Vec::new(),
             unneeded: Vec::new(),
         }
+    }
+
+    /// The same report, where overrides decide about some of the requirements.
+    pub(crate) fn overridden(
+        mut self,
+        schema: &Schema,
+        decide: impl Fn(&Requirement) -> Option<CheckStatus>,
+    ) -> Self {
+        for check in &mut self.checks {
+            if let Some(status) = decide(&check.requirement) {
+                check.status = status;
+                check.hint = None;
+            }
+        }
+        judge(schema, &mut self.checks);
+        self
     }
 
     /// The same report of a load that these problems would keep from reading anything.
@@ -211,6 +229,7 @@ impl fmt::Display for CheckStatus {
             CheckStatus::Ambiguous => "several secrets have this name",
             CheckStatus::Canary => "this id is a canary: reading it raises an alarm",
             CheckStatus::Certificate => "a certificate: it has no value to read",
+            CheckStatus::Overridden => "overridden",
         })
     }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::requirement::ValueKind;
+use crate::validity::Validity;
 
 /// A type that is made from the text of a secret or of one of its fields.
 ///
@@ -26,6 +27,8 @@ use super::requirement::ValueKind;
 /// | `Duration` | digits and a unit, largest unit first: `250ms`, `30s`, `1h30m`, `7d`; the units are `d`, `h`, `m`, `s`, `ms`, `us`, `ns` |
 /// | `url::Url` (feature `url`) | an absolute URL |
 /// | [`Fields`](crate::Fields), `BTreeMap<String, SecretString>`, `HashMap<String, SecretString>` | a JSON object: every field of a structured secret |
+/// | `tls::TlsIdentity` (feature `rustls`) | a JSON object with PEM in its fields `chain` and `key` |
+/// | `tls::TrustRoots` (feature `rustls`) | certificates in PEM |
 /// | [`SecretBox<T>`](crate::SecretBox) | what `T` is made from, where `T: Zeroize`; bytes for `SecretBox<[u8]>` |
 /// | `Option<T>` | what `T` is made from; `None` where the secret or the field is missing |
 ///
@@ -82,6 +85,12 @@ pub trait FromSecret: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// From when until when the value may be used, where it has an end of its own.
+    #[doc(hidden)]
+    fn validity(&self) -> Option<Validity> {
+        None
+    }
 }
 
 /// Why a text is not a value.
@@ -134,6 +143,10 @@ impl<T: FromSecret> FromSecret for Option<T> {
 
     fn absent() -> Option<Self> {
         Some(None)
+    }
+
+    fn validity(&self) -> Option<Validity> {
+        self.as_ref()?.validity()
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 
 use super::record::ResourceRecord;
+use crate::config::error::short_name;
 use crate::config::own_text::words_of;
 use crate::contain::{Panicked, contain_drop};
-use crate::live::source::short_name;
 use crate::live::state::{LiveState, next_listener};
 use crate::log::log;
 use crate::sync::lock;
