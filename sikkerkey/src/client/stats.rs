@@ -150,7 +150,8 @@ impl Counters {
 
     #[cfg(feature = "metrics")]
     fn label(&self, id: &str) -> Cow<'static, str> {
-        match lock(&self.named).contains(id) {
+        let is_named = lock(&self.named).contains(id);
+        match is_named {
             true => Cow::Owned(id.to_owned()),
             false => Cow::Borrowed(metrics::OTHER),
         }
