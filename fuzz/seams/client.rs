@@ -14,6 +14,7 @@ use crate::protocol::fields::Fields;
 use crate::protocol::messages;
 use crate::protocol::skew::{ClockJudgment, Skew, judge};
 use crate::protocol::unescape::unescape;
+use crate::read::fuzz_aliases;
 use crate::transport::{Body, Response, fuzz_read};
 use crate::watch::schedule::{DEFAULT_INTERVAL, PollOutcome, PollSchedule};
 
@@ -98,6 +99,23 @@ pub fn unescaper(text: &str) {
     let ours = unescape(text.trim_matches([' ', '\n', '\r', '\t']))
         .map(|text| text.expose_secret().to_owned());
     assert_eq!(ours, theirs, "{text:?}");
+}
+
+/// Aliases as an environment variable holds them: what is taken is written the same way, and what is
+/// not is told in short lines.
+pub fn aliases(text: &str) {
+    let (aliases, problems) = fuzz_aliases(text);
+    for line in &problems {
+        assert!(
+            line.chars().count() < 1024 && !line.contains(char::is_control),
+            "{line:?}"
+        );
+    }
+    let written: Vec<String> = aliases
+        .iter()
+        .map(|(from, to)| format!("{from}={to}"))
+        .collect();
+    assert_eq!(fuzz_aliases(&written.join(",")).0, aliases);
 }
 
 /// An id, an address, and a value with fields.

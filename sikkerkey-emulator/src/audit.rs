@@ -24,7 +24,13 @@ impl Emulator {
         self.vault(|vault| vault.reads.alarms())
     }
 
-    /// Forgets the recorded reads and alarms. The counts of policies are kept.
+    /// The ids of the secrets that their policies rotated after reads
+    /// ([`Policy::rotate_after_reads`](crate::Policy::rotate_after_reads)), one entry for each rotation, oldest first.
+    pub fn rotations(&self) -> Vec<String> {
+        self.vault(|vault| vault.reads.rotations())
+    }
+
+    /// Forgets the recorded reads, alarms and rotations. The counts of policies are kept.
     pub fn clear_reads(&self) {
         self.vault(|vault| vault.reads.clear());
     }

@@ -1,5 +1,8 @@
 //! Changing what is in the vault while it is served.
 
+use std::time::Duration;
+
+use crate::clock::millis;
 use crate::emulator::Emulator;
 use crate::vault::{Kind, Policy, SecretValue};
 
@@ -97,6 +100,13 @@ impl Emulator {
     pub fn set_policy(&self, id: impl AsRef<str>, policy: impl Into<Option<Policy>>) {
         let policy = policy.into();
         self.vault(|vault| vault.set_policy(id.as_ref(), policy));
+    }
+
+    /// A second machine co-signs the reads of a secret for this long, as [`Policy::co_sign`] wants it. A new policy wants it
+    /// anew.
+    pub fn co_sign(&self, id: impl AsRef<str>, lasting: Duration) {
+        let until = self.service.clock.now().saturating_add(millis(lasting));
+        self.vault(|vault| vault.co_sign(id.as_ref(), until));
     }
 
     /// Ends every login of a leased secret.

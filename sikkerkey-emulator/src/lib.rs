@@ -1,22 +1,10 @@
-//! The SikkerKey service on one machine, for tests: every request is checked as the real service checks it, so a client
-//! that works here works there.
+#![doc = include_str!("../README.md")]
+//!
+//! [`Emulator::requests`] lists what was asked, and [`Emulator::wait_for`] waits for it:
 //!
 //! ```
-//! use sikkerkey_emulator::{Emulator, Fault};
-//!
-//! let vault = Emulator::builder()
-//!     .secret("sk_stripe_key", "sk-live-1")
-//!     .structured("sk_db_prod", [("host", "db.example"), ("password", "hunter2")])
-//!     .start()?;
-//!
-//! // Give a client this file, or put it into SIKKERKEY_IDENTITY.
-//! assert!(vault.identity_path().ends_with("vaults/vault_emulator/identity.json"));
-//! assert!(vault.url().starts_with("http://localhost:"));
-//!
-//! vault.put("sk_stripe_key", "sk-live-2"); // a rotation
-//! vault.deny("sk_db_prod"); // a grant withdrawn
-//! vault.fail_next(Fault::Status(503)); // the next request fails
-//!
+//! # use sikkerkey_emulator::Emulator;
+//! # let vault = Emulator::builder().start()?;
 //! for request in vault.requests() {
 //!     println!("{} {} {}", request.method, request.path, request.status);
 //! }

@@ -1,10 +1,13 @@
 //! The record of what was asked, for tests to look at and to wait for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::http::Request;
+use serde::Deserialize;
+
+use crate::http::{Request, Response};
 
 /// One request as it arrived, and its outcome.
 ///
@@ -22,6 +25,10 @@ pub struct Recorded {
     pub status: u16,
     /// Whether the service acted on it; false if a fault came first or the request was refused unread.
     pub handled: bool,
+    /// The error message with which the service refused it; `None` if it did not, or if a fault came first.
+    pub error: Option<String>,
+    /// What a poll reported: `changed`, `deleted` or `access_denied`, by secret. Empty for other requests.
+    pub changes: BTreeMap<String, String>,
     /// `X-Machine-Id` as it was sent, verified or not.
     pub machine_id: Option<String>,
     /// The body's bytes.
@@ -79,6 +86,28 @@ impl fmt::Debug for Recorded {
     }
 }
 
+/// What is recorded of a response's body.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Said {
+    error: Option<String>,
+    changes: BTreeMap<String, Change>,
+}
+
+impl Said {
+    /// Of the response to a request of this path. The bodies of other responses hold values.
+    pub(crate) fn of(path: &str, response: &Response) -> Self {
+        let told = response.status >= 400 || path == "/v1/secrets/poll";
+        let said = told.then(|| serde_json::from_slice(&response.body).ok());
+        said.flatten().unwrap_or_default()
+    }
+}
+
+#[derive(Deserialize)]
+struct Change {
+    status: String,
+}
+
 /// The newest requests, at most `limit` of them, and how many there were in all.
 pub(crate) struct Log {
     limit: usize,
@@ -118,6 +147,8 @@ impl Log {
                 path: request.target.clone(),
                 status: 0,
                 handled: false,
+                error: None,
+                changes: BTreeMap::new(),
                 machine_id: request.header("X-Machine-Id").map(str::to_owned),
                 body: request.body.clone(),
                 headers: request.headers.clone(),
@@ -131,10 +162,13 @@ impl Log {
     }
 
     /// Enters what became of it, just before it is sent.
-    pub(crate) fn answered(&self, number: u64, status: u16, handled: bool) {
+    pub(crate) fn answered(&self, number: u64, status: u16, handled: bool, said: Said) {
         let mut inner = self.lock();
         if let Some(found) = inner.kept.iter_mut().rev().find(|r| r.number == number) {
             (found.status, found.handled) = (status, handled);
+            found.error = said.error;
+            let changes = said.changes.into_iter();
+            found.changes = changes.map(|(id, change)| (id, change.status)).collect();
         }
         drop(inner);
         self.changed.notify_all();
@@ -223,8 +257,9 @@ mod tests {
     fn the_outcome_of_a_request_is_recorded() {
         let log = Log::new(10);
         let number = log.arrived(&request("/a", "{}"), 4);
-        log.answered(number, 200, true);
-        log.answered(99, 500, true);
+        let ok = Response::json(200, &serde_json::json!({ "value": "canary" }));
+        log.answered(number, 200, true, Said::of("/a", &ok));
+        log.answered(99, 500, true, Said::default());
         let found = log.requests().remove(0);
         assert_eq!(
             (found.status, found.handled, found.connection),
@@ -234,6 +269,22 @@ mod tests {
             (found.nonce(), found.timestamp(), found.text()),
             (Some("n"), Some(12), "{}")
         );
+        assert_eq!(found.error, None);
+    }
+
+    #[test]
+    fn a_refusal_and_a_polls_report_are_recorded() {
+        let log = Log::new(10);
+        let polled = log.arrived(&request("/v1/secrets/poll", ""), 1);
+        let report = serde_json::json!({ "changes": { "sk_a": { "status": "changed" } } });
+        let response = Response::json(200, &report);
+        log.answered(polled, 200, true, Said::of("/v1/secrets/poll", &response));
+        let refused = log.arrived(&request("/v1/secret/sk_a", ""), 1);
+        let response = Response::error(403, "Access denied");
+        log.answered(refused, 403, true, Said::of("/v1/secret/sk_a", &response));
+        let [polled, refused] = log.requests().try_into().unwrap();
+        assert_eq!(polled.changes["sk_a"], "changed");
+        assert_eq!(refused.error.as_deref(), Some("Access denied"));
     }
 
     #[test]
@@ -258,7 +309,7 @@ mod tests {
                 })
             });
             let number = log.arrived(&request("/", ""), 1);
-            log.answered(number, 200, true);
+            log.answered(number, 200, true, Said::default());
             assert!(waiting.join().is_ok_and(|found| found));
         });
     }

@@ -15,7 +15,7 @@ use crate::http::{Request, Response};
 use crate::origin;
 use crate::recorded::Log;
 use crate::signature::{signed_text, verifies};
-use crate::vault::{Subject, Vault};
+use crate::vault::{Asker, Subject, Vault};
 
 /// What all connections of one emulator share.
 pub(crate) struct Service {
@@ -144,7 +144,11 @@ impl Service {
         if !request.body.is_empty() && !is_json(request) {
             return Response::error(415, "Content-Type must be application/json");
         }
-        let now = self.clock.now();
+        let asker = Asker {
+            machine,
+            from,
+            now: self.clock.now(),
+        };
         let mut vault = self.vault();
         match call {
             Call::Read(id) => {
@@ -153,14 +157,14 @@ impl Service {
                     x509: request.header("X-SikkerKey-Subject-Key-X509"),
                     validity: request.header("X-SikkerKey-Validity"),
                 };
-                vault.read(machine, id, subject, now)
+                vault.read(asker, id, subject)
             }
             Call::List => vault.list_all(machine),
             Call::ListProject => vault.list_project(machine, &request.body),
             Call::ListRich => vault.list_rich(machine),
             Call::ListProjects => vault.list_projects(machine),
-            Call::Export => vault.export(machine, &request.body, now),
-            Call::Poll => vault.poll(machine, &request.body, now),
+            Call::Export => vault.export(asker, &request.body),
+            Call::Poll => vault.poll(asker, &request.body),
         }
     }
 

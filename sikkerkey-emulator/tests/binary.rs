@@ -3,71 +3,41 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
 use support::Client;
-
-/// Ends with the test, however that goes.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_sikkerkey-emulator"))
-}
+use support::program::{Folder, program};
 
 #[test]
 fn a_file_is_served_and_its_edits_are_rotations() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secrets.toml");
-    fs::write(&file, "sk_a = 'first'\n").unwrap();
-    let canaries = folder.path().join("canaries");
-    let mut command = program();
-    command.env("SIKKERKEY_EMULATOR_CANARIES", &canaries);
-    command.arg(&file).args([
-        "--home".as_ref(),
-        folder.path().join("it's home").as_os_str(),
-    ]);
-    command
-        .args(["--enroll", "--log"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut running = Running(command.spawn().unwrap());
-    let mut out = BufReader::new(running.0.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    let mut errors = BufReader::new(running.0.stderr.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    let mut export = |name: &str| {
-        let line = out.find(|line| line.starts_with("export ")).unwrap();
-        line.strip_prefix(&format!("export {name}="))
-            .unwrap()
-            .replace(r"'\''", "'")
-            .trim_matches('\'')
-            .to_owned()
-    };
-    let identity = export("SIKKERKEY_IDENTITY");
-    assert!(export("SIKKERKEY_API_URL").starts_with("http://localhost:"));
-    assert_eq!(export("SIKKERKEY_VAULT_ID"), "vault_emulator");
-    let token = export("SIKKERKEY_ENROLLMENT_TOKEN");
+    let folder = Folder::new("sk_a = 'first'\n");
+    let canaries = folder.path("canaries");
+    let mut running = folder.run(
+        &[
+            "--home",
+            folder.path("it's home").to_str().unwrap(),
+            "--enroll",
+        ],
+        &[("SIKKERKEY_EMULATOR_CANARIES", canaries.to_str().unwrap())],
+    );
+    let identity = running.export("SIKKERKEY_IDENTITY");
+    assert!(
+        running
+            .export("SIKKERKEY_API_URL")
+            .starts_with("http://localhost:")
+    );
+    assert_eq!(running.export("SIKKERKEY_VAULT_ID"), "vault_emulator");
+    let token = running.export("SIKKERKEY_ENROLLMENT_TOKEN");
     assert!(!token.is_empty());
+    running.skip_notes();
 
     let client = Client::at(Path::new(&identity));
     assert_eq!(client.value("sk_a"), "first");
-    assert_eq!(out.next().unwrap(), "200 GET /v1/secret/sk_a");
-    fs::write(&file, "sk_a = 'second'\nsk_b = 'new'\n").unwrap();
-    assert_eq!(
-        [out.next().unwrap(), out.next().unwrap()],
-        ["rotated: sk_a", "added: sk_b"]
-    );
+    assert_eq!(running.line(), "read     sk_a");
+    folder.edit("sk_a = 'second'\nsk_b = 'new'\n");
+    assert_eq!(running.line(), "rotated  sk_a");
+    assert_eq!(running.line(), "added    sk_b");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -83,41 +53,91 @@ fn a_file_is_served_and_its_edits_are_rotations() {
         assert!(noted.iter().any(|line| line == secret), "one is missing");
     }
     assert_eq!(client.value("sk_a"), "second");
-    fs::write(&file, "sk_a = 'third\n").unwrap();
-    let error = errors.next().unwrap();
+}
+
+#[test]
+fn a_broken_edit_is_shown_with_a_caret_and_changes_nothing() {
+    let folder = Folder::new("sk_a = 'first'\n");
+    let mut running = folder.run(&[], &[]);
+    let identity = running.export("SIKKERKEY_IDENTITY");
+    let client = Client::at(Path::new(&identity));
+    for (text, expected) in [
+        (
+            "sk_a = 'second'\n[sk_b]\nvalue = canary\n",
+            [
+                "3:9: not TOML: string values must be quoted, expected literal string",
+                "3 | value = ******",
+                "  |         ^",
+            ],
+        ),
+        (
+            "sk_a = 'third'\nsk_b = 123456",
+            [
+                "2:8: sk_b: a secret is a string or a table; put the value in quotes",
+                "2 | sk_b = ******",
+                "  |        ^",
+            ],
+        ),
+        (
+            "[sk_a]\nvalue = '''\ncanary = 1'''\npolicy = { reads_per_day = -1 }",
+            [
+                "4:28: sk_a: reads_per_day must be a whole number, 0 or more",
+                "4 | policy = { reads_per_day = -1 }",
+                "  |                            ^",
+            ],
+        ),
+    ] {
+        folder.edit(text);
+        let error = running.error();
+        assert!(
+            error.starts_with("error: ") && error.ends_with(expected[0]),
+            "{error}"
+        );
+        assert_eq!([running.error(), running.error()], expected[1..]);
+        assert_eq!(running.error(), "the last good content stays");
+        assert_eq!(client.value("sk_a"), "first");
+    }
+    folder.edit("sk_a = 'fourth'\n");
+    running.skip_to("rotated  sk_a");
+    assert_eq!(client.value("sk_a"), "fourth");
+
+    let broken = Folder::new("sk_a = canary");
+    let output = program().arg(broken.file()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
     assert!(
-        error.contains("secrets.toml:1:14: ") && !error.contains("third"),
+        error.ends_with("literal string\n1 | sk_a = ******\n  |        ^\n"),
         "{error}"
     );
-    assert_eq!(errors.next().unwrap(), "the last good content stays");
-    assert_eq!(client.value("sk_a"), "second");
 }
 
 /// The first lines that the program prints, as far as `last`.
 fn printed(arguments: &[&str], last: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secrets.toml");
-    fs::write(&file, "sk_a = 'a'\n").unwrap();
-    let mut command = program();
-    command.arg(&file).args(arguments).stdout(Stdio::piped());
-    let mut running = Running(command.spawn().unwrap());
-    let mut out = BufReader::new(running.0.stdout.take().unwrap());
+    let folder = Folder::new("sk_a = 'a'\n");
+    let mut running = folder.run(arguments, &[]);
     let mut text = String::new();
     while !text.contains(last) {
-        assert!(out.read_line(&mut text).unwrap() > 0, "{last} is missing");
+        text += &running.line();
+        text.push('\n');
     }
     text
 }
 
+#[cfg(unix)]
 #[test]
 fn a_private_key_is_printed_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();
-    let text = printed(&["--home", home, "--enroll"], "SIKKERKEY_ENROLLMENT_TOKEN");
+    for more in [&[][..], &["--json"], &["--quiet"]] {
+        let text = printed(
+            &[&["--home", home, "--enroll"], more].concat(),
+            "SIKKERKEY_ENROLLMENT_TOKEN",
+        );
+        let pem =
+            fs::read_to_string(folder.path().join("vaults/vault_emulator/private.pem")).unwrap();
+        let key = pem.lines().nth(1).unwrap();
+        assert!(!text.contains(key) && !text.contains("PRIVATE"));
+    }
     let pem = fs::read_to_string(folder.path().join("vaults/vault_emulator/private.pem")).unwrap();
-    let key = pem.lines().nth(1).unwrap();
-    assert!(!text.contains(key) && !text.contains("PRIVATE"));
-
     let text = printed(
         &["--home", home, "--print-identity"],
         "-----END PRIVATE KEY-----\n'\n",
@@ -132,19 +152,52 @@ fn a_private_key_is_printed_only_on_request() {
     ] {
         assert!(text.contains(&format!("\nexport {name}")), "{name}");
     }
+    let text = printed(&["--home", home, "--print-identity", "--json"], "started");
+    let started: Value = serde_json::from_str(&text).unwrap();
+    assert!(started["environment"]["SIKKERKEY_PRIVATE_KEY"] == pem);
+}
+
+#[test]
+fn the_start_says_what_to_export_and_what_to_try() {
+    let folder = Folder::new("sk_first = 'a'\nsk_second = 'b'\n");
+    let mut running = folder.run(&["--port", "0"], &[]);
+    let head = running.line();
+    assert!(head.starts_with("# 2 secrets of "), "{head}");
+    assert!(head.contains("secrets.toml at http://localhost:"), "{head}");
+    assert_eq!(running.line(), "# For a client, in another terminal:");
+    assert!(Path::new(&running.export("SIKKERKEY_IDENTITY")).exists());
+    let notes = running.notes(5);
+    assert!(notes[1].contains("get_secret(\"sk_first\")"), "{notes:?}");
+    // All but the exports are comments of a shell: the output can be sourced.
+    assert!(notes.iter().all(|line| line.starts_with("# ")), "{notes:?}");
+
+    let empty = Folder::new("");
+    let mut running = empty.run(&[], &[]);
+    assert!(running.line().starts_with("# 0 secrets of "));
+    running.export("SIKKERKEY_IDENTITY");
+    assert!(running.notes(5)[1].contains("sk_first = \"a value\""));
 }
 
 #[test]
 fn a_webhook_secret_is_printed_and_a_foreign_url_refused() {
     let url = "http://localhost:9/hook";
-    let text = printed(&["--webhook", url], "SIKKERKEY_IDENTITY");
-    assert!(text.contains("\nexport SIKKERKEY_WEBHOOK_SECRET='whsec_"));
+    let folder = Folder::new("sk_a = 'a'\n");
+    let mut running = folder.run(&["--webhook", url], &[]);
+    assert!(
+        running
+            .export("SIKKERKEY_WEBHOOK_SECRET")
+            .starts_with("whsec_")
+    );
+    folder.edit("sk_a = 'b'\n");
+    running.skip_to("rotated  sk_a");
+    let delivered = running.line();
+    assert_eq!(
+        delivered,
+        format!("webhook  secret_rotate sk_a to {url}: no response")
+    );
     let output = program()
         .args(["--webhook", "http://example.com/"])
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/values.toml"
-        ))
+        .arg(folder.file())
         .output()
         .unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
@@ -154,30 +207,24 @@ fn a_webhook_secret_is_printed_and_a_foreign_url_refused() {
 #[test]
 fn an_older_service_has_no_rich_list() {
     for (arguments, status) in [(&["--older-service"][..], 404), (&[], 200)] {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("secrets.toml");
-        fs::write(&file, "sk_a = 'a'\n").unwrap();
-        let mut command = program();
-        command.arg(&file).arg("--home").arg(folder.path());
-        command.args(arguments).stdout(Stdio::piped());
-        let mut running = Running(command.spawn().unwrap());
-        let mut out = BufReader::new(running.0.stdout.take().unwrap());
-        let mut text = String::new();
-        while !text.contains("SIKKERKEY_IDENTITY") {
-            assert!(out.read_line(&mut text).unwrap() > 0);
-        }
-        let identity = folder.path().join("vaults/vault_emulator/identity.json");
-        assert_eq!(Client::at(&identity).get("/v1/cli/secrets").status, status);
+        let folder = Folder::new("sk_a = 'a'\n");
+        let mut running = folder.run(arguments, &[]);
+        let identity = running.export("SIKKERKEY_IDENTITY");
+        let client = Client::at(Path::new(&identity));
+        assert_eq!(client.get("/v1/cli/secrets").status, status);
     }
 }
 
 #[test]
 fn errors_are_one_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let broken = folder.path().join("broken.toml");
-    fs::write(&broken, "sk_a = canary").unwrap();
-    let table: [(&[&str], &str); 7] = [
-        (&[], "error: a file of secrets is missing; see --help"),
+    let folder = Folder::new("sk_a = 'a'\n");
+    let path = folder.file();
+    let file = path.to_str().unwrap();
+    let table: [(&[&str], &str); 10] = [
+        (
+            &[],
+            "error: a file of secrets is missing; sikkerkey-emulator init writes an example; see --help",
+        ),
         (
             &["a.toml", "b.toml"],
             "error: only one file of secrets can be served; see --help",
@@ -192,12 +239,24 @@ fn errors_are_one_line() {
             "error: --port needs a number up to 65535; see --help",
         ),
         (
+            &["--color", "red"],
+            "error: --color needs always, never or auto; see --help",
+        ),
+        (
+            &["init", "a", "b"],
+            "error: init writes only one file; see --help",
+        ),
+        (
+            &["init", file],
+            "secrets.toml exists already; nothing was written",
+        ),
+        (
             &["/nowhere/s.toml"],
             "error: cannot read /nowhere/s.toml: No such file or directory (os error 2)",
         ),
         (
-            &[broken.to_str().unwrap()],
-            "broken.toml:1:8: not TOML: string values must be quoted, expected literal string",
+            &[file, "--vault", "a b"],
+            "error: \"a b\" cannot be a vault's id: letters, digits, '-' and '_' only",
         ),
     ];
     for (arguments, expected) in table {
@@ -212,15 +271,13 @@ fn errors_are_one_line() {
 #[cfg(unix)]
 #[test]
 fn canaries_are_not_written_through_a_link() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secrets.toml");
-    fs::write(&file, "sk_a = 'canary'\n").unwrap();
-    let victim = folder.path().join("victim");
+    let folder = Folder::new("sk_a = 'canary'\n");
+    let victim = folder.path("victim");
     fs::write(&victim, "").unwrap();
-    let link = folder.path().join("link");
+    let link = folder.path("link");
     std::os::unix::fs::symlink(&victim, &link).unwrap();
     let output = program()
-        .arg(&file)
+        .arg(folder.file())
         .env("SIKKERKEY_EMULATOR_CANARIES", &link)
         .output()
         .unwrap();
@@ -244,17 +301,14 @@ fn help_names_every_option_and_every_key_of_the_file() {
     for key in used.into_iter().filter(|key| !values.contains(key)) {
         assert!(help.contains(key), "{key}");
     }
-    for option in [
-        "--port",
-        "--home",
-        "--vault",
-        "--print-identity",
-        "--enroll",
-        "--webhook",
-        "--older-service",
-        "--log",
-        "[[webhook]]",
-    ] {
+    // Each option that the program knows, as its source has them.
+    let source = include_str!("../src/bin/sikkerkey-emulator/arguments.rs");
+    let options: Vec<_> = source
+        .split('"')
+        .filter(|word| word.starts_with("--") && !word.contains(' '))
+        .collect();
+    assert!(options.len() >= 12);
+    for option in options.into_iter().chain(["[[webhook]]", "init [FILE]"]) {
         assert!(help.contains(option), "{option}");
     }
 }
@@ -263,6 +317,7 @@ fn help_names_every_option_and_every_key_of_the_file() {
 fn help_and_version_are_printed() {
     for (argument, start) in [
         ("--help", "The SikkerKey service on this machine"),
+        ("-h", "The SikkerKey service on this machine"),
         ("--version", "sikkerkey-emulator "),
     ] {
         let output = program().arg(argument).output().unwrap();

@@ -180,7 +180,7 @@ fn reads_are_counted_by_secret() {
     assert_eq!(counts, [("sk_a".into(), 2), ("sk_b".into(), 1)]);
     vault.assert_reads_only(["sk_a", "sk_b", "sk_pg"]);
     vault.assert_reads_only(&["sk_a".to_owned(), "sk_b".to_owned()]);
-    assert!(vault.alarms().is_empty());
+    assert!(vault.alarms().is_empty() && vault.rotations().is_empty());
     vault.clear_reads();
     vault.assert_reads_only([""; 0]);
     assert_eq!(vault.reads("sk_a"), 0);

@@ -87,7 +87,7 @@ fn a_window_opens_and_closes() {
 #[test]
 fn reads_in_a_minute_and_in_a_day_have_caps() {
     let policy = Policy::new().reads_per_minute(2).reads_per_day(3);
-    for status in [429, 403] {
+    for status in [429, 403, 404, 410] {
         let (vault, mut client) = start(policy.clone().cap_status(status));
         assert_eq!(statuses(&client), [200, 200, status]);
         let refused = client.get("/v1/secret/sk_a").expect(status);
@@ -102,6 +102,43 @@ fn reads_in_a_minute_and_in_a_day_have_caps() {
         assert_eq!((vault.reads("sk_a"), vault.reads("sk_b")), (5, 0));
         client.value("sk_b");
     }
+}
+
+#[test]
+fn reads_come_from_an_allowed_network() {
+    let policy = |v4: [u8; 4], v6| Policy::new().source(v4, 8).source(v6, 128);
+    let here = policy([127, 0, 0, 0], std::net::Ipv6Addr::LOCALHOST);
+    let elsewhere = policy([10, 0, 0, 0], std::net::Ipv6Addr::UNSPECIFIED);
+    let (_vault, client) = start(here);
+    assert_eq!(statuses(&client), [200]);
+    for (in_polls, polled) in [(false, ""), (true, "sk_a=access_denied")] {
+        let (vault, client) = start(elsewhere.clone().in_polls(in_polls));
+        let refused = client.get("/v1/secret/sk_a").expect(403);
+        assert_eq!(refused["error"], "Source address is not allowed");
+        assert_eq!(client.poll(&["sk_a"]), polled);
+        assert_eq!(vault.reads("sk_a"), 0);
+    }
+}
+
+#[test]
+fn a_second_machine_co_signs_for_a_time() {
+    for (in_polls, polled) in [(false, ""), (true, "sk_a=access_denied")] {
+        let policy = Policy::new().co_sign(true).in_polls(in_polls);
+        let (vault, mut client) = start(policy.clone());
+        let refused = client.get("/v1/secret/sk_a").expect(403);
+        assert_eq!(refused["error"], "A second machine must co-sign");
+        assert_eq!(client.poll(&["sk_a"]), polled);
+        vault.co_sign("sk_a", HOUR);
+        assert_eq!(statuses(&client), [200, 200]);
+        pass(&vault, &mut client, HOUR);
+        assert_eq!(statuses(&client), [403]);
+        assert_eq!(client.poll(&["sk_a"]), polled);
+        vault.co_sign("sk_a", HOUR);
+        vault.set_policy("sk_a", policy);
+        assert_eq!(statuses(&client), [403], "a new policy wants it anew");
+    }
+    let (_vault, client) = start(Policy::new().co_sign(false));
+    assert_eq!(statuses(&client), [200]);
 }
 
 #[test]
@@ -162,6 +199,7 @@ fn reads_rotate_a_secret() {
     for client in [&client, &other] {
         assert_eq!(client.poll(&["sk_a"]), "sk_a=changed");
     }
+    assert_eq!(vault.rotations(), ["sk_a"]);
     let rotated = client.value("sk_a");
     assert_ne!(rotated, "the-value");
     assert_eq!(client.value("sk_a"), rotated);

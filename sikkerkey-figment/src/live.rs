@@ -7,7 +7,7 @@ use figment::error::Result;
 use figment::value::Value;
 use figment::{Error, Figment};
 use serde::de::DeserializeOwned;
-use sikkerkey::__private::{self, ConfigSource};
+use sikkerkey::__private::{self, ConfigSource, Fingerprint};
 use sikkerkey::{ConfigError, Live, LoadOptions, Loader, Schema, SecretRef, SikkerKey, Snapshot};
 
 use crate::FigmentExt;
@@ -30,9 +30,15 @@ use crate::source::{Exports, Reading, Scope};
 /// [`Exported`](crate::Exported) is taken again whenever the layers are put together, but its
 /// secrets are not asked after: combine it with what is followed, or [`refresh`](Live::refresh).
 ///
+/// # Parts
+///
+/// Where a key's value lies in a `T` that serde makes is not known: for what is registered on a
+/// [`select`](Live::select), every swap counts. [`Change::touches`](sikkerkey::Change::touches) says
+/// which keys changed.
+///
 /// # A change of a file
 ///
-/// Nobody watches files here. Call [`Live::refresh`] when one has changed, from a signal handler's
+/// Files are not watched. Call [`Live::refresh`] when one has changed, from a signal handler's
 /// thread or a file watcher.
 ///
 /// # The closure
@@ -79,7 +85,7 @@ pub struct LiveFigment<F> {
 
 impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     /// A live figment of the layers that `layers` puts together.
-    pub fn new(sk: &SikkerKey, layers: F) -> Self {
+    pub fn new(sk: impl AsRef<SikkerKey>, layers: F) -> Self {
         LiveFigment {
             reading: Reading::new(sk),
             layers,
@@ -108,11 +114,11 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         layers.of(&snapshot)
     }
 
-    /// Extracts a `T`, and follows the secrets in it.
+    /// Extracts a `T` and follows its secrets: a [`Live`].
     ///
     /// # Errors
     ///
-    /// Whatever keeps the first `T` from being extracted, all of it. No value is in it.
+    /// All problems of the first extraction, without a value.
     pub fn live<T>(self) -> std::result::Result<Live<T>, ConfigError>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -149,9 +155,51 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
+        let (source, loader) = self.parts(settings);
+        __private::live_from(source, loader)
+    }
+
+    /// [`live`](Self::live) as a future, on any async runtime: a thread of the client calls the closure,
+    /// reads and extracts.
+    ///
+    /// # Errors
+    ///
+    /// As `live`.
+    pub fn live_async<T>(
+        self,
+    ) -> impl Future<Output = std::result::Result<Live<T>, ConfigError>> + Send + 'static
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        self.live_with_async(|loader| loader)
+    }
+
+    /// [`live_with`](Self::live_with) as a future, on any async runtime.
+    ///
+    /// # Errors
+    ///
+    /// As `live_with`.
+    pub fn live_with_async<T>(
+        self,
+        settings: impl FnOnce(Loader<T>) -> Loader<T>,
+    ) -> impl Future<Output = std::result::Result<Live<T>, ConfigError>> + Send + 'static
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let (source, loader) = self.parts(settings);
+        __private::live_from_async(source, loader)
+    }
+
+    fn parts<T>(
+        self,
+        settings: impl FnOnce(Loader<T>) -> Loader<T>,
+    ) -> (Box<dyn ConfigSource<T>>, Loader<T>)
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
         let loader = settings(__private::loader(self.reading.fetch()));
         let source = Layers::new(self.reading, self.layers);
-        __private::live_from(Box::new(source), loader)
+        (Box::new(source), loader)
     }
 }
 
@@ -164,10 +212,6 @@ impl<F> fmt::Debug for LiveFigment<F> {
     }
 }
 
-/// Each key path with a hash of its value: enough to say what changed, and no second copy of the
-/// secrets in memory.
-type Flat = BTreeMap<String, u64>;
-
 struct Layers<F> {
     reading: Reading,
     layers: F,
@@ -177,9 +221,8 @@ struct Layers<F> {
     /// What the last schema named.
     named: BTreeSet<SecretRef>,
     hasher: RandomState,
-    built: Flat,
-    /// `None` until there was a second config.
-    running: Option<Flat>,
+    /// Of the last config.
+    built: Fingerprint,
 }
 
 impl<F: Fn() -> Figment> Layers<F> {
@@ -191,8 +234,7 @@ impl<F: Fn() -> Figment> Layers<F> {
             exports: Exports::new(),
             named: BTreeSet::new(),
             hasher: RandomState::new(),
-            built: Flat::new(),
-            running: None,
+            built: Fingerprint::default(),
         }
     }
 
@@ -228,12 +270,12 @@ impl<F: Fn() -> Figment> Layers<F> {
         Ok(scope.asked.into_iter().collect())
     }
 
-    fn flat(&self, figment: &Figment) -> Result<Flat> {
-        let mut flat = Flat::new();
+    fn fingerprint_of(&self, figment: &Figment) -> Result<Fingerprint> {
+        let mut keys = BTreeMap::new();
         flatten(&figment.extract()?, String::new(), &mut |path, value| {
-            flat.insert(path, self.hasher.hash_one(format!("{value:?}")));
+            keys.insert(path, Some(self.hasher.hash_one(format!("{value:?}"))));
         });
-        Ok(flat)
+        Ok(keys.into_iter().collect())
     }
 }
 
@@ -271,27 +313,13 @@ impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> ConfigSource<T> f
     fn build(&mut self, snapshot: &Snapshot) -> std::result::Result<T, ConfigError> {
         let figment = self.of(snapshot).map_err(problems::<T>)?;
         let config = figment.extract_secret().map_err(problems::<T>)?;
-        self.built = self.flat(&figment).map_err(problems::<T>)?;
-        self.running.get_or_insert_with(|| self.built.clone());
+        self.built = self.fingerprint_of(&figment).map_err(problems::<T>)?;
         self.last = snapshot.clone();
         Ok(config)
     }
 
-    fn changed(&mut self, _: &Snapshot, _: &Snapshot) -> Vec<String> {
-        let running = self.running.replace(self.built.clone()).unwrap_or_default();
-        let differs = |path: &&String| running.get(*path) != self.built.get(*path);
-        let gone = running
-            .keys()
-            .filter(|path| !self.built.contains_key(*path));
-        let mut changed: Vec<String> = self
-            .built
-            .keys()
-            .filter(differs)
-            .chain(gone)
-            .cloned()
-            .collect();
-        changed.sort_unstable();
-        changed
+    fn fingerprint(&mut self, _: &Snapshot) -> Fingerprint {
+        self.built.clone()
     }
 
     fn has_more_than_secrets(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::reference::Reference;
 use crate::source::{Reading, Taken};
 use crate::typed;
 
-/// Puts secrets in the place of the strings that name them.
+/// A resolver of references: replaces the strings that name secrets by the secrets.
 ///
 /// # Keys
 ///
@@ -73,8 +73,8 @@ pub struct References {
 }
 
 impl References {
-    /// Resolves with a client: each secret by one read, its values never in an error.
-    pub fn new(sk: &SikkerKey) -> Self {
+    /// Makes a resolver with a client. Each secret is read once, and no error holds a value.
+    pub fn new(sk: impl AsRef<SikkerKey>) -> Self {
         References {
             reading: Reading::new(sk),
         }
@@ -90,7 +90,7 @@ impl References {
         Self::of(self.reading.change(change))
     }
 
-    /// `figment` with every reference in it resolved.
+    /// Resolves every reference of a figment, and returns a figment with the secrets.
     ///
     /// # Errors
     ///
@@ -107,11 +107,34 @@ impl References {
         if taken.is_foretold() {
             return Ok(figment);
         }
+        self.put(figment, found, &taken)
+    }
+
+    /// [`resolve`](Self::resolve) as a future, on any async runtime: threads of the client read.
+    ///
+    /// # Errors
+    ///
+    /// As `resolve`.
+    pub fn resolve_async(
+        &self,
+        figment: Figment,
+    ) -> impl Future<Output = Result<Figment>> + Send + use<> {
+        let references = self.clone();
+        async move {
+            let found = places::find(&figment)?;
+            let schema: Schema = found.iter().filter_map(requirement).collect();
+            let taken = references.reading.read_async(&schema).await;
+            references.put(figment, found, &taken)
+        }
+    }
+
+    /// Puts what was taken in the place of what was found.
+    fn put(&self, figment: Figment, found: Vec<Found>, taken: &Taken) -> Result<Figment> {
         let aliases = self.reading.aliases();
         let mut problems = Vec::new();
         let mut values = Vec::new();
         for found in found {
-            match value(&found, &taken, &aliases) {
+            match value(&found, taken, &aliases) {
                 Ok(value) => values.push((found, value)),
                 Err(said) => problems.push(found.problem(&figment, said)),
             }

@@ -8,21 +8,24 @@ pub use crate::config::error::config_error;
 pub use crate::config::from_secret::fields::field_texts;
 pub use crate::config::from_secret::form::{list_items, stray, stray_at_the_ends};
 pub use crate::config::parser::{Parser, Text, delimited, from_str, json, value, with};
+pub use crate::config::places::{Places, place};
 pub use crate::config::traits::{
-    Delimited, FromNothing, FromText, ReadFromStr, ReadJson, Words, default, text,
+    Delimited, FromNothing, FromText, ReadFromStr, ReadJson, default, text,
 };
 pub use crate::config::visit::{
-    Field, FieldSource, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit, nested,
-    nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
+    Field, FieldSource, Nested, Nesting, Reader, Secret, Visit, VisitNested, enter, field, inherit,
+    nested, nested_inherit, nesting, optional, or_default, required, resync, skipped, validated,
 };
 pub use crate::contain::{Panicked, contain};
 #[cfg(fuzzing)]
 pub use crate::fuzz;
 #[cfg(feature = "live")]
-pub use crate::live::source::{ConfigSource, changed_paths};
+pub use crate::live::fingerprint::Fingerprint;
+#[cfg(feature = "live")]
+pub use crate::live::source::ConfigSource;
 pub use crate::loader::builder::loader;
 #[cfg(feature = "live")]
-pub use crate::loader::live::live_from;
+pub use crate::loader::live::{live_from, live_from_async};
 pub use crate::random::{Randomness, SystemRandomness};
 pub use crate::resync::Resync;
 pub use crate::transport::seam::{TestConnection, TestExchange};

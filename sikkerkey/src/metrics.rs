@@ -1,5 +1,5 @@
-//! Metrics by the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`): whatever recorder
-//! the program installs receives them.
+//! Metrics through the [`metrics`](https://docs.rs/metrics) facade, for any recorder that the program installs
+//! (feature `metrics`).
 //!
 //! | metric | type | labels | what it is |
 //! | --- | --- | --- | --- |
@@ -70,9 +70,8 @@ const ROTATION_LAG: &str = "sikkerkey_live_rotation_lag_seconds";
 /// The label of what no schema or standard names.
 pub(crate) const OTHER: &str = "other";
 
-/// Tells the recorder what each metric is.
-///
-/// Building a client does it too; needed only for a recorder that was installed after that.
+/// Describes each metric to the recorder. Building a client does it, too; call it only for a recorder that is
+/// installed later.
 pub fn describe() {
     record(|| {
         describe_counter!(REQUESTS, "Requests to SikkerKey, repetitions included.");

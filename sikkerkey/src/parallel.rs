@@ -1,4 +1,4 @@
-//! The same read for many ids, several at a time.
+//! Runs one closure over many ids, several at a time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};

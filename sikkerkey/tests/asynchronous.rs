@@ -1,6 +1,5 @@
 //! The async client does what the blocking one does.
 
-#![cfg(feature = "tokio")]
 mod common;
 
 use std::time::Duration;

@@ -1,6 +1,9 @@
 //! Every public type can be sent to another thread, shared with one, and moved after it was pinned.
 
-use sikkerkey::live::{Listener, Loaded, LoadedPart, RecvError, SecretState, Select, Subscription};
+use sikkerkey::live::{
+    Listener, LiveControl, Loaded, LoadedPart, RecvError, ResourceState, ResourceStatus,
+    SecretState, Select, Subscription, WeakLive,
+};
 use sikkerkey::{
     Bootstrap, Change, Check, CheckReport, CheckStatus, Collision, ConfigError, Error, ErrorKind,
     Export, Fetch, Fields, Freshness, Live, LiveResource, LiveStatus, Loader, Necessity, Problem,
@@ -61,11 +64,30 @@ fn every_public_type_is_send_sync_and_unpin() {
         SecretState,
         RecvError,
         Listener,
+        LiveControl<Config>,
+        ResourceState,
+        ResourceStatus,
+        WeakLive<Config>,
     );
     #[cfg(feature = "tokio")]
     free!(sikkerkey::AsyncSikkerKey);
     #[cfg(feature = "cache")]
     free!(sikkerkey::CacheOptions);
+    #[cfg(feature = "rustls")]
+    free!(
+        sikkerkey::tls::TlsIdentity,
+        sikkerkey::tls::TwoSecrets<std::cell::Cell<u8>>,
+        sikkerkey::tls::TrustRoots,
+        sikkerkey::tls::CertificateRequest,
+        sikkerkey::tls::LiveCertificate,
+        sikkerkey::tls::CertificateStatus,
+    );
+    #[cfg(feature = "webhook")]
+    free!(
+        sikkerkey::webhook::Webhook,
+        sikkerkey::webhook::WebhookEvent,
+        sikkerkey::webhook::WebhookError,
+    );
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Duration;
 use std::{env, fs};
 
-use common::{INSIDE, emulator, run_inside, run_inside_with};
+#[cfg(unix)]
+use common::run_inside_with;
+use common::{INSIDE, emulator, run_inside};
 use sikkerkey::{ErrorKind, ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Certificate, Emulator};
 

@@ -2,6 +2,7 @@
 
 mod common;
 
+#[cfg(unix)]
 use std::process::Command;
 
 use common::{client, emulator};

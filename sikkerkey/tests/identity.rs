@@ -30,7 +30,8 @@ fn what_is_missing_is_named_with_what_to_do() {
         let error = SikkerKey::new(name).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         let text = error.to_string();
-        assert!(text.contains(name) && text.contains("enroll"), "{text}");
+        let path = std::path::absolute(name).unwrap().display().to_string();
+        assert!(text.contains(&path) && text.contains("enroll"), "{text}");
     }
     let error = SikkerKey::new("a b/c").unwrap_err();
     assert!(

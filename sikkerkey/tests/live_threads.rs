@@ -30,6 +30,11 @@ fn starting_and_stopping_leaves_nothing_behind() {
         let live = Config::live(&sk).unwrap();
         let _pool = live.resource(|config| Ok::<_, ()>(config.name.clone()));
     }
+    for _ in 0..1000 {
+        let (live, control) = sikkerkey::Live::manual(1);
+        live.on_change(|_| ());
+        control.swap(2);
+    }
     wait_for_at_most(0, "threads", threads);
     // The client keeps a connection or two, and the emulator the other ends of them.
     wait_for_at_most(before + 8, "files", files);

@@ -65,6 +65,9 @@ fn events_name_the_call_and_never_a_value() {
         .unwrap();
     enrolled.get_secret("sk_key").unwrap();
 
+    #[cfg(all(unix, feature = "toml"))]
+    read_shared_file(CANARY);
+
     let lines = LINES.0.lock().unwrap().clone();
     let has = |parts: &[&str]| {
         lines
@@ -93,6 +96,14 @@ fn events_name_the_call_and_never_a_value() {
         has(&["POST /v1/vault_abc123/enroll/register: attempt 1: 20"]),
         "{lines:#?}"
     );
+    #[cfg(all(unix, feature = "toml"))]
+    assert!(
+        has(&[
+            "WARN sikkerkey the file of secrets ",
+            "can be read by other users (mode 0644): chmod 600"
+        ]),
+        "{lines:#?}"
+    );
     // Plain, and as a hex dump would have it.
     let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
     for line in &lines {
@@ -103,4 +114,15 @@ fn events_name_the_call_and_never_a_value() {
             );
         }
     }
+}
+
+#[cfg(all(unix, feature = "toml"))]
+fn read_shared_file(value: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secrets.toml");
+    std::fs::write(&path, format!("sk_key = '{value}'")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _ = sikkerkey::Snapshot::from_toml_file(&path).unwrap();
 }

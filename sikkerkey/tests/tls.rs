@@ -150,6 +150,10 @@ mod platform {
     use super::*;
 
     #[test]
+    #[cfg_attr(
+        windows,
+        ignore = "wine's certificate store takes no roots beside its own"
+    )]
     fn the_systems_roots_and_one_beside_them() {
         let vault = vault(Certificate::Valid);
         let with = builder(&vault)

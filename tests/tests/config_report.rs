@@ -40,10 +40,10 @@ struct Limits {
 }
 
 impl Limits {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), &'static str> {
         match self.soft <= self.hard {
             true => Ok(()),
-            false => Err("the soft limit is above the hard one\nswap them".to_owned()),
+            false => Err("the soft limit is above the hard one\nswap them"),
         }
     }
 }
@@ -146,6 +146,32 @@ fn twenty_problems_are_one_report_to_work_through() {
         (one.field(), one.secret().map(|s| s.as_str())),
         (Some("port"), Some("sk_db_replica"))
     );
+}
+
+#[derive(Debug, SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_login", validate = "Login::validate")]
+struct Login {
+    password: String,
+}
+
+impl Login {
+    fn validate(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Err(format!("{} is too short", self.password).into())
+    }
+}
+
+/// `validate` may return any error; its text could quote a value.
+#[test]
+fn an_error_whose_text_was_not_in_the_program_is_not_quoted() {
+    let snapshot = Snapshot::from_iter([("sk_login", r#"{"password": "hunter2"}"#)]);
+    let error = Login::from_snapshot(&snapshot).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "\
+cannot build Login: 1 problem
+  Login    `validate` refused it (the error's text is not shown: it could quote a secret)"
+    );
+    assert_eq!(error.problems()[0].kind(), ProblemKind::Validation);
 }
 
 #[derive(Debug, SikkerKeyConfig)]

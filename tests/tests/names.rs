@@ -8,16 +8,19 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sikkerkey::live::Listener;
+use sikkerkey::live::{
+    FailClosed, Listener, LiveControl, Loaded, ResourceState, ResourceStatus, SecretState,
+    SecretStatus, WeakLive,
+};
 use sikkerkey::{
     CacheOptions, Change, CheckReport, CheckStatus, ConfigError, Error, ErrorKind, Export,
     ExposeSecret, Fields, Freshness, Live, LiveResource, LoadOptions, Project, Resync, RetryPolicy,
     SecretBox, SecretDetails, SecretKind, SecretListItem, SecretString, SikkerKey, SikkerKeyConfig,
-    Snapshot, Watch, WatchEvent, WatchKind,
+    Snapshot, Stats, Watch, WatchEvent, WatchKind,
 };
 use sikkerkey_emulator::{Emulator, Fault, Recorded};
 use sikkerkey_figment::figment::Figment;
@@ -40,13 +43,6 @@ impl Database {
             true => Err("no host"),
             false => Ok(()),
         }
-    }
-}
-
-impl PartialEq for Database {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |db: &Self| db.password.expose_secret().to_owned();
-        (&self.host, self.port, secret(self)) == (&other.host, other.port, secret(other))
     }
 }
 
@@ -294,7 +290,11 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     let sk = client(&vault);
     let live: Live<AppConfig> = AppConfig::loader(&sk)
         .resync(Resync::Every(Duration::from_secs(300)))
+        .resync_secret("sk_stripe_key", Resync::Never)
         .max_stale(Duration::from_secs(60))
+        .refresh_gap(Duration::ZERO)
+        .probe_timeout(Duration::from_secs(5))
+        .fail_closed(FailClosed::new().on_revoked().older_than(patience()))
         .probe(|_: &AppConfig| Ok::<(), String>(()))
         .grace(Duration::from_secs(60))
         .live()?;
@@ -311,12 +311,18 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
     let pool: LiveResource<u16> = live.resource(|c| Ok::<_, Error>(c.db.port))?;
     let mut changes = live.subscribe();
     vault.put_structured("sk_db_prod", DB.into_iter().chain([("port", "1")]));
-    let patience = Duration::from_secs(30);
+    let patience = patience();
     assert_eq!(changes.recv_timeout(patience)?.after().db.port, 1);
     let paths = vec!["db.port".to_owned()];
     assert_eq!(told.recv_timeout(patience)?, (5432, 1, paths));
     assert_eq!(told_part.recv_timeout(patience)?, (5432, 1));
-    live.refresh()?;
+    let refreshed: bool = live.refresh()?;
+    assert!(!refreshed && !live.refresh_secret("sk_db_prod")?);
+    live.rehearse("sk_stripe_key", "sk-live-2")?;
+    let loaded: Loaded<AppConfig> = live.try_load()?;
+    assert_eq!(loaded.db.port, 1);
+    let all: Vec<Arc<AppConfig>> = live.previous_all();
+    assert_eq!(all.len(), 1);
     assert_eq!(live.previous().map(|c| c.db.port), Some(5432));
     assert_eq!((*pool.load(), *pool.get()), (1, 1));
     let status = live.status();
@@ -330,6 +336,56 @@ fn live() -> Result<(), Box<dyn std::error::Error>> {
         (0, 9)
     );
     assert!(status.loaded_at() <= std::time::SystemTime::now());
+    assert!(status.rotation_lag().is_some() && !status.identity_shared());
+    let secret = status.secrets().find(|secret| secret.id() == "sk_db_prod");
+    let secret: &SecretStatus = secret.expect("it is followed");
+    assert_eq!(secret.state(), SecretState::Current);
+    assert!(secret.reads() >= 2 && secret.last_change().is_some());
+    let stats: Stats = sk.stats();
+    assert!(stats.requests() >= stats.polls() + stats.reads()["sk_db_prod"]);
+    assert_eq!((stats.retries(), stats.fallbacks()), (0, 0));
+    Ok(())
+}
+
+fn patience() -> Duration {
+    Duration::from_secs(30)
+}
+
+#[test]
+fn live_without_a_service() -> Result<(), Box<dyn std::error::Error>> {
+    let fixed: Live<u16> = Live::fixed(5432);
+    assert_eq!(*fixed.load(), 5432);
+    let (live, control): (Live<u16>, LiveControl<u16>) = Live::manual(1);
+    let weak: WeakLive<u16> = live.downgrade();
+    let pool: LiveResource<u16> = live
+        .resource(|port| match *port {
+            3 => Err("no connection"),
+            port => Ok(port),
+        })?
+        .named("pool")
+        .on_replaced(|old| assert!(*old < 3));
+    let part = live.select(|port| port);
+    let of_part: LiveResource<u16> = part.resource(|port| Ok::<_, Error>(*port))?;
+    control.swap(2);
+    assert_eq!((*pool.load(), *of_part.load(), *part.load()), (2, 2, 2));
+    control.swap_paths(3, &["port"]);
+    assert_eq!(pool.state(), ResourceState::Failed);
+    assert_eq!(pool.last_error().as_deref(), Some("no connection"));
+    let status = live.status();
+    let resource: &ResourceStatus = status.resources().next().unwrap();
+    assert_eq!(
+        (resource.name(), resource.consecutive_failures()),
+        ("pool", 1)
+    );
+    assert_eq!(serde_json::to_value(&status)?["freshness"], "fresh");
+    control.fail(ErrorKind::AccessDenied);
+    control.fail(Error::from(ErrorKind::NotFound));
+    control.stale();
+    assert_eq!(live.status().freshness(), Freshness::Stale);
+    let answer = live.retry_on_refused(|port| Err::<(), _>(*port), |_| true);
+    assert_eq!(answer, Err(3));
+    drop((live, pool, of_part, part));
+    assert!(weak.upgrade().is_none());
     Ok(())
 }
 

@@ -15,6 +15,9 @@
 //! sikkerkey_live_age_seconds{config="Config"} 0.001
 //! sikkerkey_live_rotation_lag_seconds{config="Config"} 0.001273727
 //! ```
+//!
+//! With `-- --offline examples/services/axum-service/secrets.dev.toml` it starts without a vault, on the secrets of that file, and
+//! serves until it is stopped.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
 use std::collections::BTreeMap;
@@ -22,22 +25,45 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use sikkerkey::{ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig};
+use sikkerkey::live::{RecvError, Subscription};
+use sikkerkey::webhook::{Webhook, WebhookError};
+use sikkerkey::{
+    ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig, Snapshot,
+};
 use sikkerkey_emulator::Emulator;
 
 /// Two secrets that only go together: `key_id` says which key is meant.
 #[derive(SikkerKeyConfig)]
+#[sikkerkey(validate = "Config::is_pair")]
 struct Config {
     #[sikkerkey(secret = "sk_signing_key_id")]
     key_id: u64,
     #[sikkerkey(secret = "sk_signing_key")]
     key: SecretString,
+}
+
+impl Config {
+    /// The key's own number.
+    fn number(&self) -> &str {
+        let key = self.key.expose_secret();
+        key.strip_prefix("key-").unwrap_or_default()
+    }
+
+    /// Half of a rotation is refused: webhooks tell of one secret at a time.
+    fn is_pair(&self) -> Result<(), &'static str> {
+        match self.number() == self.key_id.to_string() {
+            true => Ok(()),
+            false => Err("key and key id are of different rotations"),
+        }
+    }
 }
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -61,9 +87,33 @@ fn service(live: Live<Config>, metrics: PrometheusHandle) -> Router {
 async fn sign(State(live): State<Live<Config>>) -> String {
     // One load a request: key and number are of one instant, whatever rotates meanwhile.
     let config = live.load();
-    let key = config.key.expose_secret();
-    let number = key.strip_prefix("key-").unwrap_or_default();
-    format!("{} {number}", config.key_id)
+    format!("{} {}", config.key_id, config.number())
+}
+
+/// The route for the service's webhooks: a rotation is swapped in when it happens, and not at the next poll.
+fn hooks(live: Live<Config>, webhook: Webhook) -> Router {
+    Router::new()
+        .route("/hooks/sikkerkey", post(hook))
+        .layer(DefaultBodyLimit::max(64 * 1024))
+        .with_state((live, webhook))
+}
+
+async fn hook(
+    State((live, webhook)): State<(Live<Config>, Webhook)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let signature = headers.get("X-SikkerKey-Signature");
+    let signature = signature.map_or(&[][..], |value| value.as_bytes());
+    match webhook.verify(signature, &body) {
+        // Whatever comes of it shows in the status, and the next poll tries again: the delivery has arrived.
+        Ok(event) => {
+            let _ = live.on_webhook_async(&event).await;
+            StatusCode::OK
+        }
+        Err(WebhookError::Signature) => StatusCode::UNAUTHORIZED,
+        Err(_) => StatusCode::BAD_REQUEST,
+    }
 }
 
 /// 200 as long as a config serves, also a stale one: with a 503, an outage of SikkerKey would take all
@@ -75,22 +125,47 @@ async fn health(State(live): State<Live<Config>>) -> String {
 }
 
 fn main() -> Result<(), AnyError> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Before a client is built, which describes its metrics.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    match arguments.as_slice() {
+        [] => rotate_under_load(metrics),
+        ["--offline", file] => serve_offline(file, metrics),
+        _ => Err("usage: axum_service [--offline FILE]".into()),
+    }
+}
+
+/// On a developer's machine: the same service, without a vault.
+fn serve_offline(file: &str, metrics: PrometheusHandle) -> Result<(), AnyError> {
+    let secrets = Snapshot::from_toml_file(file)?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let live = Config::offline(secrets).live_async().await?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        println!("serving on http://{address} from {file}; Ctrl-C ends it");
+        axum::serve(listener, service(live, metrics)).await?;
+        Ok(())
+    })
+}
+
+fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
     let vault = Emulator::builder()
         .secret("sk_signing_key_id", "1")
         .secret("sk_signing_key", "key-1")
         .start()?;
-    // Before the client is built, which describes its metrics.
-    let metrics = PrometheusBuilder::new().install_recorder()?;
     let sk = SikkerKey::builder()
         .identity_file(vault.identity_path())
         .poll_interval(Duration::from_millis(10))
         .build()?;
-    let live = Config::live(&sk)?;
 
     let runtime = tokio::runtime::Runtime::new()?;
+    let live = runtime.block_on(Config::live_async(&sk))?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
-    let router = service(live.clone(), metrics);
+    let signing_secret = sikkerkey_emulator::Webhook::new_secret();
+    let webhook = Webhook::new(signing_secret.clone());
+    let router = service(live.clone(), metrics).merge(hooks(live.clone(), webhook));
     runtime.spawn(async move { axum::serve(listener, router).await });
     println!("serving on http://{address}, rotating {ROTATIONS} times under {CLIENTS} clients");
 
@@ -135,6 +210,17 @@ fn main() -> Result<(), AnyError> {
     if counts.failed + counts.mixed > 0 || live.status().generation() != ROTATIONS + 1 {
         return Err("not every request was answered from one whole config".into());
     }
+
+    // From here on nobody asks: the service tells.
+    sk.set_poll_interval(Duration::from_secs(3600));
+    let url = format!("http://{address}/hooks/sikkerkey");
+    vault.add_webhook(sikkerkey_emulator::Webhook::new(url, signing_secret)?)?;
+    let start = Instant::now();
+    rotate_once(&vault, &mut live.subscribe(), ROTATIONS + 2)?;
+    println!(
+        "a rotation by webhook: swapped in after {:.0?}",
+        start.elapsed()
+    );
     Ok(())
 }
 
@@ -142,13 +228,28 @@ fn main() -> Result<(), AnyError> {
 fn rotate(vault: &Emulator, live: &Live<Config>) -> Result<(), AnyError> {
     let mut changes = live.subscribe();
     for number in 2..=ROTATIONS + 1 {
-        vault.put_all([
-            ("sk_signing_key_id", number.to_string()),
-            ("sk_signing_key", format!("key-{number}")),
-        ]);
-        changes.recv_timeout(PATIENCE)?;
+        rotate_once(vault, &mut changes, number)?;
     }
     Ok(())
+}
+
+fn rotate_once(
+    vault: &Emulator,
+    changes: &mut Subscription<Config>,
+    number: u64,
+) -> Result<(), AnyError> {
+    vault.put_all([
+        ("sk_signing_key_id", number.to_string()),
+        ("sk_signing_key", format!("key-{number}")),
+    ]);
+    loop {
+        match changes.recv_timeout(PATIENCE) {
+            Ok(_) => return Ok(()),
+            // Half of it; the other half follows.
+            Err(RecvError::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 #[derive(Default)]

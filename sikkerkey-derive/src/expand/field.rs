@@ -2,7 +2,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, Lit, Type};
+use syn::{Expr, ExprLit, Lit, Path, Type};
 
 use super::{derived, local, resync, secret};
 use crate::model::{Absence, Fallback, Field, Nested, Reading, Resync, Role, Source, Value};
@@ -38,18 +38,41 @@ pub(super) fn skipped(field: &Field) -> TokenStream {
     quote_spanned! { place(field) => __sikkerkey::skipped(#default) }
 }
 
+/// The statement that says where a field lies.
+pub(super) fn place_of(krate: &Path, field: &Field, to: &Ident) -> TokenStream {
+    let ident = derived(&field.ident);
+    let name = name(field);
+    match &field.role {
+        Role::Skipped(_) => TokenStream::new(),
+        Role::Nested(inner) => {
+            let visitor = visitor(field, inner);
+            quote_spanned! { place(field) =>
+                #krate::__private::#visitor.place(#to, #name, &self.#ident);
+            }
+        }
+        // An address, and no reference: a field of a packed struct has none.
+        Role::Value(_) => quote! { #krate::__private::place(#to, #name, &raw const self.#ident); },
+    }
+}
+
 fn nested(field: &Field, nested: &Nested, from: &Ident) -> TokenStream {
     let name = name(field);
-    let ty = &field.ty;
     let secret = secret(nested.secret.as_ref());
+    let visitor = visitor(field, nested);
+    let resync = again(nested.resync);
+    quote_spanned! { place(field) =>
+        __sikkerkey::#visitor.read(#from, __sikkerkey::nesting(#name, #secret)#resync)
+    }
+}
+
+/// The call that knows how to visit the field's type.
+fn visitor(field: &Field, nested: &Nested) -> TokenStream {
+    let ty = &field.ty;
     let function = match nested.alone {
         true => format_ident!("nested"),
         false => format_ident!("nested_inherit"),
     };
-    let resync = again(nested.resync);
-    quote_spanned! { place(field) =>
-        __sikkerkey::#function::<#ty>(#from, __sikkerkey::nesting(#name, #secret)#resync)
-    }
+    quote_spanned! { place(field) => #function::<#ty>() }
 }
 
 fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {

@@ -14,6 +14,9 @@
 //!         let (Some(__port),) = (__port,) else { return None };
 //!         Some(Self { port: __port })
 //!     }
+//!     fn places(&self, __to: &mut ::sikkerkey::__private::Places) {
+//!         ::sikkerkey::__private::place(__to, "port", &raw const self.port);
+//!     }
 //! }
 //! #[automatically_derived]
 //! impl ::sikkerkey::__private::Visit for Database {}
@@ -59,6 +62,16 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
         Body::Whole => built(config, &from),
         Body::Checks => checks(config, &from),
     };
+    let to = local("to");
+    let places: Vec<_> = match body {
+        Body::Whole => config
+            .fields
+            .iter()
+            .map(|f| field::place_of(krate, f, &to))
+            .collect(),
+        // No value is made, so none is asked.
+        Body::Checks => Vec::new(),
+    };
     let where_clause = generics::where_clause(config);
     let (impl_generics, type_generics, _) = config.generics.split_for_impl();
     let allow = config
@@ -87,6 +100,9 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
                 #resync
                 #(#reads)*
                 #result
+            }
+            fn places(&self, #to: &mut #krate::__private::Places) {
+                #(#places)*
             }
         }
         #alone

@@ -43,15 +43,14 @@ impl ::sikkerkey::__private::VisitNested for Database {
             },
             __sikkerkey::json::<Flags>,
         );
-        let __field_replica = __sikkerkey::nested_inherit::<
-            Option<Replica>,
-        >(
-            __from,
-            __sikkerkey::nesting(
-                "replica",
-                ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
-            ),
-        );
+        let __field_replica = __sikkerkey::nested_inherit::<Option<Replica>>()
+            .read(
+                __from,
+                __sikkerkey::nesting(
+                    "replica",
+                    ::core::option::Option::Some(__sikkerkey::Secret::Name("REPLICA")),
+                ),
+            );
         let (
             ::core::option::Option::Some(__field_host),
             ::core::option::Option::Some(__field_port),
@@ -70,6 +69,13 @@ impl ::sikkerkey::__private::VisitNested for Database {
             }),
         };
         __sikkerkey::validated(__from, __value, Database::validate)
+    }
+    fn places(&self, __to: &mut ::sikkerkey::__private::Places) {
+        ::sikkerkey::__private::place(__to, "host", &raw const self.host);
+        ::sikkerkey::__private::place(__to, "port", &raw const self.port);
+        ::sikkerkey::__private::place(__to, "flags", &raw const self.flags);
+        ::sikkerkey::__private::nested_inherit::<Option<Replica>>()
+            .place(__to, "replica", &self.replica);
     }
 }
 #[automatically_derived]

@@ -1,5 +1,6 @@
 //! A file of secrets, and its edits as rotations.
 
+mod excerpt;
 mod parse;
 mod tables;
 mod values;
@@ -35,8 +36,9 @@ use parse::parse;
 ///
 /// A secret has `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`. Besides, a secret may
 /// have `name`, `denied`, `project`, `project_name`, `application`, `application_name`, `kind` (the name of a
-/// [`Kind`]), a [`Policy`], a [`Lease`] and, as `certificate`, a [`CertificateProfile`]. Their keys are the names of those types' methods, durations are texts like
-/// `"90s"`, `"1h 30m"` or `"24h"`, and a policy's `window` is one text or a list of them:
+/// [`Kind`]), a [`Policy`], a [`Lease`] and, as `certificate`, a [`CertificateProfile`]. Their keys are the names of those
+/// types' methods. A duration is a text like `"90s"`, `"1h 30m"` or `"24h"`; a policy's `window` is one text or a list of
+/// them; its `sources` are a list of networks like `"10.0.0.0/8"`:
 ///
 /// ```toml
 /// [sk_billing]
@@ -131,6 +133,8 @@ pub enum FileError {
         column: usize,
         /// The mistake.
         reason: String,
+        /// The line and, below it, a caret at the column; every value in it is covered with asterisks.
+        excerpt: String,
     },
     /// The thread that delivers webhooks cannot be started.
     #[error("cannot deliver webhooks")]
@@ -165,6 +169,11 @@ impl SecretsFile {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The ids of the secrets, in the file's order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(id, _)| id.as_str())
     }
 
     /// The number of secrets.
@@ -278,7 +287,7 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
 
 impl std::fmt::Debug for SecretsFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ids: Vec<_> = self.entries.iter().map(|(id, _)| id).collect();
+        let ids: Vec<_> = self.ids().collect();
         f.debug_struct("SecretsFile")
             .field("path", &self.path)
             .field("ids", &ids)

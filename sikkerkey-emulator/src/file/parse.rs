@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::values::{Mistake, Span, boolean, json, string};
-use super::{Content, Entry, FileError, tables};
+use super::{Content, Entry, FileError, excerpt, tables};
 use crate::vault::{SecretValue, UnknownKind};
 
 /// The secrets of a file, in order.
@@ -25,6 +25,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
             line,
             column,
             reason,
+            excerpt: excerpt::excerpt(text, line, column),
         }
     };
     let text = std::str::from_utf8(bytes).map_err(|e| {

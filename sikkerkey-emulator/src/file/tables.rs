@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::values::{
-    Mistake, Span, boolean, duration, number, status, string, strings, table, time,
+    Mistake, Span, boolean, duration, network, number, status, string, strings, table, time,
 };
 use crate::vault::{CertificateProfile, Lease, Policy, Window, WindowError};
 use crate::webhook::Webhook;
@@ -25,6 +25,17 @@ pub(super) fn policy(at: Span, value: &DeValue<'_>) -> Result<Policy, Mistake> {
                 }
                 _ => policy.window(window(at, value)?),
             },
+            "sources" => {
+                let networks = strings(at.clone(), name, value)?;
+                let networks = networks.iter().map(|text| network(at.clone(), text));
+                let networks = networks.collect::<Result<Vec<_>, _>>()?;
+                networks
+                    .into_iter()
+                    .fold(policy, |policy, (address, prefix)| {
+                        policy.source(address, prefix)
+                    })
+            }
+            "co_sign" => policy.co_sign(boolean(at, name, value)?),
             "reads_per_minute" => policy.reads_per_minute(number(at, name, value)?),
             "reads_per_day" => policy.reads_per_day(number(at, name, value)?),
             "ttl_max_reads" => policy.ttl_max_reads(number(at, name, value)?),
@@ -35,9 +46,9 @@ pub(super) fn policy(at: Span, value: &DeValue<'_>) -> Result<Policy, Mistake> {
             "spent_status" => policy.spent_status(status(at, name, value)?),
             "in_polls" => policy.in_polls(boolean(at, name, value)?),
             _ => {
-                let reason = "unknown key; a policy has window, reads_per_minute, reads_per_day, \
-                              ttl_max_reads, ttl_expires_at, rotate_after_reads, count_per_machine, \
-                              cap_status, spent_status, in_polls";
+                let reason = "unknown key; a policy has window, sources, co_sign, reads_per_minute, \
+                              reads_per_day, ttl_max_reads, ttl_expires_at, rotate_after_reads, \
+                              count_per_machine, cap_status, spent_status, in_polls";
                 return Err(Mistake(key.span(), reason.into()));
             }
         };
@@ -157,13 +168,16 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let text = r#"x = { window = "daily 08:00-18:00 UTC", reads_per_minute = 1, reads_per_day = 2,
-            ttl_max_reads = 3, ttl_expires_at = 2027-01-01T00:00:00+01:00, rotate_after_reads = 4,
+            sources = ["10.0.0.0/8", "::1"], co_sign = true, ttl_max_reads = 3, ttl_expires_at = 2027-01-01T00:00:00+01:00, rotate_after_reads = 4,
             count_per_machine = true, cap_status = 403, spent_status = 410, in_polls = true }"#;
         let ends = "2026-12-31T23:00:00Z".parse::<Timestamp>().unwrap();
         let expected = Policy::new()
             .window("daily 08:00-18:00 UTC".parse().unwrap())
             .reads_per_minute(1)
             .reads_per_day(2)
+            .source([10, 0, 0, 0], 8)
+            .source(std::net::Ipv6Addr::LOCALHOST, 128)
+            .co_sign(true)
             .ttl_max_reads(3)
             .ttl_expires_at(ends.into())
             .rotate_after_reads(4)
@@ -246,6 +260,12 @@ mod tests {
             ),
             ("x = { in_polls = 1 }", "17: in_polls must be true or false"),
             ("x = { window = 1 }", "15: window must be a string"),
+            (
+                "x = { sources = ['10.0.0.0/33'] }",
+                "16: sources must be addresses like \"10.1.2.3\" or networks like \"10.0.0.0/8\"",
+            ),
+            ("x = { sources = ['::/'] }", "16: sources must be addresses"),
+            ("x = { sources = ['localhost'] }", "16: sources must be"),
             ("x = { window = ['mon'] }", "16: not a window like "),
             (
                 "x = { ttl_expires_at = 2027-01-01 }",

@@ -1,5 +1,6 @@
 //! One value of the file, of the kind that its key wants.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -55,6 +56,19 @@ pub(super) fn number(at: Span, key: &str, value: &DeValue<'_>) -> Result<u64, Mi
         _ => None,
     };
     found.ok_or_else(|| Mistake(at, format!("{key} must be a whole number, 0 or more")))
+}
+
+/// `10.0.0.0/8`, or one address.
+pub(super) fn network(at: Span, text: &str) -> Result<(IpAddr, u8), Mistake> {
+    let (address, prefix) = text.split_once('/').unzip();
+    let address = address.unwrap_or(text).parse::<IpAddr>().ok();
+    let found = address.and_then(|address| {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Some(most), |prefix| prefix.parse().ok())?;
+        (prefix <= most).then_some((address, prefix))
+    });
+    let wrong = "sources must be addresses like \"10.1.2.3\" or networks like \"10.0.0.0/8\"";
+    found.ok_or_else(|| Mistake(at, wrong.into()))
 }
 
 /// Other statuses are mistakes of typing.

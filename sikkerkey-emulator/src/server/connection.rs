@@ -1,25 +1,20 @@
 //! One connection, from its first request to its end.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::open::Idle;
-use super::wire::{self, Wire};
+use super::wire::{self, Line, Wire};
 use super::{Shared, Stop};
 use crate::fault::{Delivery, Fault, Step, early, play, whole};
 use crate::http::{ReadError, Reader, Request, Response};
+use crate::recorded::Said;
 
 /// Serves requests until either side has enough.
-pub(super) fn serve(
-    shared: &Shared,
-    socket: Arc<TcpStream>,
-    from: IpAddr,
-    number: u64,
-    idle: &Idle,
-) {
-    let Some(mut wire) = Wire::new(socket, shared.tls.as_ref()) else {
+pub(super) fn serve(shared: &Shared, line: Arc<Line>, from: IpAddr, number: u64, idle: &Idle) {
+    let Some(mut wire) = Wire::new(line, shared.tls.as_ref()) else {
         return;
     };
     let setup = *shared.service.connection_latency();
@@ -88,7 +83,9 @@ fn receive(
     if let Some(reply) = reply {
         let entry = service.log.arrived(&request, number);
         let delivery = early(reply, &service.server_headers());
-        service.log.answered(entry, delivery.status, false);
+        service
+            .log
+            .answered(entry, delivery.status, false, Said::default());
         perform(wire, &shared.stop, delivery)?;
         return Ok(Arrived::Answered);
     }
@@ -106,7 +103,8 @@ fn refuse(
 ) -> io::Result<bool> {
     let service = &shared.service;
     let entry = service.log.arrived(request, number);
-    service.log.answered(entry, refusal.status, false);
+    let said = Said::of(request.path(), refusal);
+    service.log.answered(entry, refusal.status, false, said);
     let delivery = whole(refusal, &service.server_headers(), request.keep_alive);
     perform(wire, &shared.stop, delivery)
 }
@@ -147,6 +145,9 @@ fn exchange(
         _ => false,
     };
     let response = acts.then(|| service.handle(request, from));
+    let said = response
+        .as_ref()
+        .map(|response| Said::of(request.path(), response));
     // That wait is over; what is left is the service's own response.
     let fault = if matches!(fault, Fault::Delay(_) | Fault::Hold(_)) {
         Fault::Pass
@@ -164,7 +165,9 @@ fn exchange(
         delivery.steps.insert(0, Step::Wait(latency));
     }
     // Before the bytes go out, so that a client that has its response finds it here.
-    service.log.answered(entry, delivery.status, acts);
+    service
+        .log
+        .answered(entry, delivery.status, acts, said.unwrap_or_default());
     perform(wire, &shared.stop, delivery)
 }
 

@@ -165,11 +165,11 @@ impl Shared {
             return wire::reset(&socket);
         }
         let _ = socket.set_nodelay(true);
-        let socket = Arc::new(socket);
-        let weak = Arc::downgrade(&socket);
+        let line = Arc::new(wire::Line::new(socket));
+        let weak = Arc::downgrade(&line);
         let idle = self.connections.idle();
         let (shared, mark) = (Arc::clone(self), Arc::clone(&idle));
-        let run = move || connection::serve(&shared, socket, from, number, &mark);
+        let run = move || connection::serve(&shared, line, from, number, &mark);
         let name = format!("emulator-conn-{number}");
         if let Ok(thread) = thread::Builder::new().name(name).spawn(run) {
             self.connections.enter(weak, thread, idle);

@@ -1,11 +1,10 @@
 //! The connections that are open, how many there may be, and which one goes when there are too many.
 
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use super::wire;
+use super::wire::Line;
 
 /// How many connections there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +31,9 @@ pub(super) struct Connections {
     turn: AtomicU64,
 }
 
-/// One connection. Its thread owns the socket, so that the socket closes when the thread ends.
+/// One connection. Its thread owns the line, so that the socket closes when the thread ends.
 struct Open {
-    socket: Weak<TcpStream>,
+    line: Weak<Line>,
     thread: JoinHandle<()>,
     idle: Arc<Idle>,
     cut: bool,
@@ -66,11 +65,11 @@ impl Connections {
     }
 
     /// Enters a connection whose thread has begun.
-    pub(super) fn enter(&self, socket: Weak<TcpStream>, thread: JoinHandle<()>, idle: Arc<Idle>) {
+    pub(super) fn enter(&self, line: Weak<Line>, thread: JoinHandle<()>, idle: Arc<Idle>) {
         let mut open = self.lock();
         open.retain(|open| !open.thread.is_finished());
         open.push(Open {
-            socket,
+            line,
             thread,
             idle,
             cut: false,
@@ -141,8 +140,8 @@ impl Connections {
 impl Open {
     fn cut(&mut self) {
         self.cut = true;
-        if let Some(socket) = self.socket.upgrade() {
-            wire::cut(&socket);
+        if let Some(line) = self.line.upgrade() {
+            line.cut();
         }
     }
 }

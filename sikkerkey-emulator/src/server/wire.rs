@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -16,12 +17,52 @@ pub(super) enum Wire {
     Tls(Box<StreamOwned<ServerConnection, Socket>>),
 }
 
-/// The socket, which the server can cut from its own thread.
-pub(super) struct Socket(pub(super) Arc<TcpStream>);
+/// The connection as its own thread reads and writes it.
+pub(super) struct Socket(Arc<Line>);
+
+/// A socket that the server can cut from its own thread.
+pub(super) struct Line {
+    socket: TcpStream,
+    cut: AtomicBool,
+}
+
+impl Line {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        // On Windows, the end of a connection wakes no thread that reads already: reads are short there, and repeated.
+        #[cfg(windows)]
+        let _ = socket.set_read_timeout(Some(Duration::from_millis(50)));
+        Self {
+            socket,
+            cut: AtomicBool::new(false),
+        }
+    }
+
+    /// Ends the connection from another thread: its reads and writes return at once.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = (&self.socket).read(into);
+            let timed_out = |e: &io::Error| {
+                matches!(
+                    e.kind(),
+                    io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+                )
+            };
+            let again = cfg!(windows) && read.as_ref().is_err_and(timed_out);
+            if !again || self.cut.load(Ordering::Acquire) {
+                return read;
+            }
+        }
+    }
+}
 
 impl Wire {
-    pub(super) fn new(socket: Arc<TcpStream>, tls: Option<&Arc<ServerConfig>>) -> Option<Self> {
-        let socket = Socket(socket);
+    pub(super) fn new(line: Arc<Line>, tls: Option<&Arc<ServerConfig>>) -> Option<Self> {
+        let socket = Socket(line);
         match tls {
             None => Some(Self::Plain(socket)),
             Some(config) => {
@@ -33,6 +74,10 @@ impl Wire {
 
     /// The socket itself, below TLS.
     pub(super) fn socket(&self) -> &TcpStream {
+        &self.line().socket
+    }
+
+    fn line(&self) -> &Line {
         match self {
             Self::Plain(socket) => &socket.0,
             Self::Tls(stream) => &stream.sock.0,
@@ -65,15 +110,9 @@ impl Wire {
 
     /// Waits until the other side ends the connection, or somebody cuts it.
     pub(super) fn hang(&mut self) {
-        let mut socket = self.socket();
         let mut piece = [0; 1024];
-        while socket.read(&mut piece).is_ok_and(|n| n > 0) {}
+        while self.line().read(&mut piece).is_ok_and(|n| n > 0) {}
     }
-}
-
-/// Ends a connection from another thread: its reads and writes return at once.
-pub(super) fn cut(socket: &TcpStream) {
-    let _ = socket.shutdown(Shutdown::Both);
 }
 
 /// Makes closing this socket a reset (TCP RST) instead of an orderly end.
@@ -83,13 +122,13 @@ pub(super) fn reset(socket: &TcpStream) {
 
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(into)
+        self.0.read(into)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
+        (&self.0.socket).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

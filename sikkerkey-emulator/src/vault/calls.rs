@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::lists::Scope;
 use super::machine::State;
 use super::policy::Polled;
-use super::{Kind, SecretValue, Subject, Vault};
+use super::{Asker, Kind, SecretValue, Subject, Vault};
 use crate::clock::millis;
 use crate::http::Response;
 
@@ -17,26 +17,19 @@ struct Watch {
 
 impl Vault {
     /// `GET /v1/secret/{id}`.
-    pub(crate) fn read(
-        &mut self,
-        machine: &str,
-        id: &str,
-        subject: Subject<'_>,
-        now: i64,
-    ) -> Response {
+    pub(crate) fn read(&mut self, asker: Asker<'_>, id: &str, subject: Subject<'_>) -> Response {
         self.reads.asked(id);
-        self.hand_out_or_issue(machine, id, subject, now)
+        self.hand_out_or_issue(asker, id, subject)
             .unwrap_or_else(|refusal| refusal)
     }
 
     fn hand_out_or_issue(
         &mut self,
-        machine: &str,
+        asker: Asker<'_>,
         id: &str,
         subject: Subject<'_>,
-        now: i64,
     ) -> Result<Response, Response> {
-        let granted = matches!(self.state(machine, id), State::Present(_));
+        let granted = matches!(self.state(asker.machine, id), State::Present(_));
         let issuing = self
             .secrets
             .get(id)
@@ -44,15 +37,15 @@ impl Vault {
         if let Some(issuing) = issuing.filter(|_| granted && self.switches.certificates) {
             // What cannot be signed counts as no read.
             let order = issuing.order(subject)?;
-            self.hand_out(machine, id, now)?;
-            return Ok(issuing.issue(order, now));
+            self.hand_out(asker, id)?;
+            return Ok(issuing.issue(order, asker.now));
         }
-        let value = self.hand_out(machine, id, now)?;
+        let value = self.hand_out(asker, id)?;
         Ok(Response::json(200, &json!({ "value": value.text })))
     }
 
     /// `POST /v1/secrets/export`: a read of everything in scope.
-    pub(crate) fn export(&mut self, machine: &str, body: &[u8], now: i64) -> Response {
+    pub(crate) fn export(&mut self, asker: Asker<'_>, body: &[u8]) -> Response {
         let scope = if body.is_empty() {
             Ok(Scope::default())
         } else {
@@ -61,14 +54,14 @@ impl Vault {
         let Ok(scope) = scope else {
             return Response::error(400, "the body is not a JSON object");
         };
-        let found = self.visible(machine, &scope);
+        let found = self.visible(asker.machine, &scope);
         let found: Vec<_> = found
             .into_iter()
             .map(|(id, secret)| (id.to_owned(), self.item(id, secret, false)))
             .collect();
         let mut items = Vec::new();
         for (id, mut item) in found {
-            if let Ok(value) = self.hand_out(machine, &id, now) {
+            if let Ok(value) = self.hand_out(asker, &id) {
                 item.insert("value".into(), value.text.into());
                 items.push(item);
             }
@@ -77,7 +70,8 @@ impl Vault {
     }
 
     /// Hands a value out, with everything that a read sets off; or says why not.
-    fn hand_out(&mut self, machine: &str, id: &str, now: i64) -> Result<SecretValue, Response> {
+    fn hand_out(&mut self, asker: Asker<'_>, id: &str) -> Result<SecretValue, Response> {
+        let machine = asker.machine;
         let revision = match self.state(machine, id) {
             State::Deleted => return Err(Response::error(404, "Secret not found")),
             State::Denied if self.switches.hide_denied => {
@@ -91,13 +85,13 @@ impl Vault {
         };
         let mut rotate = false;
         if let Some(policy) = &secret.policy {
-            if let Some(refusal) = policy.refuses(&secret.usage, machine, now) {
+            if let Some(refusal) = policy.refuses(&secret.usage, asker) {
                 return Err(policy.response(refusal));
             }
-            rotate = policy.count(&mut secret.usage, machine, now);
+            rotate = policy.count(&mut secret.usage, asker);
         }
         let value = match &mut secret.leased {
-            Some(leased) => leased.read(machine, &secret.value, now),
+            Some(leased) => leased.read(machine, &secret.value, asker.now),
             None => secret.value.clone(),
         };
         if secret.kind() == Kind::Canary {
@@ -112,20 +106,22 @@ impl Vault {
         }
         if let Some(rotated) = rotated {
             self.put(id, rotated);
+            self.reads.rotated(id);
         }
         Ok(value)
     }
 
     /// `POST /v1/secrets/poll`: which of these changed since this machine last read them.
-    pub(crate) fn poll(&mut self, machine: &str, body: &[u8], now: i64) -> Response {
+    pub(crate) fn poll(&mut self, asker: Asker<'_>, body: &[u8]) -> Response {
+        let now = asker.now;
         let Ok(Watch { watch }) = serde_json::from_slice(body) else {
             return Response::error(400, "watch must be a list of secret ids");
         };
         let states: Vec<_> = watch
             .into_iter()
-            .filter_map(|id| Some((self.polled_state(machine, &id, now)?, id)))
+            .filter_map(|id| Some((self.polled_state(asker, &id)?, id)))
             .collect();
-        let Some(machine) = self.machines.get_mut(machine) else {
+        let Some(machine) = self.machines.get_mut(asker.machine) else {
             return Response::error(401, "Unknown machine");
         };
         if let (Some(minimum), Some(last)) = (self.switches.poll_minimum, machine.last_poll) {
@@ -159,8 +155,8 @@ impl Vault {
     }
 
     /// The same as polls see it, with policies and leases; none where they leave the secret out.
-    fn polled_state(&self, machine: &str, id: &str, now: i64) -> Option<State> {
-        let state = self.state(machine, id);
+    fn polled_state(&self, asker: Asker<'_>, id: &str) -> Option<State> {
+        let state = self.state(asker.machine, id);
         let Some(secret) = self.secrets.get(id) else {
             return Some(state);
         };
@@ -168,7 +164,7 @@ impl Vault {
             if !leased.in_polls() {
                 return None;
             }
-            if matches!(state, State::Present(_)) && leased.ended(machine, now) {
+            if matches!(state, State::Present(_)) && leased.ended(asker.machine, asker.now) {
                 // No secret has this revision: what the machine knows is out of date.
                 return Some(State::Present(u64::MAX));
             }
@@ -177,7 +173,7 @@ impl Vault {
             return Some(state);
         };
         let polled = secret.policy.as_ref().and_then(|policy| {
-            let refusal = policy.refuses(&secret.usage, machine, now)?;
+            let refusal = policy.refuses(&secret.usage, asker)?;
             policy.polled(refusal)
         });
         Some(match polled {

@@ -26,6 +26,7 @@ pub(crate) use reads::Reads;
 pub(crate) use value::SecretValue;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::mpsc;
 
 use crate::canaries;
@@ -50,6 +51,16 @@ pub(crate) struct Vault {
     pub(crate) news: Option<mpsc::Sender<News>>,
     /// Counts every change of every secret, so that no two values share a revision.
     revision: u64,
+}
+
+/// Who asks, from where, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    /// A machine that the vault knows.
+    pub(crate) machine: &'a str,
+    pub(crate) from: IpAddr,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) now: i64,
 }
 
 /// A secret, also one that was deleted: it keeps its name for when it comes back.
@@ -152,6 +163,11 @@ impl Vault {
         let secret = self.entry(id);
         secret.policy = policy;
         secret.usage = Usage::default();
+    }
+
+    /// A second machine co-signs the reads of a secret until this time.
+    pub(crate) fn co_sign(&mut self, id: &str, until: i64) {
+        self.entry(id).usage.co_signed(until);
     }
 
     /// Makes a secret a leased one, or ends that.

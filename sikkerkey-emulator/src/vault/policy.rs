@@ -1,8 +1,10 @@
 //! Access policies: limits on the reads of a granted secret, and the rotation that reads trigger.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Asker;
 use super::window::Window;
 use crate::clock::millis;
 use crate::http::Response;
@@ -33,6 +35,8 @@ const DAY: i64 = 24 * 60 * MINUTE;
 #[must_use = "a policy holds once a secret has it"]
 pub struct Policy {
     windows: Vec<Window>,
+    sources: Vec<(IpAddr, u8)>,
+    co_sign: bool,
     per_minute: Option<u64>,
     per_day: Option<u64>,
     max_reads: Option<u64>,
@@ -48,6 +52,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             windows: Vec::new(),
+            sources: Vec::new(),
+            co_sign: false,
             per_minute: None,
             per_day: None,
             max_reads: None,
@@ -71,6 +77,20 @@ impl Policy {
     /// Reads outside this weekly window are refused with 403. With several windows, one of them must be open.
     pub fn window(mut self, window: Window) -> Self {
         self.windows.push(window);
+        self
+    }
+
+    /// Reads from an address outside this network are refused with 403: `source([10, 0, 0, 0], 8)` is 10.0.0.0/8. With
+    /// several networks, one of them must hold the address. An emulator only hears of loopback addresses.
+    pub fn source(mut self, network: impl Into<IpAddr>, prefix: u8) -> Self {
+        self.sources.push((network.into(), prefix));
+        self
+    }
+
+    /// Whether reads are refused with 403 until a second machine co-signs. How it does so is not published:
+    /// [`Emulator::co_sign`](crate::Emulator::co_sign) stands for it. Defaults to `false`.
+    pub fn co_sign(mut self, on: bool) -> Self {
+        self.co_sign = on;
         self
     }
 
@@ -102,8 +122,8 @@ impl Policy {
     }
 
     /// The reads after which the service rotates the secret, `rotateAfterReads`: the last of them still gets the old
-    /// value. Leased secrets and certificates do not rotate. The new value is random text; of a structured secret, the field `password` has it, or every field of text
-    /// where there is none of that name.
+    /// value. Leased secrets and certificates do not rotate. The new value is random text; in a structured secret, the
+    /// field `password` gets it, or every field of text if no field has that name.
     pub fn rotate_after_reads(mut self, reads: u64) -> Self {
         self.rotate_after = Some(reads);
         self
@@ -131,9 +151,8 @@ impl Policy {
         self
     }
 
-    /// Whether polls report a secret that its policy refuses: a closed window as `access_denied`, a spent secret as
-    /// `deleted` where its status is 404 or 410 and as `access_denied` otherwise. By default they do not; a spent
-    /// cap is never reported.
+    /// Whether polls report a secret that its policy refuses: a spent secret as `deleted` if its status is 404 or 410, and
+    /// everything else as `access_denied`. By default they do not. A spent cap is never reported.
     pub fn in_polls(mut self, on: bool) -> Self {
         self.in_polls = on;
         self
@@ -143,6 +162,8 @@ impl Policy {
 /// Why a policy refuses a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
+    Elsewhere,
+    Unsigned,
     Closed,
     Capped,
     Spent,
@@ -155,9 +176,12 @@ pub(super) enum Polled {
     Deleted,
 }
 
-/// The reads of one secret, by machine or together.
+/// The reads of one secret, by machine or together, and how long a second machine has co-signed them for.
 #[derive(Default, Clone)]
-pub(super) struct Usage(HashMap<String, Counts>);
+pub(super) struct Usage {
+    counts: HashMap<String, Counts>,
+    signed_until: i64,
+}
 
 #[derive(Default, Clone, Copy)]
 struct Counts {
@@ -171,18 +195,24 @@ struct Counts {
 impl Usage {
     /// The secret has a new value.
     pub(super) fn rotated(&mut self) {
-        self.0
+        self.counts
             .values_mut()
             .for_each(|counts| counts.since_rotation = 0);
+    }
+
+    /// A second machine co-signs reads until this time.
+    pub(super) fn co_signed(&mut self, until: i64) {
+        self.signed_until = until;
     }
 }
 
 impl Policy {
     /// Why a read now is refused; none where it may be made.
-    pub(super) fn refuses(&self, usage: &Usage, machine: &str, now: i64) -> Option<Refusal> {
+    pub(super) fn refuses(&self, usage: &Usage, asker: Asker<'_>) -> Option<Refusal> {
+        let now = asker.now;
         let counts = usage
-            .0
-            .get(self.counter(machine))
+            .counts
+            .get(self.counter(asker.machine))
             .copied()
             .unwrap_or_default();
         let reached = |most: Option<u64>, count| most.is_some_and(|most| count >= most);
@@ -195,6 +225,10 @@ impl Policy {
         };
         if self.expires_at.is_some_and(|at| now >= at) || reached(self.max_reads, counts.all) {
             Some(Refusal::Spent)
+        } else if !self.sources.is_empty() && !self.sources.iter().any(|s| holds(*s, asker.from)) {
+            Some(Refusal::Elsewhere)
+        } else if self.co_sign && now >= usage.signed_until {
+            Some(Refusal::Unsigned)
         } else if !self.windows.is_empty() && !self.windows.iter().any(|w| w.is_open(now)) {
             Some(Refusal::Closed)
         } else if reached(self.per_minute, within(counts.minute, MINUTE))
@@ -207,10 +241,11 @@ impl Policy {
     }
 
     /// Counts a read; true when the service rotates the secret after it.
-    pub(super) fn count(&self, usage: &mut Usage, machine: &str, now: i64) -> bool {
-        let counts = usage.0.entry(self.counter(machine).to_owned()).or_default();
+    pub(super) fn count(&self, usage: &mut Usage, asker: Asker<'_>) -> bool {
+        let counter = self.counter(asker.machine).to_owned();
+        let counts = usage.counts.entry(counter).or_default();
         for (counter, length) in [(&mut counts.minute, MINUTE), (&mut counts.day, DAY)] {
-            let at = now.div_euclid(length);
+            let at = asker.now.div_euclid(length);
             *counter = (at, if counter.0 == at { counter.1 + 1 } else { 1 });
         }
         counts.all += 1;
@@ -221,6 +256,8 @@ impl Policy {
 
     pub(super) fn response(&self, refusal: Refusal) -> Response {
         match refusal {
+            Refusal::Elsewhere => Response::error(403, "Source address is not allowed"),
+            Refusal::Unsigned => Response::error(403, "A second machine must co-sign"),
             Refusal::Closed => Response::error(403, "Outside the access window"),
             Refusal::Capped => Response::error(self.cap_status, "Read limit reached"),
             Refusal::Spent => {
@@ -235,11 +272,50 @@ impl Policy {
             _ if !self.in_polls => None,
             Refusal::Capped => None,
             Refusal::Spent if matches!(self.spent_status, 404 | 410) => Some(Polled::Deleted),
-            Refusal::Spent | Refusal::Closed => Some(Polled::Denied),
+            _ => Some(Polled::Denied),
         }
     }
 
     fn counter<'a>(&self, machine: &'a str) -> &'a str {
         if self.per_machine { machine } else { "" }
+    }
+}
+
+/// Whether the network of this address and prefix holds an address.
+fn holds((network, prefix): (IpAddr, u8), address: IpAddr) -> bool {
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(four) => (u128::from(four.to_bits()) << 96, 32),
+        IpAddr::V6(six) => (six.to_bits(), 128),
+    };
+    let ((network, most), (address, length)) = (bits(network), bits(address));
+    // No shift is by 128 bits.
+    let outside = (network ^ address)
+        .checked_shr(128 - u32::from(prefix.min(most)))
+        .unwrap_or(0);
+    length == most && outside == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_the_addresses_with_its_prefix() {
+        for (network, prefix, address, expected) in [
+            ("10.0.0.0", 8, "10.255.3.4", true),
+            ("10.0.0.0", 8, "11.0.0.0", false),
+            ("10.1.2.3", 32, "10.1.2.3", true),
+            ("10.1.2.3", 32, "10.1.2.2", false),
+            ("10.1.2.3", 255, "10.1.2.2", false),
+            ("0.0.0.0", 0, "203.0.113.9", true),
+            ("0.0.0.0", 0, "::1", false),
+            ("2001:db8::", 32, "2001:db8:1::5", true),
+            ("2001:db8::", 32, "2001:db9::", false),
+            ("::", 0, "::1", true),
+            ("::", 0, "127.0.0.1", false),
+        ] {
+            let found = holds((network.parse().unwrap(), prefix), address.parse().unwrap());
+            assert_eq!(found, expected, "{network}/{prefix} {address}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// Reads by id, and the alarms of canaries.
+/// Reads by id, and what they set off.
 #[derive(Default)]
 pub(crate) struct Reads {
     /// Every id that was asked for, and how many times its value went out.
     counts: BTreeMap<String, u64>,
     alarms: Vec<String>,
+    rotations: Vec<String>,
 }
 
 impl Reads {
@@ -25,6 +26,11 @@ impl Reads {
         self.alarms.push(id.to_owned());
     }
 
+    /// Reads rotated this secret.
+    pub(super) fn rotated(&mut self, id: &str) {
+        self.rotations.push(id.to_owned());
+    }
+
     pub(crate) fn of(&self, id: &str) -> u64 {
         self.counts.get(id).copied().unwrap_or_default()
     }
@@ -38,6 +44,10 @@ impl Reads {
 
     pub(crate) fn alarms(&self) -> Vec<String> {
         self.alarms.clone()
+    }
+
+    pub(crate) fn rotations(&self) -> Vec<String> {
+        self.rotations.clone()
     }
 
     /// Every id that was asked for.

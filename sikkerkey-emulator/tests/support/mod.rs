@@ -2,6 +2,8 @@
 //! the bytes or the connection, the same requests go over a bare socket.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod program;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -324,6 +326,15 @@ pub(crate) fn exchange(port: u16, bytes: &[u8]) -> (Vec<u8>, bool) {
 
 /// Enrolls with this token; the key is new.
 pub(crate) fn enroll(vault: &Emulator, token: &str, more: Value) -> (Response, SigningKey) {
+    enroll_at(vault.port(), vault.vault_id(), token, more)
+}
+
+pub(crate) fn enroll_at(
+    port: u16,
+    vault: &str,
+    token: &str,
+    more: Value,
+) -> (Response, SigningKey) {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).unwrap();
     let key = SigningKey::from_bytes(&seed);
@@ -335,18 +346,16 @@ pub(crate) fn enroll(vault: &Emulator, token: &str, more: Value) -> (Response, S
     for (name, value) in more.as_object().into_iter().flatten() {
         body[name] = value.clone();
     }
-    (
-        post_unsigned(
-            vault,
-            &format!("/v1/{}/enroll/register", vault.vault_id()),
-            &body.to_string(),
-        ),
-        key,
-    )
+    let path = format!("/v1/{vault}/enroll/register");
+    (post_at(port, &path, &body.to_string()), key)
 }
 
 pub(crate) fn post_unsigned(vault: &Emulator, path: &str, body: &str) -> Response {
-    let url = format!("http://127.0.0.1:{}{path}", vault.port());
+    post_at(vault.port(), path, body)
+}
+
+fn post_at(port: u16, path: &str, body: &str) -> Response {
+    let url = format!("http://127.0.0.1:{port}{path}");
     let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
     call(&agent(None), &url, "POST", &headers, body).unwrap()
 }

@@ -124,12 +124,13 @@ mod tests {
 
     #[test]
     fn the_cache_lies_beside_the_identity_or_where_the_environment_says() {
+        let here = |path: &str| std::path::absolute(path).unwrap();
         let plain = Environment {
-            user_home: Some("/home/me".into()),
+            user_home: Some(here("/home/me")),
             ..Environment::default()
         };
         let told = Environment {
-            sikkerkey_home: Some("/srv/keys".into()),
+            sikkerkey_home: Some(here("/srv/keys")),
             ..plain.clone()
         };
         let inside = "/etc/x/vaults/vault_a/identity.json";
@@ -147,8 +148,8 @@ mod tests {
                 "/srv/keys/vaults/vault_a/cache",
             ),
         ] {
-            let usual = usual_folder(Path::new(identity), "vault_a", environment).unwrap();
-            assert_eq!(usual, Path::new(folder), "{identity}");
+            let usual = usual_folder(&here(identity), "vault_a", environment).unwrap();
+            assert_eq!(usual, here(folder), "{identity}");
         }
         usual_folder(Path::new(inside), "../vault_a", &plain).unwrap_err();
     }

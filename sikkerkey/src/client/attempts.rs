@@ -32,6 +32,8 @@ pub(crate) struct Call<'a> {
     pub(crate) purpose: Purpose<'a>,
     pub(crate) method: &'static str,
     pub(crate) path: String,
+    /// Beside those that every request has. They are not signed.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) body: Option<Zeroizing<Vec<u8>>>,
     pub(crate) limit: usize,
 }
@@ -348,15 +350,17 @@ impl<'a> Attempts<'a> {
             body.unwrap_or_default(),
         );
         let signed = signed.map_err(Unsent::Local)?;
+        let mut headers = vec![
+            ("X-Machine-Id", &*identity.machine_id),
+            ("X-Timestamp", &*signed.timestamp),
+            ("X-Nonce", &*signed.nonce),
+            ("X-Signature", &*signed.signature),
+        ];
+        headers.extend_from_slice(call.headers);
         let request = Request {
             method: call.method,
             path: &call.path,
-            headers: &[
-                ("X-Machine-Id", &identity.machine_id),
-                ("X-Timestamp", &signed.timestamp),
-                ("X-Nonce", &signed.nonce),
-                ("X-Signature", &signed.signature),
-            ],
+            headers: &headers,
             body,
             limit: call.limit,
         };

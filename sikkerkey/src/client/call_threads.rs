@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::clock::{Clock, Signal};
+use crate::clock::{Clock, Signal, SystemClock};
 use crate::contain::{contain, contain_drop};
 use crate::error::{Error, ErrorKind};
 use crate::span::SpanContext;
@@ -50,18 +50,25 @@ impl CallThreads {
         })
     }
 
-    /// Has `call` run on one of the threads.
+    /// Threads for one call without a client: the one that is started ends with it.
+    pub(crate) fn for_one_call() -> Arc<Self> {
+        let threads = Self::new(Arc::new(SystemClock::new()));
+        threads.close();
+        threads
+    }
+
+    /// Has `call` run on one of the threads. The error is for a panic in it, and for an operating
+    /// system that gives no thread.
     pub(crate) fn run<T: Send + 'static>(
         self: &Arc<Self>,
-        call: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        call: impl FnOnce() -> T + Send + 'static,
     ) -> PendingCall<T> {
         let outcome: Arc<Mutex<Outcome<T>>> = Arc::default();
         let done = outcome.clone();
         let context = SpanContext::current();
         let job: Job = Box::new(move || {
             // A panic's text may quote anything, so it stays with the panic hook.
-            let panicked = |_| Err(failed("the call panicked"));
-            let result = contain(|| context.run(call)).unwrap_or_else(panicked);
+            let result = contain(|| context.run(call)).map_err(|_| failed("the call panicked"));
             // The caller may end its span as soon as it goes on.
             drop(context);
             let (old, waker) = {
@@ -242,7 +249,7 @@ mod tests {
     #[test]
     fn a_call_runs_on_a_thread_of_the_client() {
         let (threads, _clock) = threads();
-        let name = block_on(threads.run(|| Ok(thread::current().name().map(str::to_owned))));
+        let name = block_on(threads.run(|| thread::current().name().map(str::to_owned)));
         assert_eq!(name.unwrap().as_deref(), Some("sikkerkey-call"));
     }
 
@@ -266,7 +273,7 @@ mod tests {
             threads.run(move || {
                 began.send(number).unwrap();
                 let _ = lock(&gate).recv();
-                Ok(number)
+                number
             })
         };
         let mut calls: Vec<_> = (0..MOST + 2).map(call).collect();
@@ -289,15 +296,15 @@ mod tests {
     #[test]
     fn idle_threads_end_by_themselves_and_all_with_the_client() {
         let (threads, clock) = threads();
-        block_on(threads.run(|| Ok(()))).unwrap();
+        block_on(threads.run(|| ())).unwrap();
         clock.at_rest(1);
         clock.advance(IDLE);
         wait_for_threads(&threads, 0);
 
-        block_on(threads.run(|| Ok(()))).unwrap();
+        block_on(threads.run(|| ())).unwrap();
         threads.close();
         wait_for_threads(&threads, 0);
-        block_on(threads.run(|| Ok(()))).unwrap();
+        block_on(threads.run(|| ())).unwrap();
         wait_for_threads(&threads, 0);
     }
 }

@@ -88,6 +88,7 @@ fn listing(purpose: Purpose<'static>, path: &str) -> Call<'static> {
         purpose,
         method: "GET",
         path: path.to_owned(),
+        headers: &[],
         body: None,
         limit: LIST_LIMIT,
     }

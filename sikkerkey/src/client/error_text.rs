@@ -12,6 +12,8 @@ use crate::transport::{Body, Response, TransportError};
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'a> {
     Read(&'a str),
+    #[cfg(all(feature = "rustls", feature = "live"))]
+    Issue(&'a str),
     List,
     ListProject(&'a str),
     ListDetails,
@@ -29,6 +31,8 @@ impl Purpose<'_> {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Purpose::Read(_) => "read",
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(_) => "issue",
             Purpose::List
             | Purpose::ListProject(_)
             | Purpose::ListDetails
@@ -44,6 +48,8 @@ impl fmt::Display for Purpose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Purpose::Read(id) => write!(f, "reading secret {id}"),
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(id) => write!(f, "asking for a certificate of {id}"),
             Purpose::List => f.write_str("listing secrets"),
             Purpose::ListProject(project) => write!(f, "listing the secrets of project {project}"),
             Purpose::ListDetails => f.write_str("listing secrets with their kinds"),
@@ -93,7 +99,7 @@ pub(crate) fn refused(purpose: Purpose<'_>, reply: &Response, ahead: Option<i64>
     refused_with(purpose, reply, ahead, text::message)
 }
 
-/// The same, with the server's own text passed through `clean`.
+/// Returns the error with the server's own text passed through `clean`.
 pub(crate) fn refused_with(
     purpose: Purpose<'_>,
     reply: &Response,
@@ -157,6 +163,8 @@ fn meaning(purpose: Purpose<'_>, status: u16) -> (ErrorKind, &'static str) {
         403 => (ErrorKind::AccessDenied, "access was denied"),
         404 => match purpose {
             Purpose::Read(_) => (ErrorKind::NotFound, "no such secret"),
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(_) => (ErrorKind::NotFound, "no such secret"),
             Purpose::Enroll(_) => (ErrorKind::NotFound, "no such vault"),
             _ => (ErrorKind::NotFound, "nothing was found"),
         },

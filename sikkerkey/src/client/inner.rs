@@ -8,7 +8,6 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
-#[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::process::{Process, Processes};
@@ -97,13 +96,20 @@ impl ClientInner {
         &*self.settings.clock
     }
 
+    /// The service's time in seconds since 1970, as far as this client knows it.
+    #[cfg(all(feature = "rustls", feature = "live"))]
+    pub(crate) fn service_now(&self) -> i64 {
+        self.clock()
+            .unix_now()
+            .saturating_add(self.skew.correction())
+    }
+
     /// The identity that is in use, with its connections.
     pub(crate) fn session(&self) -> Arc<Session> {
         self.process().session.get()
     }
 
     /// Where blocking calls of async callers run.
-    #[cfg(feature = "tokio")]
     pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
         &self.process().call_threads
     }
@@ -198,6 +204,7 @@ impl ClientInner {
             purpose: Purpose::Poll,
             method: "POST",
             path: "/v1/secrets/poll".to_owned(),
+            headers: &[],
             body: Some(messages::encode(&PollRequest {
                 watch: ids.iter().map(|id| &**id).collect(),
             })),
@@ -316,6 +323,7 @@ fn reading(id: &SecretId) -> Call<'_> {
         purpose: Purpose::Read(id),
         method: "GET",
         path: format!("/v1/secret/{id}"),
+        headers: &[],
         body: None,
         limit: READ_LIMIT,
     }
@@ -362,7 +370,7 @@ impl Upstream for ClientInner {
     }
 }
 
-/// What the user's handles share, and nobody else: the poller keeps [`ClientInner`] alive while it
+/// State shared by the user's handles only: the poller keeps [`ClientInner`] alive while it
 /// waits for an answer, and must not keep the watches alive with it.
 pub(crate) struct Handle(Arc<ClientInner>);
 

@@ -14,7 +14,6 @@ use std::sync::{Arc, OnceLock};
 #[cfg(feature = "cache")]
 use std::time::Duration;
 
-#[cfg(feature = "tokio")]
 use super::call_threads::CallThreads;
 use super::session::{CurrentSession, Session};
 use super::settings::Settings;
@@ -28,7 +27,6 @@ pub(crate) struct Process {
     pub(crate) session: CurrentSession,
     pub(crate) poller: Arc<Poller>,
     pub(crate) counters: Arc<Counters>,
-    #[cfg(feature = "tokio")]
     pub(crate) call_threads: Arc<CallThreads>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<Cache>,
@@ -55,7 +53,6 @@ impl Process {
                 settings.resync,
                 settings.resync_secrets.clone(),
             ),
-            #[cfg(feature = "tokio")]
             call_threads: CallThreads::new(settings.clock.clone()),
             session: CurrentSession::new(session),
             counters: Arc::default(),
@@ -64,7 +61,6 @@ impl Process {
 
     fn end(&self) {
         self.poller.end();
-        #[cfg(feature = "tokio")]
         self.call_threads.close();
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.cache {

@@ -1,4 +1,4 @@
-//! What a client has sent, in numbers.
+//! Counts of what a client has sent.
 
 #[cfg(feature = "metrics")]
 use std::borrow::Cow;
@@ -22,10 +22,10 @@ const IDS: usize = 10_000;
 #[cfg(feature = "metrics")]
 const NAMED: usize = 1_000;
 
-/// What a client has sent since it was built; from [`SikkerKey::stats`](crate::SikkerKey::stats).
+/// Counts of what a client has sent since it was built; from [`SikkerKey::stats`](crate::SikkerKey::stats).
 ///
-/// All clones of a client count together. A process that was forked counts from zero. No number is
-/// an estimate: each attempt counts that was written to a connection, or should have been.
+/// All clones of a client count together, and a forked process counts from zero. Each attempt counts that
+/// was written to a connection, or should have been.
 ///
 /// ```
 /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
@@ -47,28 +47,27 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Every request, repetitions included.
+    /// The number of requests, retries included.
     pub fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The requests that asked whether watched secrets changed.
+    /// The number of polls: requests that ask whether watched secrets changed.
     pub fn polls(&self) -> u64 {
         self.polls
     }
 
-    /// The requests that repeated one before: after no response, 429, 503, a clock correction, or on a
-    /// connection that had died.
+    /// The number of retries: after no response, 429, 503, a clock correction, or a dead connection.
     pub fn retries(&self) -> u64 {
         self.retries
     }
 
-    /// The reads that the fallback cache served.
+    /// The number of reads that the fallback cache served.
     pub fn fallbacks(&self) -> u64 {
         self.fallbacks
     }
 
-    /// How often each secret was read, by its id. The service audits each, and policies count it.
+    /// The number of reads of each secret, by its id. The service audits each, and policies count it.
     ///
     /// The first 10,000 ids are listed. Exports are not counted here: they read what the service
     /// chooses.
@@ -100,6 +99,9 @@ impl Counters {
                 self.polls.fetch_add(1, Ordering::Relaxed);
             }
             Purpose::Read(id) => self.read(id),
+            // A certificate is issued by a read of its secret.
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(id) => self.read(id),
             _ => {}
         }
     }

@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -46,13 +47,55 @@ use crate::error::{Error, ErrorKind, Verdict};
 pub struct ConfigError(Arc<ConfigErrorInner>);
 
 struct ConfigErrorInner {
+    failed: Failed,
     config: &'static str,
     problems: Vec<Problem>,
 }
 
+/// What cannot be done with a config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    Build,
+    /// A live config is not brought up to date.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Refresh,
+    /// A live config is not handed out.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    Use,
+}
+
+impl Failed {
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Failed::Build => "build",
+            Failed::Refresh => "refresh",
+            Failed::Use => "use",
+        }
+    }
+}
+
 impl ConfigError {
     pub(crate) fn new(config: &'static str, problems: Vec<Problem>) -> Self {
-        ConfigError(Arc::new(ConfigErrorInner { config, problems }))
+        Self::to(Failed::Build, config, problems)
+    }
+
+    /// An error of something other than building the config.
+    pub(crate) fn to(failed: Failed, config: &'static str, problems: Vec<Problem>) -> Self {
+        ConfigError(Arc::new(ConfigErrorInner {
+            failed,
+            config,
+            problems,
+        }))
+    }
+
+    /// What the report says cannot be done.
+    pub(super) fn failed(&self) -> Failed {
+        self.0.failed
+    }
+
+    /// Why the config `T` cannot be built.
+    pub(crate) fn of<T: ?Sized>(problems: Vec<Problem>) -> Self {
+        Self::new(short_name(type_name::<T>()), problems)
     }
 
     /// What the report calls the config.
@@ -114,7 +157,7 @@ impl From<Error> for ConfigError {
     }
 }
 
-/// The same as [`From<Error>`](#impl-From<Error>-for-ConfigError) of an error of this kind.
+/// Makes an error of this kind, as [`From<Error>`](#impl-From<Error>-for-ConfigError) does.
 impl From<ErrorKind> for ConfigError {
     fn from(kind: ErrorKind) -> Self {
         Error::from(kind).into()
@@ -157,9 +200,25 @@ pub(super) const MISSING: &str = "missing: there is no such secret";
 /// What the report says of a secret that this machine may not read.
 pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
 
-/// One reason why a config could not be built.
+/// One reason why a config was refused; from [`ConfigError::problems`].
 ///
 /// `Display` is one line: path, secret and field, and what is wrong.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{SikkerKeyConfig, Snapshot};
+///
+/// #[derive(Debug, SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db_prod")]
+/// struct Database {
+///     port: u16,
+/// }
+///
+/// let error = Database::from_snapshot(&Snapshot::from_iter([("sk_db_prod", "{}")])).unwrap_err();
+/// let problem = &error.problems()[0];
+/// assert_eq!((problem.path(), problem.field()), ("port", Some("port")));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Problem {
     path: Box<str>,
@@ -171,17 +230,17 @@ pub struct Problem {
     error: Option<Error>,
 }
 
-/// What is wrong with one value.
+/// The class of a [`Problem`], for a program to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// There is no such secret.
+    /// The secret does not exist, or this machine does not see it by name.
     Missing,
-    /// The secret is there, and this machine may not read it.
+    /// This machine may not read the secret.
     Denied,
-    /// Several secrets have the name.
+    /// Several secrets have this display name.
     Ambiguous,
-    /// A field is wanted, and the secret's value is not a JSON object.
+    /// The config reads a field, and the secret's value is not a JSON object.
     NotStructured,
     /// The secret has no such field, or it is `null`.
     FieldMissing,
@@ -301,7 +360,7 @@ impl Problem {
         self.field.as_deref()
     }
 
-    /// What is wrong.
+    /// The class of the problem, to branch on.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
@@ -312,7 +371,7 @@ impl Problem {
         self.error.as_ref()
     }
 
-    /// What is wrong, in words, as in the report.
+    /// What is wrong, in the words of the report.
     pub fn message(&self) -> &str {
         &self.text
     }

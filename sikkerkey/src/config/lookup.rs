@@ -103,7 +103,7 @@ fn of_fields(fields: &Fields, field: &str) -> Result<SecretString, Problem> {
     }
 }
 
-fn unresolved(link: &Link) -> Problem {
+pub(super) fn unresolved(link: &Link) -> Problem {
     match link {
         Link::Unlisted(error) => Problem::unavailable(&error.0),
         Link::Ambiguous(candidates) => Problem::new(

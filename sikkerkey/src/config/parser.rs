@@ -8,10 +8,12 @@ use serde_json::error::Category;
 
 use super::error::{Problem, ProblemKind};
 use super::from_secret::form::{list_items, stray, stray_at_the_ends};
-use super::from_secret::{FromSecret, own_text, type_label, with_article};
+use super::from_secret::{FromSecret, type_label, with_article};
 use super::lookup::not_structured;
+use super::own_text::own_text;
 use super::requirement::ValueKind;
 use super::traits::{Delimited, ReadFromStr, ReadJson};
+use crate::validity::Validity;
 
 /// How text becomes a value, and what the text must be.
 ///
@@ -29,6 +31,8 @@ pub struct Parser<'p, T> {
     expected: fn(Option<&str>) -> Cow<'static, str>,
     /// What stands for nothing, in a type that has such a value.
     pub(super) absent: fn() -> Option<T>,
+    /// From when until when a value may be used.
+    pub(super) validity: fn(&T) -> Option<Validity>,
     read: Box<ReadFn<'p, T>>,
 }
 
@@ -42,6 +46,7 @@ pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
         items: T::STRUCTURED.then_some(ValueKind::String),
         structured: T::STRUCTURED,
         absent: T::absent,
+        validity: T::validity,
         ..Parser::new(
             |_| T::expected(),
             |text| T::from_secret(text).map_err(|error| error.reason().into()),
@@ -67,9 +72,7 @@ pub fn json<'p, T: ReadJson + 'p>() -> Parser<'p, T> {
 
 /// `FromStr`.
 pub fn from_str<'p, T: ReadFromStr + 'p>() -> Parser<'p, T> {
-    Parser::new(named::<T>, |text| {
-        T::read_from_str(text).map_err(Cow::Borrowed)
-    })
+    Parser::new(named::<T>, T::read_from_str)
 }
 
 /// The text of a secret while a function reads it. It owns its copy, which is wiped: a function
@@ -90,7 +93,7 @@ where
     F: Fn(Text) -> Result<T, E> + 'p,
 {
     Parser::new(named::<T>, move |text| {
-        function(Text(text.into())).map_err(|error| own_text(&error).into())
+        function(Text(text.into())).map_err(|error| own_text(&error).unwrap_or_default())
     })
 }
 
@@ -122,6 +125,7 @@ impl<'p, T> Parser<'p, T> {
             structured: false,
             expected,
             absent: || None,
+            validity: |_| None,
             read: Box::new(read),
         }
     }

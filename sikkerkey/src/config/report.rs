@@ -18,7 +18,8 @@ impl fmt::Display for ConfigError {
         let (config, problems) = (self.config(), self.problems());
         let count = problems.len();
         let plural = if count == 1 { "" } else { "s" };
-        write!(f, "cannot build {config}: {count} problem{plural}")?;
+        let verb = self.failed().verb();
+        write!(f, "cannot {verb} {config}: {count} problem{plural}")?;
         match f.alternate() {
             true => write_line(f, problems),
             false => write_report(f, config, problems),

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use super::from_secret::{FromSecret, own_text};
+use super::from_secret::FromSecret;
+use super::own_text::own_text;
 
 /// A type that `json` reads.
 #[diagnostic::on_unimplemented(
@@ -36,13 +37,13 @@ impl<T: DeserializeOwned> ReadJson for T {
 )]
 pub trait ReadFromStr: Sized {
     /// Reads the value, or says why it is none where that can be said.
-    fn read_from_str(text: &str) -> Result<Self, &'static str>;
+    fn read_from_str(text: &str) -> Result<Self, Cow<'static, str>>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: FromStr<Err: 'static>> ReadFromStr for T {
-    fn read_from_str(text: &str) -> Result<Self, &'static str> {
-        T::from_str(text).map_err(|error| own_text(&error))
+    fn read_from_str(text: &str) -> Result<Self, Cow<'static, str>> {
+        T::from_str(text).map_err(|error| own_text(&error).unwrap_or_default())
     }
 }
 
@@ -90,24 +91,6 @@ impl<T: Default> FromNothing for T {
 /// The value that stands for nothing.
 pub fn default<T: FromNothing>() -> T {
     T::from_nothing()
-}
-
-/// What a `validate` function returns when it refuses.
-#[diagnostic::on_unimplemented(
-    message = "`validate` must say in words why it refuses, and a `{Self}` is no text",
-    label = "returns a `{Self}`",
-    note = "return `Result<(), E>` where `E` is `&'static str`, `String` or `Cow<'static, str>`; the words are yours, so keep values of secrets out of them"
-)]
-pub trait Words {
-    /// The words.
-    fn words(self) -> Cow<'static, str>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Into<Cow<'static, str>>> Words for T {
-    fn words(self) -> Cow<'static, str> {
-        self.into()
-    }
 }
 
 /// A collection that `delimiter` fills.

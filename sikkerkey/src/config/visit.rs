@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::error::{ConfigError, Problem, ProblemKind};
 use super::lookup;
 use super::lookup::Parsed;
+use super::own_text::words_of;
 use super::parser::Parser;
+use super::places::Places;
 use super::requirement::{Necessity, Requirement, SecretRef};
 use super::schema::Schema;
 use super::snapshot::Snapshot;
-use super::traits::Words;
 use crate::resync::Resync;
 
 /// A struct that describes itself and builds itself, in one pass over its fields; what the derive
@@ -24,6 +25,9 @@ use crate::resync::Resync;
 pub trait VisitNested: Sized {
     /// The config, or `None` where it is only described or a problem was reported.
     fn visit(from: &mut Reader<'_>) -> Option<Self>;
+
+    /// Says where its fields lie.
+    fn places(&self, to: &mut Places);
 }
 
 /// One that names its secret itself, so that it stands alone; what a struct with `inherit` is not.
@@ -42,6 +46,11 @@ macro_rules! pointers {
         impl<T: VisitNested> VisitNested for $pointer<T> {
             fn visit(from: &mut Reader<'_>) -> Option<Self> {
                 T::visit(from).map($pointer::new)
+            }
+
+            fn places(&self, to: &mut Places) {
+                to.whole(self);
+                (**self).places(to);
             }
         }
 
@@ -66,6 +75,13 @@ impl<T: VisitNested> VisitNested for Option<T> {
             }
         }
         T::visit(&mut from.optional()).map(Some)
+    }
+
+    fn places(&self, to: &mut Places) {
+        match self {
+            Some(config) => config.places(to),
+            None => to.whole(self),
+        }
     }
 }
 
@@ -107,6 +123,8 @@ struct Build {
     snapshot: Snapshot,
     parsed: Parsed,
     problems: Vec<Problem>,
+    /// The time by which values are judged that have an end of their own; `None` to take any.
+    now: Option<i64>,
     /// Whether this pass only looks whether anything is there, good or bad.
     looking: bool,
     /// What it found.
@@ -162,7 +180,7 @@ pub const fn field(name: &'static str, description: &'static str, source: FieldS
 }
 
 impl Field {
-    /// The same, of a secret that is read again this often.
+    /// Sets how often the secret is read again unasked.
     #[must_use]
     pub const fn resync(mut self, resync: Resync) -> Field {
         self.resync = Some(resync);
@@ -185,8 +203,9 @@ fn described<T: Visit>() -> Pass {
     pass
 }
 
-/// `T`, or every problem.
-pub(crate) fn build<T: Visit>(snapshot: &Snapshot) -> Result<T, ConfigError> {
+/// `T`, or every problem. `now`, in seconds since 1970, is the time by which a certificate must be valid; without one, an expired
+/// one is as good as any.
+pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T, ConfigError> {
     if !snapshot.refusals().is_empty() {
         let config = described::<T>().config;
         return Err(ConfigError::new(config, snapshot.refusals().to_vec()));
@@ -195,6 +214,7 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot) -> Result<T, ConfigError> {
         snapshot: snapshot.clone(),
         parsed: Parsed::default(),
         problems: Vec::new(),
+        now,
         looking: false,
         anything: false,
     }));
@@ -208,6 +228,14 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot) -> Result<T, ConfigError> {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(ConfigError::new(pass.config, problems)),
     }
+}
+
+/// Where the keys of this config lie.
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
+pub(crate) fn places<T: VisitNested>(config: &T) -> Places {
+    let mut places = Places::new();
+    config.places(&mut places);
+    places
 }
 
 /// Says which struct is read, and which secret its fields are of.
@@ -303,7 +331,7 @@ pub const fn nesting(name: &'static str, secret: Option<Secret>) -> Nesting {
 }
 
 impl Nesting {
-    /// The same, whose secret is read again this often.
+    /// Sets how often the secret is read again unasked.
     #[must_use]
     pub const fn resync(mut self, resync: Resync) -> Nesting {
         self.resync = Some(resync);
@@ -311,18 +339,41 @@ impl Nesting {
     }
 }
 
-/// Another config inside this one, where there is no secret that it could inherit.
-pub fn nested<T: Visit>(from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
-    nested_inherit(from, nesting)
+/// How to visit the config in a field.
+#[derive(Clone, Copy, Debug)]
+pub struct Nested<T> {
+    visit: fn(&mut Reader<'_>) -> Option<T>,
+    places: fn(&T, &mut Places),
+}
+
+/// Reads a nested config that can inherit no secret.
+pub fn nested<T: Visit>() -> Nested<T> {
+    nested_inherit()
 }
 
 /// Another config inside this one.
-pub fn nested_inherit<T: VisitNested>(from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
-    T::visit(&mut from.inside(nesting))
+pub fn nested_inherit<T: VisitNested>() -> Nested<T> {
+    Nested {
+        visit: T::visit,
+        places: T::places,
+    }
+}
+
+// One type for both, so that a field whose type is no config is one error of the compiler.
+impl<T> Nested<T> {
+    /// The config, or `None`, as [`VisitNested::visit`].
+    pub fn read(self, from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
+        (self.visit)(&mut from.inside(nesting))
+    }
+
+    /// Says where the fields of the config lie.
+    pub fn place(self, to: &mut Places, name: &'static str, field: &T) {
+        to.inside(name, |to| (self.places)(field, to));
+    }
 }
 
 /// The config, if the user's function accepts it.
-pub fn validated<T, E: Words>(
+pub fn validated<T, E: 'static>(
     from: &mut Reader<'_>,
     config: T,
     validate: impl FnOnce(&T) -> Result<(), E>,
@@ -331,8 +382,9 @@ pub fn validated<T, E: Words>(
     from.build().filter(|build| !build.looking)?;
     match validate(&config) {
         Ok(()) => Some(config),
-        Err(text) => {
-            let problem = Problem::new(ProblemKind::Validation, text.words());
+        Err(error) => {
+            let words = words_of(&error, "`validate` refused it");
+            let problem = Problem::new(ProblemKind::Validation, words);
             let path = from.prefix.trim_end_matches('.').to_owned();
             from.report(problem.at(path))
         }
@@ -388,7 +440,15 @@ impl Reader<'_> {
         if build.looking {
             return None;
         }
-        match found.and_then(|text| parser.parse(&text)) {
+        let now = build.now;
+        let valid = |value: T| {
+            let validity = (parser.validity)(&value);
+            match validity.and_then(|validity| validity.refusal_at(now?)) {
+                Some(reason) => Err(Problem::new(ProblemKind::Invalid, reason)),
+                None => Ok(value),
+            }
+        };
+        match found.and_then(|text| parser.parse(&text)).and_then(valid) {
             Ok(value) => Some(FieldValue::Present(value)),
             Err(problem) => {
                 let problem = problem.of(&secret, of).at(path);

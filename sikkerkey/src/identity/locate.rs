@@ -26,7 +26,12 @@ impl Choice {
     /// One argument may be either, as in the official clients.
     pub(crate) fn from_argument(argument: &OsStr) -> Self {
         match argument.to_str() {
-            Some(text) if !text.starts_with('/') && !text.contains("identity.json") => {
+            Some(text)
+                if !text.starts_with('/')
+                    && !text.contains("identity.json")
+                    // `C:\keys\machine.json`
+                    && !Path::new(text).is_absolute() =>
+            {
                 Choice::Vault(text.to_owned())
             }
             // What is not Unicode is no id of a vault.
@@ -200,6 +205,10 @@ mod tests {
             "/identity.json",
             "identity.json",
             "../a/identity.json",
+            #[cfg(windows)]
+            "C:\\keys\\machine.json",
+            #[cfg(windows)]
+            "\\\\server\\keys\\machine.json",
         ] {
             assert_eq!(
                 Choice::from_argument(path.as_ref()),
@@ -233,7 +242,8 @@ mod tests {
     fn a_vault_that_is_not_there_names_the_path_and_the_others() {
         let (base, environment) = home(&["vault_b", "vault_a"]);
         let text = refused(&Choice::Vault("c".to_owned()), &environment);
-        assert!(text.contains("vaults/vault_c/identity.json"), "{text}");
+        let missing = Path::new("vaults").join("vault_c").join("identity.json");
+        assert!(text.contains(&missing.display().to_string()), "{text}");
         assert!(text.contains("there are vault_a, vault_b"), "{text}");
         assert!(text.contains("SIKKERKEY_HOME"), "{text}");
         drop(base);
@@ -302,14 +312,14 @@ mod tests {
         };
         assert_eq!(
             environment.base().unwrap(),
-            Path::new("/home/ann/.sikkerkey")
+            absolute(Path::new("/home/ann/.sikkerkey"))
         );
     }
 
     #[test]
     fn the_folders_to_be_trusted_end_at_the_base_or_at_the_file() {
         let environment = Environment {
-            sikkerkey_home: Some("/srv/keys".into()),
+            sikkerkey_home: Some(absolute(Path::new("/srv/keys"))),
             ..Environment::default()
         };
         for (path, top) in [
@@ -319,7 +329,7 @@ mod tests {
             ("/etc/machine/identity.json", "/etc/machine"),
         ] {
             let found = find(&Choice::file(path), &environment).unwrap();
-            assert_eq!(found.top, Path::new(top), "{path}");
+            assert_eq!(found.top, absolute(Path::new(top)), "{path}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! Whose files are believed.
 //!
-//! Whoever can write `identity.json` decides where signed requests go, and a signature names no
+//! A user who can write `identity.json` decides where signed requests go, and a signature names no
 //! host: that user could read every secret of the machine. So a file is used only if it, and each
 //! folder up to the base folder, belongs to this user, to root, or to a user who was named as
-//! trusted, and only if nobody else can replace it.
+//! trusted, and only if no other user can replace it.
 
 use std::path::Path;
 
@@ -17,11 +17,15 @@ pub(crate) struct TrustRules {
     /// Users whose files are trusted beside this user's and root's.
     pub(crate) owners: Vec<u32>,
     /// Readers of the key are not warned of.
+    #[cfg_attr(
+        not(unix),
+        expect(dead_code, reason = "only mode bits tell of readers")
+    )]
     pub(crate) quiet: bool,
 }
 
 impl TrustRules {
-    /// The same rules without warnings in the log.
+    /// Returns these rules without warnings in the log.
     pub(crate) fn quiet(self) -> Self {
         TrustRules {
             quiet: true,

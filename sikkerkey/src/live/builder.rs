@@ -1,10 +1,14 @@
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fail_closed::FailClosed;
+#[cfg(feature = "tokio")]
+use super::runtime;
 use crate::config::error::{Problem, ProblemKind};
+use crate::config::own_text::words_of;
 use crate::resync::Resync;
 
 /// How long a config may go unconfirmed before it is stale: twenty polls.
@@ -28,6 +32,9 @@ pub(crate) struct LiveOptions<T> {
     pub(crate) refresh_gap: Duration,
     pub(crate) probe_timeout: Duration,
     pub(crate) fail_closed: FailClosed,
+    /// The secrets over which another value lies, in whole or in part: what the config says, and the id
+    /// that is shown where nothing is read below.
+    pub(crate) overridden: BTreeMap<String, String>,
     probe: Option<Probe<T>>,
 }
 
@@ -66,6 +73,7 @@ impl<T> Clone for LiveOptions<T> {
             refresh_gap: self.refresh_gap,
             probe_timeout: self.probe_timeout,
             fail_closed: self.fail_closed.clone(),
+            overridden: self.overridden.clone(),
             probe: self.probe.clone(),
         }
     }
@@ -81,6 +89,7 @@ impl<T> Default for LiveOptions<T> {
             refresh_gap: REFRESH_GAP,
             probe_timeout: PROBE_TIMEOUT,
             fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
             probe: None,
         }
     }
@@ -93,6 +102,11 @@ impl<T> LiveOptions<T> {
         self.resync.is_some() || said(secret) || said(id)
     }
 
+    /// Forgets the resyncs of secrets for which this holds.
+    pub(crate) fn forget_resyncs(&mut self, of: impl Fn(&str) -> bool) {
+        self.resync_secrets.retain(|secret, _| !of(secret));
+    }
+
     /// The settings that cannot be.
     pub(super) fn mistakes(&self) -> Vec<Problem> {
         match self.probe_timeout.is_zero() {
@@ -101,6 +115,15 @@ impl<T> LiveOptions<T> {
                 "a probe_timeout of zero refuses every config",
             )],
             false => Vec::new(),
+        }
+    }
+
+    /// Whether waiting for the probe on this thread may be waiting for this thread.
+    pub(crate) fn would_wait_for_itself(&self) -> bool {
+        match &self.probe {
+            None | Some(Probe::Blocking(_)) => false,
+            #[cfg(feature = "tokio")]
+            Some(Probe::Async { .. }) => runtime::is_polling(),
         }
     }
 
@@ -115,7 +138,10 @@ impl<T> LiveOptions<T> {
             Some(Probe::Blocking(probe)) => probe(config),
             #[cfg(feature = "tokio")]
             Some(Probe::Async { runtime, probe }) => match runtime {
-                Some(runtime) => runtime.block_on(probe(Arc::clone(config))),
+                Some(runtime) => {
+                    let answer = runtime::wait_for(runtime, probe(Arc::clone(config)));
+                    answer.unwrap_or_else(|| Err("the probe panicked, or its runtime ended".into()))
+                }
                 None => Err("probe_async was called outside a tokio runtime".into()),
             },
         }
@@ -125,9 +151,9 @@ impl<T> LiveOptions<T> {
         &mut self,
         probe: impl Fn(&T) -> Result<(), E> + Send + Sync + 'static,
     ) where
-        E: Into<Cow<'static, str>>,
+        E: 'static,
     {
-        let probe = move |config: &T| probe(config).map_err(Into::into);
+        let probe = move |config: &T| probe(config).map_err(|error| refused(&error));
         self.probe = Some(Probe::Blocking(Arc::new(probe)));
     }
 
@@ -136,15 +162,21 @@ impl<T> LiveOptions<T> {
         &mut self,
         probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static,
     ) where
-        E: Into<Cow<'static, str>>,
+        E: 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         self.probe = Some(Probe::Async {
             runtime: tokio::runtime::Handle::try_current().ok(),
             probe: Arc::new(move |config| {
                 let result = probe(config);
-                Box::pin(async move { result.await.map_err(Into::into) }) as ProbeFuture
+                Box::pin(async move { result.await.map_err(|error| refused(&error)) })
+                    as ProbeFuture
             }),
         });
     }
+}
+
+/// What a probe that refuses says.
+fn refused(error: &dyn Any) -> Cow<'static, str> {
+    words_of(error, "the probe refused it")
 }

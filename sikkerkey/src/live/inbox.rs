@@ -62,6 +62,8 @@ impl News {
 /// A refresh that somebody asked for.
 pub(super) struct Refresh {
     pub(super) scope: Scope,
+    /// The secrets of which a webhook told: those of which nothing new is found are read once more.
+    pub(super) told: BTreeSet<String>,
     pub(super) ticket: u64,
 }
 
@@ -97,6 +99,12 @@ struct InboxState {
     /// When callers will wait no longer, each with a number of its own.
     deadlines: BTreeSet<(Duration, u64)>,
     waiters: u64,
+    /// Whether the refresh that waits is made at once, however short ago the last one was.
+    urgent: bool,
+    /// Secrets that are to be read once more, and when.
+    second_look: Option<(Duration, BTreeSet<String>)>,
+    /// Whether no worker takes the news: a refresh is answered as soon as it is asked for.
+    unattended: bool,
     closed: bool,
 }
 
@@ -118,6 +126,13 @@ impl Inbox {
             clock,
         };
         inbox.confirm();
+        inbox
+    }
+
+    /// One of a config that no worker keeps up to date: its refreshes change nothing.
+    pub(super) fn unattended(clock: Arc<dyn Clock>) -> Self {
+        let inbox = Inbox::new(clock);
+        inbox.state().unattended = true;
         inbox
     }
 
@@ -155,9 +170,13 @@ impl Inbox {
                 if state.closed {
                     return None;
                 }
-                let held = state.news.refresh.is_some() && now < refresh_from;
+                if let Some((_, ids)) = state.second_look.take_if(|(due, _)| *due <= now) {
+                    state.ask_now(Scope::Secrets(ids), BTreeSet::new());
+                }
+                let held = state.news.refresh.is_some() && now < refresh_from && !state.urgent;
                 let refresh = state.news.refresh.take_if(|_| !held);
                 if refresh.is_some() || !state.is_quiet() {
+                    state.urgent &= refresh.is_none();
                     let waiting = state.news.refresh.take();
                     let news = std::mem::take(&mut state.news);
                     state.news.refresh = waiting;
@@ -166,7 +185,9 @@ impl Inbox {
                 if until <= now {
                     return Some(News::default());
                 }
-                let wake = state.next_deadline().map_or(until, |next| until.min(next));
+                let second_look = state.second_look.as_ref().map(|(due, _)| *due);
+                let next = [state.next_deadline(), second_look];
+                let wake = next.into_iter().flatten().fold(until, Duration::min);
                 match held {
                     true => wake.min(refresh_from),
                     false => wake,
@@ -226,14 +247,37 @@ impl Inbox {
     /// Asks for a refresh. All who ask before it starts share one.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
         let mut state = self.state();
-        let (scope, ticket) = match state.news.refresh.take() {
-            Some(waiting) => (waiting.scope.and(scope), waiting.ticket),
-            None => (scope, state.new_ticket()),
-        };
-        state.news.refresh = Some(Refresh { scope, ticket });
+        if state.unattended {
+            let ticket = state.new_ticket();
+            drop(state);
+            self.answer(ticket, Ok(false));
+            return ticket;
+        }
+        let ticket = state.ask(scope, BTreeSet::new());
         drop(state);
         self.arrived.raise();
         ticket
+    }
+
+    /// The same for a secret of which a webhook told: at once, however short ago the last refresh was.
+    #[cfg(feature = "webhook")]
+    pub(super) fn ask_told(&self, id: &str) -> u64 {
+        let told = BTreeSet::from([id.to_owned()]);
+        let ticket = self.state().ask_now(Scope::Secrets(told.clone()), told);
+        self.arrived.raise();
+        ticket
+    }
+
+    /// Has these secrets read again at this time. Called by the worker, which takes it up by itself.
+    pub(super) fn look_again(&self, due: Duration, ids: BTreeSet<String>) {
+        if ids.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        match &mut state.second_look {
+            Some((_, waiting)) => waiting.extend(ids),
+            none => *none = Some((due, ids)),
+        }
     }
 
     /// Answers the refresh that waits, as far as what it asks for was just done.
@@ -241,15 +285,18 @@ impl Inbox {
         let mut state = self.state();
         let Some(Refresh {
             scope: Scope::Secrets(ids),
+            told,
             ticket,
         }) = &mut state.news.refresh
         else {
             return;
         };
-        ids.retain(|id| !is_done(id));
+        // What a webhook told of is news, however short ago the last read was.
+        ids.retain(|id| told.contains(id) || !is_done(id));
         let ticket = *ticket;
         if ids.is_empty() {
             state.news.refresh = None;
+            state.urgent = false;
             drop(state);
             self.answer(ticket, Ok(true));
         }
@@ -328,6 +375,27 @@ impl InboxState {
     fn new_ticket(&mut self) -> u64 {
         self.last += 1;
         self.last
+    }
+
+    fn ask(&mut self, scope: Scope, mut told: BTreeSet<String>) -> u64 {
+        let (scope, ticket) = match self.news.refresh.take() {
+            Some(waiting) => {
+                told.extend(waiting.told);
+                (waiting.scope.and(scope), waiting.ticket)
+            }
+            None => (scope, self.new_ticket()),
+        };
+        self.news.refresh = Some(Refresh {
+            scope,
+            told,
+            ticket,
+        });
+        ticket
+    }
+
+    fn ask_now(&mut self, scope: Scope, told: BTreeSet<String>) -> u64 {
+        self.urgent = true;
+        self.ask(scope, told)
     }
 
     /// Nothing but a refresh, if that, waits for the worker.

@@ -2,10 +2,18 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The config, or the resource, that was in place when it was loaded; dereferences to it.
+/// A guard on the config, or the resource, of the moment it was loaded; dereferences to it.
 ///
-/// It keeps that one alive, swapped out or not: hold it for a request, not for the life of the
-/// program.
+/// It keeps that config alive, also after a swap. Hold it for a request, not for the life of the program.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(1);
+/// let before = live.load();
+/// control.swap(2);
+/// assert_eq!((*before, *live.load()), (1, 2)); // a guard keeps its config
+/// ```
 pub struct Loaded<T>(arc_swap::Guard<Arc<T>>);
 
 impl<T> Loaded<T> {
@@ -13,7 +21,13 @@ impl<T> Loaded<T> {
         Loaded(guard)
     }
 
-    /// The same, shared: to keep it longer, or to send it to another thread.
+    /// One that was loaded before, to keep for long: it takes no slot of the readers'.
+    #[cfg(feature = "tokio")]
+    pub(super) fn owned(value: Arc<T>) -> Self {
+        Loaded(arc_swap::Guard::from_inner(value))
+    }
+
+    /// Converts the guard into an `Arc`, to keep it longer or to send it to another thread.
     pub fn into_arc(self) -> Arc<T> {
         arc_swap::Guard::into_inner(self.0)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::status::SecretState;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::requirement::{Necessity, SecretRef};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
@@ -117,7 +117,7 @@ impl Reading {
 }
 
 pub(super) fn unanswered(config: &'static str, error: &Error) -> ConfigError {
-    ConfigError::new(config, vec![Problem::unavailable(error)])
+    ConfigError::to(Failed::Refresh, config, vec![Problem::unavailable(error)])
 }
 
 pub(super) fn state_of(outcome: &ReadOutcome, had_value: bool) -> SecretState {

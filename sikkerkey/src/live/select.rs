@@ -1,12 +1,65 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::Live;
-use super::change::PartChange;
+use super::change::{PartChange, part_changed};
 use super::listener::Listener;
 use super::loaded::Loaded;
+use super::resource::{self, LiveResource};
+use super::state::LiveState;
 
-/// One part of a live config, from [`Live::select`]: silent while the part stays equal.
+/// A part of a live config, which changes only when its own keys do; from [`Live::select`].
+///
+/// # Which swaps count
+///
+/// A swap counts if it changes the key path of a field that the part spans, or lies within: `|c| &c.db` of a
+/// nested struct for all of its fields, `|c| &c.db.password` for one, `|c| &c.flags.beta` for all of
+/// the field `flags` that `json` reads. So a feature flag that changes does not rebuild the pool of
+/// the database.
+///
+/// Every swap counts where the place of the part cannot be told:
+/// - of something that a field has on the heap, such as `|c| c.host.as_str()` or an item of a `Vec`
+///   (select the field instead; the fields of a nested struct are found in a `Box`, `Rc` or `Arc`, too);
+/// - of a field with `skip`, and of one without a size;
+/// - of a config that derives no `SikkerKeyConfig`: one of figment, [`fixed`](Live::fixed) or
+///   [`manual`](Live::manual).
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .structured("sk_db", [("host", "db"), ("password", "hunter2-first")])
+/// #     .secret("sk_flags", "off")
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::{Live, SecretString, SikkerKeyConfig};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(nested)]
+///     db: Database,
+///     #[sikkerkey(secret = "sk_flags")]
+///     flags: String,
+/// }
+///
+/// #[derive(SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db")]
+/// struct Database {
+///     host: String,
+///     password: SecretString,
+/// }
+///
+/// struct Pool;
+/// # impl Pool { fn connect(_: &Database) -> Result<Pool, std::io::Error> { Ok(Pool) } }
+///
+/// let live: Live<Config> = Config::live(&sk)?;
+/// let pool = live.select(|c| &c.db).resource(|db| Pool::connect(db))?;
+/// live.select(|c| &c.flags).on_change(|change| println!("flags: {}", change.after()));
+/// # let _ = pool;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Select<T, U: ?Sized> {
     live: Live<T>,
     part: fn(&T) -> &U,
@@ -17,7 +70,7 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
         Select { live, part }
     }
 
-    /// The part as it is now: one atomic load, no lock.
+    /// Returns the current part: one atomic load, no lock.
     pub fn load(&self) -> LoadedPart<T, U> {
         LoadedPart {
             whole: self.live.load(),
@@ -25,25 +78,78 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
         }
     }
 
-    /// Calls `f` after each swap in which the part became another, by its `PartialEq`.
+    /// Calls `f` after each swap that counts for the part.
     ///
-    /// What [`Live::on_change`] says of threads, panics and the returned [`Listener`] is true
-    /// here too.
-    pub fn on_change(&self, f: impl Fn(&PartChange<'_, U>) + Send + Sync + 'static) -> Listener
-    where
-        U: PartialEq,
-    {
+    /// Threads, panics, captured handles and the returned [`Listener`] are as with [`Live::on_change`].
+    pub fn on_change(&self, f: impl Fn(&PartChange<'_, U>) + Send + Sync + 'static) -> Listener {
         let part = self.part;
+        let spanned = self.spanned();
+        let core = Arc::downgrade(&self.live.core);
         self.live.on_change(move |change| {
-            let (before, after) = (part(change.before()), part(change.after()));
-            if before != after {
-                f(&PartChange {
-                    before,
-                    after,
-                    paths: change.paths(),
-                });
+            let Some(core) = core.upgrade() else {
+                return;
+            };
+            let keys = |config: &T| spanned(&core, config);
+            let (before, after) = (keys(change.before()), keys(change.after()));
+            if part_changed(before.as_ref(), after.as_ref(), change.paths()) {
+                f(&PartChange::of(change, part));
             }
         })
+    }
+
+    /// Builds a resource from the part now, and again after each swap that counts for it; see
+    /// [`Live::resource`].
+    ///
+    /// # Errors
+    /// The error of the first build.
+    pub fn resource<R, E>(
+        &self,
+        build: impl Fn(&U) -> Result<R, E> + Send + Sync + 'static,
+    ) -> Result<LiveResource<R>, E>
+    where
+        R: Send + Sync + 'static,
+        E: 'static,
+    {
+        let part = self.part;
+        resource::build(&self.live, self.spanned(), move |config: &T| {
+            build(part(config))
+        })
+    }
+
+    /// The async twin of [`resource`](Select::resource), whose builder gets the part to keep; see
+    /// [`Live::resource_async`].
+    ///
+    /// # Errors
+    /// The error of the first build.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub async fn resource_async<R, E, F>(
+        &self,
+        build: impl Fn(LoadedPart<T, U>) -> F + Send + Sync + 'static,
+    ) -> Result<LiveResource<R>, E>
+    where
+        R: Send + Sync + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        let part = self.part;
+        let build = move |config: Arc<T>| {
+            build(LoadedPart {
+                whole: Loaded::owned(config),
+                part,
+            })
+        };
+        resource::build_async(&self.live, self.spanned(), build).await
+    }
+
+    /// What finds the keys of the part in a config.
+    fn spanned(
+        &self,
+    ) -> impl Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>> + Send + Sync + 'static {
+        let part = self.part;
+        move |core, config| core.spanned_by(config, part(config))
     }
 }
 
@@ -62,7 +168,7 @@ impl<T, U: ?Sized> fmt::Debug for Select<T, U> {
     }
 }
 
-/// A part of the config that ran when it was loaded; dereferences to it.
+/// A guard on a part of the config of the moment it was loaded; dereferences to it.
 pub struct LoadedPart<T, U: ?Sized> {
     whole: Loaded<T>,
     part: fn(&T) -> &U,

@@ -1,7 +1,15 @@
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
+
+use super::fingerprint::Fingerprint;
+use crate::clock::Clock;
 use crate::config::error::{ConfigError, short_name};
+use crate::config::places::Places;
+use crate::config::requirement::Requirement;
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::config::visit::{self, Visit};
@@ -26,9 +34,13 @@ pub trait ConfigSource<T>: Send + 'static {
     /// Every problem of it.
     fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError>;
 
-    /// The key paths in which the config that was built last, from `new`, differs from the one
-    /// that runs, from `old`. Called once for each config that is adopted.
-    fn changed(&mut self, old: &Snapshot, new: &Snapshot) -> Vec<String>;
+    /// The fingerprint of the config that was built last, from this snapshot.
+    fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint;
+
+    /// What says where the keys of a config lie in memory; `None` where that cannot be told.
+    fn places(&self) -> Option<fn(&T) -> Places> {
+        None
+    }
 
     /// Whether a full refresh can bring another config though no secret changed.
     fn has_more_than_secrets(&self) -> bool;
@@ -44,13 +56,19 @@ pub trait ConfigSource<T>: Send + 'static {
 /// A config that derives [`SikkerKeyConfig`](crate::SikkerKeyConfig).
 pub(crate) struct Derived<T> {
     schema: Schema,
+    /// By which certificates are judged, if by any.
+    clock: Option<Arc<dyn Clock>>,
+    /// With a key of its own, so that a hash says nothing about a value.
+    hasher: RandomState,
     config: PhantomData<fn() -> T>,
 }
 
 impl<T: Visit> Derived<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Option<Arc<dyn Clock>>) -> Self {
         Derived {
             schema: visit::schema::<T>(),
+            clock,
+            hasher: RandomState::new(),
             config: PhantomData,
         }
     }
@@ -66,11 +84,22 @@ impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
     }
 
     fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
-        visit::build(snapshot)
+        let now = self.clock.as_ref().map(|clock| clock.unix_now());
+        visit::build(snapshot, now)
     }
 
-    fn changed(&mut self, old: &Snapshot, new: &Snapshot) -> Vec<String> {
-        changed_paths(&self.schema, old, new)
+    fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint {
+        let hash = |requirement: &Requirement| {
+            // Where there is no value, it does not matter why.
+            let text = snapshot.text(requirement).ok()?;
+            Some(self.hasher.hash_one(text.expose_secret()))
+        };
+        let key = |requirement| (Requirement::path(requirement).to_owned(), hash(requirement));
+        self.schema.iter().map(key).collect()
+    }
+
+    fn places(&self) -> Option<fn(&T) -> Places> {
+        Some(visit::places::<T>)
     }
 
     fn has_more_than_secrets(&self) -> bool {
@@ -84,20 +113,4 @@ impl<T> fmt::Debug for Derived<T> {
             .field("schema", &self.schema)
             .finish()
     }
-}
-
-/// The key paths whose text is another, in the order of the schema.
-pub fn changed_paths(schema: &Schema, old: &Snapshot, new: &Snapshot) -> Vec<String> {
-    use secrecy::ExposeSecret as _;
-    schema
-        .iter()
-        .filter(|requirement| {
-            match (old.text(requirement), new.text(requirement)) {
-                (Ok(old), Ok(new)) => old.expose_secret() != new.expose_secret(),
-                // Where neither has a value, it does not matter why.
-                (old, new) => old.is_ok() != new.is_ok(),
-            }
-        })
-        .map(|requirement| requirement.path().to_owned())
-        .collect()
 }

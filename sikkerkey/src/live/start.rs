@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::builder::LiveOptions;
+use super::fingerprint::Fingerprint;
 use super::inbox::Inbox;
 use super::job::Jobs;
 use super::reading::{names, state_of};
@@ -14,6 +15,8 @@ use super::status::SecretState;
 use super::worker::{JUDGING, Worker, checked, followed};
 use super::{Live, Owner};
 use crate::config::error::{ConfigError, Problem};
+use crate::config::schema::Schema;
+use crate::config::snapshot::Snapshot;
 use crate::read::reader::{Fetch, FirstReads};
 use crate::span::span;
 use crate::sync::lock;
@@ -32,6 +35,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
     let mut source = source;
     let schema = source.schema()?;
+    let places = source.places();
     let mut jobs = Jobs::new(
         source,
         Arc::clone(&clock),
@@ -40,22 +44,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     );
 
     let FirstReads { snapshot, cached } = fetch.first_reads(&schema);
-    let (plan, mut problems) = ResyncPlan::new(&schema, &snapshot, &options);
-    problems.extend(options.mistakes());
-    // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
-    // and a runtime's own threads refuse to be blocked.
-    let first = {
-        let (options, snapshot) = (options.clone(), snapshot.clone());
-        jobs.with_source(JUDGING, move |source| checked(source, &options, &snapshot))
-    };
-    let first = match first {
-        Ok(first) if problems.is_empty() => first,
-        Ok(_) => return Err(ConfigError::new(name, problems)),
-        Err(error) => {
-            problems.extend(error.problems().iter().cloned());
-            return Err(ConfigError::new(name, problems));
-        }
-    };
+    let (begin, plan) = first_config(&mut jobs, &schema, &snapshot, &options)?;
+    let (first, fingerprint) = begin;
 
     let oldest = cached.values().min();
     if let Some(cached_at) = oldest {
@@ -75,7 +65,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     let core = Arc::new(LiveState::new(LiveBegin {
         name,
         first,
-        paths: schema.iter().map(|r| r.path().to_owned()).collect(),
+        fingerprint,
+        places,
         secrets,
         names: names(&schema, &snapshot),
         clock,
@@ -86,6 +77,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         grace: options.grace,
         refresh_gap: options.refresh_gap,
         fail_closed: options.fail_closed.clone(),
+        overridden: options.overridden.clone(),
     }));
     core.measure();
     let following = Arc::new(Mutex::new(None));
@@ -128,4 +120,30 @@ pub(crate) fn start<T: Send + Sync + 'static>(
             ConfigError::new(name, vec![Problem::probe(text)])
         })?;
     Ok(Live { core, owner })
+}
+
+/// The config of a first snapshot, valid and probed, and how often its secrets are read again.
+pub(super) fn first_config<T: Send + Sync + 'static>(
+    jobs: &mut Jobs<T>,
+    schema: &Schema,
+    snapshot: &Snapshot,
+    options: &LiveOptions<T>,
+) -> Result<((Arc<T>, Fingerprint), ResyncPlan), ConfigError> {
+    let (plan, mut problems) = ResyncPlan::new(schema, snapshot, options);
+    problems.extend(options.mistakes());
+    // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
+    // and a runtime's own threads refuse to be blocked.
+    let first = {
+        let (options, snapshot) = (options.clone(), snapshot.clone());
+        jobs.with_source(JUDGING, move |source| {
+            let config = checked(source, &options, &snapshot)?;
+            Ok((config, source.fingerprint(&snapshot)))
+        })
+    };
+    match first {
+        Ok(first) if problems.is_empty() => return Ok((first, plan)),
+        Ok(_) => {}
+        Err(error) => problems.extend(error.problems().iter().cloned()),
+    }
+    Err(ConfigError::new(jobs.name(), problems))
 }

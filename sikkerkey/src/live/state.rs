@@ -1,9 +1,9 @@
 //! State shared by all handles of a live config: the current value, its status record, the
 //! listeners. The worker writes it; everybody reads it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -12,12 +12,15 @@ use event_listener::Event;
 use super::change::Change;
 use super::events::AttemptEvents;
 use super::fail_closed::FailClosed;
+use super::fingerprint::Fingerprint;
 use super::inbox::Inbox;
+use super::resource::{ResourceRecord, ResourceStatus};
 use super::resync_plan::unknown;
 use super::status::{Freshness, LiveStatus, SecretState, SecretStatus};
 use crate::client::stats::Counters;
 use crate::clock::Clock;
-use crate::config::error::{ConfigError, Problem, ProblemKind};
+use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
+use crate::config::places::Places;
 use crate::contain::contain_drop;
 use crate::error::Error;
 #[cfg(feature = "metrics")]
@@ -50,20 +53,26 @@ pub(super) struct LiveState<T> {
     grace: Duration,
     refresh_gap: Duration,
     fail_closed: FailClosed,
+    /// See [`LiveOptions`](super::LiveOptions).
+    overridden: BTreeMap<String, String>,
     /// What errors call the config.
     name: &'static str,
-    /// The process whose worker keeps it up to date.
-    process: u32,
+    /// What says where the keys of a config lie in memory.
+    places: Option<fn(&T) -> Places>,
+    /// The process whose worker keeps it up to date; `None` where there is no worker.
+    process: Option<u32>,
     record: Mutex<Record<T>>,
     listeners: Mutex<Vec<RegisteredListener<T>>>,
+    resources: Mutex<Vec<Weak<ResourceRecord>>>,
     callbacks: Arc<Callbacks>,
 }
 
 /// What is known about the running config. Locked for moments only, never while user code runs.
 struct Record<T> {
     generation: u64,
-    /// For each key path, the generation that changed it last; in the order of the schema.
-    changed_in: Vec<(String, u64)>,
+    /// How many attempts have ended.
+    attempts: u64,
+    fingerprint: Arc<Fingerprint>,
     /// Replaced configs and when each is let go, newest first.
     previous: VecDeque<(Arc<T>, Duration)>,
     loaded_at: SystemTime,
@@ -133,7 +142,9 @@ impl SecretRecord {
 pub(super) struct LiveBegin<T> {
     pub(super) name: &'static str,
     pub(super) first: Arc<T>,
-    pub(super) paths: Vec<String>,
+    pub(super) fingerprint: Fingerprint,
+    /// What says where the keys of a config lie in memory; `None` where that cannot be told.
+    pub(super) places: Option<fn(&T) -> Places>,
     pub(super) secrets: BTreeMap<String, SecretRecord>,
     pub(super) names: BTreeMap<String, String>,
     pub(super) clock: Arc<dyn Clock>,
@@ -144,10 +155,15 @@ pub(super) struct LiveBegin<T> {
     pub(super) grace: Duration,
     pub(super) refresh_gap: Duration,
     pub(super) fail_closed: FailClosed,
+    pub(super) overridden: BTreeMap<String, String>,
 }
 
-/// Lanes of callbacks are shared by all lives of a client, so the numbers are the process's.
-static LISTENERS: AtomicU64 = AtomicU64::new(0);
+/// The number of one more listener. Lanes of callbacks are shared by all lives of a client, so the
+/// numbers are the process's.
+pub(super) fn next_listener() -> u64 {
+    static LISTENERS: AtomicU64 = AtomicU64::new(0);
+    LISTENERS.fetch_add(1, Ordering::Relaxed)
+}
 
 struct RegisteredListener<T> {
     number: u64,
@@ -170,16 +186,10 @@ impl<T: Send + Sync + 'static> RegisteredListener<T> {
 }
 
 impl<T> Record<T> {
-    fn adopt(&mut self, changed: &[String]) {
+    fn adopt(&mut self, fingerprint: Fingerprint) {
         self.generation += 1;
         self.refused = None;
-        for path in changed {
-            let known = self.changed_in.iter_mut().find(|(known, _)| known == path);
-            match known {
-                Some((_, changed_in)) => *changed_in = self.generation,
-                None => self.changed_in.push((path.clone(), self.generation)),
-            }
-        }
+        self.fingerprint = Arc::new(fingerprint);
     }
 
     /// Whether the last attempt failed, or a secret is deleted or denied.
@@ -197,6 +207,25 @@ impl<T> Record<T> {
         self.refusals += 1;
         true
     }
+}
+
+/// What somebody has seen of a live config.
+pub(super) struct Place<T> {
+    pub(super) config: Arc<T>,
+    pub(super) generation: u64,
+    /// The number of attempts that have ended, by which retries tell them apart.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) attempts: u64,
+    pub(super) fingerprint: Arc<Fingerprint>,
+    pub(super) refusals: u64,
+}
+
+/// What an attempt took out of use. The drop of a config is user code: contained, and under no lock.
+#[must_use]
+pub(super) struct Gone<T> {
+    swapped: Option<Change<T>>,
+    #[allow(dead_code, reason = "it is only held, and dropped")]
+    configs: VecDeque<(Arc<T>, Duration)>,
 }
 
 /// How a cycle or a refresh ended.
@@ -227,6 +256,7 @@ pub(super) enum Adoption<T> {
     Held,
     Swap {
         new: Arc<T>,
+        fingerprint: Fingerprint,
         /// The key paths that differ.
         changed: Vec<String>,
     },
@@ -237,7 +267,8 @@ impl<T> LiveState<T> {
     pub(super) fn new(begin: LiveBegin<T>) -> Self {
         let record = Record {
             generation: 1,
-            changed_in: begin.paths.into_iter().map(|path| (path, 1)).collect(),
+            attempts: 0,
+            fingerprint: Arc::new(begin.fingerprint),
             previous: VecDeque::new(),
             loaded_at: system_time(&*begin.clock),
             secrets: begin.secrets,
@@ -263,12 +294,26 @@ impl<T> LiveState<T> {
             grace: begin.grace,
             refresh_gap: begin.refresh_gap,
             fail_closed: begin.fail_closed,
+            overridden: begin.overridden,
             name: begin.name,
-            process: std::process::id(),
+            places: begin.places,
+            process: Some(std::process::id()),
             record: Mutex::new(record),
             listeners: Mutex::default(),
+            resources: Mutex::default(),
             callbacks: begin.callbacks,
         }
+    }
+
+    /// Makes the state of a config without a worker.
+    pub(super) fn unattended(mut self) -> Self {
+        self.process = None;
+        self
+    }
+
+    /// Whether no worker keeps it up to date.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.process.is_none()
     }
 
     fn record(&self) -> MutexGuard<'_, Record<T>> {
@@ -279,12 +324,17 @@ impl<T> LiveState<T> {
     /// Why this config does not follow its secrets: the process was forked from the one that has the
     /// worker.
     pub(super) fn forked(&self) -> Option<ConfigError> {
-        (self.process != std::process::id()).then(|| {
+        let is_other = |process| process != std::process::id();
+        self.process.is_some_and(is_other).then(|| {
             let error = Error::configuration(
                 "this process was forked from the one that keeps the live config up to date: start \
                  one here",
             );
-            ConfigError::new(self.name, vec![Problem::unavailable(&error)])
+            ConfigError::to(
+                Failed::Refresh,
+                self.name,
+                vec![Problem::unavailable(&error)],
+            )
         })
     }
 
@@ -299,12 +349,15 @@ impl<T> LiveState<T> {
                 last_error: Some(error),
                 consecutive_failures: 0,
                 secrets: Vec::new(),
+                resources: Vec::new(),
                 rotation_lag: None,
                 identity_shared: false,
+                offline: self.is_unattended(),
             };
         }
         let now = self.clock.monotonic();
         let age = self.inbox.age();
+        let resources = self.resources();
         let record = self.record();
         let mut records = record.secrets.values();
         let degraded = record.refused.is_some() || records.any(|secret| secret.state.degrades());
@@ -324,10 +377,46 @@ impl<T> LiveState<T> {
             freshness,
             last_error: errors.into_iter().find_map(Clone::clone),
             consecutive_failures: record.failures,
-            secrets: record.secrets.iter().map(|of| self.secret(of)).collect(),
+            secrets: self.secrets(&record),
+            resources,
             rotation_lag: waited.or(record.rotation_lag),
             identity_shared: record.identity_shared,
+            offline: self.is_unattended(),
         }
+    }
+
+    /// Whether the config reads this secret, by its id.
+    #[cfg(feature = "webhook")]
+    pub(super) fn follows(&self, id: &str) -> bool {
+        self.record().secrets.contains_key(id)
+    }
+
+    /// Has the status show this resource for as long as it is there.
+    pub(super) fn show_resource(&self, record: &Arc<ResourceRecord>) {
+        let mut resources = lock(&self.resources);
+        resources.retain(|other| other.strong_count() > 0);
+        resources.push(Arc::downgrade(record));
+    }
+
+    fn resources(&self) -> Vec<ResourceStatus> {
+        let resources = lock(&self.resources);
+        let records: Vec<_> = resources.iter().filter_map(Weak::upgrade).collect();
+        drop(resources);
+        records.iter().map(|record| record.status()).collect()
+    }
+
+    fn secrets(&self, record: &Record<T>) -> Vec<SecretStatus> {
+        let mut secrets = record.secrets.clone();
+        for (said, own) in &self.overridden {
+            let id = record.names.get(said).unwrap_or(own);
+            let overridden = || SecretRecord::new(SecretState::Overridden);
+            let secret = secrets.entry(id.clone()).or_insert_with(overridden);
+            // What is wrong with the fields that are not overridden is said first.
+            if !secret.state.degrades() && secret.state != SecretState::Pending {
+                secret.state = SecretState::Overridden;
+            }
+        }
+        secrets.iter().map(|of| self.secret(of)).collect()
     }
 
     fn secret(&self, (id, record): (&String, &SecretRecord)) -> SecretStatus {
@@ -369,22 +458,28 @@ impl<T> LiveState<T> {
         }
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(ConfigError::new(self.name, problems)),
+            false => Err(ConfigError::to(Failed::Use, self.name, problems)),
         }
     }
 
     /// The id behind what somebody calls a secret: its id, an alias or a display name of the config.
     pub(super) fn id_called(&self, said: &str) -> Result<String, ConfigError> {
         let record = self.record();
-        if record.secrets.contains_key(said) {
+        // What a config reads that was not built from secrets is not known; a refresh changes nothing.
+        let knows_none = self.is_unattended() && record.secrets.is_empty();
+        if knows_none || record.secrets.contains_key(said) {
             return Ok(said.to_owned());
         }
         if let Some(id) = record.names.get(said) {
             return Ok(id.clone());
         }
+        let of = |(known, own): &(&String, &String)| *known == said || *own == said;
+        if let Some((_, own)) = self.overridden.iter().find(of) {
+            return Ok(own.clone());
+        }
         let names = record.names.keys().chain(record.secrets.keys());
         let problem = unknown("refresh_secret", said, names.map(String::as_str));
-        Err(ConfigError::new(self.name, vec![problem]))
+        Err(ConfigError::to(Failed::Refresh, self.name, vec![problem]))
     }
 
     /// Whether a refresh that began less than the gap ago found another value of this secret.
@@ -446,27 +541,47 @@ impl<T> LiveState<T> {
         next
     }
 
-    /// Where a new subscription begins: at what runs now.
-    pub(super) fn place(&self) -> (Arc<T>, u64, u64) {
-        let record = self.record();
-        (self.current.load_full(), record.generation, record.refusals)
+    pub(super) fn callbacks(&self) -> &Arc<Callbacks> {
+        &self.callbacks
     }
 
-    pub(super) fn change_since(&self, seen: u64) -> Option<(Arc<T>, u64, Arc<[String]>)> {
+    /// The key paths that a part of this config spans; `None` where that cannot be told.
+    pub(super) fn spanned_by<U: ?Sized>(&self, config: &T, part: &U) -> Option<BTreeSet<String>> {
+        (self.places?)(config).spanned_by(part)
+    }
+
+    /// What runs now.
+    pub(super) fn place(&self) -> Place<T> {
+        let record = self.record();
+        Place {
+            config: self.current.load_full(),
+            generation: record.generation,
+            attempts: record.attempts,
+            fingerprint: Arc::clone(&record.fingerprint),
+            refusals: record.refusals,
+        }
+    }
+
+    /// The change from what was seen to what runs now, which is seen afterwards. Nothing where the
+    /// keys are as they were, also after swaps there and back.
+    pub(super) fn change_since(&self, seen: &mut Place<T>) -> Option<Change<T>> {
         if self.forked().is_some() {
             return None;
         }
-        let record = self.record();
-        if record.generation == seen {
+        let now = self.place();
+        if now.generation == seen.generation {
             return None;
         }
-        let paths = record
-            .changed_in
-            .iter()
-            .filter(|(_, changed_in)| *changed_in > seen)
-            .map(|(path, _)| path.clone())
-            .collect();
-        Some((self.current.load_full(), record.generation, paths))
+        let paths = seen.fingerprint.difference(&now.fingerprint);
+        let after = Arc::clone(&now.config);
+        let before = std::mem::replace(&mut seen.config, now.config);
+        seen.generation = now.generation;
+        seen.fingerprint = now.fingerprint;
+        Some(Change {
+            before,
+            after,
+            paths: paths?.into(),
+        })
     }
 
     pub(super) fn refusal_since(&self, seen: u64) -> Option<(ConfigError, u64)> {
@@ -491,7 +606,7 @@ impl<T> LiveState<T> {
     /// The worker has ended by itself, which no handle asked for.
     pub(super) fn worker_ended(&self) {
         let problem = Problem::probe("the thread that follows the secrets has ended");
-        let error = ConfigError::new(self.name, vec![problem]);
+        let error = ConfigError::to(Failed::Refresh, self.name, vec![problem]);
         let mut record = self.record();
         if !record.closed {
             record.ended = Some(error);
@@ -521,7 +636,7 @@ impl<T> LiveState<T> {
 
     /// Registers a listener; `retry` says whether it has something to try again.
     pub(super) fn listen(&self, callback: ListenerFn<T>, retry: Arc<AtomicBool>) -> u64 {
-        let number = LISTENERS.fetch_add(1, Ordering::Relaxed);
+        let number = next_listener();
         self.listeners().push(RegisteredListener {
             number,
             stopped: Arc::default(),
@@ -546,9 +661,12 @@ impl<T> LiveState<T> {
 
 impl<T: Send + Sync + 'static> LiveState<T> {
     /// Takes the end of an attempt (a cycle of the poller, or a refresh): the record is brought up
-    /// to date in one step, then the listeners are called.
-    pub(super) fn end(&self, attempt: Attempt<T>) {
-        let mut swapped = None;
+    /// to date in one step, then the listeners are called. Returns what is to be dropped.
+    pub(super) fn end(&self, attempt: Attempt<T>) -> Gone<T> {
+        let mut gone = Gone {
+            swapped: None,
+            configs: VecDeque::new(),
+        };
         let mut events = AttemptEvents::default();
         if attempt.confirmed {
             self.inbox.confirm();
@@ -556,6 +674,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
         let news = {
             let mut record = self.record();
             let now = self.clock.monotonic();
+            record.attempts += 1;
             record.unanswered = attempt.unanswered;
             record.identity_shared |= attempt.shared;
             let ailed = record.ails().then_some(record.failures);
@@ -598,9 +717,13 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                     events.refused = news.then_some(line);
                     news
                 }
-                Adoption::Swap { new, changed } => {
+                Adoption::Swap {
+                    new,
+                    fingerprint,
+                    changed,
+                } => {
                     let old = self.current.swap(Arc::clone(&new));
-                    record.adopt(&changed);
+                    record.adopt(fingerprint);
                     events.swapped = Some(record.generation);
                     record.loaded_at = system_time(&*self.clock);
                     let since = record.waiting_since.take().unwrap_or(attempt.since);
@@ -610,13 +733,12 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                         record.previous.push_front((Arc::clone(&old), until));
                     }
                     let kept = record.previous.len().min(MOST_PREVIOUS);
-                    let gone = record.previous.split_off(kept);
-                    let change = Change {
+                    gone.configs = record.previous.split_off(kept);
+                    gone.swapped = Some(Change {
                         before: old,
                         after: new,
                         paths: changed.into(),
-                    };
-                    swapped = Some((change, gone));
+                    });
                     true
                 }
             };
@@ -628,25 +750,34 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             events.recovered = ailed.filter(|_| !record.ails());
             news
         };
-        // A logger, a listener and the drop of a config are user code: outside the lock.
-        events.log(
-            self.name,
-            swapped.as_ref().map(|(change, _)| change.paths()),
-        );
+        // A logger is user code: outside the lock.
+        events.log(self.name, gone.swapped.as_ref().map(Change::paths));
         self.measure();
         if news {
             self.happened.notify(usize::MAX);
         }
-        if let Some((change, gone)) = swapped {
+        if let Some(change) = &gone.swapped {
             let event = || LiveEvent::Changed(change.clone());
             let calls: Vec<_> = self.listeners().iter().map(|to| to.call(event())).collect();
             self.callbacks.enqueue(calls);
-            contain_drop((change, gone));
+        } else {
+            self.retry();
         }
-        self.retry();
+        self.ticked.notify(usize::MAX);
+        gone
     }
 
-    /// Calls the listeners that have something to try again.
+    /// Calls one listener to try again, now.
+    pub(super) fn call(&self, number: u64) {
+        let listeners = self.listeners();
+        let call = listeners.iter().find(|to| to.number == number);
+        let call = call.map(|to| to.call(LiveEvent::Retry));
+        drop(listeners);
+        self.callbacks.enqueue(call);
+    }
+
+    /// Calls the listeners that have something to try again. A change is told to all, and is a
+    /// moment to try again, too.
     fn retry(&self) {
         let calls: Vec<_> = self
             .listeners()
@@ -655,10 +786,54 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             .map(|to| to.call(LiveEvent::Retry))
             .collect();
         self.callbacks.enqueue(calls);
-        self.ticked.notify(usize::MAX);
     }
 }
 
 fn system_time(clock: &dyn Clock) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(clock.unix_now().max(0).unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::live::inbox::{Scope, Waited};
+
+    #[test]
+    fn a_worker_that_has_ended_shows_and_lets_its_callers_go() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
+        let state = Arc::new(LiveState::new(LiveBegin {
+            name: "Config",
+            first: Arc::new(1),
+            fingerprint: Fingerprint::default(),
+            places: None,
+            secrets: BTreeMap::new(),
+            names: BTreeMap::new(),
+            inbox: Arc::clone(&inbox),
+            counters: Arc::default(),
+            callbacks: Callbacks::new(Arc::clone(&clock)),
+            clock,
+            max_stale: Duration::from_secs(300),
+            grace: Duration::ZERO,
+            refresh_gap: Duration::ZERO,
+            fail_closed: FailClosed::new(),
+            overridden: BTreeMap::new(),
+        }));
+        assert_eq!(state.status().freshness(), Freshness::Fresh);
+        let ticket = inbox.ask(Scope::All);
+        let guard = crate::live::worker::EndGuard::new(&state, &inbox);
+        let ended = std::thread::spawn(move || {
+            let _guard = guard;
+            panic!("a defect of the worker");
+        });
+        assert!(ended.join().is_err());
+        let waited = inbox.wait(ticket, Duration::from_secs(30));
+        assert!(matches!(waited, Waited::Closed));
+        let status = state.status();
+        assert_eq!(status.freshness(), Freshness::Stale);
+        let error = status.last_error().unwrap().to_string();
+        assert!(error.contains("has ended"), "{error}");
+        assert!(state.is_closed(), "subscribers are let go too");
+    }
 }

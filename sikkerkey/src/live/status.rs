@@ -1,19 +1,32 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use serde::{Serialize, Serializer};
+
+use super::resource::{ResourceState, ResourceStatus};
 use crate::config::error::ConfigError;
 
-/// How far the running config can be trusted to be what the service holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// How current the running config is; from [`LiveStatus::freshness`].
+///
+/// ```
+/// use sikkerkey::{Freshness, Live};
+///
+/// let (live, control) = Live::manual(1);
+/// assert_eq!(live.status().freshness(), Freshness::Fresh);
+/// control.stale();
+/// assert_eq!(live.status().freshness().to_string(), "stale");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Freshness {
     /// Every secret was confirmed within `max_stale`, and nothing is refused.
     Fresh,
-    /// Nothing has confirmed the secrets for longer than `max_stale`: the service or the way to
-    /// it is down. The last good config goes on.
+    /// The service has not confirmed the secrets for longer than `max_stale`: it cannot be reached. The last
+    /// good config stays.
     Stale,
-    /// The service answers, and what it says cannot be adopted: a secret is deleted or denied, or
-    /// the new values do not make a valid config. The last good config goes on.
+    /// The service answers, and the update cannot be used: a secret is deleted or denied, or the new values do
+    /// not make a valid config. The last good config stays.
     Degraded,
 }
 
@@ -33,8 +46,9 @@ impl fmt::Display for Freshness {
     }
 }
 
-/// What is known of one secret that a live config follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The state of one secret that a live config follows; from [`SecretStatus::state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SecretState {
     /// The config holds the value that the service last reported.
@@ -50,6 +64,12 @@ pub enum SecretState {
     /// The service could not be reached at the start, and the fallback cache served the value. It is
     /// read at the first poll that the service answers.
     Cached,
+    /// The config holds an [override](crate::Loader::overrides) of the secret, or of some of its
+    /// fields.
+    Overridden,
+    /// The config holds a value of a snapshot, which nothing keeps up to date: see
+    /// [`offline`](crate::SikkerKeyConfig::offline).
+    Offline,
 }
 
 impl SecretState {
@@ -68,16 +88,30 @@ impl fmt::Display for SecretState {
             SecretState::Denied => "denied",
             SecretState::Absent => "absent",
             SecretState::Cached => "cached",
+            SecretState::Overridden => "overridden",
+            SecretState::Offline => "offline",
         })
     }
 }
 
 /// One secret that a live config follows, from [`LiveStatus::secrets`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// fn print<T>(live: &Live<T>) {
+///     for secret in live.status().secrets() {
+///         println!("{}: {}, read {} times", secret.id(), secret.state(), secret.reads());
+///     }
+/// }
+/// # print(&Live::fixed(1));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretStatus {
     pub(super) id: String,
     pub(super) state: SecretState,
     pub(super) reads: u64,
+    #[serde(serialize_with = "seconds_since_1970_or_none")]
     pub(super) last_change: Option<SystemTime>,
 }
 
@@ -87,7 +121,7 @@ impl SecretStatus {
         &self.id
     }
 
-    /// What is known of it.
+    /// The state of the secret: current, pending, deleted and so on.
     pub fn state(&self) -> SecretState {
         self.state
     }
@@ -116,17 +150,50 @@ impl SecretStatus {
 ///     (200, format!(r#"{{"degraded": {degraded}, "status": "{status}"}}"#))
 /// }
 /// ```
-#[derive(Clone, Debug)]
+///
+/// # As data
+///
+/// It implements `Serialize`, without a value of a secret. These fields stay as they are; others may
+/// be added:
+///
+/// | field | what it is |
+/// | --- | --- |
+/// | `freshness` | `"fresh"`, `"stale"` or `"degraded"` |
+/// | `generation` | the number of the running config |
+/// | `loaded_at` | when it was swapped in, in seconds since 1970 |
+/// | `age_seconds` | how long ago the service last confirmed it |
+/// | `consecutive_failures` | a number |
+/// | `last_error` | a text of one or more lines, or `null` |
+/// | `secrets` | a list: for each `id`, `state` (such as `"current"`), `reads`, and `last_change` in seconds since 1970 or `null` |
+/// | `resources` | a list: for each `name`, `state`, `consecutive_failures` and `last_error` |
+/// | `rotation_lag_seconds` | a number, or `null` |
+/// | `identity_shared` | `true` or `false` |
+/// | `offline` | `true` or `false` |
+///
+/// ```
+/// # use sikkerkey::Live;
+/// let json = serde_json::to_value(Live::fixed(()).status())?;
+/// assert_eq!(json["freshness"], "fresh");
+/// assert_eq!(json["generation"], 1);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
 pub struct LiveStatus {
     pub(super) generation: u64,
+    #[serde(serialize_with = "seconds_since_1970")]
     pub(super) loaded_at: SystemTime,
+    #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub(super) age: Duration,
     pub(super) freshness: Freshness,
+    #[serde(serialize_with = "text")]
     pub(super) last_error: Option<ConfigError>,
     pub(super) consecutive_failures: u32,
     pub(super) secrets: Vec<SecretStatus>,
+    pub(super) resources: Vec<ResourceStatus>,
+    #[serde(rename = "rotation_lag_seconds", serialize_with = "seconds_or_none")]
     pub(super) rotation_lag: Option<Duration>,
     pub(super) identity_shared: bool,
+    pub(super) offline: bool,
 }
 
 impl LiveStatus {
@@ -168,6 +235,12 @@ impl LiveStatus {
         self.secrets.iter()
     }
 
+    /// Each [`LiveResource`](super::LiveResource) that is built from the config and still held, in
+    /// the order in which they were first built.
+    pub fn resources(&self) -> impl Iterator<Item = &ResourceStatus> {
+        self.resources.iter()
+    }
+
     /// How long the last change took from the poll or refresh that found it to the swap; while a
     /// change waits, because a read, a build or the probe fails, how long it has waited so far.
     /// `None` if nothing has changed since the start.
@@ -178,32 +251,45 @@ impl LiveStatus {
         self.rotation_lag
     }
 
-    /// Whether another process uses this machine's identity and takes reports of changes: two
-    /// re-reads have found changes that no poll had reported. Adaptive re-reads come every 5 minutes
-    /// since. Give each process an identity of its own.
+    /// Whether another process uses this machine's identity and takes reports of changes: two resyncs found
+    /// changes that no poll had reported. Adaptive resyncs then run every 5 minutes. Give each process an
+    /// identity of its own.
     pub fn identity_shared(&self) -> bool {
         self.identity_shared
+    }
+
+    /// Whether the config follows no vault: it is [`offline`](crate::SikkerKeyConfig::offline),
+    /// [fixed](super::Live::fixed) or [manual](super::Live::manual), or everything that it reads is
+    /// overridden. Such a config never changes and never goes stale by itself.
+    pub fn is_offline(&self) -> bool {
+        self.offline
     }
 }
 
 /// One line: `fresh, generation 3, confirmed 4s ago`.
 impl fmt::Display for LiveStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, generation {}, confirmed {}s ago",
-            self.freshness,
-            self.generation,
-            self.age.as_secs()
-        )?;
+        write!(f, "{}, generation {}", self.freshness, self.generation)?;
+        match self.offline {
+            true => f.write_str(", offline")?,
+            false => write!(f, ", confirmed {}s ago", self.age.as_secs())?,
+        }
         match self.consecutive_failures {
             0 => {}
             1 => f.write_str(", 1 failure")?,
             many => write!(f, ", {many} failures in a row")?,
         }
         for secret in &self.secrets {
-            if !matches!(secret.state, SecretState::Current | SecretState::Absent) {
+            if !matches!(
+                secret.state,
+                SecretState::Current | SecretState::Absent | SecretState::Offline
+            ) {
                 write!(f, ", {} {}", secret.id, secret.state)?;
+            }
+        }
+        for resource in &self.resources {
+            if resource.state() != ResourceState::Current {
+                write!(f, ", {} {}", resource.name(), resource.state())?;
             }
         }
         match self.identity_shared {
@@ -211,4 +297,32 @@ impl fmt::Display for LiveStatus {
             false => Ok(()),
         }
     }
+}
+
+fn seconds_since_1970<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    since_1970(*time).serialize(to)
+}
+
+fn seconds_since_1970_or_none<S: Serializer>(
+    time: &Option<SystemTime>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(since_1970).serialize(to)
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    time.as_secs().serialize(to)
+}
+
+fn seconds_or_none<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(to)
+}
+
+fn text<S: Serializer>(error: &Option<ConfigError>, to: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(ConfigError::to_string).serialize(to)
 }

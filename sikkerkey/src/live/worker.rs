@@ -18,9 +18,10 @@ use super::source::ConfigSource;
 use super::state::{Adoption, Attempt, LiveState};
 use super::status::SecretState;
 use crate::clock::{Clock, FAR_FUTURE};
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::contain::contain_drop;
 use crate::read::reader::Fetch;
 use crate::span::span;
 use crate::sync::lock;
@@ -29,6 +30,10 @@ use crate::watch::{Follow, Followed, PartyId};
 
 /// How often secrets that may be of different moments are read again until two readings agree.
 const READINGS: usize = 2;
+
+/// How long after a webhook a read that found nothing new is repeated: whether the new value can be
+/// read at the moment of delivery is not published.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// The poller's registration; empty once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
@@ -55,7 +60,13 @@ pub(super) struct Worker<T> {
 }
 
 /// Closes the inbox, however the worker ends.
-struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+pub(super) struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
+
+impl<T> EndGuard<T> {
+    pub(super) fn new(state: &Arc<LiveState<T>>, inbox: &Arc<Inbox>) -> Self {
+        EndGuard(Arc::clone(state), Arc::clone(inbox))
+    }
+}
 
 impl<T> Drop for EndGuard<T> {
     fn drop(&mut self) {
@@ -66,7 +77,7 @@ impl<T> Drop for EndGuard<T> {
 
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
-        let _end = EndGuard(Arc::clone(&self.core), Arc::clone(&self.inbox));
+        let _end = EndGuard::new(&self.core, &self.inbox);
         // The drop of a config is user code too.
         mark_callback_thread();
         loop {
@@ -160,10 +171,21 @@ impl<T: Send + Sync + 'static> Worker<T> {
         };
         let answer = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
-            _ if !losses.is_empty() => Err(ConfigError::new(name, losses)),
+            _ if !losses.is_empty() => Err(ConfigError::to(Failed::Refresh, name, losses)),
             (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
-        self.core.end(Attempt {
+        if let Some(refresh) = &news.refresh {
+            // What was refused was found too.
+            let found = |id: &String| reading.changed.contains(id);
+            let unfound = refresh.told.iter().filter(|id| !found(id));
+            let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
+            self.inbox.look_again(due, unfound.cloned().collect());
+        }
+        if self.inbox.is_closed() {
+            // Nobody is left to be told, and what was given up failed for that reason alone.
+            return;
+        }
+        let gone = self.core.end(Attempt {
             confirmed: reading.unanswered.is_none() && scope == Some(&Scope::All),
             unanswered: reading.unanswered,
             since: news.since.unwrap_or(now),
@@ -174,6 +196,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             names,
             adoption,
         });
+        contain_drop(gone);
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
             // Those who asked while it was under way were refused with the same old value.
@@ -318,20 +341,27 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.candidate = None;
             return Adoption::Same;
         }
-        let (old, new) = (self.running.clone(), snapshot.clone());
+        let new = snapshot.clone();
         let options = self.options.clone();
         let built = self.jobs.with_source(JUDGING, move |source| {
             let config = checked(source, &options, &new)?;
-            Ok((config, source.changed(&old, &new)))
+            Ok((config, source.fingerprint(&new)))
         });
         match built {
-            Ok((new, changed)) => {
+            Ok((new, fingerprint)) => {
                 self.running = snapshot;
                 self.candidate = None;
-                match changed.is_empty() {
+                match self.core.place().fingerprint.difference(&fingerprint) {
+                    Some(changed) => Adoption::Swap {
+                        new,
+                        fingerprint,
+                        changed,
+                    },
                     // Another text around the same fields: what the config reads is as it was.
-                    true => Adoption::Same,
-                    false => Adoption::Swap { new, changed },
+                    None => {
+                        contain_drop(new);
+                        Adoption::Same
+                    }
                 }
             }
             Err(error) => {

@@ -42,27 +42,27 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The names of the fields, as the secret has them.
+    /// Iterates over the names of the fields, in the order of the secret.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The value of one field, or `None` where the secret has no field of that name.
+    /// The value of one field, or `None` if the secret has no such field.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
         self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v)
     }
 
-    /// Every field with its value.
+    /// Iterates over the fields with their values, in the order of the secret.
     pub fn iter(&self) -> NamedValues<'_> {
         self.fields.iter().map(named_value)
     }
 
-    /// How many fields there are.
+    /// The number of fields in the secret.
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// Whether the secret is an object without a field.
+    /// Whether the secret is an object without fields.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -75,11 +75,52 @@ impl Fields {
     /// Reads a value that is a JSON object; `None` for anything else. Of two fields with one name
     /// the last counts, as in the official clients.
     pub(crate) fn parse(value: &SecretString) -> Option<Self> {
-        let mut json = serde_json::Deserializer::from_str(value.expose_secret());
-        let fields = json.deserialize_map(Object).ok()?;
-        json.end().ok()?;
-        Some(fields)
+        let raw = raw_fields(value)?;
+        let mut fields = Vec::with_capacity(raw.len());
+        let mut nulls = HashSet::new();
+        for (name, raw) in raw {
+            // Borrowed from the secret's own text, so each value is copied once, into its place.
+            let value = match raw {
+                text if text.starts_with('"') => unescape(text)?,
+                text => SecretString::from(text),
+            };
+            if raw == "null" {
+                nulls.insert(name.clone());
+            }
+            fields.push((name, value));
+        }
+        Some(Fields { fields, nulls })
     }
+}
+
+/// The object `below` with the fields of the object `over` in place of its own; `None` where one of
+/// the two is no object.
+pub(crate) fn merged(below: &SecretString, over: &SecretString) -> Option<SecretString> {
+    let (mut fields, over) = (raw_fields(below)?, raw_fields(over)?);
+    for (name, raw) in over {
+        match fields.iter_mut().find(|(known, _)| *known == name) {
+            Some(field) => field.1 = raw,
+            None => fields.push((name, raw)),
+        }
+    }
+    // Names are escaped anew; values are taken as they stand, into memory of their size.
+    let names: Vec<String> = fields
+        .iter()
+        .map(|(name, _)| serde_json::Value::from(name.as_str()).to_string())
+        .collect();
+    let parts = || {
+        let fields = names.iter().zip(&fields).enumerate();
+        fields.flat_map(|(place, (name, (_, raw)))| {
+            let comma = if place == 0 { "" } else { ", " };
+            [comma, name, ": ", raw]
+        })
+    };
+    let length = parts().map(str::len).sum::<usize>() + "{}".len();
+    let mut text = String::with_capacity(length);
+    text.push('{');
+    text.extend(parts());
+    text.push('}');
+    Some(SecretString::from(text))
 }
 
 pub(crate) fn named_value((name, value): &(String, SecretString)) -> (&str, &SecretString) {
@@ -114,45 +155,43 @@ impl fmt::Debug for Fields {
     }
 }
 
+/// The fields of an object, each as its JSON text. Of two with one name the last counts, in the
+/// place of the first.
+fn raw_fields(value: &SecretString) -> Option<Vec<(String, &str)>> {
+    let mut json = serde_json::Deserializer::from_str(value.expose_secret());
+    let fields = json.deserialize_map(Object).ok()?;
+    json.end().ok()?;
+    Some(fields)
+}
+
 struct Object;
 
 impl<'de> Visitor<'de> for Object {
-    type Value = Fields;
+    type Value = Vec<(String, &'de str)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-        let mut fields = Vec::new();
-        let mut nulls = HashSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields: Self::Value = Vec::new();
         let mut places = HashMap::new();
-        // Values are borrowed from the secret's own text, so each is copied once, into its place.
         while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
             if fields.len() == FIELDS_LIMIT {
                 return Err(A::Error::custom("too many fields"));
             }
-            let value = match raw.get() {
-                text if text.starts_with('"') => unescape(text)
-                    .ok_or_else(|| A::Error::custom("a string with a broken escape"))?,
-                text => SecretString::from(text),
-            };
-            match raw.get() {
-                "null" => nulls.insert(name.clone()),
-                _ => nulls.remove(&name),
-            };
             match places.get(&name) {
                 Some(&place) => {
-                    let (_, old): &mut (String, SecretString) = &mut fields[place];
-                    *old = value;
+                    let (_, old): &mut (String, &str) = &mut fields[place];
+                    *old = raw.get();
                 }
                 None => {
                     places.insert(name.clone(), fields.len());
-                    fields.push((name, value));
+                    fields.push((name, raw.get()));
                 }
             }
         }
-        Ok(Fields { fields, nulls })
+        Ok(fields)
     }
 }
 

@@ -336,7 +336,7 @@ fn secret(raw: &RawValue) -> Result<SecretString, Malformed> {
     }
 }
 
-fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
+pub(super) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
     serde_json::from_slice(body).map_err(|cause| match cause.classify() {
         serde_json::error::Category::Eof => Malformed::Short,
         serde_json::error::Category::Data => Malformed::Shape,

@@ -3,6 +3,8 @@
 //! Pure: nothing here opens a file or a socket, or asks for the time.
 
 pub(crate) mod api_url;
+#[cfg(all(feature = "rustls", feature = "live"))]
+pub(crate) mod certificate;
 pub(crate) mod details;
 pub(crate) mod export;
 pub(crate) mod fields;

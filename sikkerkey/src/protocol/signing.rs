@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::{ALGORITHM_OID, PrivateKeyInfoRef};
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use crate::contain::{Panicked, contain};
 use crate::error::Error;
+use crate::pem::{self, CutOff, Section};
 use crate::text;
 
 /// The length of a nonce before it is written in base64.
@@ -101,29 +101,17 @@ impl Signer {
     /// environment variables have: with `\n` or a space in place of each line end. The error says
     /// what the text is instead, as the end of a sentence about the file.
     pub(crate) fn from_pem(text: &str) -> Result<Self, &'static str> {
-        const KEY: (&str, &str) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
         const DAMAGED: &str = "holds a private key that is damaged or is not an Ed25519 key";
-        let Some(start) = text.find(KEY.0) else {
-            return Err(describe_foreign(text));
+        let is_key = |section: &Result<Section<'_>, CutOff>| match section {
+            Ok(section) => section.label == "PRIVATE KEY",
+            Err(CutOff) => text.contains("-----BEGIN PRIVATE KEY-----"),
         };
-        let body = &text[start + KEY.0.len()..];
-        let Some(end) = body.find(KEY.1) else {
-            return Err("is cut off: it has no END PRIVATE KEY line");
+        let der = match pem::sections(text).find(is_key) {
+            None => return Err(describe_foreign(text)),
+            Some(Err(CutOff)) => return Err("is cut off: it has no END PRIVATE KEY line"),
+            Some(Ok(section)) => section.bytes().ok_or(DAMAGED)?,
         };
-        let mut base64 = Zeroizing::new(String::with_capacity(end));
-        let mut rest = body[..end].chars().peekable();
-        while let Some(c) = rest.next() {
-            match c {
-                '\\' if matches!(rest.peek(), Some('n' | 'r')) => drop(rest.next()),
-                c if c.is_whitespace() => {}
-                c => base64.push(c),
-            }
-        }
-        let mut der = Zeroizing::new(vec![0; base64.len()]);
-        let length = STANDARD
-            .decode_slice(base64.as_bytes(), &mut der)
-            .map_err(|_| DAMAGED)?;
-        let seed = seed_of(&der[..length]).ok_or(DAMAGED)?;
+        let seed = seed_of(&der).ok_or(DAMAGED)?;
         Ok(Self::from_seed(seed))
     }
 

@@ -67,6 +67,14 @@ impl Aliases {
         self.extend(source, aliases.into_iter());
     }
 
+    /// Forgets the aliases of other secrets, and no longer asks for any.
+    pub(super) fn keep_those_of(&mut self, part: &Schema) {
+        let secrets = part.secrets();
+        let is_named = |from: &String| secrets.iter().any(|secret| secret.as_str() == from);
+        self.map.retain(|from, _| is_named(from));
+        self.strict = false;
+    }
+
     /// What is wrong with the aliases of a config. `names_are_scoped` says whether display names
     /// are looked up in one project or application.
     pub(super) fn problems(&self, schema: &Schema, names_are_scoped: bool) -> Vec<Problem> {
@@ -142,7 +150,7 @@ impl Aliases {
     }
 }
 
-/// Why an alias does nothing, if it does nothing.
+/// Why an alias has no effect, if it has none.
 fn unmatched(schema: &Schema, from: &str, to: &str) -> Option<String> {
     let secrets = schema.secrets();
     let known = || secrets.iter().map(|secret| secret.as_str());
@@ -166,6 +174,18 @@ fn shown(secret: &str) -> String {
         true => secret.to_owned(),
         false => quoted(secret),
     }
+}
+
+/// What is taken from the text of an environment variable, and what is wrong with it.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_aliases(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut aliases = Aliases::default();
+    aliases.extend_from_text("SIKKERKEY_ALIASES", text);
+    let problems = aliases.problems(&Schema::new(), false);
+    (
+        aliases.map,
+        problems.iter().map(Problem::to_string).collect(),
+    )
 }
 
 #[cfg(test)]

@@ -39,17 +39,21 @@ pub struct Fetch {
 
 impl Fetch {
     /// Reads with a client, and the [`LoadOptions`] of the default.
-    pub fn new(client: &SikkerKey) -> Self {
+    pub fn new(client: impl AsRef<SikkerKey>) -> Self {
         Fetch {
-            client: client.clone(),
+            client: client.as_ref().clone(),
             options: LoadOptions::new(),
         }
     }
 
-    /// Finds and reads the secrets as these options say.
+    /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
     pub fn options(mut self, options: LoadOptions) -> Self {
         self.options = options;
         self
+    }
+
+    pub(super) fn load_options(&self) -> &LoadOptions {
+        &self.options
     }
 
     /// Changes the options that are set.
@@ -65,6 +69,19 @@ impl Fetch {
     /// further read is begun: it locks an address out after a few of these.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
         self.first_reads(schema).snapshot
+    }
+
+    /// [`snapshot`](Self::snapshot) as a future, on any async runtime: a thread of the client reads.
+    pub fn snapshot_async(&self, schema: &Schema) -> impl Future<Output = Snapshot> + Send + use<> {
+        let (fetch, schema) = (self.clone(), schema.clone());
+        async move {
+            let call = {
+                let (fetch, schema) = (fetch.clone(), schema.clone());
+                move || fetch.snapshot(&schema)
+            };
+            let snapshot = fetch.client.run(call).await;
+            snapshot.unwrap_or_else(|error| Snapshot::unavailable(schema.secrets(), &error))
+        }
     }
 
     /// A snapshot, and which of its values the fallback cache served.
@@ -135,7 +152,20 @@ impl Fetch {
         self.check_with(schema, |_, _| false)
     }
 
-    /// The same, where `has_resync` knows secrets, with their ids, for which a resync was chosen
+    /// [`check`](Self::check) as a future, on any async runtime.
+    ///
+    /// # Errors
+    /// As `check`.
+    pub fn check_async(
+        &self,
+        schema: &Schema,
+    ) -> impl Future<Output = Result<CheckReport, Error>> + Send + use<> {
+        let (fetch, schema) = (self.clone(), schema.clone());
+        let client = self.client.clone();
+        async move { client.run(move || fetch.check(&schema)).await? }
+    }
+
+    /// `check`, where `has_resync` knows secrets, with their ids, for which a resync was chosen
     /// outside the schema and the client.
     pub(crate) fn check_with(
         &self,

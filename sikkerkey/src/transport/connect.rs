@@ -119,6 +119,7 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::{Arc, Condvar, Mutex};
 
+    #[cfg(target_os = "linux")]
     use socket2::{Domain, Socket, Type};
 
     use super::*;

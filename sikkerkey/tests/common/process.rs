@@ -18,6 +18,7 @@ pub fn threads() -> usize {
         "sikkerkey-conne",
         "sikkerkey-read",
         "sikkerkey-live",
+        "sikkerkey-cert",
         "sikkerkey-resol",
     ];
     names.filter(|name| ours.contains(&name.trim())).count()

@@ -10,7 +10,8 @@ use sikkerkey::{Resync, SikkerKeyConfig};
 
 use crate::common::stage::{INTERVAL, PATIENCE};
 use crate::{
-    Config, Db, WORKER, after_listeners, changed, client, cycles, db, receive, settle, stage, start,
+    Config, WORKER, after_listeners, block_on, changed, client, cycles, db, receive, settle, stage,
+    start,
 };
 
 #[test]
@@ -89,6 +90,22 @@ fn a_slow_subscriber_gets_the_latest_and_every_path() {
 }
 
 #[test]
+fn a_subscriber_that_slept_through_a_change_and_its_end_gets_none() {
+    let (stage, live) = start();
+    let mut slow = live.subscribe();
+    for host in ["beta", "alpha"] {
+        stage.vault.put("sk_db", db(host, "1"));
+        cycles(&stage, 1);
+    }
+    assert_eq!(live.status().generation(), 3);
+    assert!(matches!(slow.try_recv(), Err(RecvError::Empty)));
+    // What did change in between, and stayed, is told; the rest is not.
+    stage.vault.put("sk_name", "two");
+    cycles(&stage, 1);
+    assert_eq!(changed(&mut slow), ["name"]);
+}
+
+#[test]
 fn receiving_is_async_on_any_runtime() {
     let (stage, live) = start();
     let mut changes = live.subscribe();
@@ -110,27 +127,6 @@ fn a_subscription_ends_with_the_last_handle() {
 }
 
 #[test]
-fn a_selected_part_is_silent_while_it_stays_equal() {
-    let (stage, live) = start();
-    let part = live.select(|config| &config.db);
-    assert_eq!(part.load().port, 1);
-    let (tell, told) = channel();
-    part.on_change(move |change| {
-        let ports = (change.before().port, change.after().port);
-        tell.send(ports).unwrap();
-    });
-    let mut changes = live.subscribe();
-    stage.vault.put("sk_name", "two");
-    stage.poll();
-    changed(&mut changes);
-    stage.vault.put("sk_db", db("alpha", "2"));
-    stage.poll();
-    assert_eq!(receive(&told), (1, 2), "the change of the name is not told");
-    assert!(told.try_recv().is_err(), "and this one is told once");
-    let _: &Db = &part.load();
-}
-
-#[test]
 fn a_live_config_can_be_dropped_by_its_own_listener() {
     let (stage, live) = start();
     let mut changes = live.subscribe();
@@ -148,6 +144,27 @@ fn a_live_config_can_be_dropped_by_its_own_listener() {
 }
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[test]
+fn a_listener_with_a_weak_handle_keeps_nothing_going() {
+    let (stage, live) = start();
+    let mut changes = live.subscribe();
+    let weak = live.downgrade();
+    let (tell, told) = channel();
+    live.on_change(move |_| {
+        let name = weak.upgrade().map(|live| live.load().name.clone());
+        tell.send(name).unwrap();
+    });
+    stage.vault.put("sk_name", "two");
+    stage.poll();
+    assert_eq!(receive(&told).as_deref(), Some("two"));
+    let weak = live.downgrade().clone();
+    drop(live);
+    assert!(weak.upgrade().is_none());
+    assert!(changes.recv_timeout(PATIENCE).is_ok());
+    let end = changes.recv_timeout(PATIENCE);
+    assert!(matches!(end, Err(RecvError::Closed)));
+}
 
 #[test]
 fn the_longest_times_there_are_are_no_trouble() {
@@ -203,30 +220,4 @@ fn the_previous_config_is_there_for_the_grace_and_then_gone() {
     stage.clock.threads_at_rest(WORKER, 1);
     assert!(live.previous().is_none());
     assert!(first.upgrade().is_none());
-}
-
-/// Polls a future on this thread until it is ready; runs `once_pending` when it is found not to be.
-fn block_on<F: Future>(future: F, once_pending: impl FnOnce()) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    let mut once_pending = Some(once_pending);
-    let start = std::time::Instant::now();
-    loop {
-        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            assert!(once_pending.is_none(), "there was nothing to wait for");
-            return output;
-        }
-        match once_pending.take() {
-            Some(run) => run(),
-            None => std::thread::park_timeout(PATIENCE),
-        }
-        assert!(start.elapsed() < PATIENCE, "the future was not woken");
-    }
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sikkerkey::live::SecretState;
 use sikkerkey::{Freshness, Resync, SikkerKeyConfig};
@@ -177,7 +177,11 @@ fn an_outage_goes_stale_and_back() {
     assert_eq!(status.freshness(), Freshness::Fresh);
     assert_eq!(status.age(), INTERVAL * 4);
     assert_eq!(status.consecutive_failures(), 4);
-    assert!(status.last_error().is_some());
+    let error = status.last_error().unwrap().to_string();
+    assert!(
+        error.starts_with("cannot refresh Config: 1 problem"),
+        "{error}"
+    );
     stage.pass(Duration::from_millis(1));
     assert_eq!(live.status().freshness(), Freshness::Stale);
     assert_eq!(live.load().name, "one");
@@ -279,4 +283,45 @@ fn refreshes_that_come_together_are_one() {
         }
     });
     assert_eq!(stage.reads("sk_name"), before + 2);
+}
+
+#[test]
+fn the_status_is_data_without_values() {
+    let (stage, live) = start();
+    let _pool = live.resource(|_| Ok::<_, ()>(())).unwrap().named("pool");
+    stage.vault.delete("sk_name");
+    stage.vault.put("sk_db", db("beta", "54x3"));
+    cycles(&stage, 1);
+    let status = live.status();
+    let json = serde_json::to_value(&status).unwrap();
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let loaded_at = seconds(status.loaded_at());
+    let changed_at = status
+        .secrets()
+        .next()
+        .and_then(|db| db.last_change())
+        .map(seconds);
+    let expected = serde_json::json!({
+        "freshness": "degraded",
+        "generation": 1,
+        "loaded_at": loaded_at,
+        "age_seconds": 0,
+        "consecutive_failures": 1,
+        "last_error": status.last_error().unwrap().to_string(),
+        "secrets": [
+            { "id": "sk_db", "state": "current", "reads": 2, "last_change": changed_at },
+            { "id": "sk_name", "state": "deleted", "reads": 1, "last_change": null },
+        ],
+        "resources": [{
+            "name": "pool",
+            "state": "current",
+            "consecutive_failures": 0,
+            "last_error": null,
+        }],
+        "rotation_lag_seconds": 0,
+        "identity_shared": false,
+        "offline": false,
+    });
+    assert_eq!(json, expected);
+    assert!(!json.to_string().contains("54x3"));
 }

@@ -13,10 +13,15 @@ mod common;
 mod consistency;
 mod contained;
 mod failures;
+mod manual;
 mod reads;
 mod resources;
+mod retry;
+mod select;
 mod swaps;
 mod truth;
+#[cfg(feature = "webhook")]
+mod webhooks;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -38,7 +43,7 @@ struct Config {
     db: Db,
 }
 
-#[derive(Debug, PartialEq, SikkerKeyConfig)]
+#[derive(Debug, SikkerKeyConfig)]
 #[sikkerkey(secret = "sk_db")]
 struct Db {
     host: String,
@@ -157,5 +162,30 @@ fn refused<T>(changes: &mut Subscription<T>) -> String {
         Err(RecvError::Refused(error)) => error.to_string(),
         Err(error) => panic!("no refusal came: {error}"),
         Ok(change) => panic!("swapped instead: {:?}", change.paths()),
+    }
+}
+
+/// Polls a future on this thread until it is ready; runs `once_pending` when it is found not to be.
+fn block_on<F: Future>(future: F, once_pending: impl FnOnce()) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    let mut once_pending = Some(once_pending);
+    let start = std::time::Instant::now();
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        match once_pending.take() {
+            Some(run) => run(),
+            None => std::thread::park_timeout(PATIENCE),
+        }
+        assert!(start.elapsed() < PATIENCE, "the future was not woken");
     }
 }

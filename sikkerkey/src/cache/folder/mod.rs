@@ -4,7 +4,7 @@
 //! Promises: the folder is 0700 and each file 0600 from the moment it exists; a new entry replaces
 //! the old one in one step, so that a reader, another writer or `kill -9` never leaves a torn one;
 //! no symbolic link is followed, neither in place of a file nor in place of the folder itself.
-//! (Links above the folder are the owner's own matter: whoever can place one there already has
+//! (Links above the folder are the owner's own matter: a user who can place one there already has
 //! the private key's folder.)
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -83,7 +83,7 @@ impl Folder {
         let temporary = self.temporary()?;
         let written = create_private(&temporary)
             .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&temporary, self.file(id)));
+            .and_then(|()| replace(&temporary, &self.file(id)));
         if written.is_err() {
             // Whatever went wrong, that is the error to tell.
             let _ = fs::remove_file(&temporary);
@@ -151,7 +151,7 @@ impl Folder {
         self.path.join(format!("{id}{EXTENSION}"))
     }
 
-    /// A name that nobody can have put a trap under.
+    /// A name that no other user can have placed a link under.
     fn temporary(&self) -> io::Result<PathBuf> {
         let mut random = [0; 16];
         SystemRandomness
@@ -164,7 +164,13 @@ impl Folder {
     /// Whether the folder is there; an error where something else is in its place.
     fn exists(&self) -> io::Result<bool> {
         match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Windows calls a folder in a file missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.path.parent().map(fs::metadata) {
+                    Some(Ok(parent)) if !parent.is_dir() => Err(refusal("is a file")),
+                    _ => Ok(false),
+                }
+            }
             Err(error) => Err(error),
             Ok(found) if found.is_dir() && is_ours(&found) => Ok(true),
             Ok(found) if found.is_dir() => Err(refusal(
@@ -236,6 +242,27 @@ fn create_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Windows refuses to replace a file that a reader or a scanner for viruses has open, where the file system cannot do it
+/// as Unix does. They close it soon.
+#[cfg(windows)]
+fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    const TRIES: u32 = 20;
+    for _ in 1..TRIES {
+        match fs::rename(new, old) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+    fs::rename(new, old)
+}
+
+#[cfg(not(windows))]
+fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    fs::rename(new, old)
 }
 
 /// A regular file, never what a link at its place points to. O_NONBLOCK, so that a pipe at its

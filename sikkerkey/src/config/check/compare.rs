@@ -38,33 +38,39 @@ pub(super) fn compare<'a>(
     checks(schema, links, schema.iter().map(finding).collect())
 }
 
-/// Decides of each requirement whether the config can do without it: one that is required inside
-/// a nested `Option` only where that has another value.
 fn checks(
     schema: &Schema,
     links: &BTreeMap<SecretRef, Link>,
     findings: Vec<Finding>,
 ) -> Vec<Check> {
-    let is_there =
-        |status: CheckStatus| !matches!(status, CheckStatus::Missing | CheckStatus::FieldMissing);
-    let there: Vec<bool> = findings.iter().map(|f| is_there(f.status)).collect();
-    let may_be_absent = schema.may_be_absent(&there);
-    let check = |((requirement, finding), may_be_absent): ((&Requirement, Finding), bool)| {
-        let absent = !is_there(finding.status) && may_be_absent;
-        Check {
-            requirement: requirement.clone(),
-            resolved_id: id_of(requirement.secret(), links).map(str::to_owned),
-            kind: finding.kind,
-            status: match finding.status {
-                CheckStatus::Missing if absent => CheckStatus::Uncertain,
-                status => status,
-            },
-            hint: finding.hint,
-            ok: finding.status == CheckStatus::Ok || absent,
-        }
+    let check = |(requirement, finding): (&Requirement, Finding)| Check {
+        requirement: requirement.clone(),
+        resolved_id: id_of(requirement.secret(), links).map(str::to_owned),
+        kind: finding.kind,
+        status: finding.status,
+        hint: finding.hint,
+        ok: false,
     };
-    let found = schema.iter().zip(findings).zip(may_be_absent);
-    found.map(check).collect()
+    let mut checks: Vec<Check> = schema.iter().zip(findings).map(check).collect();
+    judge(schema, &mut checks);
+    checks
+}
+
+/// Decides of each check, by its status, whether the config can do with what is there: one that is
+/// required inside a nested `Option` is needed only where that has another value.
+pub(super) fn judge(schema: &Schema, checks: &mut [Check]) {
+    use CheckStatus::{FieldMissing, Missing, Ok, Overridden, Uncertain};
+    let is_there = |check: &Check| !matches!(check.status, Missing | Uncertain | FieldMissing);
+    let there: Vec<bool> = checks.iter().map(is_there).collect();
+    for (check, may_be_absent) in checks.iter_mut().zip(schema.may_be_absent(&there)) {
+        let absent = !is_there(check) && may_be_absent;
+        check.status = match check.status {
+            Missing | Uncertain if absent => Uncertain,
+            Missing | Uncertain => Missing,
+            status => status,
+        };
+        check.ok = absent || matches!(check.status, Ok | Overridden);
+    }
 }
 
 /// What the list says of one requirement.

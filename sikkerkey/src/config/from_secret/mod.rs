@@ -7,26 +7,28 @@ mod net;
 mod number;
 mod text;
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 
 use super::requirement::ValueKind;
+use crate::validity::Validity;
 
-/// A type that is made from the text of a secret or of one of its fields.
+/// A type that can be parsed from the text of a secret, or of one of its fields.
 ///
 /// | type | text |
 /// | --- | --- |
-/// | `String`, [`SecretString`](crate::SecretString), `Box<str>`, `Arc<str>`, `Cow<str>` | any, also none |
+/// | `String`, [`SecretString`](crate::SecretString), `Box<str>`, `Arc<str>`, `Cow<str>` | any text, may be empty |
 /// | integers and their `NonZero` forms | decimal digits, in range; no spaces, no `_` |
 /// | `f32`, `f64` | a decimal number, also `1e-3`; not infinite |
 /// | `bool` | `true` or `false` |
 /// | `char` | one character |
-/// | `PathBuf` | any but none |
+/// | `PathBuf` | any text except an empty one |
 /// | `IpAddr`, `SocketAddr` and their v4 and v6 forms | `10.0.0.1`, `[::1]:8080` |
 /// | `Duration` | digits and a unit, largest unit first: `250ms`, `30s`, `1h30m`, `7d`; the units are `d`, `h`, `m`, `s`, `ms`, `us`, `ns` |
 /// | `url::Url` (feature `url`) | an absolute URL |
 /// | [`Fields`](crate::Fields), `BTreeMap<String, SecretString>`, `HashMap<String, SecretString>` | a JSON object: every field of a structured secret |
+/// | `tls::TlsIdentity` (feature `rustls`) | a JSON object with PEM in its fields `chain` and `key` |
+/// | `tls::TrustRoots` (feature `rustls`) | certificates in PEM |
 /// | [`SecretBox<T>`](crate::SecretBox) | what `T` is made from, where `T: Zeroize`; bytes for `SecretBox<[u8]>` |
 /// | `Option<T>` | what `T` is made from; `None` where the secret or the field is missing |
 ///
@@ -63,10 +65,10 @@ pub trait FromSecret: Sized {
     /// What a report calls the shape of the value; text, unless the type says otherwise.
     const KIND: ValueKind = ValueKind::String;
 
-    /// The value.
+    /// Parses the value from the text of the secret.
     ///
     /// # Errors
-    /// Says what is wrong with the text, without quoting it.
+    /// What is wrong with the text, without quoting it.
     fn from_secret(text: &str) -> Result<Self, ValueError>;
 
     /// What the text must be, with its article: `a u16`. Unless the type says otherwise, its name.
@@ -78,14 +80,20 @@ pub trait FromSecret: Sized {
     #[doc(hidden)]
     const STRUCTURED: bool = false;
 
-    /// What stands for a secret that is missing: `Some(None)` for an `Option`.
+    /// The value of a missing secret, if the type has one: `Some(None)` for an `Option`.
     #[doc(hidden)]
     fn absent() -> Option<Self> {
         None
     }
+
+    /// From when until when the value may be used, where it has an end of its own.
+    #[doc(hidden)]
+    fn validity(&self) -> Option<Validity> {
+        None
+    }
 }
 
-/// Why a text is not a value.
+/// An error of [`FromSecret`]: why a text cannot be parsed.
 ///
 /// Its words were in the program before the secret was read, so they cannot quote it. They end a
 /// line of the report: `not a level: outside 1 to 9`.
@@ -93,12 +101,12 @@ pub trait FromSecret: Sized {
 pub struct ValueError(&'static str);
 
 impl ValueError {
-    /// Says what is wrong, in a few words; may be empty.
+    /// Makes an error with a reason, in a few words; may be empty.
     pub const fn new(reason: &'static str) -> Self {
         ValueError(reason)
     }
 
-    /// What is wrong.
+    /// The reason, in a few words.
     pub const fn reason(&self) -> &'static str {
         self.0
     }
@@ -136,14 +144,9 @@ impl<T: FromSecret> FromSecret for Option<T> {
     fn absent() -> Option<Self> {
         Some(None)
     }
-}
 
-/// What an error of a foreign parser may say: text that was in the program before the secret was
-/// read. Anything else could quote the secret.
-pub(super) fn own_text(error: &dyn Any) -> &'static str {
-    match error.downcast_ref::<ValueError>() {
-        Some(error) => error.reason(),
-        None => error.downcast_ref::<&'static str>().copied().unwrap_or(""),
+    fn validity(&self) -> Option<Validity> {
+        self.as_ref()?.validity()
     }
 }
 

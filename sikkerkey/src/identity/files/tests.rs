@@ -56,6 +56,7 @@ impl Machine {
         }
     }
 
+    #[cfg(unix)]
     fn load_strictly(&self) -> Result<Identity, Error> {
         self.load_with(&TrustRules {
             refuse_shared_key: true,

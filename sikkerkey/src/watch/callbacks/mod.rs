@@ -191,6 +191,20 @@ impl Callbacks {
         contain_drop(cleared);
     }
 
+    /// Waits until every call has run that was added by now or by such a call, apart from those that
+    /// hang and what waits for them. Not for a callback, which would wait for itself.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    pub(crate) fn wait_until_idle(&self) {
+        loop {
+            let seen = self.changed.count();
+            let busy_until = lock(&self.state).busy_until(self.clock.monotonic());
+            match busy_until {
+                None => return,
+                Some(time) => self.clock.wait(&self.changed, seen, time),
+            }
+        }
+    }
+
     fn start_thread(self: &Arc<Self>) {
         let callbacks = self.clone();
         let thread = thread::Builder::new().name("sikkerkey-callbacks".to_owned());
@@ -267,17 +281,10 @@ impl CallbackState {
             self.threads -= 1;
             return Step::End;
         }
-        let ends = |running: &RunningCall| running.since.saturating_add(HANGS_AFTER);
-        let fresh = self.running.iter().map(ends).filter(|end| *end > now);
-        if let Some(end) = fresh.max() {
+        if let Some(end) = self.all_hang_at(now) {
             return Step::WaitUntil(end);
         }
-        let running = &self.running;
-        let is_free = |call: &CallbackCall| running.iter().all(|other| other.lane != call.lane);
-        let call = match running.len() < MOST_HANGING {
-            true => self.waiting.iter().position(is_free),
-            false => None,
-        };
+        let call = self.first_free();
         let Some(call) = call.and_then(|place| self.waiting.remove(place)) else {
             return Step::WaitUntil(now.saturating_add(FAR_FUTURE));
         };
@@ -292,6 +299,33 @@ impl CallbackState {
             );
         }
         Step::Run(self.begin(call.lane.clone(), now), call)
+    }
+
+    /// When the last of the calls that run will count as hanging; `None` where all do already.
+    fn all_hang_at(&self, now: Duration) -> Option<Duration> {
+        let hangs = |running: &RunningCall| running.since.saturating_add(HANGS_AFTER);
+        let fresh = self.running.iter().map(hangs).filter(|time| *time > now);
+        fresh.max()
+    }
+
+    /// The place of the first call that may begin while others hang.
+    fn first_free(&self) -> Option<usize> {
+        let running = &self.running;
+        let is_free = |call: &CallbackCall| running.iter().all(|other| other.lane != call.lane);
+        match running.len() < MOST_HANGING {
+            true => self.waiting.iter().position(is_free),
+            false => None,
+        }
+    }
+
+    /// Until when a call runs or is about to begin, as far as can be told; `None` where none does.
+    fn busy_until(&self, now: Duration) -> Option<Duration> {
+        let begins = || {
+            // Without a thread none begins: the system gave none.
+            let begins = self.threads > 0 && self.first_free().is_some();
+            begins.then(|| now.saturating_add(FAR_FUTURE))
+        };
+        self.all_hang_at(now).or_else(begins)
     }
 
     fn begin(&mut self, lane: Lane, since: Duration) -> u64 {

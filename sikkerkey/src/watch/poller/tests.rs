@@ -309,6 +309,12 @@ fn the_end_of_an_older_thread_is_not_that_of_a_newer_one() {
     *lock(&bench.fake.gate) = Some(gate);
     bench.watch("sk_a");
     bench.polled();
+    // The first poll is at the gate before the second one comes.
+    let started = std::time::Instant::now();
+    while bench.fake.gate.try_lock().is_ok() {
+        assert!(started.elapsed() < LONG, "no poll waits at the gate");
+        std::thread::yield_now();
+    }
     bench.poller.end();
     bench.watch("sk_b");
     assert_eq!(bench.polled(), ["sk_b"]);

@@ -390,6 +390,34 @@ fn resync_can_be_off() {
     }
 }
 
+/// A policy that ends the secret with its 50th read, over a year without a rotation.
+#[test]
+fn without_resync_a_secret_of_fifty_reads_lives_for_years() {
+    let mut bench = Bench::new();
+    let known = [Followed {
+        resync: Some(Resync::Never),
+        ..followed("sk_a", Some(bench.salt.digest("1")))
+    }];
+    bench.table.follow(&known, |_| None, bench.now, 0.5);
+    bench.holds("sk_a", "1");
+    let mut reads = 1; // of the load
+    let polls = 365 * 24 * 6;
+    for _ in 0..polls {
+        bench.now += INTERVAL * 39;
+        bench.quiet();
+        reads += bench.read.len();
+    }
+    assert_eq!(reads, 1);
+    assert_eq!(bench.now.as_secs() / 86_400, 365);
+    // One that changes twelve times a year is read once for each change.
+    for n in 0..12 {
+        bench.holds("sk_a", ["2", "3"][n % 2]);
+        bench.cycle(Ok(&[("sk_a", CHANGED)]));
+        reads += bench.read.len();
+    }
+    assert_eq!(reads, 13);
+}
+
 #[test]
 fn a_stated_wish_counts_for_more_than_the_setting_and_the_most_frequent_wins() {
     let every = |seconds| Some(Resync::Every(S * seconds));

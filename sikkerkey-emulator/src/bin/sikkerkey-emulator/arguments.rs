@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+/// What to do.
+pub(crate) enum Command {
+    /// Serve a file.
+    Serve(Box<Options>),
+    /// Write an example to this file.
+    Init(PathBuf),
+    /// Print this text.
+    Print(&'static str),
+}
+
+/// How to serve a file.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) file: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) home: Option<String>,
+    pub(crate) vault: Option<String>,
+    pub(crate) print_identity: bool,
+    pub(crate) enroll: bool,
+    pub(crate) older_service: bool,
+    pub(crate) webhook: Option<String>,
+    pub(crate) quiet: bool,
+    pub(crate) json: bool,
+    pub(crate) color: Color,
+}
+
+/// When to print in colors.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+const HELP: &str = include_str!("help.txt");
+const VERSION: &str = concat!("sikkerkey-emulator ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// What the arguments ask for, or what is wrong with them.
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut options = Options::default();
+    let mut words = Vec::new();
+    let mut arguments = arguments.peekable();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--help" | "-h" => return Ok(Command::Print(HELP)),
+            "--version" | "-V" => return Ok(Command::Print(VERSION)),
+            "--port" => {
+                options.port = value()?
+                    .parse()
+                    .map_err(|_| "--port needs a number up to 65535")?
+            }
+            "--home" => options.home = Some(value()?),
+            "--vault" => options.vault = Some(value()?),
+            "--print-identity" => options.print_identity = true,
+            "--enroll" => options.enroll = true,
+            "--webhook" => options.webhook = Some(value()?),
+            "--older-service" => options.older_service = true,
+            "--quiet" | "-q" => options.quiet = true,
+            "--json" => options.json = true,
+            "--color" => {
+                options.color = match value()?.as_str() {
+                    "auto" => Color::Auto,
+                    "always" => Color::Always,
+                    "never" => Color::Never,
+                    _ => return Err("--color needs always, never or auto".into()),
+                }
+            }
+            unknown if unknown.starts_with('-') => return Err(format!("unknown option {unknown}")),
+            _ => words.push(argument),
+        }
+    }
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Err("a file of secrets is missing; sikkerkey-emulator init writes an example".into()),
+        ["init"] => Ok(Command::Init("secrets.toml".into())),
+        ["init", file] => Ok(Command::Init(file.into())),
+        ["init", ..] => Err("init writes only one file".into()),
+        [file] => {
+            options.file = file.into();
+            Ok(Command::Serve(options.into()))
+        }
+        _ => Err("only one file of secrets can be served".into()),
+    }
+}

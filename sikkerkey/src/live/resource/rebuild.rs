@@ -1,0 +1,118 @@
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use super::LiveResource;
+use super::basis::Basis;
+use super::built::Built;
+use super::runtime::Runtime;
+use crate::contain::contain;
+use crate::live::Live;
+use crate::live::state::LiveState;
+use crate::sync::lock;
+
+/// Builds a resource now, and again on the client's callback thread whenever the part of the config
+/// that `spanned` finds the keys of has changed.
+pub(in crate::live) fn build<T, R, E>(
+    live: &Live<T>,
+    spanned: impl Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>> + Send + Sync + 'static,
+    build: impl Fn(&T) -> Result<R, E> + Send + Sync + 'static,
+) -> Result<LiveResource<R>, E>
+where
+    T: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    E: 'static,
+{
+    let core = &live.core;
+    let place = core.place();
+    let basis = Basis::new(&place, spanned(core, &place.config));
+    let built = Built::new(core, build(&place.config)?);
+    let rebuilder = Arc::new(Rebuilder {
+        core: Arc::downgrade(core),
+        built: Arc::clone(&built),
+        from: Mutex::new(basis),
+        failed: Arc::default(),
+        runtime: Runtime::current(),
+        spanned,
+        build,
+    });
+    let failed = Arc::clone(&rebuilder.failed);
+    let number = core.listen(Arc::new(move |_| rebuilder.look()), failed);
+    if core.place().generation != place.generation {
+        // A swap during the first build was told to nobody.
+        core.call(number);
+    }
+    let listening = StopOnDrop {
+        core: Arc::downgrade(core),
+        number,
+    };
+    Ok(LiveResource::from_parts(built, (listening, live.clone())))
+}
+
+/// What a callback of the live config runs. The calls of one callback never overlap, so that no
+/// second build starts while one hangs.
+struct Rebuilder<T, R, S, B> {
+    core: Weak<LiveState<T>>,
+    built: Arc<Built<R>>,
+    from: Mutex<Basis>,
+    /// Whether the last build failed: then it is tried again after each cycle.
+    failed: Arc<AtomicBool>,
+    runtime: Runtime,
+    spanned: S,
+    build: B,
+}
+
+impl<T, R, S, B> Rebuilder<T, R, S, B>
+where
+    R: Send + Sync + 'static,
+    S: Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>>,
+{
+    fn look<E: 'static>(&self)
+    where
+        B: Fn(&T) -> Result<R, E>,
+    {
+        let Some(core) = self.core.upgrade() else {
+            return;
+        };
+        let place = core.place();
+        // What the part is, is user code, too.
+        let basis = contain(|| Basis::new(&place, (self.spanned)(&core, &place.config)));
+        let built = match basis {
+            Ok(basis) => self.fit(&place.config, basis),
+            Err(panicked) => self.built.end::<E>(Err(panicked)),
+        };
+        self.failed.store(!built, Ordering::Relaxed);
+    }
+
+    /// Whether the resource fits this config in the end.
+    fn fit<E: 'static>(&self, config: &T, basis: Basis) -> bool
+    where
+        B: Fn(&T) -> Result<R, E>,
+    {
+        if lock(&self.from).differs(&basis) {
+            self.built.record.begin();
+            let outcome = contain(|| self.runtime.run(|| (self.build)(config)));
+            if !self.built.end(outcome) {
+                return false;
+            }
+        } else {
+            self.built.record.succeed();
+        }
+        *lock(&self.from) = basis;
+        true
+    }
+}
+
+/// Removes the callback when the last handle goes.
+struct StopOnDrop<T> {
+    core: Weak<LiveState<T>>,
+    number: u64,
+}
+
+impl<T> Drop for StopOnDrop<T> {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.upgrade() {
+            core.unlisten(self.number);
+        }
+    }
+}

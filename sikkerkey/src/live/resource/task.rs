@@ -1,0 +1,97 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::task::AbortHandle;
+
+use super::LiveResource;
+use super::basis::Basis;
+use super::built::Built;
+use super::record::ResourceRecord;
+use crate::contain::{Panicked, contain, contain_drop};
+use crate::live::Live;
+use crate::live::state::LiveState;
+
+/// Builds a resource now, and again in a task of this runtime whenever the part of the config that
+/// `spanned` finds the keys of has changed.
+pub(in crate::live) async fn build_async<T, R, E, F>(
+    live: &Live<T>,
+    spanned: impl Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>> + Send + Sync + 'static,
+    build: impl Fn(Arc<T>) -> F + Send + Sync + 'static,
+) -> Result<LiveResource<R>, E>
+where
+    T: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    E: Send + 'static,
+    F: Future<Output = Result<R, E>> + Send + 'static,
+{
+    let core = Arc::clone(&live.core);
+    let place = core.place();
+    let mut from = Basis::new(&place, spanned(&core, &place.config));
+    let built = Built::new(&core, build(place.config).await?);
+    let written = Arc::clone(&built);
+    let ends = TellsItsEnd(Arc::clone(&built.record));
+    let task = tokio::spawn(async move {
+        let _ends = ends;
+        let mut seen_attempts = None;
+        while !core.is_closed() {
+            // Listening before looking: what happens in between wakes the task.
+            let tick = core.ticked.listen();
+            let place = core.place();
+            if seen_attempts != Some(place.attempts) {
+                seen_attempts = Some(place.attempts);
+                // What the part is, is user code, too.
+                match contain(|| Basis::new(&place, spanned(&core, &place.config))) {
+                    Err(panicked) => drop(written.end::<E>(Err(panicked))),
+                    Ok(basis) if !from.differs(&basis) => {
+                        written.record.succeed();
+                        from = basis;
+                    }
+                    Ok(basis) => {
+                        written.record.begin();
+                        let outcome = match contain(|| build(place.config)) {
+                            Ok(building) => contained(building).await,
+                            Err(panicked) => Err(panicked),
+                        };
+                        if written.end(outcome) {
+                            from = basis;
+                        }
+                    }
+                }
+            }
+            tick.await;
+        }
+    });
+    let task = AbortOnDrop(task.abort_handle());
+    Ok(LiveResource::from_parts(built, (task, live.clone())))
+}
+
+/// A build, in a task of its own: its panic ends that task alone.
+async fn contained<F>(building: F) -> Result<F::Output, Panicked>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let task = tokio::spawn(building);
+    let _abort = AbortOnDrop(task.abort_handle());
+    task.await.map_err(|error| {
+        contain_drop(error);
+        Panicked
+    })
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Nothing builds the resource any more once its task was dropped with its runtime.
+struct TellsItsEnd(Arc<ResourceRecord>);
+
+impl Drop for TellsItsEnd {
+    fn drop(&mut self) {
+        self.0
+            .fail("the tokio runtime that builds it has ended".into());
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the snapshots of a config come from.
+
+use std::sync::Arc;
+
+use super::offline::Offline;
+use super::options::LoadOptions;
+use super::reader::Fetch;
+use crate::client::call_threads::CallThreads;
+use crate::clock::Clock;
+use crate::config::check::CheckReport;
+use crate::config::requirement::SecretRef;
+use crate::config::schema::Schema;
+use crate::config::snapshot::Snapshot;
+use crate::error::Error;
+
+/// A vault, or a snapshot in its place.
+#[derive(Clone, Debug)]
+pub(crate) enum SnapshotSource {
+    Vault(Fetch),
+    Offline(Offline),
+}
+
+impl SnapshotSource {
+    pub(crate) fn options(&self) -> &LoadOptions {
+        match self {
+            SnapshotSource::Vault(fetch) => fetch.load_options(),
+            SnapshotSource::Offline(offline) => &offline.options,
+        }
+    }
+
+    /// Changes the options that are set.
+    pub(crate) fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
+        match self {
+            SnapshotSource::Vault(fetch) => SnapshotSource::Vault(fetch.change(change)),
+            SnapshotSource::Offline(offline) => SnapshotSource::Offline(Offline {
+                options: change(offline.options),
+                ..offline
+            }),
+        }
+    }
+
+    /// Returns the source for a part of a schema for which the options were checked.
+    pub(crate) fn for_part(self, part: &Schema) -> Self {
+        self.change(|options| options.for_part(part))
+    }
+
+    /// By which certificates are judged: the client's clock. Secrets at hand are taken as they are.
+    pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
+        match self {
+            SnapshotSource::Vault(fetch) => {
+                Some(Arc::clone(&fetch.client.inner().settings().clock))
+            }
+            SnapshotSource::Offline(_) => None,
+        }
+    }
+
+    /// Each secret of the schema, and why there is none.
+    pub(crate) fn snapshot(&self, schema: &Schema) -> Snapshot {
+        match self {
+            SnapshotSource::Vault(fetch) => fetch.snapshot(schema),
+            SnapshotSource::Offline(offline) => offline.snapshot(schema),
+        }
+    }
+
+    /// Compares the schema with what is there, without reading a value from a vault; see
+    /// [`Fetch::check_with`].
+    ///
+    /// # Errors
+    /// Any error of a list call.
+    pub(crate) fn check_with(
+        &self,
+        schema: &Schema,
+        has_resync: impl Fn(&SecretRef, &str) -> bool,
+    ) -> Result<CheckReport, Error> {
+        match self {
+            SnapshotSource::Vault(fetch) => fetch.check_with(schema, has_resync),
+            SnapshotSource::Offline(offline) => Ok(offline.check(schema)),
+        }
+    }
+
+    /// Runs a blocking call on a thread of the client, or on one of its own where there is no client.
+    pub(crate) async fn run<R: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        match self {
+            SnapshotSource::Vault(fetch) => fetch.client.run(call).await,
+            SnapshotSource::Offline(_) => CallThreads::for_one_call().run(call).await,
+        }
+    }
+}
