@@ -14,7 +14,7 @@ use crate::origin::{self, PROBLEM, Place};
 use crate::source::Reading;
 use crate::typed;
 
-/// A provider of everything that one call exports: each secret's name, and each field's, as a key.
+/// A provider of an export: the name of each secret, and of each field, becomes a key.
 ///
 /// # Keys
 ///
@@ -72,7 +72,7 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Everything that this machine may read.
+    /// Exports every secret that this machine may read.
     pub fn all(sk: impl AsRef<SikkerKey>) -> Self {
         Exported {
             reading: Reading::new(sk),
@@ -83,12 +83,12 @@ impl Exported {
         }
     }
 
-    /// Everything of one project that this machine may read.
+    /// Exports the secrets of one project that this machine may read.
     pub fn project(sk: impl AsRef<SikkerKey>, project: impl Into<String>) -> Self {
         Self::all(sk).options(LoadOptions::new().project(project))
     }
 
-    /// Everything of one application that this machine may read; see
+    /// Exports the secrets of one application that this machine may read; see
     /// [`SikkerKey::export_application`].
     pub fn application(sk: impl AsRef<SikkerKey>, application: impl Into<String>) -> Self {
         Self::all(sk).options(LoadOptions::new().application(application))
@@ -105,7 +105,7 @@ impl Exported {
         }
     }
 
-    /// Takes only names that begin with `prefix`, and takes the prefix off.
+    /// Keeps only names that begin with `prefix`, and strips the prefix. Defaults to all names.
     pub fn prefixed(self, prefix: impl Into<String>) -> Self {
         let prefix = prefix.into();
         self.filter_map(move |key| {
@@ -114,7 +114,7 @@ impl Exported {
         })
     }
 
-    /// Makes nested keys: every `pattern` in a name parts a table from what is in it.
+    /// Makes nested keys: each `pattern` in a name separates a table from its key. Defaults to flat keys.
     pub fn split(self, pattern: impl Into<String>) -> Self {
         let pattern = pattern.into();
         self.map(move |key| key.as_str().replace(&pattern, ".").into())
@@ -145,32 +145,32 @@ impl Exported {
         self
     }
 
-    /// Takes only these names.
+    /// Keeps only these names. Defaults to all names.
     pub fn only(self, names: &[&str]) -> Self {
         let names = owned(names);
         self.filter(move |key| names.iter().any(|name| name == key))
     }
 
-    /// Takes all but these names.
+    /// Leaves out these names. Defaults to none.
     pub fn ignore(self, names: &[&str]) -> Self {
         let names = owned(names);
         self.filter(move |key| !names.iter().any(|name| name == key))
     }
 
-    /// Whether keys are in lower case, as they are unless this says otherwise.
+    /// Sets whether keys are in lower case. Defaults to true.
     pub fn lowercase(mut self, lowercase: bool) -> Self {
         self.keys = self.keys.lowercase(lowercase);
         self
     }
 
-    /// The values of these keys, as they are after all steps, are JSON: numbers, switches, lists
-    /// and tables.
+    /// Parses the values of these keys, as named after all steps, as JSON: numbers, `bool`s, lists and tables.
+    /// Defaults to none: every value is a string.
     pub fn json(mut self, keys: &[&str]) -> Self {
         self.json.extend(keys.iter().map(|key| (*key).to_owned()));
         self
     }
 
-    /// Puts the keys into `profile`.
+    /// Puts the keys into `profile`. Defaults to figment's default profile.
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
         self.profile = profile.into();
         self

@@ -4,10 +4,10 @@ use serde::de::DeserializeOwned;
 
 use crate::redact::redact_within;
 
-/// Extraction whose errors never print a value of SikkerKey.
+/// Methods of a figment whose errors never print a value of SikkerKey.
 ///
-/// An error about a value of another layer stays whole: it is the mistake in a file that somebody
-/// has to find. One about a table that holds values of both is treated as SikkerKey's.
+/// An error about a value of another layer keeps that value, because it helps to find the mistake in a file.
+/// An error about a table with values of both is treated as one of SikkerKey.
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
@@ -19,14 +19,14 @@ use crate::redact::redact_within;
 /// assert!(error.to_string().contains("eighty"), "no secret is involved");
 /// ```
 pub trait FigmentExt: sealed::Sealed {
-    /// [`Figment::extract`].
+    /// Extracts a `T`, as [`Figment::extract`] does, with errors that hide secrets.
     ///
     /// # Errors
     ///
     /// As `extract`, without values of SikkerKey.
     fn extract_secret<T: DeserializeOwned>(&self) -> Result<T>;
 
-    /// [`Figment::extract_inner`].
+    /// Extracts a part, as [`Figment::extract_inner`] does, with errors that hide secrets.
     ///
     /// # Errors
     ///
@@ -37,10 +37,10 @@ pub trait FigmentExt: sealed::Sealed {
     /// where the value came from SikkerKey.
     fn redact(&self, error: Error) -> Error;
 
-    /// This figment if a `T` can be extracted from it; otherwise one that holds the redacted
-    /// error, and gives it to whoever extracts anything.
+    /// Returns this figment if a `T` can be extracted from it, otherwise one whose extractions all fail with
+    /// the redacted error.
     ///
-    /// For a framework that extracts by itself and prints the error. Rocket does:
+    /// For a framework that extracts by itself and prints the error, as Rocket does:
     /// `rocket::custom(figment.vetted::<rocket::Config>())`.
     #[must_use]
     fn vetted<T: DeserializeOwned>(self) -> Figment;

@@ -1,61 +1,8 @@
-//! Secrets of a SikkerKey vault are one more layer of a [`figment`], typed by the config that reads
-//! them, and never in an error.
-//!
-//! ```
-//! # use sikkerkey_emulator::Emulator;
-//! use serde::Deserialize;
-//! use sikkerkey::{SecretString, SikkerKey, SikkerKeyConfig};
-//! use sikkerkey_figment::figment::Figment;
-//! use sikkerkey_figment::figment::providers::{Format, Serialized, Toml};
-//! use sikkerkey_figment::{FigmentExt, References, Secrets};
-//!
-//! /// What is in SikkerKey.
-//! #[derive(SikkerKeyConfig)]
-//! # #[allow(dead_code)]
-//! struct InVault {
-//!     #[sikkerkey(secret = "sk_stripe_key")]
-//!     stripe: SecretString,
-//! }
-//!
-//! /// What the program has: some from a file, some from the vault.
-//! #[derive(Deserialize)]
-//! struct Config {
-//!     workers: usize,
-//!     stripe: SecretString,
-//!     database: Database,
-//! }
-//!
-//! #[derive(Deserialize)]
-//! struct Database {
-//!     host: String,
-//!     port: u16,
-//! }
-//!
-//! # let vault = Emulator::builder()
-//! #     .secret("sk_stripe_key", "sk-live-1")
-//! #     .structured("sk_db_prod", [("host", "db.example.com"), ("port", "5432")])
-//! #     .start()?;
-//! # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
-//! # let folder = tempfile::tempdir()?;
-//! # std::env::set_current_dir(&folder)?;
-//! std::fs::write("App.toml", r#"
-//!     [database]
-//!     host = "sikkerkey://sk_db_prod/host"
-//!     port = "sikkerkey://sk_db_prod/port?as=number"
-//! "#)?;
-//! let layers = Figment::from(Serialized::default("workers", 4))
-//!     .merge(Toml::file("App.toml"))
-//!     .merge(Secrets::of::<InVault>(&sk));
-//! let config: Config = References::new(&sk).resolve(layers)?.extract_secret()?;
-//!
-//! assert_eq!((config.database.host.as_str(), config.database.port), ("db.example.com", 5432));
-//! # let _ = (config.workers, config.stripe);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! # Map
 //!
-//! | | brings | reads |
+//! | item | what it adds | what it reads |
 //! | --- | --- | --- |
 //! | [`Secrets`] | the keys of a struct that derives `SikkerKeyConfig`, typed by its fields | the secrets that the struct names |
 //! | [`References`] | the secret in the place of a string `sikkerkey://sk_db_prod/password`, in any layer | the secrets that hold in the selected profile |
@@ -70,7 +17,7 @@
 //! The figment to use is [`sikkerkey_figment::figment`](figment): two versions of it do not know
 //! each other's types. The features `toml`, `json`, `yaml` and `env` are figment's own providers.
 //!
-//! # For those who write Rocket services
+//! # For authors of Rocket services
 //!
 //! Rocket's configuration is a figment, so a secret may stand in `Rocket.toml`:
 //!
@@ -105,7 +52,7 @@
 //! guard, so that it stays the same for the whole request. The guard is a few lines in the example
 //! `rocket_service` (`examples/services/rocket-service/service.rs`).
 //!
-//! # For those who review what is printed
+//! # For reviewers of what is printed
 //!
 //! figment prints the value that it found where a type does not fit: `found string "hunter2"`. What
 //! this crate says itself never holds a value, and [`FigmentExt::extract_secret`] takes the values
@@ -114,7 +61,7 @@
 //! stay. These still print:
 //!
 //! - figment's own `extract`, `extract_inner` and their relatives, unless [`redact()`] follows;
-//! - whoever extracts for himself and prints the error, as Rocket does at launch and in
+//! - code that extracts by itself and prints the error, as Rocket does at launch and in
 //!   `AdHoc::config`, unless the figment was [vetted](FigmentExt::vetted) for that type;
 //! - `{:?}` of a `Figment`, of a figment `Value`, and of a config that keeps a secret in a `String`:
 //!   take `SecretString`;

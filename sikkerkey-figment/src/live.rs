@@ -38,7 +38,7 @@ use crate::source::{Exports, Reading, Scope};
 ///
 /// # A change of a file
 ///
-/// Nobody watches files here. Call [`Live::refresh`] when one has changed, from a signal handler's
+/// Files are not watched. Call [`Live::refresh`] when one has changed, from a signal handler's
 /// thread or a file watcher.
 ///
 /// # The closure
@@ -114,11 +114,11 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         layers.of(&snapshot)
     }
 
-    /// Extracts a `T`, and follows the secrets in it.
+    /// Extracts a `T` and follows its secrets: a [`Live`].
     ///
     /// # Errors
     ///
-    /// Whatever keeps the first `T` from being extracted, all of it. No value is in it.
+    /// All problems of the first extraction, without a value.
     pub fn live<T>(self) -> std::result::Result<Live<T>, ConfigError>
     where
         T: DeserializeOwned + Send + Sync + 'static,

@@ -11,14 +11,13 @@ use crate::wide_integer;
 const HIDDEN: &str = "[hidden]";
 const REFUSED: &str = "the value was refused; the reason is hidden, for it may quote a secret";
 
-/// Takes out of `error` every value that it prints, and every text that may quote one.
+/// Removes from an error every value that it prints, and every text that may quote one.
 ///
 /// Kind, expected type, key, source and provider stay, so that
 /// ``invalid type: found string "hunter2", expected u16 for key "default.port" in App.toml TOML
 /// file`` becomes ``invalid type: found string, expected u16 for key "default.port" in App.toml
 /// TOML file``. That is done for the values of every provider: an error about a whole table quotes
-/// values of any layer and names but one, so without the figment nobody can tell whose value it
-/// is. [`FigmentExt::extract_secret`](crate::FigmentExt::extract_secret) has the figment, and
+/// values of any layer and names only one, so without the figment it cannot be told whose value it is. [`FigmentExt::extract_secret`](crate::FigmentExt::extract_secret) has the figment, and
 /// leaves the errors of other layers whole.
 ///
 /// The problems of this crate's own providers (a secret that is missing or denied, say) quote

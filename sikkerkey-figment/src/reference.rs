@@ -81,7 +81,7 @@ impl Reference {
         }
     }
 
-    /// One that nobody wrote.
+    /// A reference that stands in no file.
     #[cfg(fuzzing)]
     pub(crate) fn named(name: &str, field: &str, kind: ValueKind) -> Self {
         Reference {
@@ -92,7 +92,7 @@ impl Reference {
         }
     }
 
-    /// The same as a schema has it, for the key at `path`.
+    /// Returns the requirement of a schema, for the key at `path`.
     pub(crate) fn requirement(&self, path: &str) -> Requirement {
         let secret = match self.by_name {
             true => SecretRef::Name(self.secret.clone()),

@@ -14,7 +14,7 @@ use crate::reference::Reference;
 use crate::source::{Reading, Taken};
 use crate::typed;
 
-/// Puts secrets in the place of the strings that name them.
+/// A resolver of references: replaces the strings that name secrets by the secrets.
 ///
 /// # Keys
 ///
@@ -73,7 +73,7 @@ pub struct References {
 }
 
 impl References {
-    /// Resolves with a client: each secret by one read, its values never in an error.
+    /// Makes a resolver with a client. Each secret is read once, and no error holds a value.
     pub fn new(sk: impl AsRef<SikkerKey>) -> Self {
         References {
             reading: Reading::new(sk),
@@ -90,7 +90,7 @@ impl References {
         Self::of(self.reading.change(change))
     }
 
-    /// `figment` with every reference in it resolved.
+    /// Resolves every reference of a figment, and returns a figment with the secrets.
     ///
     /// # Errors
     ///

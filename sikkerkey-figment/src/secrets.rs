@@ -82,7 +82,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The secrets that `T` reads.
+    /// Makes a provider of the secrets that `T` reads.
     pub fn of<T: SikkerKeyConfig>(sk: impl AsRef<SikkerKey>) -> Self {
         Secrets {
             reading: Reading::new(sk),
@@ -94,7 +94,7 @@ impl Secrets {
 
     crate::source::load_options!();
 
-    /// Puts the keys into `profile`.
+    /// Puts the keys into `profile`. Defaults to figment's default profile.
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
         self.profile = profile.into();
         self

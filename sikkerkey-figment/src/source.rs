@@ -14,22 +14,22 @@ use crate::origin::PROBLEM;
 /// The settings of a loader, in an impl that has `change`: each that takes them takes the same.
 macro_rules! load_options {
     () => {
-        /// Finds and reads the secrets as these options say, in place of those set before.
+        /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
         pub fn options(self, options: LoadOptions) -> Self {
             self.change(|_| options)
         }
 
-        /// See [`LoadOptions::project`].
+        /// Looks display names up in one project; see [`LoadOptions::project`]. Defaults to all projects.
         pub fn project(self, project: impl Into<String>) -> Self {
             self.change(|options| options.project(project))
         }
 
-        /// See [`LoadOptions::alias`].
+        /// Reads another secret in place of `from`; see [`LoadOptions::alias`]. Defaults to no alias.
         pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
             self.change(|options| options.alias(from, to))
         }
 
-        /// See [`LoadOptions::concurrency`].
+        /// Limits how many reads are under way; see [`LoadOptions::concurrency`]. Defaults to 8.
         pub fn concurrency(self, reads: usize) -> Self {
             self.change(|options| options.concurrency(reads))
         }
@@ -107,7 +107,7 @@ impl Reading {
         }
     }
 
-    /// The same as a future.
+    /// Reads as a future, on any async runtime.
     pub(crate) async fn read_async(&self, schema: &Schema) -> Taken {
         Taken {
             snapshot: self.fetch().snapshot_async(schema).await,

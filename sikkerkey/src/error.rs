@@ -3,24 +3,36 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What went wrong, by the class that a program would branch on.
+/// The class of an [`Error`], for a program to branch on.
+///
+/// ```
+/// use sikkerkey::{Error, ErrorKind};
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match error.kind() {
+///         ErrorKind::AccessDenied => "grant the secret to this machine",
+///         ErrorKind::Network | ErrorKind::Unavailable => "try later",
+///         _ => "see the message",
+///     }
+/// }
+/// assert_eq!(advice(&ErrorKind::Network.into()), "try later");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The identity, the key or a setting is missing, unreadable or wrong; no request was sent.
+    /// The identity, the key or a setting is missing, unreadable or invalid. No request was sent.
     Configuration,
-    /// The secret's value is not a JSON object, so it has no fields; or it is not the JSON that
-    /// `get_json` was asked for.
+    /// The secret's value is not a JSON object, so it has no fields; or `get_json` cannot decode it.
     SecretStructure,
-    /// The structured secret has no field of that name; see [`Error::available_fields`].
+    /// The structured secret has no such field; [`Error::available_fields`] lists those it has.
     FieldNotFound,
-    /// The id has a character that no id has; no request was sent.
+    /// The id has a character that ids cannot have. No request was sent.
     InvalidId,
-    /// 401: unknown or expired machine, wrong signature, or a clock that is off.
+    /// 401: unknown or expired machine, wrong signature, or a wrong clock.
     Authentication,
     /// 403: the machine is not approved, is disabled, or has no grant for the secret.
     AccessDenied,
-    /// 404: there is no such secret.
+    /// 404: the secret does not exist.
     NotFound,
     /// 409: the request conflicts with the state of the service.
     Conflict,
@@ -28,19 +40,18 @@ pub enum ErrorKind {
     RateLimited,
     /// 503: the service is temporarily unavailable.
     Unavailable,
-    /// No answer at all: the name, the connection, TLS, a timeout, or an answer that was cut off.
+    /// No response: the name, the connection, TLS, a timeout, or a response that was cut off.
     Network,
-    /// Any other status, a redirect included; without a status, a failure inside the client.
+    /// Any other status, also a redirect. Without a status: a failure inside the client.
     Api,
-    /// The answer came, and is not what the service is documented to send.
+    /// The response is not what the service is documented to send.
     Decode,
 }
 
 /// An error of the client.
 ///
-/// Its `Display` is one clause about what failed; what caused it is in
-/// [`source`](StdError::source). Neither ever holds a secret's value, a key or a token, and the
-/// same is true of its `Debug`. A clone is cheap and shares everything.
+/// `Display` is one clause about what failed; the cause is in [`source`](StdError::source). None of
+/// `Display`, `Debug` and the causes holds a secret's value, a key or a token. A clone is cheap.
 ///
 /// ```
 /// use sikkerkey::{ErrorKind, SikkerKey};
@@ -72,28 +83,28 @@ struct ErrorInner {
 /// What the service itself says about a secret that a machine cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// There is no such secret.
+    /// The secret does not exist.
     Missing,
     /// This machine may not read it.
     Denied,
 }
 
 impl Error {
-    /// The class of the error.
+    /// The class of the error, to branch on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The HTTP status of the answer, or `None` where there was no answer or no request.
+    /// The HTTP status of the response, or `None` if there was no response or no request.
     pub fn http_status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// Whether the same call may succeed a little later: 429, 503, or no answer at all.
+    /// Whether the same call may succeed a little later: 429, 503, or no response.
     ///
-    /// Calls of the client have already been repeated when they return such an error. A server
-    /// whose certificate was refused, and a proxy that refuses to connect, are [`ErrorKind::Network`]
-    /// too, and are not retryable.
+    /// The client has already retried the call before it returns such an error. A refused server
+    /// certificate and a proxy that refuses to connect are [`ErrorKind::Network`], too, but are not
+    /// retryable.
     pub fn is_retryable(&self) -> bool {
         match self.kind() {
             ErrorKind::RateLimited | ErrorKind::Unavailable => true,
@@ -102,11 +113,11 @@ impl Error {
         }
     }
 
-    /// Whether nobody who could know the answer gave one: no answer at all, or a status with
-    /// which a proxy speaks for a service that it cannot reach (502, 503, 504, 520 to 527, 530).
+    /// Whether the service was unreachable: no response, or a gateway's status (502, 503, 504, 520 to
+    /// 527, 530).
     ///
-    /// False for a certificate that was refused, which may be an attacker, and for a proxy that refuses
-    /// to connect (407, for instance): neither is an outage.
+    /// False for a refused certificate, which may be an attack, and for a proxy that refuses to connect
+    /// (407, for instance): neither is an outage.
     pub fn is_unavailable(&self) -> bool {
         match self.0.status {
             Some(status) => matches!(status, 502..=504 | 520..=527 | 530),
@@ -114,14 +125,24 @@ impl Error {
         }
     }
 
-    /// The names of the fields that the secret does have, after [`ErrorKind::FieldNotFound`];
-    /// otherwise empty.
+    /// The names of the fields that the secret has, after [`ErrorKind::FieldNotFound`]; otherwise
+    /// empty.
     ///
-    /// Only names that read like names: a key of a JSON object can be a secret itself, as in
-    /// `{"sk-live-4242": "tenant"}`. A name is shown if it begins with a letter or `_` and has at
+    /// Only names that look like names are listed, because a key of a JSON object can be a secret
+    /// itself, as in `{"sk-live-4242": "tenant"}`. A listed name begins with a letter or `_`, and has at
     /// most 32 characters: letters, single `_`, `-` and `.`, and at most one number of up to three
-    /// digits, as in `host`, `max_conn`, `oauth2-client`, `replica_2`. Names that begin with `sk_` or
-    /// `sk-` are never shown. [`get_fields`](crate::SikkerKey::get_fields) has all names.
+    /// digits, such as `host`, `max_conn`, `oauth2-client`, `replica_2`. Names that begin with `sk_` or
+    /// `sk-` are never listed. [`get_fields`](crate::SikkerKey::get_fields) returns all names.
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder()
+    /// #     .structured("sk_db_prod", [("host", "db.internal")])
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let error = sk.get_field("sk_db_prod", "Host").unwrap_err();
+    /// assert_eq!(error.available_fields(), ["host"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn available_fields(&self) -> &[String] {
         &self.0.fields
     }
@@ -157,7 +178,7 @@ impl Error {
         self.with(|inner| inner.fields = fields)
     }
 
-    /// The same error with a clause in front that says what it made fail.
+    /// Puts a clause in front that says what failed because of this error.
     pub(crate) fn prefixed(self, clause: &str) -> Self {
         self.with(|inner| inner.message = format!("{clause}: {}", inner.message))
     }
@@ -214,7 +235,7 @@ impl Error {
     }
 }
 
-/// An error of this kind, for a test: [`ErrorKind::NotFound`] counts as said by the service.
+/// Makes an error of this kind, for a test. [`ErrorKind::NotFound`] counts as the service's own answer.
 ///
 /// ```
 /// use sikkerkey::{Error, ErrorKind};

@@ -1,4 +1,25 @@
+// In rustdoc, a link of the README leads to its page of the guide: of two definitions, Markdown takes the first.
+#![cfg_attr(all(doc, not(doctest)), doc = include_str!("../docs/rustdoc-links.txt"))]
+#![cfg_attr(all(doc, not(doctest)), doc = include_str!("../docs/rustdoc-pictures.txt"))]
 #![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | you want to | start at |
+//! | --- | --- |
+//! | describe a config | the derive [`SikkerKeyConfig`](derive@SikkerKeyConfig); [`FromSecret`] lists the types of fields |
+//! | load, check or follow it | [`SikkerKeyConfig`]; [`Loader`] and [`LoadOptions`] for settings |
+//! | use a config that follows its secrets | [`Live`] and its module [`live`]: status, resources, subscriptions |
+//! | make a client | [`SikkerKey::from_env`]; [`SikkerKeyBuilder`] for settings, [`Bootstrap`] to enroll in memory, [`Machine`] and [`RequestSigner`] for an identity without files |
+//! | read, list, export or watch without a struct | [`SikkerKey`], `AsyncSikkerKey`; [`Fields`], [`SecretDetails`], [`Export`], [`Watch`] |
+//! | handle an error | [`Error`] of the client, [`ConfigError`] of a config: each has a kind |
+//! | test without a service | [`Snapshot`], [`SikkerKeyConfig::offline`]; the crate `sikkerkey-emulator` |
+//! | serve TLS from secrets | the module `tls` (feature `rustls`) |
+//! | be told of rotations | the module `webhook` (feature `webhook`) |
+//! | collect metrics | the module `metrics` (feature `metrics`) |
+//! | see what a config reads | [`Schema`] and its [`Requirement`]s; [`CheckReport`] |
+//! | learn it page by page | [`guide`] |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // What a server, a file or a user sent is never unwrapped.
 #![warn(clippy::unwrap_used)]
 // An example shows a struct that it need not use.
@@ -18,18 +39,23 @@ mod error;
 #[doc(hidden)]
 #[path = "../../fuzz/seams/client.rs"]
 pub mod fuzz;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 mod id;
 mod identity;
 #[cfg(feature = "live")]
 pub mod live;
 mod loader;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod parallel;
 mod pem;
 mod protocol;
 mod random;
 mod read;
 mod resync;
+mod span;
 mod sync;
 mod text;
 #[cfg(feature = "rustls")]

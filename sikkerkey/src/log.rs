@@ -1,7 +1,10 @@
 //! Logging. A logger is user code: it can panic, and it can read a secret with the client that logs.
+//!
+//! So are the subscriber of a [span](crate::span) and the recorder of a metric. They share these rules.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::thread::LocalKey;
 
 use crate::contain::contain;
 
@@ -16,7 +19,9 @@ macro_rules! log {
     ($level:ident, $($text:tt)+) => {
         if $crate::log::is_held() {
             let text = format!($($text)+);
-            $crate::log::defer(move || tracing::$level!(target: "sikkerkey", "{text}"));
+            $crate::log::defer(move || {
+                $crate::log::emit(|| tracing::$level!(target: "sikkerkey", "{text}"));
+            });
         } else {
             $crate::log::emit(|| tracing::$level!(target: "sikkerkey", $($text)+));
         }
@@ -47,7 +52,7 @@ impl Drop for HeldEvents {
         HOLDS.set(HOLDS.get() - 1);
         if !is_held() {
             let held = HELD.try_with(RefCell::take).unwrap_or_default();
-            held.into_iter().for_each(emit);
+            held.into_iter().for_each(|event| event());
         }
     }
 }
@@ -63,12 +68,26 @@ pub(crate) fn defer(event: impl FnOnce() + 'static) {
 
 /// Logs, unless the logger itself caused the event: it would be called without end.
 pub(crate) fn emit(event: impl FnOnce()) {
-    if IN_LOGGER.replace(true) {
-        return;
-    }
     // A panicking logger cannot be logged.
-    let _ = contain(event);
-    IN_LOGGER.set(false);
+    let _ = in_logger(event);
+}
+
+/// Runs code of a logger or a subscriber; `None` where it panicked, or caused this call itself.
+pub(crate) fn in_logger<R>(code: impl FnOnce() -> R) -> Option<R> {
+    outermost(&IN_LOGGER, code)
+}
+
+/// Runs user code and marks it in a flag of its thread; `None` where it panicked, or the flag was set.
+pub(crate) fn outermost<R>(
+    flag: &'static LocalKey<Cell<bool>>,
+    code: impl FnOnce() -> R,
+) -> Option<R> {
+    if flag.replace(true) {
+        return None;
+    }
+    let result = contain(code).ok();
+    flag.set(false);
+    result
 }
 
 #[cfg(test)]

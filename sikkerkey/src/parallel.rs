@@ -1,10 +1,11 @@
-//! The same read for many ids, several at a time.
+//! Runs one closure over many ids, several at a time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::error::{Error, ErrorKind};
+use crate::span::SpanContext;
 
 /// Calls `read` once for each id, on up to `threads` threads, this one included. The results are in
 /// the order of the ids.
@@ -39,11 +40,12 @@ pub(crate) fn read_all<I: Sync, T: Send + Sync>(
             let _ = slot.set(result);
         }
     };
+    let context = SpanContext::current();
     thread::scope(|scope| {
         for _ in 1..threads.clamp(1, ids.len().max(1)) {
             let thread = thread::Builder::new().name("sikkerkey-read".to_owned());
             // Where the system gives fewer threads, those that exist do the work.
-            if thread.spawn_scoped(scope, work).is_err() {
+            if thread.spawn_scoped(scope, || context.run(work)).is_err() {
                 break;
             }
         }

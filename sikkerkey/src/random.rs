@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Where the client takes randomness from.
 pub trait Randomness: Debug + Send + Sync + 'static {
-    /// Fills the buffer with bytes that nobody can foretell and that never repeat.
+    /// Fills the buffer with bytes that cannot be predicted and never repeat.
     ///
     /// # Errors
     ///

@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 
 /// How often a secret is read again although the service reported no change of it.
 ///
-/// Each such read finds a change whose report was lost, and each is a read: it is audited, and
-/// policies that limit, rotate or end a secret by its number of reads count it.
+/// A *resync* finds a change whose report was lost, or was taken by another process of the same machine.
+/// Each one is a read: the service audits it, and policies that limit, rotate or end a secret by its number
+/// of reads count it.
 ///
 /// The derive takes it as `resync = "never"` or `resync = "40m"`, on a field or on a struct.
 /// `Display` and `Serialize` write it the same way.
@@ -24,12 +25,12 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Resync {
-    /// Rarely while reports are reliable, and more often after one was lost. The default.
+    /// After 5 minutes, then ever later, up to an hour apart, while no report was lost. The default.
     #[default]
     Adaptive,
-    /// Once in this time, which is above zero and at most a year (365 days).
+    /// Once in this time, which is above zero and at most 365 days.
     Every(Duration),
-    /// Only after the service reported a change.
+    /// Never unasked: only after the service reported a change.
     Never,
 }
 

@@ -1,6 +1,10 @@
 //! What crosses the crates of this workspace is tested in `tests/` beside this file.
 
 pub mod canary;
+pub mod fleet;
+#[cfg(doctest)]
+mod guide;
+pub mod pictures;
 
 use sikkerkey_emulator::{Emulator, EmulatorBuilder};
 

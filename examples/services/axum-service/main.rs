@@ -1,7 +1,20 @@
 //! An axum service that answers from a live config while its secrets rotate under load.
 //!
 //! `cargo run -p sikkerkey-service-examples --example axum_service` brings the emulator, starts the service, sends it requests
-//! from four clients, rotates two secrets together a hundred times meanwhile, and counts.
+//! from four clients, rotates two secrets together a hundred times meanwhile, and counts. At last a rotation goes wrong:
+//!
+//! ```text
+//! /healthz: fresh, generation 101, confirmed 0s ago; degraded: false
+//! /healthz: degraded, generation 101, confirmed 0s ago, 1 failure; degraded: true
+//! /metrics:
+//! sikkerkey_live_state{config="Config",state="degraded"} 1
+//! sikkerkey_live_state{config="Config",state="fresh"} 0
+//! sikkerkey_live_state{config="Config",state="stale"} 0
+//! sikkerkey_live_failures{config="Config"} 1
+//! sikkerkey_live_generation{config="Config"} 101
+//! sikkerkey_live_age_seconds{config="Config"} 0.001
+//! sikkerkey_live_rotation_lag_seconds{config="Config"} 0.001273727
+//! ```
 //!
 //! With `-- --offline examples/services/axum-service/secrets.dev.toml` it starts without a vault, on the secrets of that file, and
 //! serves until it is stopped.
@@ -19,6 +32,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sikkerkey::live::{RecvError, Subscription};
 use sikkerkey::webhook::{Webhook, WebhookError};
 use sikkerkey::{
@@ -60,8 +74,10 @@ const CLIENTS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The service itself: what a program of yours would have.
-fn service(live: Live<Config>) -> Router {
+fn service(live: Live<Config>, metrics: PrometheusHandle) -> Router {
+    let metrics = move || async move { metrics.render() };
     Router::new()
+        .route("/metrics", get(metrics))
         .route("/sign", get(sign))
         .route("/healthz", get(health))
         .with_state(live)
@@ -111,27 +127,29 @@ async fn health(State(live): State<Live<Config>>) -> String {
 fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Before a client is built, which describes its metrics.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     match arguments.as_slice() {
-        [] => rotate_under_load(),
-        ["--offline", file] => serve_offline(file),
+        [] => rotate_under_load(metrics),
+        ["--offline", file] => serve_offline(file, metrics),
         _ => Err("usage: axum_service [--offline FILE]".into()),
     }
 }
 
 /// On a developer's machine: the same service, without a vault.
-fn serve_offline(file: &str) -> Result<(), AnyError> {
+fn serve_offline(file: &str, metrics: PrometheusHandle) -> Result<(), AnyError> {
     let secrets = Snapshot::from_toml_file(file)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let live = Config::offline(secrets).live_async().await?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         println!("serving on http://{address} from {file}; Ctrl-C ends it");
-        axum::serve(listener, service(live)).await?;
+        axum::serve(listener, service(live, metrics)).await?;
         Ok(())
     })
 }
 
-fn rotate_under_load() -> Result<(), AnyError> {
+fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
     let vault = Emulator::builder()
         .secret("sk_signing_key_id", "1")
         .secret("sk_signing_key", "key-1")
@@ -147,7 +165,7 @@ fn rotate_under_load() -> Result<(), AnyError> {
     let address = listener.local_addr()?;
     let signing_secret = sikkerkey_emulator::Webhook::new_secret();
     let webhook = Webhook::new(signing_secret.clone());
-    let router = service(live.clone()).merge(hooks(live.clone(), webhook));
+    let router = service(live.clone(), metrics).merge(hooks(live.clone(), webhook));
     runtime.spawn(async move { axum::serve(listener, router).await });
     println!("serving on http://{address}, rotating {ROTATIONS} times under {CLIENTS} clients");
 
@@ -165,7 +183,8 @@ fn rotate_under_load() -> Result<(), AnyError> {
         rotated.map(|()| counts)
     })?;
 
-    let health = ask(&mut connect(address)?, "/healthz")?;
+    let mut operator = connect(address)?;
+    let health = ask(&mut operator, "/healthz")?;
     println!(
         "{} requests answered, {} failed, {} with a mixed pair; {} of {} keys were used",
         counts.answered,
@@ -175,6 +194,19 @@ fn rotate_under_load() -> Result<(), AnyError> {
         ROTATIONS + 1
     );
     println!("/healthz: {}", health.trim());
+    // A rotation that went wrong: the last good config goes on, and so does the service.
+    let mut changes = live.subscribe();
+    vault.put("sk_signing_key_id", "none");
+    while changes.recv_timeout(PATIENCE).is_ok() {}
+    println!("/healthz: {}", ask(&mut operator, "/healthz")?.trim());
+    let metrics = ask(&mut operator, "/metrics")?;
+    println!("/metrics:");
+    for line in metrics
+        .lines()
+        .filter(|line| line.starts_with("sikkerkey_live_"))
+    {
+        println!("{line}");
+    }
     if counts.failed + counts.mixed > 0 || live.status().generation() != ROTATIONS + 1 {
         return Err("not every request was answered from one whole config".into());
     }

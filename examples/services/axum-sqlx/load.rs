@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use sikkerkey::SikkerKey;
 use sikkerkey_emulator::Emulator;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +24,7 @@ struct Counts {
     failed: AtomicU64,
 }
 
-pub(crate) async fn run() -> Result<(), AnyError> {
+pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
     let cluster = Cluster::start()?;
     let (admin, connection) = cluster.admin().connect(NoTls).await?;
     tokio::spawn(connection);
@@ -36,7 +37,7 @@ pub(crate) async fn run() -> Result<(), AnyError> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let app = start(probed(&sk), listener).await?;
+    let app = start(probed(&sk), listener, metrics).await?;
     println!("serving on http://{address}, rotating {ROTATIONS} times under {CLIENTS} clients");
     let running = Arc::new(AtomicBool::new(true));
     let counts = Arc::new(Counts::default());
@@ -76,7 +77,10 @@ pub(crate) async fn run() -> Result<(), AnyError> {
     }
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (answered, failed) = (load(&counts.answered), load(&counts.failed));
-    println!("{answered} queries answered, {failed} failed; 1 pool, {} connections", app.pool.size());
+    println!(
+        "{answered} queries answered, {failed} failed; 1 pool, {} connections",
+        app.pool.size()
+    );
     let generation = app.live.status().generation();
     if failed > 0 || answered == 0 || generation != ROTATIONS + 1 {
         return Err(format!("{failed} queries failed; generation {generation}").into());
@@ -85,13 +89,26 @@ pub(crate) async fn run() -> Result<(), AnyError> {
 }
 
 /// Two roles take turns: at no moment is a login refused that somebody has.
-async fn rotate(admin: &Client, vault: &Emulator, cluster: &Cluster, number: u64) -> Result<(), AnyError> {
-    let (role, password) = (format!("app_{}", number % 2), format!("login-password-{number}"));
+async fn rotate(
+    admin: &Client,
+    vault: &Emulator,
+    cluster: &Cluster,
+    number: u64,
+) -> Result<(), AnyError> {
+    let (role, password) = (
+        format!("app_{}", number % 2),
+        format!("login-password-{number}"),
+    );
     let verb = if number < 2 { "CREATE" } else { "ALTER" };
     let statement = format!("{verb} ROLE {role} LOGIN PASSWORD '{password}'");
     admin.batch_execute(&statement).await?;
     let port = cluster.port.to_string();
-    let fields = [("host", "127.0.0.1"), ("port", &port), ("username", &role), ("password", &password)];
+    let fields = [
+        ("host", "127.0.0.1"),
+        ("port", &port),
+        ("username", &role),
+        ("password", &password),
+    ];
     vault.put_structured("sk_db_prod", fields);
     Ok(())
 }

@@ -96,14 +96,21 @@ impl App {
         let followed = pool.clone();
         live.select(|config| &config.db)
             .on_change(move |change| followed.set_connect_options(change.after().options()));
-        App { live, pool, metrics }
+        App {
+            live,
+            pool,
+            metrics,
+        }
     }
 
     fn router(self) -> Router {
         Router::new()
             .route("/", get(greet))
             .route("/healthz", get(health))
-            .route("/metrics", get(|app: State<App>| async move { app.metrics.render() }))
+            .route(
+                "/metrics",
+                get(|app: State<App>| async move { app.metrics.render() }),
+            )
             .with_state(self)
     }
 }
@@ -137,11 +144,11 @@ fn probed(sk: &SikkerKey) -> Loader<Config> {
     Config::loader(sk).probe_async(|config: Arc<Config>| async move { config.db.probe().await })
 }
 
-async fn start(loader: Loader<Config>, listener: TcpListener) -> Result<App, ConfigError> {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let metrics = recorder.handle();
-    // The first recorder of a process stays.
-    let _ = metrics::set_global_recorder(recorder);
+async fn start(
+    loader: Loader<Config>,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+) -> Result<App, ConfigError> {
     let app = App::new(loader.live_async().await?, metrics);
     let router = app.clone().router();
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -151,15 +158,17 @@ async fn start(loader: Loader<Config>, listener: TcpListener) -> Result<App, Con
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Before a client is built, which describes its metrics.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     let offline = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => return load::run().await,
+        [] => return load::run(metrics).await,
         ["--serve"] => None,
         ["--offline", file] => Some(file),
         _ => return Err("usage: axum_sqlx [--serve | --offline FILE]".into()),
     };
     let listener = TcpListener::bind("127.0.0.1:8080").await?;
     println!("serving on http://{}", listener.local_addr()?);
-    let _app = start(loader(offline)?, listener).await?;
+    let _app = start(loader(offline)?, listener, metrics).await?;
     std::future::pending::<()>().await;
     Ok(())
 }

@@ -82,7 +82,7 @@ pub(crate) struct CacheEntry {
     pub cached_at: i64,
 }
 
-/// Why a file is no entry of this machine.
+/// Why a file is not an entry of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unsealable {
     #[error("it is not a cache entry, or cut off")]

@@ -1,4 +1,4 @@
-//! The fallback cache: the last value of each secret, sealed on disk, for when nobody answers.
+//! The fallback cache: the last value of each secret, encrypted on disk, for outages.
 //!
 //! Opt-in, and in the format of the official clients, who read its files and write what it
 //! reads. A value comes from it only after every repetition has failed and only where nobody

@@ -9,7 +9,7 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) type OnFallback = Arc<dyn Fn(&str, SystemTime) + Send + Sync>;
 
-/// How the fallback cache behaves; given to [`SikkerKeyBuilder::cache`](crate::SikkerKeyBuilder::cache).
+/// Settings of the fallback cache, for [`SikkerKeyBuilder::cache`](crate::SikkerKeyBuilder::cache).
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct CacheOptions {
 }
 
 impl CacheOptions {
-    /// Values of up to 24 hours are served.
+    /// The defaults: values of up to 24 hours, in the folder of the official clients.
     pub fn new() -> Self {
         CacheOptions {
             max_age: DEFAULT_MAX_AGE,
@@ -38,29 +38,28 @@ impl CacheOptions {
         }
     }
 
-    /// The oldest a value may be to be served, counted from when the service sent it. 24 hours by
-    /// default: a secret that was revoked during an outage is then not used for much longer.
+    /// Limits the age of a value that is served, counted from when the service sent it. Defaults to 24
+    /// hours, which bounds how long a secret that is revoked during an outage is still used.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
-    /// Called with the secret's id and the time at which the service sent the value, each time a
-    /// value is served from the cache: before the read returns, on the thread that reads. A panic
-    /// in it is contained.
+    /// Calls `tell` each time a value is served from the cache, with the secret's id and the time at which
+    /// the service sent the value. It runs on the thread that reads, before the read returns; a panic is
+    /// contained. Defaults to nothing; a warning is logged in any case.
     pub fn on_fallback(mut self, tell: impl Fn(&str, SystemTime) + Send + Sync + 'static) -> Self {
         self.on_fallback = Some(Arc::new(tell));
         self
     }
 
-    /// The folder of the files. Without it, `vaults/VAULT/cache` in the folder of identities, where
-    /// the official clients look too: the one that `SIKKERKEY_HOME` names, else the one in which
-    /// the identity lies, else `~/.sikkerkey`. A relative path counts from the folder in which the
-    /// process is at this call.
+    /// Sets the folder of the files. A relative path is resolved against the current folder at this call.
+    /// Defaults to `vaults/VAULT/cache` in the folder of identities, which the official clients use, too:
+    /// the one that `SIKKERKEY_HOME` names, else the one that has the identity, else `~/.sikkerkey`.
     ///
-    /// It is created with mode 0700. A folder that exists and that others can enter, such as `/tmp`,
-    /// stays as it is: the files are then in `sikkerkey-cache` below it. One of another user is
-    /// refused when the client is built.
+    /// The folder is created with mode 0700. If it exists and others can enter it, as with `/tmp`, it stays
+    /// as it is, and the files go into `sikkerkey-cache` below it. A folder of another user is an error when
+    /// the client is built.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(absolute(&folder.into()));
         self

@@ -57,7 +57,7 @@ impl Owner {
 }
 
 impl Cache {
-    /// The same cache in a process that was forked: with a writer of its own.
+    /// Returns the cache for a forked process, with a writer of its own.
     pub(crate) fn forked(&self) -> Self {
         let files = &self.files;
         Cache {
@@ -104,7 +104,7 @@ impl Cache {
         }
     }
 
-    /// The value for a read that nobody answered, and its time; told and logged.
+    /// The value for a read without a response, and its time; reported and logged.
     pub(crate) fn serve(
         &self,
         id: &SecretId,

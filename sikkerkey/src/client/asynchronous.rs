@@ -44,7 +44,7 @@ pub struct AsyncSikkerKey {
 }
 
 impl SikkerKey {
-    /// The same client with its verbs as `async fn`.
+    /// Makes an async client of this one: the same connections, watches and identity.
     pub fn into_async(self) -> AsyncSikkerKey {
         AsyncSikkerKey { blocking: self }
     }
@@ -70,98 +70,101 @@ impl Bootstrap {
 }
 
 impl AsyncSikkerKey {
-    /// See [`SikkerKey::new`]. It reads two small files and sends nothing, so it is not async.
+    /// Makes a client with an identity on this machine; see [`SikkerKey::new`]. It reads two small files and
+    /// sends nothing, so it is not async.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::new`].
     pub fn new(vault_or_path: impl AsRef<OsStr>) -> Result<Self, Error> {
         SikkerKey::new(vault_or_path).map(SikkerKey::into_async)
     }
 
-    /// See [`SikkerKey::auto`]. It reads two small files and sends nothing, so it is not async.
+    /// Makes a client with the only identity on this machine; see [`SikkerKey::auto`]. It reads two small
+    /// files and sends nothing, so it is not async.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::auto`].
     pub fn auto() -> Result<Self, Error> {
         SikkerKey::auto().map(SikkerKey::into_async)
     }
 
-    /// See [`SikkerKey::from_env`]. It is async because it may enroll a machine.
+    /// Makes a client from the environment; see [`SikkerKey::from_env`]. It is async because it may enroll a
+    /// machine.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::from_env`].
     pub async fn from_env() -> Result<Self, Error> {
         start(SikkerKey::from_env).await
     }
 
-    /// The blocking client that this one uses.
+    /// The blocking client behind this one.
     pub fn blocking(&self) -> &SikkerKey {
         &self.blocking
     }
 
-    /// See [`SikkerKey::vault_id`].
+    /// The id of the vault; see [`SikkerKey::vault_id`].
     pub fn vault_id(&self) -> &str {
         self.blocking.vault_id()
     }
 
-    /// See [`SikkerKey::machine_id`].
+    /// The id of the machine; see [`SikkerKey::machine_id`].
     pub fn machine_id(&self) -> String {
         self.blocking.machine_id()
     }
 
-    /// See [`SikkerKey::machine_name`].
+    /// The machine's name, escaped for a terminal; see [`SikkerKey::machine_name`].
     pub fn machine_name(&self) -> String {
         self.blocking.machine_name()
     }
 
-    /// See [`SikkerKey::api_url`].
+    /// The address of the service that requests go to; see [`SikkerKey::api_url`].
     pub fn api_url(&self) -> String {
         self.blocking.api_url()
     }
 
-    /// See [`SikkerKey::expires_at`].
+    /// When this machine expires; see [`SikkerKey::expires_at`].
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.blocking.expires_at()
     }
 
-    /// See [`SikkerKey::get_secret`].
+    /// Reads the value of a secret, by its id; see [`SikkerKey::get_secret`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::get_secret`].
     pub async fn get_secret(&self, id: &str) -> Result<SecretString, Error> {
         let id = id.to_owned();
         self.run(move |sk| sk.get_secret(&id)).await
     }
 
-    /// See [`SikkerKey::get_fields`].
+    /// Reads all fields of a structured secret; see [`SikkerKey::get_fields`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::get_fields`].
     pub async fn get_fields(&self, id: &str) -> Result<Fields, Error> {
         let id = id.to_owned();
         self.run(move |sk| sk.get_fields(&id)).await
     }
 
-    /// See [`SikkerKey::get_field`].
+    /// Reads one field of a structured secret; see [`SikkerKey::get_field`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::get_field`].
     pub async fn get_field(&self, id: &str, field: &str) -> Result<SecretString, Error> {
         let (id, field) = (id.to_owned(), field.to_owned());
         self.run(move |sk| sk.get_field(&id, &field)).await
     }
 
-    /// See [`SikkerKey::get_json`].
+    /// Reads a secret whose value is JSON, into your own type; see [`SikkerKey::get_json`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::get_json`].
     pub async fn get_json<T>(&self, id: &str) -> Result<T, Error>
     where
         T: DeserializeOwned + Send + 'static,
@@ -170,20 +173,20 @@ impl AsyncSikkerKey {
         self.run(move |sk| sk.get_json(&id)).await
     }
 
-    /// See [`SikkerKey::list_secrets`].
+    /// Lists the secrets that this machine may read; see [`SikkerKey::list_secrets`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::list_secrets`].
     pub async fn list_secrets(&self) -> Result<Vec<SecretListItem>, Error> {
         self.run(SikkerKey::list_secrets).await
     }
 
-    /// See [`SikkerKey::list_secrets_by_project`].
+    /// Lists the secrets of one project; see [`SikkerKey::list_secrets_by_project`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::list_secrets_by_project`].
     pub async fn list_secrets_by_project(
         &self,
         project: &str,
@@ -193,59 +196,60 @@ impl AsyncSikkerKey {
             .await
     }
 
-    /// See [`SikkerKey::list_secrets_detailed`].
+    /// Lists the secrets that this machine may read, with kinds and projects; see [`SikkerKey::list_secrets_detailed`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::list_secrets_detailed`].
     pub async fn list_secrets_detailed(&self) -> Result<Vec<SecretDetails>, Error> {
         self.run(SikkerKey::list_secrets_detailed).await
     }
 
-    /// See [`SikkerKey::list_projects`].
+    /// Lists the projects in which this machine may read a secret; see [`SikkerKey::list_projects`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::list_projects`].
     pub async fn list_projects(&self) -> Result<Vec<Project>, Error> {
         self.run(SikkerKey::list_projects).await
     }
 
-    /// See [`SikkerKey::export`].
+    /// Reads every secret that this machine may read, as names and values; see [`SikkerKey::export`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::export`].
     pub async fn export(&self) -> Result<Export, Error> {
         self.run(SikkerKey::export).await
     }
 
-    /// See [`SikkerKey::export_project`].
+    /// Reads the secrets of one project, as names and values; see [`SikkerKey::export_project`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::export_project`].
     pub async fn export_project(&self, project: &str) -> Result<Export, Error> {
         let project = project.to_owned();
         self.run(move |sk| sk.export_project(&project)).await
     }
 
-    /// See [`SikkerKey::export_application`].
+    /// Reads the secrets of one application, as names and values; see [`SikkerKey::export_application`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::export_application`].
     pub async fn export_application(&self, application: &str) -> Result<Export, Error> {
         let application = application.to_owned();
         self.run(move |sk| sk.export_application(&application))
             .await
     }
 
-    /// See [`SikkerKey::watch`]. The callback runs on a thread of its own, not on the runtime.
+    /// Watches a secret; see [`SikkerKey::watch`]. The callback runs on a thread of the client, not on the
+    /// runtime.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::watch`].
     pub fn watch(
         &self,
         id: &str,
@@ -254,17 +258,17 @@ impl AsyncSikkerKey {
         self.blocking.watch(id, notify)
     }
 
-    /// See [`SikkerKey::unwatch`].
+    /// Ends every watch on a secret; see [`SikkerKey::unwatch`].
     pub fn unwatch(&self, id: &str) {
         self.blocking.unwatch(id);
     }
 
-    /// See [`SikkerKey::set_poll_interval`].
+    /// Sets the time between two polls; see [`SikkerKey::set_poll_interval`].
     pub fn set_poll_interval(&self, interval: Duration) {
         self.blocking.set_poll_interval(interval);
     }
 
-    /// See [`SikkerKey::close`].
+    /// Ends every watch and every `Live` of this client; see [`SikkerKey::close`].
     ///
     /// # Errors
     ///
@@ -277,21 +281,21 @@ impl AsyncSikkerKey {
         .await
     }
 
-    /// See [`SikkerKey::clear_cache`].
+    /// Removes every cached value of this vault; see [`SikkerKey::clear_cache`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::clear_cache`].
     #[cfg(feature = "cache")]
     pub async fn clear_cache(&self) -> Result<(), Error> {
         self.run(SikkerKey::clear_cache).await
     }
 
-    /// See [`SikkerKey::cached_count`].
+    /// The number of secrets with a cached value of this vault; see [`SikkerKey::cached_count`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`SikkerKey::cached_count`].
     #[cfg(feature = "cache")]
     pub async fn cached_count(&self) -> Result<usize, Error> {
         self.run(SikkerKey::cached_count).await
@@ -306,7 +310,7 @@ impl AsyncSikkerKey {
     }
 }
 
-/// The blocking client that this one uses.
+/// The blocking client behind this one.
 impl AsRef<SikkerKey> for AsyncSikkerKey {
     fn as_ref(&self) -> &SikkerKey {
         &self.blocking

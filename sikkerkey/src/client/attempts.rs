@@ -17,6 +17,7 @@ use crate::protocol::messages::{Malformed, VALUE_LIMIT};
 use crate::protocol::signing::NONCE_BYTES;
 use crate::protocol::skew::{self, ClockJudgment, Skew};
 use crate::random::Randomness;
+use crate::span::{EnteredSpan, span};
 use crate::transport::{self, Body, Connection, Request, Response, TransportError};
 
 /// The longest body of a read. JSON writes any character of text in at most three times its own
@@ -44,6 +45,18 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) body: Option<Zeroizing<Vec<u8>>>,
     pub(crate) limit: usize,
+}
+
+impl Call<'_> {
+    /// The span of the call and of what becomes of its response. Polls are many, so theirs is one
+    /// level lower.
+    pub(crate) fn span(&self) -> EnteredSpan {
+        let (method, path) = (self.method, self.path.as_str());
+        match self.purpose {
+            Purpose::Poll => span!(DEBUG, "call", method, path),
+            _ => span!(INFO, "call", method, path),
+        }
+    }
 }
 
 /// The time that one call has, whatever it does.
@@ -248,6 +261,12 @@ impl<'a> Attempts<'a> {
             sent.as_ref().map(|(_, response)| response),
             elapsed,
         );
+        #[cfg(feature = "metrics")]
+        {
+            let status = sent.as_ref().ok().map(|(_, response)| response.status);
+            let purpose = self.call.purpose;
+            self.counters.sent(purpose, status, self.made > 1, elapsed);
+        }
         let (signed_at, response) = match sent {
             Ok(sent) => sent,
             Err(error) => {

@@ -1,4 +1,4 @@
-//! Machines that live in memory: enrolled with a token, and again when they expire, if asked for.
+//! Machines in memory: enrolled with a token, and re-enrolled when they expire, if asked for.
 
 use std::env;
 use std::fmt;
@@ -16,14 +16,15 @@ use crate::error::Error;
 use crate::id::normal_vault_id;
 use crate::transport::Transport;
 
-/// Settings of a client whose machine is enrolled in memory; made by
+/// A builder of a client whose machine is enrolled in memory; from
 /// [`SikkerKey::bootstrap_in_memory`].
 ///
-/// Requests go to `https://api.sikkerkey.com`, or to where the environment variable
-/// `SIKKERKEY_API_URL` says; once enrolled, to where the service says.
+/// *Enrolling* registers a new machine with an enrollment token. The request goes to
+/// `https://api.sikkerkey.com`, or to `SIKKERKEY_API_URL` if that variable is set. Later requests go where
+/// the service says.
 pub type Bootstrap = SikkerKeyBuilder<NewMachine>;
 
-/// A machine to be enrolled, as a [`Bootstrap`] describes it.
+/// The part of a [`Bootstrap`] that describes the machine to enroll.
 pub struct NewMachine {
     vault: String,
     token: SecretString,
@@ -50,35 +51,34 @@ impl Bootstrap {
         }
     }
 
-    /// The host's name as the machine list shows it; else `$HOSTNAME`, else `serverless`.
+    /// Sets the host name that the list of machines shows. Defaults to `$HOSTNAME`, else `serverless`.
     pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
         self.identity.hostname = Some(hostname.into());
         self
     }
 
-    /// The machine's name. A name pattern of the token takes its place.
+    /// Sets the machine's name. A name pattern of the token replaces it. Defaults to none.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.identity.name = Some(name.into());
         self
     }
 
-    /// Enrolls a new machine, with the same token, when the service no longer knows this one. Off
-    /// by default.
+    /// Enrolls a new machine with the same token after this one has expired. Defaults to off.
     ///
-    /// Each time takes one of the token's uses. However many calls fail together, one machine is
-    /// enrolled, and each of the calls is made once more with it. A token that is spent or refused
-    /// ends in one error, with which every later call fails at once.
+    /// Each enrollment takes one of the token's uses. However many calls fail together, one machine is
+    /// enrolled, and each call is sent once more with it. If the token is spent or refused, that error
+    /// is returned by this call and, at once, by every later one.
     ///
-    /// In the last minute of the machine's known life such a client has at most two requests on their way at
-    /// once: the service locks an address out after three failed authentications, and a machine that expires
-    /// makes every request fail that is on its way.
+    /// In the last minute of the machine's life the client has at most two requests under way: the service
+    /// locks an address out after three failed authentications, and every request that is under way when a
+    /// machine expires is one.
     pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
         self.identity.reenroll = reenroll;
         self
     }
 
-    /// Where the machine is enrolled, instead of `SIKKERKEY_API_URL` and the service's own
-    /// address.
+    /// Sets where the machine is enrolled. Defaults to `SIKKERKEY_API_URL`, else to
+    /// `https://api.sikkerkey.com`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
         self.identity.api_url = Some(url.into());
         self
@@ -86,8 +86,8 @@ impl Bootstrap {
 
     /// Makes a key, enrolls a machine with it, and returns its client. The key never leaves memory.
     ///
-    /// The request is repeated only after 429, or where it certainly did not reach the service: a response that is lost may
-    /// have taken one of the token's uses.
+    /// The request is retried only after 429, or if it certainly did not reach the service: a lost response
+    /// may have taken one of the token's uses.
     ///
     /// # Errors
     ///

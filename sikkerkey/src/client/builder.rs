@@ -23,10 +23,10 @@ use crate::random::Randomness;
 use crate::resync::Resync;
 use crate::transport::Transport;
 
-/// Settings of a client; made by [`SikkerKey::builder`].
+/// A builder of a client with settings of its own; from [`SikkerKey::builder`].
 ///
-/// Without [`vault`](Self::vault), [`identity_file`](Self::identity_file) and
-/// [`machine`](Self::machine) the identity is found as [`SikkerKey::auto`] finds it.
+/// If none of [`vault`](Self::vault), [`identity_file`](Self::identity_file) and
+/// [`machine`](Self::machine) is set, the identity is found as [`SikkerKey::auto`] finds it.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -45,8 +45,8 @@ use crate::transport::Transport;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The settings of requests are those of [`Bootstrap`](crate::Bootstrap) too, which is this builder
-/// for a machine that is enrolled in memory.
+/// [`Bootstrap`](crate::Bootstrap) is this builder for a machine that is enrolled in memory, with the same
+/// settings of requests.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until its last method is called"]
 pub struct SikkerKeyBuilder<I = KnownMachine> {
@@ -54,7 +54,7 @@ pub struct SikkerKeyBuilder<I = KnownMachine> {
     pub(super) settings: Settings,
 }
 
-/// A machine that is enrolled already, as a [`SikkerKeyBuilder`] chooses it.
+/// The part of a [`SikkerKeyBuilder`] that chooses a machine that is already enrolled.
 #[derive(Clone, Debug)]
 pub struct KnownMachine {
     choice: Option<Choice>,
@@ -67,36 +67,38 @@ pub struct KnownMachine {
 
 /// # Requests
 impl<I> SikkerKeyBuilder<I> {
-    /// The longest time of one attempt, from the name look-up to the last byte. 15 s by default.
+    /// Limits one attempt, from the name look-up to the last byte. Defaults to 15 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// The longest time of a whole call, repetitions and delays included. 30 s by default.
+    /// Limits a whole call, retries and delays included. Defaults to 30 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
         self
     }
 
-    /// How often and how soon a call is repeated.
+    /// Sets how often and how soon a call is retried. Defaults to [`RetryPolicy::default`]: up to four
+    /// attempts, after about 1, 2 and 4 s.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self
     }
 
-    /// The time between two polls of everything that is watched. 15 s by default. The service
-    /// takes at least 10 s, so a shorter interval counts as 10 s, except against an emulator
-    /// on this machine.
+    /// Sets the time between two polls, ±20 %. A *poll* is one request that asks for changes of everything
+    /// that is watched; it reads nothing. Defaults to 15 s.
+    ///
+    /// The service requires at least 10 s, so a shorter interval counts as 10 s. Only an emulator on this
+    /// machine takes any interval.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.settings.poll_interval = interval;
         self
     }
 
-    /// Sets how often what is watched is read again although no change was reported, since a report
-    /// can be lost, or taken by another process of the same identity. Defaults to
-    /// [`Resync::Adaptive`], about 28 reads a day for each secret; the table in the documentation of
-    /// [`live`](crate::live) has all that reads.
+    /// Sets how often watched secrets are read again although no change was reported, because a report can
+    /// be lost, or taken by another process of the same machine. Defaults to [`Resync::Adaptive`], about 28
+    /// reads a day for each secret.
     ///
     /// An interval of zero, or of more than a year, is an error when the client is built.
     pub fn resync(mut self, resync: Resync) -> Self {
@@ -104,71 +106,68 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// [`resync`](Self::resync) for one secret, by its id: `Never` where each read counts, an
-    /// interval where reads keep a lease alive. Defaults to what is set for all.
+    /// Sets the [`resync`](Self::resync) of one secret, by its id: `Never` if reads are counted, an
+    /// interval if reads keep a lease alive. Defaults to the client's.
     pub fn resync_secret(mut self, id: impl Into<String>, resync: Resync) -> Self {
         self.settings.resync_secrets.insert(id.into(), resync);
         self
     }
 
-    /// Refuses to send requests anywhere but here: an identity whose `apiUrl` is another address is
-    /// an error of the last method of the builder. Not checked by default.
+    /// Pins the address of the service: an identity with another `apiUrl` is an error when the client is
+    /// built. Defaults to no check.
     ///
-    /// Where requests go is said by the identity, and a signature names no host: whoever can change
-    /// `apiUrl` can pass signed requests on. With an enrollment, it is the address that the service
-    /// names for reads; where the machine is enrolled is set by
-    /// [`api_url`](SikkerKeyBuilder::api_url).
+    /// A signature names no host, so whoever can change the `apiUrl` of an identity can relay signed
+    /// requests. With an enrollment, this is the address that the service names for reads;
+    /// [`api_url`](SikkerKeyBuilder::api_url) sets where the machine is enrolled.
     pub fn expect_api_url(mut self, url: impl Into<String>) -> Self {
         self.settings.expected_api_url = Some(url.into());
         self
     }
 
-    /// Whether requests are signed with the service's time where this machine's clock is more than
-    /// a minute off. On by default.
+    /// Signs requests with the service's time if this machine's clock is more than a minute off. Defaults
+    /// to on.
     ///
-    /// The clock is corrected after a 401 only, by the `Date` of that response. A correction of more
-    /// than a day into the future is made only where this machine's clock is older than this
-    /// version of the crate: a wrong `Date` would otherwise make signatures for a time to come.
+    /// The clock is corrected only after a 401, by the `Date` of that response. A correction of more than a
+    /// day into the future is made only if this machine's clock is older than this version of the crate:
+    /// otherwise a wrong `Date` could collect signatures for a later time.
     pub fn clock_correction(mut self, correct: bool) -> Self {
         self.settings.clock_correction = correct;
         self
     }
 
-    /// Trusts this certificate authority, given as PEM with one certificate or more, *instead
-    /// of* the bundled ones; a second call adds to the first.
-    ///
-    /// Without it, Mozilla's authorities count, as they were when this crate was built: they
-    /// are part of the program, so that it works in an image without any files.
+    /// Trusts these certificate authorities *instead of* the bundled ones: PEM, with one certificate or more.
+    /// A second call adds to the first. Defaults to Mozilla's authorities, which are part of the program, so
+    /// that it works in an image without any files.
     pub fn root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.settings.trust.own.push(pem.as_ref().to_vec());
         self
     }
 
-    /// Trusts this certificate authority, given as PEM with one certificate or more, *beside* the
-    /// bundled ones, or beside those of [`root_certificate_pem`](Self::root_certificate_pem) or
-    /// `platform_roots`: a company's own authority, or that of a proxy that inspects TLS.
+    /// Trusts these certificate authorities *in addition*: PEM, with one certificate or more. They add to the
+    /// bundled ones, to [`root_certificate_pem`](Self::root_certificate_pem) or to `platform_roots`. For a
+    /// company's own authority, or a proxy that inspects TLS. Defaults to none.
     pub fn add_root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.settings.trust.added.push(pem.as_ref().to_vec());
         self
     }
 
-    /// Trusts what the operating system trusts, *instead of* the bundled authorities, and checks
-    /// certificates as it does.
+    /// Trusts the operating system's authorities *instead of* the bundled ones, and checks certificates as
+    /// it does (feature `platform-roots`). Defaults to off.
     ///
-    /// On Linux these are the certificates of the usual files, or of `SSL_CERT_FILE` and
-    /// `SSL_CERT_DIR`, as they are when the client is built; an image without them makes the last
-    /// method of the builder fail. Needs the feature `platform-roots`.
+    /// On Linux these are the certificates of the usual files, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`, as
+    /// they are when the client is built. An image without any is an error when the client is built.
     #[cfg(feature = "platform-roots")]
     pub fn platform_roots(mut self) -> Self {
         self.settings.trust.platform = true;
         self
     }
 
-    /// Secures connections with a TLS configuration of your own: another cryptographic provider
-    /// (FIPS, for one), TLS 1.3 alone, a client certificate, revocation lists. It says itself which
-    /// roots are trusted. ALPN is set to `http/1.1`, the only protocol of this client.
+    /// Uses a TLS configuration of your own, for instance with a FIPS provider, TLS 1.3 only, a client
+    /// certificate or revocation lists (feature `rustls`, which re-exports the crate as
+    /// `sikkerkey::rustls`). Defaults to rustls with ring and the trusted authorities of this builder.
     ///
-    /// Needs the feature `rustls`, which re-exports the crate as `sikkerkey::rustls`.
+    /// It also decides which roots are trusted; together with a setting of roots it is an error when the
+    /// client is built. ALPN is set to `http/1.1`, the only protocol of this client.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -199,7 +198,7 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// The `User-Agent` header, `sikkerkey-rust/VERSION` by default.
+    /// Sets the `User-Agent` header. Defaults to `sikkerkey-rust/VERSION`.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.settings.user_agent = user_agent.into();
         self
@@ -236,75 +235,73 @@ impl SikkerKeyBuilder {
         }
     }
 
-    /// The vault whose identity on this machine is used. `vault_` is added if it is missing. What
-    /// starts with `/` or contains `identity.json` is taken as a path.
+    /// Uses this machine's identity of a vault, by the vault's id; `vault_` is added if it is missing. An
+    /// argument that starts with `/` or contains `identity.json` is a path. Defaults to the identity that
+    /// [`SikkerKey::auto`] finds.
     pub fn vault(mut self, vault: impl AsRef<OsStr>) -> Self {
         self.identity.choice = Some(Choice::from_argument(vault.as_ref()));
         self
     }
 
-    /// The `identity.json` that is used. A relative path counts from the folder in which the process
-    /// is at this call.
+    /// Uses the identity of this `identity.json`. A relative path is resolved against the current folder at
+    /// this call. Defaults to the identity that [`SikkerKey::auto`] finds.
     pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.identity.choice = Some(Choice::file(path.into()));
         self
     }
 
-    /// A machine without files, by its values. It needs [`private_key_pem`](Self::private_key_pem)
-    /// or [`signer`](Self::signer).
+    /// Uses a machine given by values, without files. It needs [`private_key_pem`](Self::private_key_pem) or
+    /// [`signer`](Self::signer). Defaults to an identity on disk.
     pub fn machine(mut self, machine: Machine) -> Self {
         self.identity.machine = Some(machine);
         self
     }
 
-    /// The machine's private key as PKCS#8 PEM, in place of the file that `identity.json` names, or
-    /// for a [`machine`](Self::machine) without files. Line ends may be `\n` or spaces, as
-    /// variables of an environment have them.
+    /// Sets the machine's private key, as PKCS#8 PEM. Line ends may be a literal `\n` or spaces, as in
+    /// environment variables. Defaults to the file that `identity.json` names.
     pub fn private_key_pem(mut self, pem: impl Into<SecretString>) -> Self {
         self.identity.key.pem = Some(pem.into());
         self
     }
 
-    /// Signs requests in place of a private key in this process: a key in a hardware module, for
-    /// instance.
+    /// Signs requests with a key outside this process, for instance in a hardware module. Defaults to the
+    /// machine's private key.
     pub fn signer(mut self, signer: impl RequestSigner) -> Self {
         self.identity.key.signer = Some(Arc::new(signer));
         self
     }
 
-    /// Also trusts identity files and folders that belong to this user of the operating system, by
-    /// its numeric id. A second call adds another.
+    /// Also trusts identity files and folders of this user of the operating system, by its numeric id. A
+    /// second call adds another. Defaults to the user of the process and root only.
     ///
-    /// Without it they must belong to the user as which the process runs, or to root; each folder
-    /// up to `SIKKERKEY_HOME`, or, for a file elsewhere, the folder of
-    /// [`identity_file`](Self::identity_file). Whoever owns one of them can decide where the
-    /// machine's signed requests go. Folders that others can write to are refused unless they are
-    /// this user's or root's and are sticky or on a read-only file system, as those are into which
-    /// Kubernetes mounts secrets. It has no effect on Windows, where owners are not checked.
+    /// The rule covers the files and each folder up to `SIKKERKEY_HOME`, or the folder of
+    /// [`identity_file`](Self::identity_file), because their owner can decide where signed requests go. A
+    /// folder that others can write to is refused, unless it belongs to this user or root and is sticky or
+    /// on a read-only file system, as Kubernetes mounts secrets. It has no effect on Windows, where owners
+    /// are not checked.
     pub fn trust_owner(mut self, uid: u32) -> Self {
         self.identity.rules.owners.push(uid);
         self
     }
 
-    /// Refuses a private key that other users of this machine can read, instead of a warning in
-    /// the log. Off by default, because Kubernetes mounts secrets as files that all can read. It has no effect on Windows,
+    /// Refuses a private key that other users can read, instead of logging a warning. Defaults to off,
+    /// because Kubernetes mounts secrets as files that everyone can read. It has no effect on Windows,
     /// where the access rights of files are not checked.
     pub fn refuse_shared_key_file(mut self, refuse: bool) -> Self {
         self.identity.rules.refuse_shared_key = refuse;
         self
     }
 
-    /// Turns the fallback cache on.
+    /// Turns on the fallback cache: encrypted values on disk, for reads during an outage (feature `cache`).
+    /// Defaults to off.
     ///
-    /// Each value that the service sends is also sealed and written to `vaults/VAULT/cache`, and a
-    /// read during an outage, after all its retries, is served from there. An outage is no response
-    /// at all, or one of the statuses with which a proxy speaks for a service that it cannot reach:
-    /// 502, 503, 504, 520 to 527 and 530. A certificate that is refused is not an outage, and never
-    /// served over. The files are those of the official clients and their CLI, in both directions.
+    /// Each value that the service sends is encrypted and written to `vaults/VAULT/cache`. A read during an
+    /// outage, after all its retries, is served from there. An outage is no response, or a gateway's status:
+    /// 502, 503, 504, 520 to 527 and 530. A refused certificate is not an outage. The official clients and
+    /// their CLI read and write the same files.
     ///
-    /// Watches and `Live` never take a value of the cache for a new one.
-    ///
-    /// Off by default. The cache needs an identity on disk: its key is derived from the machine's.
+    /// Watches and `Live` never take a cached value for a new one. The cache needs an identity on disk,
+    /// because its key is derived from the machine's.
     ///
     /// ```
     /// # use sikkerkey_emulator::{Emulator, Fault};
@@ -333,13 +330,13 @@ impl SikkerKeyBuilder {
         self
     }
 
-    /// Reads the identity and makes the client. Nothing is sent yet.
+    /// Reads the identity and makes the client. Sends nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where the identity, its key
-    /// or a setting is missing, unreadable or wrong, or two settings contradict each other; the text
-    /// names the file and what to do.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the identity, its key or a setting
+    /// is missing, unreadable or invalid, or if two settings contradict each other. The text names the file
+    /// and what to do.
     pub fn build(self) -> Result<SikkerKey, Error> {
         self.identity.check()?;
         let connections = self.settings.connections()?;

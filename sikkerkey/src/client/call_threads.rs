@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Signal, SystemClock};
 use crate::contain::{contain, contain_drop};
 use crate::error::{Error, ErrorKind};
+use crate::span::SpanContext;
 use crate::sync::lock;
 
 /// How many calls run at once; more wait for a thread.
@@ -64,9 +65,12 @@ impl CallThreads {
     ) -> PendingCall<T> {
         let outcome: Arc<Mutex<Outcome<T>>> = Arc::default();
         let done = outcome.clone();
+        let context = SpanContext::current();
         let job: Job = Box::new(move || {
             // A panic's text may quote anything, so it stays with the panic hook.
-            let result = contain(call).map_err(|_| failed("the call panicked"));
+            let result = contain(|| context.run(call)).map_err(|_| failed("the call panicked"));
+            // The caller may end its span as soon as it goes on.
+            drop(context);
             let (old, waker) = {
                 let mut done = lock(&done);
                 (done.result.replace(result), done.waker.take())

@@ -46,6 +46,7 @@ impl SikkerKey {
     /// can end.
     pub fn list_projects(&self) -> Result<Vec<Project>, Error> {
         let call = listing(Purpose::ListProjects, "/v1/cli/projects");
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let projects = answer.decode(call.purpose, messages::projects)?;
         Ok(projects.into_iter().map(Project::from).collect())
@@ -71,6 +72,7 @@ impl SikkerKey {
     /// The rich list; `None` where the service does not offer it.
     pub(crate) fn details(&self) -> Result<Option<Vec<SecretDetails>>, Error> {
         let call = listing(Purpose::ListDetails, "/v1/cli/secrets");
+        let _span = call.span();
         let answer = match self.inner.call(&call, &self.inner.settings().retry) {
             Ok(answer) => answer,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -25,6 +25,25 @@ pub(crate) enum Purpose<'a> {
     Enroll(&'a str),
 }
 
+#[cfg(feature = "metrics")]
+impl Purpose<'_> {
+    /// What metrics call it.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Purpose::Read(_) => "read",
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(_) => "issue",
+            Purpose::List
+            | Purpose::ListProject(_)
+            | Purpose::ListDetails
+            | Purpose::ListProjects => "list",
+            Purpose::Export | Purpose::ExportProject(_) | Purpose::ExportApplication(_) => "export",
+            Purpose::Poll => "poll",
+            Purpose::Enroll(_) => "enroll",
+        }
+    }
+}
+
 impl fmt::Display for Purpose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -80,7 +99,7 @@ pub(crate) fn refused(purpose: Purpose<'_>, reply: &Response, ahead: Option<i64>
     refused_with(purpose, reply, ahead, text::message)
 }
 
-/// The same, with the server's own text passed through `clean`.
+/// Returns the error with the server's own text passed through `clean`.
 pub(crate) fn refused_with(
     purpose: Purpose<'_>,
     reply: &Response,

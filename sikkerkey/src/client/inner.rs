@@ -62,6 +62,8 @@ impl ClientInner {
         renewal: Renewal,
         #[cfg(feature = "cache")] cache: Option<Cache>,
     ) -> Self {
+        #[cfg(feature = "metrics")]
+        crate::metrics::describe();
         let skew = Skew::new(settings.clock_correction);
         ClientInner {
             vault_id: session.identity.vault_id.clone(),
@@ -141,14 +143,16 @@ impl ClientInner {
         budget: Budget,
     ) -> Result<SecretRead, Error> {
         let id = &SecretId::new(id)?;
+        let call = reading(id);
+        let _span = call.span();
         let _under_way = self.poller().reading(id);
-        let ask = || self.read_with(id, &self.settings.retry, budget);
+        let ask = || self.read_with(&call, &self.settings.retry, budget);
         #[cfg(feature = "cache")]
         let read = match self.cache() {
             Some(cache) if party.is_some() => cache.read_live(id, self.clock(), ask),
             Some(cache) => match cache.read(id, self.clock(), ask) {
                 Ok(CachedRead::Cached(value, cached_at)) => {
-                    self.counters().fallback();
+                    self.counters().fallback(id);
                     self.poller().note_cached(id, &value);
                     return Ok(SecretRead {
                         value,
@@ -181,7 +185,9 @@ impl ClientInner {
     /// nobody, and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
         let id = &SecretId::new(id)?;
-        let ask = || self.read_with(id, &RetryPolicy::none(), self.settings.budget());
+        let call = reading(id);
+        let _span = call.span();
+        let ask = || self.read_with(&call, &RetryPolicy::none(), self.settings.budget());
         #[cfg(feature = "cache")]
         if let Some(cache) = self.cache() {
             return cache.read_live(id, self.clock(), ask);
@@ -204,6 +210,7 @@ impl ClientInner {
             })),
             limit: poll_limit(ids),
         };
+        let _span = call.span();
         let response = self.call(&call, &RetryPolicy::none())?;
         let changes = response.decode(call.purpose, messages::changes)?;
         Ok((changes, response.repeated))
@@ -217,19 +224,11 @@ impl ClientInner {
 
     fn read_with(
         &self,
-        id: &SecretId,
+        call: &Call<'_>,
         policy: &RetryPolicy,
         budget: Budget,
     ) -> Result<SecretString, Error> {
-        let call = Call {
-            purpose: Purpose::Read(id),
-            method: "GET",
-            path: format!("/v1/secret/{id}"),
-            headers: &[],
-            body: None,
-            limit: READ_LIMIT,
-        };
-        let response = self.call_within(&call, policy, budget)?;
+        let response = self.call_within(call, policy, budget)?;
         response.decode(call.purpose, messages::value)
     }
 
@@ -318,6 +317,18 @@ impl ClientInner {
     }
 }
 
+/// The call that reads a secret.
+fn reading(id: &SecretId) -> Call<'_> {
+    Call {
+        purpose: Purpose::Read(id),
+        method: "GET",
+        path: format!("/v1/secret/{id}"),
+        headers: &[],
+        body: None,
+        limit: READ_LIMIT,
+    }
+}
+
 impl Upstream for ClientInner {
     fn poll(&self, ids: &[Arc<str>]) -> Result<PollAnswer, Error> {
         let (changes, repeated) = self.poll_once(ids)?;
@@ -359,7 +370,7 @@ impl Upstream for ClientInner {
     }
 }
 
-/// What the user's handles share, and nobody else: the poller keeps [`ClientInner`] alive while it
+/// State shared by the user's handles only: the poller keeps [`ClientInner`] alive while it
 /// waits for an answer, and must not keep the watches alive with it.
 pub(crate) struct Handle(Arc<ClientInner>);
 

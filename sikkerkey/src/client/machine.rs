@@ -7,8 +7,11 @@ use crate::protocol::signing::Signer;
 /// Where the service is unless the environment or the program says otherwise.
 const SERVICE: &str = "https://api.sikkerkey.com";
 
-/// A machine that is known by its values instead of by files; given to
+/// A machine given by values instead of files, for
 /// [`SikkerKeyBuilder::machine`](crate::SikkerKeyBuilder::machine) together with its key.
+///
+/// A *machine* is one enrolled host or process. It has an id and an Ed25519 key of its own, and reads the
+/// secrets that are granted to it.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -34,7 +37,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine by its id and the id of its vault; `vault_` is added if it is missing.
+    /// A machine with this id, in this vault; `vault_` is added to the vault's id if it is missing.
     pub fn new(id: impl Into<String>, vault_id: impl Into<String>) -> Self {
         Machine {
             id: id.into(),
@@ -44,14 +47,14 @@ impl Machine {
         }
     }
 
-    /// The machine's name, for [`SikkerKey::machine_name`](crate::SikkerKey::machine_name) only.
-    /// Defaults to none.
+    /// Sets the name that [`SikkerKey::machine_name`](crate::SikkerKey::machine_name) returns. Defaults to
+    /// an empty name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Where requests go. Defaults to the environment variable `SIKKERKEY_API_URL`, else to
+    /// Sets where requests go. Defaults to the environment variable `SIKKERKEY_API_URL`, else to
     /// `https://api.sikkerkey.com`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
         self.api_url = Some(url.into());

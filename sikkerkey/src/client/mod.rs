@@ -57,8 +57,11 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 
 /// A client of one vault, with the identity of one machine.
 ///
-/// It is cheap to clone, and all clones are one client: they share connections, watches and the
-/// identity. Every read is signed, checked and written to the vault's audit log by the service.
+/// A *vault* holds secrets. A *machine* is one enrolled host or process with an Ed25519 key. A *grant* lets
+/// one machine read one secret. The service checks the signature of each read and writes it to the vault's
+/// audit log.
+///
+/// A clone is cheap and is the same client: clones share connections, watches and the identity.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -74,59 +77,69 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 ///
 /// # What a call does
 ///
-/// An id is checked before anything is sent. Each attempt is signed anew, with the time, a random
-/// nonce and the machine's key, and has 15 s; the whole call has 30 s. No response, 429 and 503 are
-/// tried again as [`RetryPolicy`](crate::RetryPolicy) says, everything else is an [`Error`] at
-/// once. A 401 is never tried again, since the service locks an address out after three, with one
-/// exception: where the service's own `Date` shows that this machine's clock is more than a minute
-/// off, the call is signed once more with the right time, a warning is logged, and later calls use
-/// the correction for as long as the clock needs it
-/// ([`clock_correction`](SikkerKeyBuilder::clock_correction) turns that off).
+/// Ids are checked before anything is sent. Each attempt has a new signature, over the time and a random
+/// nonce, and 15 s; the whole call has 30 s. After no response, 429 and 503 the call is retried as
+/// [`RetryPolicy`](crate::RetryPolicy) says. Everything else is an [`Error`] at once.
 ///
-/// After a 401 that stays, the next calls fail at once with the same error; after 10 s one call
-/// tries again, then after 40 s, 160 s, and every 10 minutes. An identity on disk that has changed
-/// meanwhile, key or `identity.json`, is read and tried at once.
-///
-/// For the same reason at most two requests are on their way at once until the service has
-/// accepted one; from then on there is no limit.
+/// A 401 is not retried, because the service locks an address out after three. There is one exception: if the
+/// `Date` of the response shows that this machine's clock is more than a minute off, the call is signed once
+/// more with the service's time, and a warning is logged
+/// ([`clock_correction`](SikkerKeyBuilder::clock_correction) turns that off). After a 401 that stays, calls
+/// fail at once with the same error; one call tries again after 10 s, 40 s, 160 s, then every 10 minutes. A
+/// key or `identity.json` that has changed on disk is read and tried at once. Until the service has accepted
+/// this identity once, at most two requests are under way.
 ///
 /// # The network
 ///
-/// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities, bundled into the
-/// program, vouch for the service. Your own are added by
-/// [`add_root_certificate_pem`](SikkerKeyBuilder::add_root_certificate_pem), or take their place by
-/// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem). Plain http is for this
-/// machine alone. A certificate that is refused is an error that says why, is not tried again, and
-/// is never taken for an outage. Redirects are errors. A value may have 1 MiB (and its JSON 3 MiB), a list or an export 64 MiB.
+/// Requests are HTTP/1.1 over TLS 1.2 or 1.3. Mozilla's certificate authorities are part of the program;
+/// [`add_root_certificate_pem`](SikkerKeyBuilder::add_root_certificate_pem) adds to them, and
+/// [`root_certificate_pem`](SikkerKeyBuilder::root_certificate_pem) replaces them. Plain http is allowed only
+/// for loopback. A refused certificate is a final error, never an outage. Redirects are errors. A value has
+/// at most 1 MiB (its JSON 3 MiB), a list or an export 64 MiB.
 ///
-/// Up to 16 idle connections are kept, each for 45 s, and none for more than 5 minutes. One that turns out to be dead as it is
-/// used is replaced at once, with a new signature; that is none of the attempts of the retry policy. A name that was
-/// looked up is kept for 60 s, or until a connection fails. Its addresses are tried 250 ms apart, the one that
-/// worked last first.
+/// Up to 16 idle connections are kept, each for 45 s, and none for more than 5 minutes. A reused connection
+/// that turns out to be dead is replaced at once, with a new signature; that does not count as an attempt. A
+/// name is looked up again after 60 s, or after a connection fails. Its addresses are tried 250 ms apart, the
+/// one that worked last first.
 ///
-/// `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy as `http://user:password@host:port`, user and password optional and
-/// percent-encoded. `NO_PROXY` lists the hosts that need none: `*`, names (which stand for those below them too), addresses,
-/// networks such as `10.0.0.0/8`, each with a port if only that port is meant. This machine is never reached through a
-/// proxy. A variable that cannot be read or understood is an error when the client is built. A proxy that refuses to
-/// connect (407, for instance) is an error at once, and is never taken for an outage either.
+/// `HTTPS_PROXY` (or `ALL_PROXY`) names a proxy, as `http://user:password@host:port`; user and password are
+/// optional and percent-encoded. `NO_PROXY` lists exceptions: `*`, names (and those below them), addresses,
+/// networks such as `10.0.0.0/8`, each with a port if only that port is meant. Loopback never uses a proxy. A
+/// variable that cannot be understood is an error when the client is built. A proxy that refuses to connect
+/// (407, for instance) is a final error, never an outage.
 ///
 /// # Forks
 ///
-/// A child process that was forked uses the client with connections and threads of its own: no
-/// request of one process gets a response of the other. A [`Live`](crate::Live) follows its secrets
-/// in the process that started it; its copy in a child keeps what it had, and its status says so.
-/// Watches and a `Live` of the child's own work. Both processes are one machine to the service, which
-/// tells a machine of a change once: the process that did not ask first finds it by its
-/// [`resync`](SikkerKeyBuilder::resync). All this is promised for a fork while no other thread uses
-/// the client, and best effort otherwise.
+/// After a fork, the child uses connections and threads of its own: no request of one process gets a response
+/// of the other. A [`Live`](crate::Live) follows its secrets only in the process that started it; its copy in
+/// the child keeps what it had, and its status says so. Watches and a `Live` that the child starts work. To
+/// the service both are one machine, and it reports a change once: the process that did not poll first finds
+/// it by its [`resync`](SikkerKeyBuilder::resync). This holds for a fork while no other thread uses the
+/// client; otherwise it is best effort.
 ///
 /// # Events
 ///
 /// The client's events are [`tracing`](https://docs.rs/tracing) events with the target `sikkerkey`:
-/// at `debug` one for each attempt, with method, path, status and time; at `warn` a key file that
-/// others can read, a clock that is off, export names that collide. No event holds a value, a key
-/// or a token, at any level. A subscriber or logger may use the client: the events that its own calls
-/// cause are left out. It never runs under a lock of the client, and its panic is contained. With the
+/// at `debug` one for each attempt, with method, path, status and time; at `info` each config that was
+/// swapped in (`AppConfig is at generation 2: db.password`) and each recovery; at `warn` a key file that
+/// others can read, a clock that is off, export names that collide, a new config that was refused. Each
+/// is one line. No event holds a value, a key or a token, at any level. A subscriber or logger may use
+/// the client: the events that its own calls cause are left out. It never runs under a lock of the
+/// client, and its panic is contained.
+///
+/// They lie in spans of `tracing`, at level `info`, that name ids and paths:
+///
+/// | span | fields | what lies in it |
+/// | --- | --- | --- |
+/// | `call` | `method`, `path` | one call, its repetitions and what the fallback cache does; a poll's is at `debug` |
+/// | `load` | `config` | the first load of a config: its calls, its build, its probe |
+/// | `swap` | `config`, `generation` | an attempt to make a newer config the running one, also one that is refused |
+/// | `probe` | `config` | the [probe](crate::Loader::probe) of a config |
+///
+/// A call of an async client lies in the span of the task that makes it. Metrics come with the feature
+/// `metrics`, and are listed in the module `sikkerkey::metrics`.
+///
+/// With the
 /// `tracing-subscriber` crate:
 ///
 /// ```
@@ -151,9 +164,8 @@ pub struct SikkerKey {
 }
 
 impl SikkerKey {
-    /// A client with an identity of this machine: the id of its vault (`vault_` is added if it is
-    /// missing), or the path of its `identity.json`, which starts with `/` or contains
-    /// `identity.json`.
+    /// Makes a client with an identity on this machine, by the id of its vault (`vault_` is added if it is
+    /// missing), or by the path of its `identity.json`, which starts with `/` or contains `identity.json`.
     ///
     /// A vault's identity is in `vaults/VAULT/identity.json` of the folder `SIKKERKEY_HOME`, or
     /// of `~/.sikkerkey`.
@@ -166,8 +178,8 @@ impl SikkerKey {
         Self::builder().vault(vault_or_path).build()
     }
 
-    /// A client with the identity that the environment variable `SIKKERKEY_IDENTITY` names, or
-    /// else the only one on this machine.
+    /// Makes a client with the identity that `SIKKERKEY_IDENTITY` names, or else with the only one on this
+    /// machine.
     ///
     /// # Errors
     ///
@@ -176,10 +188,10 @@ impl SikkerKey {
         Self::builder().build()
     }
 
-    /// A client from whatever the environment offers: the same program starts on a laptop, in a
-    /// container, in CI and as a function.
+    /// Makes a client from the environment, so that one program starts on a laptop, in a container, in CI and
+    /// as a function.
     ///
-    /// The first of these that is there is taken:
+    /// It takes the first of these that it finds:
     ///
     /// 1. `SIKKERKEY_IDENTITY`: the path of an `identity.json`.
     /// 2. `SIKKERKEY_VAULT_ID`, `SIKKERKEY_MACHINE_ID` and `SIKKERKEY_PRIVATE_KEY` (PEM, with `\n`
@@ -189,7 +201,15 @@ impl SikkerKey {
     /// 5. `SIKKERKEY_VAULT_ID` and `SIKKERKEY_ENROLLMENT_TOKEN`: a machine is enrolled in memory. It
     ///    takes one of the token's uses.
     ///
-    /// A variable that is set to nothing counts as not set.
+    /// An empty variable counts as not set.
+    ///
+    /// ```no_run
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::from_env()?;
+    /// println!("{} in {}", sk.machine_name(), sk.vault_id());
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -200,14 +220,13 @@ impl SikkerKey {
         from_env::client()
     }
 
-    /// A client with settings of your own.
+    /// Starts a builder, for a client with settings of its own.
     pub fn builder() -> SikkerKeyBuilder {
         SikkerKeyBuilder::new()
     }
 
-    /// A client whose machine is enrolled now, with an enrollment token, and whose key never
-    /// leaves the memory of this process: for functions and containers without a disk of their
-    /// own.
+    /// Starts a builder of a client whose machine is enrolled with a token, and whose key never leaves the
+    /// memory of this process: for functions and containers without a disk.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -228,7 +247,7 @@ impl SikkerKey {
         Bootstrap::in_memory(vault, token)
     }
 
-    /// The vaults for which this machine has an identity, sorted.
+    /// The ids of the vaults for which this machine has an identity, sorted.
     ///
     /// # Errors
     ///
@@ -237,7 +256,7 @@ impl SikkerKey {
         identity::list_vaults(&Environment::of_process()?)
     }
 
-    /// The vault's id.
+    /// The id of the vault, such as `vault_abc123`.
     pub fn vault_id(&self) -> &str {
         self.inner.vault_id()
     }
@@ -248,19 +267,18 @@ impl SikkerKey {
         self.inner.session().identity.machine_id.clone()
     }
 
-    /// The machine's name, fit to be shown: control, bidirectional and invisible characters are
-    /// escaped, and 64 characters are kept. Empty for a machine without one.
+    /// The machine's name, with control, bidirectional and invisible characters escaped, cut to 64
+    /// characters. Empty for a machine without a name.
     pub fn machine_name(&self) -> String {
         self.inner.session().identity.machine_name.clone()
     }
 
-    /// The address to which requests go.
+    /// The address of the service that requests go to.
     pub fn api_url(&self) -> String {
         self.inner.session().transport.url().as_str().to_owned()
     }
 
-    /// When the service will stop knowing this machine; `None` for an identity on disk, and where
-    /// the service gave no time.
+    /// When this machine expires; `None` for an identity on disk, and if the service gave no time.
     pub fn expires_at(&self) -> Option<SystemTime> {
         let Origin::Memory { expires_at, .. } = &self.inner.session().identity.origin else {
             return None;
@@ -269,12 +287,12 @@ impl SikkerKey {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
-    /// What this client has sent: requests, polls, repetitions, and the reads of each secret.
+    /// Counts what this client has sent: requests, polls, retries, and the reads of each secret.
     pub fn stats(&self) -> Stats {
         self.inner.counters().stats()
     }
 
-    /// Reads a secret's value.
+    /// Reads the value of a secret, by its id.
     ///
     /// # Errors
     ///
@@ -285,7 +303,17 @@ impl SikkerKey {
         self.inner.read_secret(id)
     }
 
-    /// Reads a structured secret: its fields, by name.
+    /// Reads all fields of a structured secret.
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder()
+    /// #     .structured("sk_db_prod", [("host", "db.internal")])
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let fields = sk.get_fields("sk_db_prod")?;
+    /// assert_eq!(fields.names().collect::<Vec<_>>(), ["host"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -303,10 +331,22 @@ impl SikkerKey {
 
     /// Reads one field of a structured secret.
     ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder()
+    /// #     .structured("sk_db_prod", [("host", "db.internal")])
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::ExposeSecret;
+    ///
+    /// let host = sk.get_field("sk_db_prod", "host")?;
+    /// assert_eq!(host.expose_secret(), "db.internal");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// As [`get_fields`](Self::get_fields), and [`ErrorKind::FieldNotFound`], which names the
-    /// fields that there are: [`Error::available_fields`].
+    /// As [`get_fields`](Self::get_fields), and [`ErrorKind::FieldNotFound`], with the names of the fields in
+    /// [`Error::available_fields`].
     pub fn get_field(&self, id: &str, field: &str) -> Result<SecretString, Error> {
         let fields = self.get_fields(id)?;
         fields.get(field).cloned().ok_or_else(|| {
@@ -324,7 +364,15 @@ impl SikkerKey {
         })
     }
 
-    /// Reads a secret whose value is JSON, as a type of yours.
+    /// Reads a secret whose value is JSON, into your own type.
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder().json("sk_ports", "[8080, 8081]").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let ports: Vec<u16> = sk.get_json("sk_ports")?;
+    /// assert_eq!(ports, [8080, 8081]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -346,8 +394,17 @@ impl SikkerKey {
         })
     }
 
-    /// The secrets that this machine may read, without their values. No value is read, so no
-    /// alarm of a canary rings.
+    /// Lists the secrets that this machine may read. No value is read, so no canary (a secret that raises an
+    /// alarm when it is read) is triggered.
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_stripe_key", "sk-live-9a3").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// for secret in sk.list_secrets()? {
+    ///     println!("{}: {}", secret.id, secret.name);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -363,7 +420,7 @@ impl SikkerKey {
         })
     }
 
-    /// The same for one project.
+    /// Lists the secrets of one project that this machine may read, by the project's id.
     ///
     /// # Errors
     ///
@@ -383,7 +440,7 @@ impl SikkerKey {
     }
 
     /// Reads every secret that this machine may read, in one request, as names and values for an
-    /// environment.
+    /// environment. This reads canaries, too.
     ///
     /// # Errors
     ///
@@ -392,7 +449,8 @@ impl SikkerKey {
         self.export_with(Purpose::Export, None)
     }
 
-    /// The same for one project.
+    /// Reads the secrets of one project that this machine may read, by the project's id, as
+    /// [`export`](Self::export) does.
     ///
     /// # Errors
     ///
@@ -416,6 +474,7 @@ impl SikkerKey {
     }
 
     fn list(&self, call: Call<'_>) -> Result<Vec<SecretListItem>, Error> {
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let secrets = answer.decode(call.purpose, messages::list)?;
         Ok(secrets.into_iter().map(SecretListItem::from).collect())
@@ -436,6 +495,7 @@ impl SikkerKey {
             body,
             limit: LIST_LIMIT,
         };
+        let _span = call.span();
         let answer = self.inner.call(&call, &self.inner.settings().retry)?;
         let in_time = || budget.attempt(self.inner.clock()).is_some();
         let secrets = answer.decode(purpose, |body| messages::export(body, &in_time))?;
@@ -458,7 +518,7 @@ impl SikkerKey {
     /// change, or by the [resync](crate::SikkerKeyBuilder::resync), is that. Changes before it are told
     /// as far as the service reports them.
     ///
-    /// A change is told once, whoever read the new value first, this process, or another one of the
+    /// A change is reported once, no matter who read the new value first, this process or another one of the
     /// same machine: what is watched is also read again from time to time
     /// ([`resync`](crate::SikkerKeyBuilder::resync)).
     ///
@@ -518,26 +578,24 @@ impl SikkerKey {
         Ok(Watch::new(poller, party, &registration))
     }
 
-    /// Ends every watch on a secret; a `Live` that follows it goes on. After it returns, no call
-    /// of theirs is taken up any more; one that had been taken up may still be running.
+    /// Ends every watch on a secret; a `Live` that follows it goes on. After it returns, no further call of
+    /// their callbacks starts; one that has started may still run.
     pub fn unwatch(&self, id: &str) {
         self.inner.poller().unwatch(id);
     }
 
-    /// How often everything that is watched is asked for, ±20 %: 15 s unless set. It acts at once,
-    /// counted from the last poll.
+    /// Sets the time between two polls, ±20 %, counted from the last one. Defaults to 15 s.
     ///
-    /// The service refuses polls that are closer together than 10 s, so anything below is raised to
-    /// 10 s, with a warning in the log. Against an emulator on this machine any interval goes.
+    /// The service requires at least 10 s: a shorter interval is raised to that, with a warning in the log.
+    /// Only an emulator on this machine takes any interval.
     pub fn set_poll_interval(&self, interval: Duration) {
         self.inner.poller().set_interval(interval);
     }
 
-    /// Ends every watch and every `Live` of this client, and the thread that polls.
+    /// Ends every watch and every `Live` of this client, and its polls.
     ///
-    /// It returns within a second, even while a request hangs, and that request's answer is then
-    /// ignored. Reads still work, and a new watch starts polling again. Closing twice is fine, and
-    /// so is closing from inside a callback.
+    /// It returns within a second, even while a request hangs, whose response is then ignored. Reads still
+    /// work, and a new watch polls again. It may be called twice, and from inside a callback.
     pub fn close(&self) {
         self.inner.poller().close();
     }
@@ -562,7 +620,7 @@ impl SikkerKey {
 
 #[cfg(feature = "cache")]
 impl SikkerKey {
-    /// Removes every cached value of this vault; nothing where the cache is off.
+    /// Removes every cached value of this vault (feature `cache`). Without a cache it removes nothing.
     ///
     /// # Errors
     ///
@@ -572,8 +630,8 @@ impl SikkerKey {
         self.inner.cache().map_or(Ok(()), Cache::clear)
     }
 
-    /// How many secrets have a value in the cache of this vault, whoever wrote it; 0 where the
-    /// cache is off.
+    /// The number of secrets with a cached value of this vault, also those that other clients wrote (feature
+    /// `cache`). Without a cache, 0.
     ///
     /// # Errors
     ///
@@ -583,7 +641,7 @@ impl SikkerKey {
     }
 }
 
-/// Itself, so that a function takes this client and the async one alike.
+/// Returns itself, so that a function can take this client and the async one.
 impl AsRef<SikkerKey> for SikkerKey {
     fn as_ref(&self) -> &SikkerKey {
         self

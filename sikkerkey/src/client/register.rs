@@ -16,6 +16,7 @@ use crate::log::log;
 use crate::protocol::messages;
 use crate::protocol::messages::EnrollRequest;
 use crate::protocol::signing::Signer;
+use crate::span::span;
 use crate::text;
 use crate::transport;
 use crate::transport::{Body, Request, Response, Transport};
@@ -38,6 +39,8 @@ pub(crate) struct MachineRegistration {
 impl MachineRegistration {
     pub(crate) fn enroll(&self, settings: &Settings, budget: Budget) -> Result<Session, Error> {
         let clock = &*settings.clock;
+        let path = self.path();
+        let _span = span!(INFO, "call", method = "POST", path = path.as_str());
         let mut seed = Zeroizing::new([0; 32]);
         settings.random.fill(&mut *seed)?;
         let signer = Signer::from_seed(&seed);
@@ -106,6 +109,10 @@ impl MachineRegistration {
         Ok(Session::new(identity, transport, self.replaceable))
     }
 
+    fn path(&self) -> String {
+        format!("/v1/{}/enroll/register", self.vault)
+    }
+
     /// Sends the request until there is a response, or it may have reached the service. Never on a connection that was used
     /// before: one that dies as the request goes out could have spent a use of the token.
     fn register(
@@ -116,7 +123,7 @@ impl MachineRegistration {
     ) -> Result<Response, Error> {
         let clock = &*settings.clock;
         let purpose = Purpose::Enroll(&self.vault);
-        let path = format!("/v1/{}/enroll/register", self.vault);
+        let path = self.path();
         let body = messages::encode(&EnrollRequest {
             token: self.token.expose_secret(),
             public_key: &signer.public_key_base64(),
@@ -138,6 +145,11 @@ impl MachineRegistration {
             let reply = self.transport.send(&request, timeout);
             let elapsed = clock.monotonic().saturating_sub(start);
             attempts::log_attempt("POST", &path, made, reply.as_ref(), elapsed);
+            #[cfg(feature = "metrics")]
+            {
+                let status = reply.as_ref().ok().map(|reply| reply.status);
+                crate::metrics::request(purpose.label(), status, made > 1, elapsed);
+            }
             let (error, retry_after) = match reply {
                 Ok(reply) if (200..300).contains(&reply.status) => return Ok(reply),
                 Ok(reply) => {

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// How often and how soon a call is repeated that got no response, 429 or 503.
+/// How often and how soon a call is retried after no response, 429 or 503.
 ///
-/// By default up to four attempts, after about 1, 2 and 4 seconds, each up to a quarter shorter or
-/// longer so that many machines do not come back at once. A `Retry-After` of the service takes the
-/// place of such a delay, up to 30 seconds. Every attempt has a fresh signature, and the
-/// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds them all: a delay that would end after
-/// it is not begun.
+/// The default is up to four attempts, after about 1, 2 and 4 seconds. Each delay varies by a quarter, so
+/// that many machines do not come back at once. A `Retry-After` of the service replaces the delay, up to
+/// 30 seconds. Each attempt has a new signature. The
+/// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds all attempts together: a delay that would end
+/// after it is not begun.
 ///
-/// A connection that was used before and turns out to be dead is none of this: the call is made once more at once, on a new
-/// connection.
+/// A reused connection that turns out to be dead is not an attempt: the call is sent again at once, on a
+/// new connection.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,24 +42,24 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt, no repetition.
+    /// A policy without retries: one attempt.
     pub fn none() -> Self {
         RetryPolicy::default().attempts(1)
     }
 
-    /// How often a call is attempted at most, the first time included. Zero counts as one.
+    /// Limits the attempts of a call, the first one included; zero counts as one. Defaults to 4.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// The delay after the first attempt; it doubles after each further one.
+    /// Sets the delay after the first attempt; it doubles after each further one. Defaults to 1 s.
     pub fn base_delay(mut self, delay: Duration) -> Self {
         self.base_delay = delay;
         self
     }
 
-    /// By what part of itself a delay may be shorter or longer, from 0 to 1; 0.25 by default.
+    /// Sets by what part a delay may be shorter or longer, from 0 to 1. Defaults to 0.25.
     pub fn jitter(mut self, part: f64) -> Self {
         self.jitter = if part.is_finite() {
             part.clamp(0.0, 1.0)
@@ -69,7 +69,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest `Retry-After` that is honoured; a longer one is cut to this. 30 s by default.
+    /// Limits the `Retry-After` of the service: a longer one is cut to this. Defaults to 30 s.
     pub fn retry_after_cap(mut self, cap: Duration) -> Self {
         self.retry_after_cap = cap;
         self

@@ -35,7 +35,7 @@ impl Session {
         }
     }
 
-    /// The same identity in a process that was forked: with connections of its own.
+    /// Returns the session for a forked process, with connections of its own.
     pub(crate) fn forked(&self) -> Self {
         Session::new(
             self.identity.clone(),

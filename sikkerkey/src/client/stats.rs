@@ -1,19 +1,31 @@
-//! What a client has sent, in numbers.
+//! Counts of what a client has sent.
 
+#[cfg(feature = "metrics")]
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+#[cfg(feature = "metrics")]
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "metrics")]
+use std::time::Duration;
 
 use super::error_text::Purpose;
+#[cfg(feature = "metrics")]
+use crate::metrics;
 use crate::sync::lock;
 
 /// Past this number, reads of further ids are counted in [`Stats::requests`] alone (about 1 MiB).
 const IDS: usize = 10_000;
 
-/// What a client has sent since it was built; from [`SikkerKey::stats`](crate::SikkerKey::stats).
+/// How many secrets metrics name at most: each is a series.
+#[cfg(feature = "metrics")]
+const NAMED: usize = 1_000;
+
+/// Counts of what a client has sent since it was built; from [`SikkerKey::stats`](crate::SikkerKey::stats).
 ///
-/// All clones of a client count together. A process that was forked counts from zero. No number is
-/// an estimate: each attempt counts that was written to a connection, or should have been.
+/// All clones of a client count together, and a forked process counts from zero. Each attempt counts that
+/// was written to a connection, or should have been.
 ///
 /// ```
 /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
@@ -35,28 +47,27 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Every request, repetitions included.
+    /// The number of requests, retries included.
     pub fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The requests that asked whether watched secrets changed.
+    /// The number of polls: requests that ask whether watched secrets changed.
     pub fn polls(&self) -> u64 {
         self.polls
     }
 
-    /// The requests that repeated one before: after no response, 429, 503, a clock correction, or on a
-    /// connection that had died.
+    /// The number of retries: after no response, 429, 503, a clock correction, or a dead connection.
     pub fn retries(&self) -> u64 {
         self.retries
     }
 
-    /// The reads that the fallback cache served.
+    /// The number of reads that the fallback cache served.
     pub fn fallbacks(&self) -> u64 {
         self.fallbacks
     }
 
-    /// How often each secret was read, by its id. The service audits each, and policies count it.
+    /// The number of reads of each secret, by its id. The service audits each, and policies count it.
     ///
     /// The first 10,000 ids are listed. Exports are not counted here: they read what the service
     /// chooses.
@@ -73,6 +84,9 @@ pub(crate) struct Counters {
     retries: AtomicU64,
     fallbacks: AtomicU64,
     reads: Mutex<BTreeMap<String, u64>>,
+    /// The secrets that loaded configs read: those that metrics name.
+    #[cfg(feature = "metrics")]
+    named: Mutex<BTreeSet<String>>,
 }
 
 impl Counters {
@@ -85,6 +99,9 @@ impl Counters {
                 self.polls.fetch_add(1, Ordering::Relaxed);
             }
             Purpose::Read(id) => self.read(id),
+            // A certificate is issued by a read of its secret.
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(id) => self.read(id),
             _ => {}
         }
     }
@@ -98,9 +115,48 @@ impl Counters {
         }
     }
 
+    /// The attempt was sent, and brought this status or no response.
+    #[cfg(feature = "metrics")]
+    pub(super) fn sent(
+        &self,
+        purpose: Purpose<'_>,
+        status: Option<u16>,
+        repeated: bool,
+        took: Duration,
+    ) {
+        metrics::request(purpose.label(), status, repeated, took);
+        if let Purpose::Read(id) = purpose {
+            metrics::read(self.label(id));
+        }
+    }
+
     #[cfg(feature = "cache")]
-    pub(super) fn fallback(&self) {
+    pub(super) fn fallback(&self, id: &str) {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        metrics::fallback(self.label(id));
+        #[cfg(not(feature = "metrics"))]
+        let _ = id;
+    }
+
+    /// A config that is loaded reads these secrets.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn name(&self, ids: &BTreeSet<String>) {
+        let mut named = lock(&self.named);
+        for id in ids {
+            if named.len() < NAMED {
+                named.insert(id.clone());
+            }
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn label(&self, id: &str) -> Cow<'static, str> {
+        let is_named = lock(&self.named).contains(id);
+        match is_named {
+            true => Cow::Owned(id.to_owned()),
+            false => Cow::Borrowed(metrics::OTHER),
+        }
     }
 
     /// How often a secret was read.

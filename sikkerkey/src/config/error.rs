@@ -157,7 +157,7 @@ impl From<Error> for ConfigError {
     }
 }
 
-/// The same as [`From<Error>`](#impl-From<Error>-for-ConfigError) of an error of this kind.
+/// Makes an error of this kind, as [`From<Error>`](#impl-From<Error>-for-ConfigError) does.
 impl From<ErrorKind> for ConfigError {
     fn from(kind: ErrorKind) -> Self {
         Error::from(kind).into()
@@ -200,9 +200,25 @@ pub(super) const MISSING: &str = "missing: there is no such secret";
 /// What the report says of a secret that this machine may not read.
 pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
 
-/// One reason why a config could not be built.
+/// One reason why a config was refused; from [`ConfigError::problems`].
 ///
 /// `Display` is one line: path, secret and field, and what is wrong.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{SikkerKeyConfig, Snapshot};
+///
+/// #[derive(Debug, SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db_prod")]
+/// struct Database {
+///     port: u16,
+/// }
+///
+/// let error = Database::from_snapshot(&Snapshot::from_iter([("sk_db_prod", "{}")])).unwrap_err();
+/// let problem = &error.problems()[0];
+/// assert_eq!((problem.path(), problem.field()), ("port", Some("port")));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Problem {
     path: Box<str>,
@@ -214,17 +230,17 @@ pub struct Problem {
     error: Option<Error>,
 }
 
-/// What is wrong with one value.
+/// The class of a [`Problem`], for a program to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// There is no such secret.
+    /// The secret does not exist, or this machine does not see it by name.
     Missing,
-    /// The secret is there, and this machine may not read it.
+    /// This machine may not read the secret.
     Denied,
-    /// Several secrets have the name.
+    /// Several secrets have this display name.
     Ambiguous,
-    /// A field is wanted, and the secret's value is not a JSON object.
+    /// The config reads a field, and the secret's value is not a JSON object.
     NotStructured,
     /// The secret has no such field, or it is `null`.
     FieldMissing,
@@ -344,7 +360,7 @@ impl Problem {
         self.field.as_deref()
     }
 
-    /// What is wrong.
+    /// The class of the problem, to branch on.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
@@ -355,7 +371,7 @@ impl Problem {
         self.error.as_ref()
     }
 
-    /// What is wrong, in words, as in the report.
+    /// What is wrong, in the words of the report.
     pub fn message(&self) -> &str {
         &self.text
     }

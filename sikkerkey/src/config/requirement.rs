@@ -8,7 +8,7 @@ use crate::resync::Resync;
 /// One value that a config reads: where it goes, where it comes from, and what it must be.
 ///
 /// The derive makes these. One can be made by hand, to fetch a [`Snapshot`](crate::Snapshot) for
-/// something that is no struct:
+/// something other than a struct:
 ///
 /// ```
 /// use sikkerkey::{ValueKind, Requirement, Schema, SecretRef};
@@ -47,7 +47,7 @@ pub struct Requirement {
 }
 
 impl Requirement {
-    /// A required string: a whole secret, unless [`with_field`](Self::with_field) follows.
+    /// Makes a requirement of a string, from a whole secret unless [`with_field`](Self::with_field) follows.
     pub fn new(path: impl Into<String>, secret: SecretRef) -> Self {
         Requirement {
             path: path.into(),
@@ -64,28 +64,28 @@ impl Requirement {
         }
     }
 
-    /// The same of one field of the secret.
+    /// Reads one field of the secret. Defaults to the whole secret.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// The same with another kind, and what to call it in a report, such as `a number`.
+    /// Sets the kind of the value, and what a report calls it, such as `a number`. Defaults to a string.
     pub fn with_kind(mut self, kind: ValueKind, expected: impl Into<Cow<'static, str>>) -> Self {
         self.kind = kind;
         self.expected = expected.into();
         self
     }
 
-    /// The same, more or less needed.
+    /// Sets what happens if the value is missing. Defaults to [`Necessity::Required`].
     pub fn with_necessity(mut self, necessity: Necessity) -> Self {
         self.necessity = necessity;
         self
     }
 
-    /// The same, of a secret that is read again this often although no change was reported.
+    /// Sets how often a live config reads the secret again unasked. Defaults to the loader's setting.
     ///
-    /// It is a property of the secret: all requirements of one secret that have it must agree.
+    /// It is a property of the secret: all requirements of one secret that set it must agree.
     pub fn with_resync(mut self, resync: Resync) -> Self {
         self.resync = Some(resync);
         self
@@ -96,20 +96,20 @@ impl Requirement {
         &self.path
     }
 
-    /// The secret that it is read from.
+    /// The secret that the value is read from.
     pub fn secret(&self) -> &SecretRef {
         &self.secret
     }
 
-    /// The field of the secret; `None` where the whole secret is the value.
+    /// The field of the secret; `None` if the whole secret is the value.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// What happens when nothing is there.
+    /// What happens if the value is missing.
     ///
-    /// A required value of a nested struct in an `Option` is [`Necessity::Optional`] here: it is
-    /// needed only where another value of that struct is there.
+    /// A required value of a nested struct in an `Option` is [`Necessity::Optional`] here: it is needed only
+    /// if another value of that struct exists.
     pub fn necessity(&self) -> Necessity {
         match self.necessity {
             Necessity::Required if self.group.is_some() => Necessity::Optional,
@@ -117,17 +117,17 @@ impl Requirement {
         }
     }
 
-    /// What the text must be, with its article: `a u16`.
+    /// What the text must be, as a report says it: `a u16`.
     pub fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// The shape of the value, for layers that have types of their own.
+    /// The shape of the value, for layers with types of their own, such as figment.
     pub fn kind(&self) -> ValueKind {
         self.kind
     }
 
-    /// What separates the items of a [`ValueKind::List`].
+    /// The delimiter between the items of a [`ValueKind::List`]; `None` for everything else.
     pub fn delimiter(&self) -> Option<&str> {
         self.delimiter.as_deref()
     }
@@ -138,8 +138,8 @@ impl Requirement {
         self.items
     }
 
-    /// How often the secret is read again although no change was reported, where this field or
-    /// its struct says so; `None` where neither does.
+    /// How often a live config reads the secret again unasked; `None` if neither the field nor its struct
+    /// says it.
     pub fn resync(&self) -> Option<Resync> {
         self.resync
     }
@@ -183,6 +183,13 @@ impl Requirement {
 /// How a config names a secret.
 ///
 /// `Display` is the id as it is, and a name in quotes.
+///
+/// ```
+/// use sikkerkey::SecretRef;
+///
+/// let by_id = SecretRef::Id("sk_db_prod".into());
+/// assert_eq!(by_id.as_str(), "sk_db_prod");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(
@@ -190,14 +197,14 @@ impl Requirement {
     reason = "a secret has an id and a name, and no third thing to call it by"
 )]
 pub enum SecretRef {
-    /// By its id, such as `sk_db_prod`.
+    /// The secret's id, such as `sk_db_prod`.
     Id(String),
-    /// By its display name, which the loader looks up within its project.
+    /// The secret's display name, which the loader looks up in its project.
     Name(String),
 }
 
 impl SecretRef {
-    /// The id or the name, without quotes.
+    /// The id or the display name, without quotes.
     pub fn as_str(&self) -> &str {
         match self {
             SecretRef::Id(text) | SecretRef::Name(text) => text,
@@ -238,16 +245,16 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// What happens when a secret or a field is missing.
+/// What happens if a secret or a field is missing. A denied secret is always a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Necessity {
-    /// It is a problem.
+    /// Required: it is a problem.
     Required,
-    /// The value is `None`.
+    /// Optional: the value is `None`.
     Optional,
-    /// The value is the field's default.
+    /// With a default: the value is the field's default.
     Default,
 }
 
@@ -266,14 +273,14 @@ impl fmt::Display for Necessity {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ValueKind {
-    /// Text, whatever it looks like: a password `12345` stays text.
+    /// A text, whatever it looks like: a password `12345` stays text.
     String,
-    /// A number.
+    /// A number, integer or decimal.
     Number,
-    /// `true` or `false`.
+    /// A `bool`: `true` or `false`.
     Bool,
-    /// Any JSON.
+    /// Any JSON value.
     Json,
-    /// Several values in one text, divided by [`Requirement::delimiter`].
+    /// A list in one text, split at [`Requirement::delimiter`].
     List,
 }

@@ -17,7 +17,7 @@ impl Snapshot {
         }
     }
 
-    /// The same snapshot for a part of a config that has aliases of its own.
+    /// Returns the snapshot for a part of a config with aliases of its own.
     #[doc(hidden)]
     pub fn aliased(&self, aliases: &BTreeMap<String, String>, schema: &Schema) -> Self {
         let links = schema.secrets().into_iter().filter_map(|secret| {

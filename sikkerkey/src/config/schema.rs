@@ -46,17 +46,17 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// A schema without a requirement; [`FromIterator`] makes one that has some.
+    /// Makes an empty schema; [`FromIterator`] makes one from requirements.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The requirements, in the order of the fields.
+    /// Iterates over the requirements, in the order of the fields.
     pub fn iter(&self) -> std::slice::Iter<'_, Requirement> {
         self.requirements.iter()
     }
 
-    /// How many values the config reads.
+    /// The number of values that the config reads.
     pub fn len(&self) -> usize {
         self.requirements.len()
     }
@@ -66,7 +66,7 @@ impl Schema {
         self.requirements.is_empty()
     }
 
-    /// The secrets that the config names, each once, in the order in which they appear.
+    /// The secrets that the config names, each once, in the order of their first field.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         let mut secrets: Vec<&SecretRef> = Vec::new();
         let mut known = HashSet::new();

@@ -9,7 +9,7 @@ use super::requirement::SecretRef;
 use crate::error::{Error, Verdict};
 use crate::text::{name, quoted};
 
-/// Secrets at one instant: for each the value, or why there is none.
+/// Secrets at one instant: for each its value, or why it has none.
 ///
 /// A snapshot never changes, and a clone shares everything. A config is built from one by a pure
 /// function, [`SikkerKeyConfig::from_snapshot`](crate::SikkerKeyConfig::from_snapshot), so a unit
@@ -33,8 +33,8 @@ use crate::text::{name, quoted};
 /// # Ok::<(), sikkerkey::ConfigError>(())
 /// ```
 ///
-/// `Debug` says of each secret which of the four it is, never a value. Two snapshots are equal
-/// when they hold the same secrets with equal [outcomes](ReadOutcome).
+/// `Debug` shows which outcome each secret has, never a value. Two snapshots are equal if they hold the same
+/// secrets with equal [outcomes](ReadOutcome).
 #[derive(Clone, Default, PartialEq)]
 #[must_use = "a snapshot never changes: what makes one returns it"]
 pub struct Snapshot(Arc<SnapshotInner>);
@@ -49,18 +49,26 @@ struct SnapshotInner {
     refusals: Vec<Problem>,
 }
 
-/// What reading one secret came to.
+/// The outcome of reading one secret; from [`Snapshot::get`].
+///
+/// ```
+/// use sikkerkey::{ReadOutcome, Snapshot};
+///
+/// let snapshot = Snapshot::from_iter([("sk_workers", "4")]);
+/// assert!(matches!(snapshot.get("sk_workers"), Some(ReadOutcome::Value(_))));
+/// assert!(snapshot.get("sk_other").is_none());
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum ReadOutcome {
-    /// Its value.
+    /// The secret was read: its value.
     Value(SecretString),
-    /// There is no such secret (404).
+    /// The secret does not exist (404).
     Missing,
-    /// This machine may not read it (403).
+    /// This machine may not read the secret (403).
     Denied,
-    /// It is not known: the read failed in another way. A 403 or 404 without the service's own JSON,
-    /// such as a proxy's page, is one of these.
+    /// The read failed in another way. This includes a 403 or 404 without the service's own JSON, such as a
+    /// proxy's page.
     Unavailable(Error),
 }
 
@@ -78,7 +86,7 @@ pub(crate) enum Link {
     Unlisted(Unlisted),
 }
 
-/// Why there is no list. Two failures are as good as equal when they are of one kind.
+/// Why the list could not be read. Two failures of one kind are equal.
 #[derive(Clone, Debug)]
 pub(crate) struct Unlisted(pub(crate) Error);
 
@@ -104,14 +112,14 @@ pub(super) enum Located<'a> {
 }
 
 impl Snapshot {
-    /// What reading a secret came to; `None` where the snapshot knows nothing of it.
+    /// The outcome of reading a secret; `None` if the snapshot does not have it.
     ///
-    /// `id` is the secret's real id, or the key that a snapshot made by hand has for it.
+    /// `id` is the secret's real id, or its key in a snapshot made by hand.
     pub fn get(&self, id: &str) -> Option<&ReadOutcome> {
         self.0.outcomes.get(id)
     }
 
-    /// Each secret and what reading it came to, sorted by id.
+    /// Iterates over the secrets with their outcomes, sorted by id.
     pub fn iter(&self) -> Outcomes<'_> {
         fn entry<'a>((id, outcome): (&'a String, &'a ReadOutcome)) -> (&'a str, &'a ReadOutcome) {
             (id, outcome)
@@ -124,7 +132,7 @@ impl Snapshot {
         self.0.outcomes.keys().map(String::as_str)
     }
 
-    /// The real id behind what a config says, as far as the snapshot knows one.
+    /// The real id of a secret that a config names, if the snapshot knows it.
     pub fn id_of(&self, secret: &SecretRef) -> Option<&str> {
         match self.find(secret) {
             Located::ReadOutcome { id, .. } => Some(id),
@@ -132,8 +140,8 @@ impl Snapshot {
         }
     }
 
-    /// What is wrong with the settings of whoever made the snapshot, such as an alias that fits no
-    /// secret. Where anything is, nothing was read, and no config can be built from it.
+    /// Problems of the settings that the snapshot was made with, such as an alias that fits no secret. If
+    /// there are any, nothing was read, and no config can be built from it.
     pub fn refusals(&self) -> &[Problem] {
         &self.0.refusals
     }
@@ -143,7 +151,7 @@ impl Snapshot {
         self.id_of(secret).unwrap_or(secret.as_str())
     }
 
-    /// A new snapshot with these outcomes in place of the old ones. This one stays as it is.
+    /// Returns a new snapshot in which these outcomes replace the old ones.
     pub fn with<K: Into<String>>(
         &self,
         outcomes: impl IntoIterator<Item = (K, ReadOutcome)>,
@@ -155,7 +163,7 @@ impl Snapshot {
         Snapshot(Arc::new(inner))
     }
 
-    /// The ids whose outcome is another in `newer`, or is in one of the two only; sorted.
+    /// The ids whose outcome differs in `newer`, or is in one of the two only; sorted.
     pub fn changed<'a>(&'a self, newer: &'a Snapshot) -> Vec<&'a str> {
         let mut ids: Vec<&str> = self
             .iter()
@@ -167,7 +175,7 @@ impl Snapshot {
         ids
     }
 
-    /// The same, of these secrets only.
+    /// Returns a snapshot of these secrets only.
     pub(crate) fn only<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretRef>) -> Self {
         let mut only = SnapshotInner::default();
         for secret in secrets {
@@ -236,7 +244,7 @@ impl Snapshot {
     }
 }
 
-/// Values by id or display name, as the config says it: for tests,
+/// Makes a snapshot of values by id or display name, as the config names them: for tests,
 /// [`offline`](crate::SikkerKeyConfig::offline) and [`overrides`](crate::Loader::overrides).
 impl<K: Into<String>, V: Into<SecretString>> FromIterator<(K, V)> for Snapshot {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(values: I) -> Self {
@@ -271,7 +279,7 @@ impl fmt::Debug for Snapshot {
 }
 
 impl ReadOutcome {
-    /// What a read came to.
+    /// The outcome of a read that the client made.
     pub fn of(read: Result<SecretString, Error>) -> Self {
         match read {
             Ok(value) => ReadOutcome::Value(value),
@@ -283,7 +291,7 @@ impl ReadOutcome {
         }
     }
 
-    /// The value, or `None` where there is none.
+    /// The value, or `None` if the read found none.
     pub fn value(&self) -> Option<&SecretString> {
         match self {
             ReadOutcome::Value(value) => Some(value),

@@ -180,7 +180,7 @@ pub const fn field(name: &'static str, description: &'static str, source: FieldS
 }
 
 impl Field {
-    /// The same, of a secret that is read again this often.
+    /// Sets how often the secret is read again unasked.
     #[must_use]
     pub const fn resync(mut self, resync: Resync) -> Field {
         self.resync = Some(resync);
@@ -331,7 +331,7 @@ pub const fn nesting(name: &'static str, secret: Option<Secret>) -> Nesting {
 }
 
 impl Nesting {
-    /// The same, whose secret is read again this often.
+    /// Sets how often the secret is read again unasked.
     #[must_use]
     pub const fn resync(mut self, resync: Resync) -> Nesting {
         self.resync = Some(resync);
@@ -346,7 +346,7 @@ pub struct Nested<T> {
     places: fn(&T, &mut Places),
 }
 
-/// Another config inside this one, where there is no secret that it could inherit.
+/// Reads a nested config that can inherit no secret.
 pub fn nested<T: Visit>() -> Nested<T> {
     nested_inherit()
 }

@@ -28,7 +28,7 @@ use crate::protocol::signing::Signer;
 pub(crate) struct Identity {
     pub(crate) vault_id: String,
     pub(crate) machine_id: String,
-    /// As the service or the file has it, made fit to be shown; empty if it has none.
+    /// The name of the service or the file, escaped for a terminal; empty if it has none.
     pub(crate) machine_name: String,
     pub(crate) api_url: ApiUrl,
     pub(crate) signer: Signer,

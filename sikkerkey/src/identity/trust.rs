@@ -1,9 +1,9 @@
 //! Whose files are believed.
 //!
-//! Whoever can write `identity.json` decides where signed requests go, and a signature names no
+//! A user who can write `identity.json` decides where signed requests go, and a signature names no
 //! host: that user could read every secret of the machine. So a file is used only if it, and each
 //! folder up to the base folder, belongs to this user, to root, or to a user who was named as
-//! trusted, and only if nobody else can replace it.
+//! trusted, and only if no other user can replace it.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) struct TrustRules {
 }
 
 impl TrustRules {
-    /// The same rules without warnings in the log.
+    /// Returns these rules without warnings in the log.
     pub(crate) fn quiet(self) -> Self {
         TrustRules {
             quiet: true,

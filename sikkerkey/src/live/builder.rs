@@ -127,6 +127,10 @@ impl<T> LiveOptions<T> {
         }
     }
 
+    pub(super) fn has_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+
     /// Asks the user's probe, if there is one. Not on a thread of an async runtime.
     pub(super) fn probe(&self, config: &Arc<T>) -> ProbeResult {
         match &self.probe {

@@ -2,7 +2,19 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// One swap of a live config: what was, what is, and which keys differ.
+/// One swap of a live config: the config before, the config after, and the keys that changed.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(5432);
+/// live.on_change(|change| {
+///     if change.touches("db") {
+///         println!("{} became {}: {}", change.before(), change.after(), change.paths().join(", "));
+///     }
+/// });
+/// control.swap_paths(5433, &["db.port"]);
+/// ```
 pub struct Change<T> {
     pub(super) before: Arc<T>,
     pub(super) after: Arc<T>,
@@ -10,12 +22,12 @@ pub struct Change<T> {
 }
 
 impl<T> Change<T> {
-    /// The config before the swap.
+    /// The config that ran before the swap.
     pub fn before(&self) -> &T {
         &self.before
     }
 
-    /// The config that runs now.
+    /// The config that runs after the swap.
     pub fn after(&self) -> &T {
         &self.after
     }
@@ -51,6 +63,15 @@ impl<T> fmt::Debug for Change<T> {
 }
 
 /// A change of one part of a config, from [`Select::on_change`](super::Select::on_change).
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(("db.internal", 5432));
+/// live.select(|config| &config.1)
+///     .on_change(|change| println!("the port {} became {}", change.before(), change.after()));
+/// control.swap(("db.internal", 5433));
+/// ```
 pub struct PartChange<'a, U: ?Sized> {
     pub(super) before: &'a U,
     pub(super) after: &'a U,
@@ -66,12 +87,12 @@ impl<'a, U: ?Sized> PartChange<'a, U> {
         }
     }
 
-    /// The part before the swap.
+    /// The part of the config before the swap.
     pub fn before(&self) -> &'a U {
         self.before
     }
 
-    /// The part that runs now.
+    /// The part of the config after the swap.
     pub fn after(&self) -> &'a U {
         self.after
     }

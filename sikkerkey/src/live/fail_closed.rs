@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-/// When [`Live::try_load`](super::Live::try_load) refuses to hand out the running config; taken by
+/// Rules by which [`Live::try_load`](super::Live::try_load) refuses the running config; for
 /// [`Loader::fail_closed`](crate::Loader::fail_closed).
 ///
-/// Without it the last good config is served for as long as the process runs, whatever becomes of
-/// its secrets: right for most services, and wrong where a revoked credential must not be used.
+/// Without rules, the last good config is served as long as the process runs. That is right for most
+/// services, and wrong if a revoked credential must not be used.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,20 +23,19 @@ pub struct FailClosed {
 }
 
 impl FailClosed {
-    /// Rules that refuse nothing.
+    /// Makes rules that refuse nothing, to add to.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Refuses once the service has said for 10 minutes that a secret of the config is deleted or
-    /// denied. A shorter denial can be a change of grants, or a policy's window about to open.
+    /// Refuses once the service has said for 10 minutes that a secret of the config is deleted or denied. A
+    /// shorter denial can be a change of grants, or a policy's window that opens soon. Defaults to off.
     pub fn on_revoked(mut self) -> Self {
         self.on_revoked = true;
         self
     }
 
-    /// Refuses while nothing has confirmed the config for longer than `age`: the service, or the way
-    /// to it, is down. Defaults to no limit.
+    /// Refuses while the service has not confirmed the config for longer than `age`. Defaults to no limit.
     pub fn older_than(mut self, age: Duration) -> Self {
         self.older_than = Some(age);
         self

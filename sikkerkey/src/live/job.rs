@@ -14,6 +14,7 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
 use crate::contain::{contain, contain_drop};
+use crate::span::SpanContext;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
 
@@ -150,10 +151,14 @@ impl<T: 'static> Jobs<T> {
         let done: Arc<Mutex<Option<Option<R>>>> = Arc::default();
         let result = Arc::clone(&done);
         let inbox = Arc::clone(&self.inbox);
+        let context = SpanContext::current();
         let job = move || {
             // Builds and probes are user code.
             mark_callback_thread();
-            *lock(&result) = Some(contain(code).ok());
+            let done = contain(|| context.run(code)).ok();
+            // The worker may end its span as soon as it goes on.
+            drop(context);
+            *lock(&result) = Some(done);
             // After a time that was up, what it holds is the user's to drop, here.
             contain_drop(result);
             inbox.wake();

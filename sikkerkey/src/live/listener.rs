@@ -1,9 +1,18 @@
 use std::fmt;
 
-/// A callback that was registered with a live config.
+/// A handle on a callback of a live config; from [`Live::on_change`](super::Live::on_change).
 ///
 /// Dropping it changes nothing: the callback stays for as long as the live config.
 /// [`stop`](Listener::stop) removes it.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(1);
+/// let listener = live.on_change(|change| println!("now {}", change.after()));
+/// listener.stop();
+/// control.swap(2); // nothing is printed
+/// ```
 pub struct Listener {
     stop: Box<dyn FnOnce() + Send + Sync>,
 }

@@ -2,10 +2,18 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The config, or the resource, that was in place when it was loaded; dereferences to it.
+/// A guard on the config, or the resource, of the moment it was loaded; dereferences to it.
 ///
-/// It keeps that one alive, swapped out or not: hold it for a request, not for the life of the
-/// program.
+/// It keeps that config alive, also after a swap. Hold it for a request, not for the life of the program.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// let (live, control) = Live::manual(1);
+/// let before = live.load();
+/// control.swap(2);
+/// assert_eq!((*before, *live.load()), (1, 2)); // a guard keeps its config
+/// ```
 pub struct Loaded<T>(arc_swap::Guard<Arc<T>>);
 
 impl<T> Loaded<T> {
@@ -19,7 +27,7 @@ impl<T> Loaded<T> {
         Loaded(arc_swap::Guard::from_inner(value))
     }
 
-    /// The same, shared: to keep it longer, or to send it to another thread.
+    /// Converts the guard into an `Arc`, to keep it longer or to send it to another thread.
     pub fn into_arc(self) -> Arc<T> {
         arc_swap::Guard::into_inner(self.0)
     }

@@ -1,5 +1,4 @@
-//! Live configs that no service keeps up to date: one that never changes, and one that a test
-//! changes.
+//! Live configs without a service: one that never changes, and one that a test changes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,10 +23,10 @@ const MAX_STALE: Duration = Duration::from_secs(300);
 
 /// # Without a service
 impl<T: Send + Sync + 'static> Live<T> {
-    /// A live config that never changes: for code that takes a `Live` and has nothing to follow.
+    /// Makes a live config that never changes, for code that takes a `Live` and has nothing to follow.
     ///
-    /// It has no client and no thread. It is always [`Fresh`](super::Freshness::Fresh), its age is
-    /// zero, it follows no secrets, and a refresh changes nothing.
+    /// It has no client and no thread. It is always [`Fresh`](super::Freshness::Fresh), its age is zero, and a
+    /// refresh changes nothing.
     ///
     /// ```
     /// use sikkerkey::Live;
@@ -41,7 +40,7 @@ impl<T: Send + Sync + 'static> Live<T> {
         start(config, clock, Duration::MAX).0
     }
 
-    /// A live config that changes when the test that holds the [`LiveControl`] says so.
+    /// Makes a live config for a test, which changes it by the [`LiveControl`].
     ///
     /// Listeners, subscriptions, resources and the status behave as with a service.
     /// [`previous`](Live::previous) keeps the configs before without a limit of time. A refresh
@@ -120,14 +119,13 @@ pub(super) fn unattended<T: Send + Sync + 'static>(
     (live, core)
 }
 
-/// Changes a live config by hand; from [`Live::manual`].
+/// The control of a live config that a test changes; from [`Live::manual`].
 ///
-/// When a method returns, the callbacks that it caused have run: listeners, builds of resources, and
-/// what those called. It waits for none that runs for longer than 10 s, nor for builds of
-/// [`resource_async`](Live::resource_async), which are tasks. Called from inside a callback it waits
-/// for nothing.
+/// When a method returns, the callbacks that it caused have run: listeners, builds of resources, and what
+/// those called. It does not wait for a callback that runs longer than 10 s, nor for builds of
+/// [`resource_async`](Live::resource_async), which are tasks. Inside a callback it does not wait.
 ///
-/// It does not keep the live config going: once the last handle is dropped, it changes nothing.
+/// It does not keep the live config alive. After the last handle is dropped, its methods have no effect.
 pub struct LiveControl<T> {
     core: Arc<LiveState<T>>,
     clock: Arc<ManualClock>,
@@ -136,13 +134,13 @@ pub struct LiveControl<T> {
 }
 
 impl<T: Send + Sync + 'static> LiveControl<T> {
-    /// Swaps this config in, equal or not. [`Change::paths`](super::Change::paths) is empty, and
+    /// Swaps in a new config, equal or not. [`Change::paths`](super::Change::paths) is empty, and
     /// each [`select`](Live::select) takes the change for one of its part.
     pub fn swap(&self, config: T) {
         self.swap_paths(config, &[]);
     }
 
-    /// Swaps this config in, as a change of these key paths: `&["db.password"]`.
+    /// Swaps in a new config as a change of these key paths, such as `&["db.password"]`.
     pub fn swap_paths(&self, config: T, paths: &[&str]) {
         self.end(None, |running| {
             let fingerprint = running.swapped(paths);
@@ -154,7 +152,7 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
         });
     }
 
-    /// Refuses a new config with this error: the status is
+    /// Fails an update with this error: the status is
     /// [`Degraded`](super::Freshness::Degraded), and subscribers get
     /// [`Refused`](super::RecvError::Refused). The next swap clears it.
     ///
@@ -172,8 +170,8 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
         self.end(None, |_| Adoption::Refused(error));
     }
 
-    /// Makes the config [`Stale`](super::Freshness::Stale), as when the service has not answered
-    /// for longer than `max_stale`, until the next swap or failure.
+    /// Makes the config [`Stale`](super::Freshness::Stale) until the next swap or failure, as if the service
+    /// had not answered for longer than `max_stale`.
     pub fn stale(&self) {
         self.clock.pass(MAX_STALE + Duration::from_secs(1));
         self.end(Some(ErrorKind::Network.into()), |_| Adoption::Held);

@@ -1,109 +1,37 @@
 //! A config that follows its secrets: [`Live`].
 //!
-//! A live config is one `T` at a time. A thread of its own takes what the client's poller finds,
-//! builds the next `T` from all of it, validates and probes it, and swaps it in with one atomic
-//! store. It promises:
+//! A live config is one `T` at a time. When the client's poller finds a change, a thread of the live config
+//! reads what changed, builds the next `T`, validates and probes it, and swaps it in with one atomic store.
 //!
-//! - All that changed in one poll is one swap: no reader sees half of a rotation. While one of the
-//!   values cannot be read, the others wait for it, for [`max_stale`](crate::Loader::max_stale) at
-//!   most. (A rotation of several secrets that begins after a poll, and before the reads that follow
-//!   from it, is two polls' and may be two swaps.)
-//! - Whatever fails (a read, a value that does not parse, a validation, a probe) keeps the last good
-//!   config, shows in [`Live::status`], reaches subscribers as [`RecvError::Refused`], and is tried
-//!   again at each poll.
-//! - Equal values swap nothing.
-//! - A change that another process of the same identity swallowed is found by the next resync.
-//! - Code of yours that panics, hangs or calls back ends nothing. A build or a probe has 30 s
-//!   ([`probe_timeout`](crate::Loader::probe_timeout)); a caller of [`Live::refresh`] waits no longer
-//!   than the client's deadline.
+//! # Guarantees
 //!
-//! # What reads, and how often
+//! - All that changed in one poll is one swap: no reader sees half of a rotation. While one value cannot be
+//!   read, the others wait for it, for [`max_stale`](crate::Loader::max_stale) at most. (If several secrets
+//!   rotate while a poll and its reads are under way, that may be two swaps.)
+//! - If an update fails (a read, a value that does not parse, a validation, a probe), the last good config
+//!   stays, [`Live::status`] reports why, subscribers get [`RecvError::Refused`], and the update is retried at
+//!   each poll.
+//! - Equal values cause no swap.
+//! - A change whose report was lost, or taken by another process of the same machine, is found by the next
+//!   [resync](crate::Resync).
+//! - Your code cannot stop it: panics are contained, a build or a probe has 30 s
+//!   ([`probe_timeout`](crate::Loader::probe_timeout)), and a caller of [`Live::refresh`] waits no longer than
+//!   the client's deadline.
 //!
-//! A read is never free: the service audits each, and a policy can limit, rotate or end a secret by the
-//! number of its reads. A poll reads nothing.
+//! # Threads
 //!
-//! | what | requests | reads |
-//! | --- | --- | --- |
-//! | `load`, and `live` at the start | one for each distinct secret | the same |
-//! | a poll | one a cycle for all that is watched, every 15 s ± 20 % | none, then one for each secret that changed |
-//! | several secrets of one config changed in one poll | | at most two more each, so that all are of one moment; not those with a `resync` of their own |
-//! | resync, [`Adaptive`](crate::Resync::Adaptive) (the default) | | after 5 minutes, then ever later, up to an hour apart, while nothing was swallowed: about 28 a day |
-//! | resync, [`Never`](crate::Resync::Never) or [`Every(d)`](crate::Resync::Every) | | none, or one each `d` |
-//! | `check`, `list_*` | one | none |
-//! | a response that was lost and is asked for again | one more | the service may count both |
+//! One for each live config, one for the client's poller, whatever the number of secrets; one more while it
+//! reads, builds or probes. Listeners and builds of resources run on the client's callback thread, one after
+//! the other: put long work behind a [`Subscription`].
 //!
-//! A resync finds a change whose report was lost. The service reports a change once to each *machine*,
-//! so a second process of the same identity can take the report. A resync that finds such a swallowed
-//! change brings all adaptive ones back to 5 minutes for a day; after a second one they stay there,
-//! a warning is logged, and [`LiveStatus::identity_shared`] says so. Give each replica an identity of
-//! its own, or set a shorter [`resync`](crate::Loader::resync).
+//! # More
 //!
-//! Set a secret's own resync on its field or struct, `#[sikkerkey(resync = "never")]`, or with
-//! [`resync_secret`](crate::Loader::resync_secret).
-//!
-//! # Leased credentials
-//!
-//! A leased credential is minted by a read, lives as long as its lease, and is extended or replaced by
-//! the next read. Set a resync of two thirds of the lease:
-//!
-//! ```
-//! # #[cfg(feature = "derive")] {
-//! use sikkerkey::{SecretString, SikkerKeyConfig};
-//!
-//! #[derive(SikkerKeyConfig)]
-//! #[sikkerkey(secret = "sk_pg", resync = "40m")]     // the lease is an hour
-//! struct Database {
-//!     username: String,
-//!     password: SecretString,
-//! }
-//! # }
-//! ```
-//!
-//! A [`resource`](Live::resource) built from it follows. When the server refuses the login before that,
-//! [`Live::refresh_secret`] mints the next one, once for all callers that meet the refusal.
-//!
-//! # Running it for months
-//!
-//! **Rotation order.** First make the new credential valid where it is used (a database takes the
-//! old and the new password, or changes it), then change the secret. A [probe](crate::Loader::probe)
-//! makes the wrong order harmless: the new config waits until the database takes it. For the moment
-//! between the two steps, wrap the call that is refused in [`Live::retry_on_refused`]. A
-//! service that *checks* credentials keeps accepting the old ones through [`Live::previous_all`] for the
-//! [grace](crate::Loader::grace) that it sets.
-//!
-//! **Display names** are looked up at the start and with each full refresh, not at each poll. A name
-//! that leads nowhere, because the list fails or a grant was taken, keeps the secret that it led to. At
-//! the start the service cannot tell a name that is denied from one that does not exist.
-//!
-//! **What happens in each outage.**
-//!
-//! | outage | the config | `status()` |
-//! | --- | --- | --- |
-//! | the service does not answer | stays | failures count up; [`Stale`](Freshness::Stale) after `max_stale` |
-//! | a secret was deleted, or its grant taken | stays, with the last value; an optional secret that is deleted becomes `None` | [`Degraded`](Freshness::Degraded); the secret says which, and is asked for again, up to an hour apart |
-//! | a value does not fit its type, fails validation or the probe | stays, whole | `Degraded`; `last_error()` says where |
-//! | 401: the machine expired or was removed | stays | failures count up, polls back off to minutes; `Stale` |
-//! | the process starts during an outage | none: `live` returns the error | with the client's cache (feature `cache`): the cached config, as old as its oldest value |
-//!
-//! A service that must not use a revoked credential sets [`fail_closed`](crate::Loader::fail_closed) and
-//! calls [`Live::try_load`].
-//!
-//! **Webhooks.** With the feature `webhook`, `Live::on_webhook` reads a secret when the service tells of its rotation. Secrets
-//! that rotate together are told of one by one, and are one swap each: let a `validate` refuse a mixed pair, or keep what belongs
-//! together in one structured secret.
-//!
-//! **Alerts.** Page on `Stale`: nobody knows what the secrets are now. Warn on `Degraded` and on
-//! [`consecutive_failures`](LiveStatus::consecutive_failures): a rotation went wrong, and the service
-//! runs on what it had. [`LiveStatus`] prints as one line without values. Answer `/healthz` with 200 as
-//! long as a config serves: all replicas lose a service that is down at the same moment, and a restart
-//! in that moment fails.
-//!
-//! **Threads.** One for each live config, one for the client's poller, whatever the number of
-//! secrets; one more while it reads, builds or probes. Listeners and builds of resources run on the
-//! client's callback thread, one after the other: long work belongs behind a [`Subscription`].
+//! The guide's page on [live configs](crate::guide::live) has what reads and how often, the order of a rotation, leased
+//! credentials, what happens in each outage, and what to alert on.
 
 mod builder;
 mod change;
+mod events;
 mod fail_closed;
 pub(crate) mod fingerprint;
 mod inbox;
@@ -158,8 +86,8 @@ use crate::watch::callbacks::in_callback;
 /// A config that follows its secrets; from [`SikkerKeyConfig::live`](crate::SikkerKeyConfig::live) or
 /// [`Loader::live`](crate::Loader::live).
 ///
-/// A clone is another handle on the same config. The work ends when the last one is dropped, and
-/// with it every [`Subscription`].
+/// A clone is another handle on the same config. When the last one is dropped, the work ends, and every
+/// [`Subscription`] with it.
 ///
 /// ```no_run
 /// use sikkerkey::{Live, SecretString, SikkerKey, SikkerKeyConfig};
@@ -205,67 +133,83 @@ impl Drop for Owner {
 }
 
 impl<T> Live<T> {
-    /// The config as it is now: one atomic load, no lock.
+    /// Returns the current config: one atomic load, no lock.
     ///
-    /// Load once for each piece of work and use that throughout: two loads may straddle a swap.
+    /// Load once per piece of work, such as a request: two loads may return two configs.
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let live = Live::fixed("db.internal".to_owned());
+    /// let host = live.load();
+    /// assert_eq!(host.as_str(), "db.internal");
+    /// ```
     #[inline]
     pub fn load(&self) -> Loaded<T> {
         Loaded::new(self.core.current.load())
     }
 
-    /// The config as it is now, to keep or to send to another thread.
+    /// Returns the current config as an `Arc`, to keep or to send to another thread.
     pub fn get(&self) -> Arc<T> {
         self.core.current.load_full()
     }
 
-    /// The config as it is now, unless the rules of [`fail_closed`](crate::Loader::fail_closed) refuse
-    /// it. Without rules it is never refused.
+    /// Returns the current config, unless the rules of [`fail_closed`](crate::Loader::fail_closed) refuse it.
+    /// Without rules it is never refused.
     ///
     /// # Errors
-    /// Every rule that refuses it, with the secrets because of which it does.
+    /// Each rule that refuses it, with the secrets that are the reason.
     pub fn try_load(&self) -> Result<Loaded<T>, ConfigError> {
         self.core.permit()?;
         Ok(self.load())
     }
 
-    /// The config before the last swap, while [`grace`](crate::Loader::grace) lasts; then it
-    /// is let go, and its secrets are wiped with its last holder.
+    /// Returns the config before the last swap while [`grace`](crate::Loader::grace) lasts, otherwise `None`.
     ///
-    /// For a service that checks credentials and accepts those of the last rotation too. Where any
-    /// secret of the config may rotate within the grace, accept what any of
-    /// [`previous_all`](Live::previous_all) accepts.
+    /// For a service that checks credentials and also accepts those of the last rotation. If several secrets
+    /// may rotate within the grace, accept what any of [`previous_all`](Live::previous_all) accepts.
     pub fn previous(&self) -> Option<Arc<T>> {
         self.core.previous().into_iter().next()
     }
 
-    /// Every config that was replaced less than [`grace`](crate::Loader::grace) ago, newest first, 64
-    /// at most, without the running one.
+    /// Returns the configs that were replaced less than [`grace`](crate::Loader::grace) ago, newest first, at
+    /// most 64, without the running one.
     pub fn previous_all(&self) -> Vec<Arc<T>> {
         self.core.previous()
     }
 
-    /// The state at this instant: generation, age, what fails and which secrets are degraded.
+    /// Returns the status at this instant: freshness, generation, age, the last error, secrets and resources.
     pub fn status(&self) -> LiveStatus {
         self.core.status()
     }
 
-    /// A place in the sequence of changes, beginning now: to wait on, in a thread or a future.
+    /// Returns a receiver of the changes from now on, to wait on in a thread or a future.
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let (live, control) = Live::manual(1);
+    /// let mut changes = live.subscribe();
+    /// control.swap(2);
+    /// let change = changes.recv()?;
+    /// assert_eq!((change.before(), change.after()), (&1, &2));
+    /// # Ok::<(), sikkerkey::live::RecvError>(())
+    /// ```
     pub fn subscribe(&self) -> Subscription<T> {
         Subscription::new(Arc::clone(&self.core))
     }
 
-    /// Reads every secret of the config again, now, and swaps if anything differs: for the moment
-    /// in which a server refuses a credential. Returns whether the config was swapped.
+    /// Reads every secret of the config again, now, and swaps if anything differs. Returns whether the config
+    /// was swapped. For the moment in which a server refuses a credential.
     ///
-    /// All who call before it starts share one refresh, and refreshes begin at least
-    /// [`refresh_gap`](crate::Loader::refresh_gap) apart: a call waits for that. All reads have one
-    /// deadline, the client's [`deadline`](crate::SikkerKeyBuilder::deadline), and so has the caller:
-    /// a refresh that takes longer goes on without it. From inside a listener, a probe or a build of
-    /// any live config it only asks for the refresh, and returns `Ok(false)` at once.
+    /// Calls before it starts share one refresh, and refreshes start at least
+    /// [`refresh_gap`](crate::Loader::refresh_gap) apart. The client's
+    /// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds all reads together, and the wait of the caller: a
+    /// longer refresh goes on without it. From inside a listener, a probe or a build of any live config, it
+    /// only starts the refresh and returns `Ok(false)`.
     ///
     /// # Errors
-    /// What kept the secrets from being read, or the new config from being adopted; a secret that the
-    /// config must have and that is deleted or denied; that the caller's time is up.
+    /// A failed read; a refused config; a required secret that is deleted or denied; the deadline.
     pub fn refresh(&self) -> Result<bool, ConfigError> {
         let ticket = self.ask(Scope::All)?;
         self.wait(ticket, "the refresh")
@@ -280,12 +224,11 @@ impl<T> Live<T> {
         self.wait_async(ticket, "the refresh").await
     }
 
-    /// [`refresh`](Live::refresh) for one secret: its id, or the alias or display name by which the
-    /// config reads it.
+    /// Reads one secret of the config again, as [`refresh`](Live::refresh) does: by its id, or by the alias or
+    /// display name that the config reads it by.
     ///
-    /// A refresh of this secret that began less than [`refresh_gap`](crate::Loader::refresh_gap) ago
-    /// and found another value is shared: however many callers meet a rejected login, the next one
-    /// is minted once.
+    /// Callers share a refresh that began less than [`refresh_gap`](crate::Loader::refresh_gap) ago and found
+    /// another value: however many meet a rejected login, the next lease is made once.
     ///
     /// # Errors
     /// As `refresh`, and for a secret that the config does not read.
@@ -307,11 +250,10 @@ impl<T> Live<T> {
         }
     }
 
-    /// Tries a value that is not installed: parses it, builds and validates a config with it in place
-    /// of the secret's own, and asks the probe. Nothing is swapped, read or written.
+    /// Tries a value before it is installed: parses it, builds and validates a config with it in place of the
+    /// secret's own, and runs the probe. Nothing is swapped, read or written.
     ///
-    /// `id` is what [`refresh_secret`](Live::refresh_secret) takes. A rotation begins with it: the new
-    /// password is good before the secret is changed.
+    /// `id` is as in [`refresh_secret`](Live::refresh_secret). Use it as the first step of a rotation.
     ///
     /// # Errors
     /// Why the config would be refused; a secret that the config does not read; that the client's
@@ -415,12 +357,20 @@ impl<T> Live<T> {
 impl<T: Send + Sync + 'static> Live<T> {
     /// Calls `f` after each swap, on the client's callback thread, one swap after the other.
     ///
-    /// A panic in it is contained, and it stays registered. A call that is still running after 10 s
-    /// keeps its thread, and other callbacks go on without it. It may drop handles, refresh and stop
-    /// listeners, itself included. Dropping the returned [`Listener`] leaves it registered.
+    /// A panic is contained, and the listener stays registered. A call that still runs after 10 s keeps its
+    /// thread, and other callbacks go on without it. It may drop handles, refresh, and stop listeners, itself
+    /// included. Dropping the returned [`Listener`] does not remove it.
     ///
-    /// A listener that captures a `Live` of this config, or a resource built from it, keeps
-    /// everything running for ever: capture what [`downgrade`](Live::downgrade) returns.
+    /// A listener that captures a `Live` of this config, or a resource built from it, keeps everything running
+    /// forever: capture what [`downgrade`](Live::downgrade) returns.
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let (live, control) = Live::manual(1);
+    /// live.on_change(|change| println!("{} became {}", change.before(), change.after()));
+    /// control.swap(2);
+    /// ```
     pub fn on_change(&self, f: impl Fn(&Change<T>) + Send + Sync + 'static) -> Listener {
         let notify = move |event| {
             if let LiveEvent::Changed(change) = event {
@@ -444,14 +394,14 @@ impl<T: Send + Sync + 'static> Live<T> {
         })
     }
 
-    /// One part of the config: `live.select(|config| &config.db)`. What is registered on it looks
-    /// at the swaps that change a key of the part; see [`Select`].
+    /// Selects a part of the config, such as `live.select(|config| &config.db)`, whose listeners and resources
+    /// follow only the swaps that change it; see [`Select`].
     pub fn select<U: ?Sized + 'static>(&self, part: fn(&T) -> &U) -> Select<T, U> {
         Select::new(self.clone(), part)
     }
 
-    /// Builds something from the config now, and again after each change: a pool of connections.
-    /// For one that only a part of the config matters to, see [`Select::resource`].
+    /// Builds a resource from the config now, such as a pool of connections, and again after each change. If
+    /// only a part of the config matters, use [`Select::resource`]. See [`LiveResource`] for an example.
     ///
     /// The first build runs here. Later ones run on the client's callback thread, as
     /// [`on_change`](Live::on_change) says, and inside the tokio runtime that this method was called
@@ -471,8 +421,8 @@ impl<T: Send + Sync + 'static> Live<T> {
         resource::build(self, |_, _| None, build)
     }
 
-    /// The async twin of [`resource`](Live::resource): a task on the tokio runtime that this is
-    /// awaited in builds again.
+    /// Builds an async [`resource`](Live::resource) (feature `tokio`). A task on the tokio runtime in which it
+    /// is awaited builds it again.
     ///
     /// # Errors
     /// The error of the first build.

@@ -2,15 +2,15 @@ use std::sync::Arc;
 
 use super::Live;
 
-/// # For the moment in which a server refuses a credential
+/// # When a server refuses a credential
 impl<T> Live<T> {
-    /// Calls `call` with the running config; if it fails with an error that `refused` picks, gets the
+    /// Calls `call` with the running config. If it fails with an error for which `refused` is true, reads the
     /// newest secrets and calls it once more.
     ///
-    /// The second call is made only with a config that is newer than the refused one: one that another
-    /// thread has brought in meanwhile, or that one [`refresh`](Live::refresh) finds. So a thousand
-    /// requests that are refused at once cost one read of each secret, and a credential that is
-    /// simply wrong costs no second call. From inside a callback no refresh is waited for.
+    /// The second call is made only with a newer config: one that was swapped in meanwhile, or that one
+    /// [`refresh`](Live::refresh) finds. So a thousand requests that are refused at once cost one read of each
+    /// secret, and a credential that is simply wrong costs no second call. A callback does not wait for a
+    /// refresh.
     ///
     /// ```
     /// # use sikkerkey::Live;

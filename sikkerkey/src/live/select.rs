@@ -10,11 +10,11 @@ use super::loaded::Loaded;
 use super::resource::{self, LiveResource};
 use super::state::LiveState;
 
-/// One part of a live config, from [`Live::select`]: silent while its keys do not change.
+/// A part of a live config, which changes only when its own keys do; from [`Live::select`].
 ///
 /// # Which swaps count
 ///
-/// A part counts for the key paths of the fields that it spans, or lies within: `|c| &c.db` of a
+/// A swap counts if it changes the key path of a field that the part spans, or lies within: `|c| &c.db` of a
 /// nested struct for all of its fields, `|c| &c.db.password` for one, `|c| &c.flags.beta` for all of
 /// the field `flags` that `json` reads. So a feature flag that changes does not rebuild the pool of
 /// the database.
@@ -70,7 +70,7 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
         Select { live, part }
     }
 
-    /// The part as it is now: one atomic load, no lock.
+    /// Returns the current part: one atomic load, no lock.
     pub fn load(&self) -> LoadedPart<T, U> {
         LoadedPart {
             whole: self.live.load(),
@@ -80,8 +80,7 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
 
     /// Calls `f` after each swap that counts for the part.
     ///
-    /// What [`Live::on_change`] says of threads, panics, captured handles and the returned
-    /// [`Listener`] is true here too.
+    /// Threads, panics, captured handles and the returned [`Listener`] are as with [`Live::on_change`].
     pub fn on_change(&self, f: impl Fn(&PartChange<'_, U>) + Send + Sync + 'static) -> Listener {
         let part = self.part;
         let spanned = self.spanned();
@@ -98,7 +97,7 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
         })
     }
 
-    /// Builds something from the part now, and again after each swap that counts for it; see
+    /// Builds a resource from the part now, and again after each swap that counts for it; see
     /// [`Live::resource`].
     ///
     /// # Errors
@@ -169,7 +168,7 @@ impl<T, U: ?Sized> fmt::Debug for Select<T, U> {
     }
 }
 
-/// A part of the config that ran when it was loaded; dereferences to it.
+/// A guard on a part of the config of the moment it was loaded; dereferences to it.
 pub struct LoadedPart<T, U: ?Sized> {
     whole: Loaded<T>,
     part: fn(&T) -> &U,

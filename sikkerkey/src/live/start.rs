@@ -18,6 +18,7 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::read::reader::{Fetch, FirstReads};
+use crate::span::span;
 use crate::sync::lock;
 use crate::watch::Follower;
 
@@ -28,6 +29,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     options: LiveOptions<T>,
 ) -> Result<Live<T>, ConfigError> {
     let name = source.name();
+    let _span = span!(INFO, "load", config = name);
     let client = fetch.client.clone();
     let clock = Arc::clone(&client.inner().settings().clock);
     let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
@@ -77,6 +79,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         fail_closed: options.fail_closed.clone(),
         overridden: options.overridden.clone(),
     }));
+    core.measure();
     let following = Arc::new(Mutex::new(None));
     let owner = Arc::new(Owner {
         inbox: Arc::clone(&inbox),

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use event_listener::Event;
 
 use super::change::Change;
+use super::events::AttemptEvents;
 use super::fail_closed::FailClosed;
 use super::fingerprint::Fingerprint;
 use super::inbox::Inbox;
@@ -22,7 +23,8 @@ use crate::config::error::{ConfigError, Failed, Problem, ProblemKind};
 use crate::config::places::Places;
 use crate::contain::contain_drop;
 use crate::error::Error;
-use crate::log::log;
+#[cfg(feature = "metrics")]
+use crate::metrics::{self, LiveFigures};
 use crate::sync::lock;
 use crate::watch::REVOKED_AFTER;
 use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
@@ -190,6 +192,11 @@ impl<T> Record<T> {
         self.fingerprint = Arc::new(fingerprint);
     }
 
+    /// Whether the last attempt failed, or a secret is deleted or denied.
+    fn ails(&self) -> bool {
+        self.failures > 0 || self.secrets.values().any(|secret| secret.state.degrades())
+    }
+
     /// Whether this is news: the same refusal again is not.
     fn refuse(&mut self, error: ConfigError) -> bool {
         let known = self.refused.as_ref().map(ConfigError::to_string);
@@ -206,7 +213,7 @@ impl<T> Record<T> {
 pub(super) struct Place<T> {
     pub(super) config: Arc<T>,
     pub(super) generation: u64,
-    /// How many attempts have ended: whoever tries again with each tells them apart by it.
+    /// The number of attempts that have ended, by which retries tell them apart.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(super) attempts: u64,
     pub(super) fingerprint: Arc<Fingerprint>,
@@ -298,7 +305,7 @@ impl<T> LiveState<T> {
         }
     }
 
-    /// The same, of a config that no worker keeps up to date.
+    /// Makes the state of a config without a worker.
     pub(super) fn unattended(mut self) -> Self {
         self.process = None;
         self
@@ -483,6 +490,27 @@ impl<T> LiveState<T> {
         refreshed.is_some_and(|at| now.saturating_sub(at) < self.refresh_gap)
     }
 
+    /// Has metrics say how it is.
+    pub(super) fn measure(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            let status = self.status();
+            let states = [Freshness::Fresh, Freshness::Stale, Freshness::Degraded];
+            let figures = LiveFigures {
+                generation: status.generation,
+                states: states.map(|state| (state.as_str(), state == status.freshness)),
+                age: status.age,
+                failures: status.consecutive_failures,
+                rotation_lag: status.rotation_lag,
+            };
+            metrics::live(self.name, figures);
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.record().generation
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
@@ -583,6 +611,7 @@ impl<T> LiveState<T> {
             record.ended = Some(error);
         }
         drop(record);
+        self.measure();
         self.happened.notify(usize::MAX);
         self.ticked.notify(usize::MAX);
     }
@@ -636,7 +665,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             swapped: None,
             configs: VecDeque::new(),
         };
-        let mut refused = None;
+        let mut events = AttemptEvents::default();
         if attempt.confirmed {
             self.inbox.confirm();
         }
@@ -646,10 +675,15 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             record.attempts += 1;
             record.unanswered = attempt.unanswered;
             record.identity_shared |= attempt.shared;
+            let ailed = record.ails().then_some(record.failures);
             for (id, state) in attempt.secrets {
-                let secret = record.secrets.entry(id);
+                let secret = record.secrets.entry(id.clone());
                 let secret = secret.or_insert_with(|| SecretRecord::new(state));
+                let degraded = secret.state.degrades();
                 secret.update(state, now);
+                if !degraded && state.degrades() {
+                    events.lost.push((id, state));
+                }
             }
             if let Some(names) = attempt.names {
                 record
@@ -678,7 +712,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                     record.waiting_since.get_or_insert(attempt.since);
                     let line = format!("{error:#}");
                     let news = record.refuse(error);
-                    refused = news.then_some(line);
+                    events.refused = news.then_some(line);
                     news
                 }
                 Adoption::Swap {
@@ -688,6 +722,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 } => {
                     let old = self.current.swap(Arc::clone(&new));
                     record.adopt(fingerprint);
+                    events.swapped = Some(record.generation);
                     record.loaded_at = system_time(&*self.clock);
                     let since = record.waiting_since.take().unwrap_or(attempt.since);
                     record.rotation_lag = Some(now.saturating_sub(since));
@@ -710,12 +745,12 @@ impl<T: Send + Sync + 'static> LiveState<T> {
                 true => record.failures.saturating_add(1),
                 false => 0,
             };
+            events.recovered = ailed.filter(|_| !record.ails());
             news
         };
         // A logger is user code: outside the lock.
-        if let Some(line) = refused {
-            log!(warn, "the live config keeps its last good values: {line}");
-        }
+        events.log(self.name, gone.swapped.as_ref().map(Change::paths));
+        self.measure();
         if news {
             self.happened.notify(usize::MAX);
         }

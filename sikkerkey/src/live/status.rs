@@ -6,32 +6,47 @@ use serde::{Serialize, Serializer};
 use super::resource::{ResourceState, ResourceStatus};
 use crate::config::error::ConfigError;
 
-/// How far the running config can be trusted to be what the service holds.
+/// How current the running config is; from [`LiveStatus::freshness`].
+///
+/// ```
+/// use sikkerkey::{Freshness, Live};
+///
+/// let (live, control) = Live::manual(1);
+/// assert_eq!(live.status().freshness(), Freshness::Fresh);
+/// control.stale();
+/// assert_eq!(live.status().freshness().to_string(), "stale");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Freshness {
     /// Every secret was confirmed within `max_stale`, and nothing is refused.
     Fresh,
-    /// Nothing has confirmed the secrets for longer than `max_stale`: the service or the way to
-    /// it is down. The last good config goes on.
+    /// The service has not confirmed the secrets for longer than `max_stale`: it cannot be reached. The last
+    /// good config stays.
     Stale,
-    /// The service answers, and what it says cannot be adopted: a secret is deleted or denied, or
-    /// the new values do not make a valid config. The last good config goes on.
+    /// The service answers, and the update cannot be used: a secret is deleted or denied, or the new values do
+    /// not make a valid config. The last good config stays.
     Degraded,
+}
+
+impl Freshness {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Freshness::Fresh => "fresh",
+            Freshness::Stale => "stale",
+            Freshness::Degraded => "degraded",
+        }
+    }
 }
 
 impl fmt::Display for Freshness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Freshness::Fresh => "fresh",
-            Freshness::Stale => "stale",
-            Freshness::Degraded => "degraded",
-        })
+        f.write_str(self.as_str())
     }
 }
 
-/// What is known of one secret that a live config follows.
+/// The state of one secret that a live config follows; from [`SecretStatus::state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -80,6 +95,17 @@ impl fmt::Display for SecretState {
 }
 
 /// One secret that a live config follows, from [`LiveStatus::secrets`].
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// fn print<T>(live: &Live<T>) {
+///     for secret in live.status().secrets() {
+///         println!("{}: {}, read {} times", secret.id(), secret.state(), secret.reads());
+///     }
+/// }
+/// # print(&Live::fixed(1));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretStatus {
     pub(super) id: String,
@@ -95,7 +121,7 @@ impl SecretStatus {
         &self.id
     }
 
-    /// What is known of it.
+    /// The state of the secret: current, pending, deleted and so on.
     pub fn state(&self) -> SecretState {
         self.state
     }
@@ -225,9 +251,9 @@ impl LiveStatus {
         self.rotation_lag
     }
 
-    /// Whether another process uses this machine's identity and takes reports of changes: two
-    /// re-reads have found changes that no poll had reported. Adaptive re-reads come every 5 minutes
-    /// since. Give each process an identity of its own.
+    /// Whether another process uses this machine's identity and takes reports of changes: two resyncs found
+    /// changes that no poll had reported. Adaptive resyncs then run every 5 minutes. Give each process an
+    /// identity of its own.
     pub fn identity_shared(&self) -> bool {
         self.identity_shared
     }

@@ -6,30 +6,57 @@ use super::change::Change;
 use super::state::{LiveState, Place};
 use crate::config::error::ConfigError;
 
-/// A place in the sequence of a live config's changes, from
-/// [`Live::subscribe`](super::Live::subscribe).
+/// A receiver of a live config's changes; from [`Live::subscribe`](super::Live::subscribe).
 ///
-/// Latest wins: whoever is slow gets one [`Change`] from the config it saw last to the one that
-/// runs now, and never misses that there was one. It works on any async runtime, and without one.
+/// The latest config wins: a slow receiver gets one [`Change`] from the config it saw last to the one that
+/// runs now, and never misses that something changed. It works on any async runtime, and without one.
 /// It keeps the config that it last returned until it is asked again, and it does not keep the
 /// live config going.
+///
+/// ```
+/// use std::time::Duration;
+/// use sikkerkey::Live;
+/// use sikkerkey::live::RecvError;
+///
+/// let (live, control) = Live::manual(1);
+/// let mut changes = live.subscribe();
+/// assert!(matches!(changes.try_recv(), Err(RecvError::Empty)));
+/// control.swap(2);
+/// control.swap(3);
+/// let change = changes.recv_timeout(Duration::from_secs(5))?;
+/// assert_eq!((change.before(), change.after()), (&1, &3)); // the latest wins
+/// # Ok::<(), RecvError>(())
+/// ```
 pub struct Subscription<T> {
     core: Arc<LiveState<T>>,
     seen: Place<T>,
 }
 
-/// Why a [`Subscription`] returned no change.
+/// The reason why a [`Subscription`] returned no change.
+///
+/// ```
+/// use sikkerkey::live::RecvError;
+///
+/// fn shown(error: &RecvError) -> String {
+///     match error {
+///         RecvError::Refused(error) => format!("the last good config stays: {error}"),
+///         RecvError::Closed => "the live config has ended".to_owned(),
+///         other => other.to_string(),
+///     }
+/// }
+/// # let _ = shown;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// New values came and could not be adopted; the last good config goes on. Told once for each
-    /// distinct failure; the next call waits for what comes after it.
+    /// An update failed, and the last good config stays. Returned once for each distinct failure; the next
+    /// call waits for what follows.
     Refused(ConfigError),
-    /// Nothing happened within the timeout of [`recv_timeout`](Subscription::recv_timeout).
+    /// The wait of [`recv_timeout`](Subscription::recv_timeout) timed out.
     Timeout,
-    /// Nothing has happened since the last call; from [`try_recv`](Subscription::try_recv).
+    /// Nothing has changed since the last call of [`try_recv`](Subscription::try_recv).
     Empty,
-    /// Every handle of the live config is gone: nothing will come any more.
+    /// The live config has ended: its last handle was dropped.
     Closed,
 }
 
@@ -59,7 +86,7 @@ impl<T> Subscription<T> {
         Subscription { core, seen }
     }
 
-    /// Waits for the next change, on any async runtime.
+    /// Waits for the next change as a future, on any async runtime.
     ///
     /// Dropping the future loses nothing.
     ///
@@ -76,7 +103,7 @@ impl<T> Subscription<T> {
         }
     }
 
-    /// Waits for the next change, on this thread.
+    /// Waits for the next change, blocking this thread.
     ///
     /// # Errors
     /// [`RecvError::Refused`] and [`RecvError::Closed`].
@@ -90,7 +117,7 @@ impl<T> Subscription<T> {
         }
     }
 
-    /// Waits for the next change, on this thread, for at most `timeout`.
+    /// Waits for the next change for at most `timeout`, blocking this thread.
     ///
     /// # Errors
     /// [`RecvError::Timeout`], [`RecvError::Refused`] and [`RecvError::Closed`].
@@ -109,7 +136,7 @@ impl<T> Subscription<T> {
         }
     }
 
-    /// What has happened and was not returned yet, without waiting.
+    /// Returns a change that has not been returned yet, without waiting.
     ///
     /// # Errors
     /// [`RecvError::Empty`] if nothing has, [`RecvError::Refused`] and [`RecvError::Closed`].

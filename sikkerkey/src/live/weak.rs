@@ -4,15 +4,15 @@ use std::sync::{Arc, Weak};
 use super::state::LiveState;
 use super::{Live, Owner};
 
-/// A handle on a live config that does not keep it going; from [`Live::downgrade`].
+/// A weak handle on a live config, which does not keep it alive; from [`Live::downgrade`].
 pub struct WeakLive<T> {
     core: Weak<LiveState<T>>,
     owner: Weak<Owner>,
 }
 
 impl<T> Live<T> {
-    /// A handle that does not keep the live config going: for a listener, or for something that the
-    /// config's own resource holds.
+    /// Makes a weak handle, which does not keep the live config alive: for a listener, or for what a resource
+    /// of the config holds.
     ///
     /// ```
     /// # use sikkerkey::Live;

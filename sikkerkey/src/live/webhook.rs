@@ -8,7 +8,7 @@ use crate::webhook::{Webhook, WebhookEvent};
 
 /// # Webhooks (feature `webhook`)
 impl<T> Live<T> {
-    /// Reads the secret that a webhook tells of, now, and swaps if it differs; whether it did.
+    /// Reads the secret of a webhook event now, and swaps if it differs. Returns whether it did.
     ///
     /// `false` for a secret that this config does not read, for a [repeated](WebhookEvent::is_repeat) delivery, which does nothing,
     /// and where nothing new was found: then the secret is read once more after 2 s, without its caller, since a delivery can be

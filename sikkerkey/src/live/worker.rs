@@ -23,6 +23,7 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::contain::contain_drop;
 use crate::read::reader::Fetch;
+use crate::span::span;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
 use crate::watch::{Follow, Followed, PartyId};
@@ -106,6 +107,14 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.inbox.answer(ticket, answer);
         }
         if news.polled.is_some() || news.refresh.is_some() {
+            // A poll that changes nothing swaps nothing.
+            let has_work = news.refresh.is_some()
+                || !news.updates.is_empty()
+                || self.candidate.is_some()
+                || self.unlisted;
+            let generation = self.core.generation() + 1;
+            let _span =
+                has_work.then(|| span!(INFO, "swap", config = self.jobs.name(), generation));
             self.attempt(news);
         }
     }
@@ -384,6 +393,9 @@ pub(super) fn checked<T: 'static>(
     snapshot: &Snapshot,
 ) -> Result<Arc<T>, ConfigError> {
     let config = Arc::new(source.build(snapshot)?);
+    let _span = options
+        .has_probe()
+        .then(|| span!(INFO, "probe", config = source.name()));
     match options.probe(&config) {
         Ok(()) => Ok(config),
         Err(text) => Err(ConfigError::new(source.name(), vec![Problem::probe(text)])),

@@ -1,9 +1,10 @@
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
 use super::SikkerKeyConfig;
 use crate::config::check::CheckReport;
-use crate::config::error::{ConfigError, Problem};
+use crate::config::error::{ConfigError, Problem, short_name};
 use crate::config::overrides::Overrides;
 use crate::config::requirement::SecretRef;
 use crate::config::schema::Schema;
@@ -13,8 +14,9 @@ use crate::error::Error;
 use crate::read::options::LoadOptions;
 use crate::read::reader::Fetch;
 use crate::read::source::SnapshotSource;
+use crate::span::span;
 
-/// Loads a config with settings of its own; from
+/// A builder that loads a config with settings of its own; from
 /// [`SikkerKeyConfig::loader`](crate::SikkerKeyConfig::loader).
 ///
 /// ```
@@ -51,7 +53,7 @@ pub struct Loader<T> {
     config: PhantomData<fn() -> T>,
 }
 
-/// A loader for what is no derived struct: it carries settings to a live config of another source.
+/// Makes a loader that carries settings to a live config of another source.
 pub fn loader<T>(fetch: Fetch) -> Loader<T> {
     Loader::new(SnapshotSource::Vault(fetch))
 }
@@ -86,6 +88,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// # Errors
     /// Every problem of every field, together.
     pub fn load(&self) -> Result<T, ConfigError> {
+        let _span = span!(INFO, "load", config = short_name(type_name::<T>()));
         let snapshot = self.snapshot();
         let clock = self.source.clock();
         visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
@@ -94,8 +97,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
     /// built, on a thread of the client.
     ///
-    /// Dropped before its work began, it reads nothing; dropped later, it leaves the work to end by
-    /// itself.
+    /// A future that is dropped before its work began reads nothing. Dropped later, the work ends by itself.
     ///
     /// # Errors
     /// As `load`.
@@ -111,9 +113,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
         }
     }
 
-    /// Reads every secret that the config names, once. What could not be read is in the snapshot
-    /// as such; where an alias or an override is wrong, nothing is read, and
-    /// [`refusals`](Snapshot::refusals) says why.
+    /// Reads every secret that the config names, once. Failed reads are outcomes of the snapshot. If an alias
+    /// or an override is wrong, nothing is read, and [`refusals`](Snapshot::refusals) says why.
     pub fn snapshot(&self) -> Snapshot {
         let (schema, overrides) = (T::schema(), self.overrides_of());
         let refusals = self.refusals(&schema, &overrides);
@@ -189,29 +190,29 @@ fn failed<T>(error: &Error) -> ConfigError {
 
 /// # Finding and reading the secrets
 ///
-/// These are [`LoadOptions`], set one by one.
+/// Each sets one of the [`LoadOptions`].
 impl<T> Loader<T> {
-    /// Finds and reads the secrets as these options say, in place of those that were set.
+    /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
     pub fn options(self, options: LoadOptions) -> Self {
         self.change(|_| options)
     }
 
-    /// See [`LoadOptions::project`].
+    /// Looks display names up in one project; see [`LoadOptions::project`]. Defaults to all projects.
     pub fn project(self, project: impl Into<String>) -> Self {
         self.change(|options| options.project(project))
     }
 
-    /// See [`LoadOptions::application`].
+    /// Looks display names up in one application; see [`LoadOptions::application`]. Defaults to all.
     pub fn application(self, application: impl Into<String>) -> Self {
         self.change(|options| options.application(application))
     }
 
-    /// See [`LoadOptions::alias`].
+    /// Reads another secret in place of `from`; see [`LoadOptions::alias`]. Defaults to no alias.
     pub fn alias(self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.change(|options| options.alias(from, to))
     }
 
-    /// See [`LoadOptions::aliases`].
+    /// Adds several aliases; see [`LoadOptions::aliases`]. Defaults to no alias.
     pub fn aliases<F: Into<String>, A: Into<String>>(
         self,
         aliases: impl IntoIterator<Item = (F, A)>,
@@ -219,41 +220,41 @@ impl<T> Loader<T> {
         self.change(|options| options.aliases(aliases))
     }
 
-    /// See [`LoadOptions::aliases_from_env`].
+    /// Adds the aliases of an environment variable; see [`LoadOptions::aliases_from_env`]. Defaults to none.
     pub fn aliases_from_env(self, variable: &str) -> Self {
         self.change(|options| options.aliases_from_env(variable))
     }
 
-    /// See [`LoadOptions::strict_aliases`].
+    /// Refuses secrets without an alias; see [`LoadOptions::strict_aliases`]. Defaults to off.
     pub fn strict_aliases(self) -> Self {
         self.change(LoadOptions::strict_aliases)
     }
 
-    /// See [`LoadOptions::refuse_canaries`].
+    /// Refuses to read canaries; see [`LoadOptions::refuse_canaries`]. Defaults to off.
     pub fn refuse_canaries(self) -> Self {
         self.change(LoadOptions::refuse_canaries)
     }
 
-    /// See [`LoadOptions::least_privilege`].
+    /// Has `check` name unneeded grants; see [`LoadOptions::least_privilege`]. Defaults to off.
     pub fn least_privilege(self) -> Self {
         self.change(LoadOptions::least_privilege)
     }
 
-    /// See [`LoadOptions::concurrency`].
+    /// Limits how many reads are under way; see [`LoadOptions::concurrency`]. Defaults to 8.
     pub fn concurrency(self, reads: usize) -> Self {
         self.change(|options| options.concurrency(reads))
     }
 
-    /// Lays secrets over those of the vault, for development: your database, the vault's mail key.
+    /// Overrides secrets of the vault, for development: your own database, the vault's mail key. Defaults to
+    /// none.
     ///
-    /// They are named as the config names them, by id or display name, or by the id that an alias
-    /// leads to. An overridden secret is not read from the service. Where its value is a JSON object,
-    /// it replaces only the fields that it names, and the others are read as ever; any other value, a
-    /// denied or a missing secret replaces the whole. [`check`](Self::check) and the status of a live
+    /// Name them as the config does, by id or display name, or by the id that an alias leads to. An overridden
+    /// secret is not read from the service. A JSON object replaces only the fields that it names; any other
+    /// value, a denied or a missing secret replaces the whole. [`check`](Self::check) and the status of a live
     /// config show what is overridden.
     ///
-    /// A secret or field that the config does not read is a problem of the load: an override without
-    /// effect is a mistake of spelling. A second call replaces the overrides of the first.
+    /// A secret or field that the config does not read is a problem of the load. A second call replaces the
+    /// overrides of the first.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {

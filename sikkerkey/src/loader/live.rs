@@ -16,27 +16,25 @@ use crate::resync::Resync;
 
 /// # For a live config
 ///
-/// These settings say how the config of [`live`](Loader::live) follows its secrets; they change
-/// nothing about [`load`](Loader::load).
+/// Settings of how a [`live`](Loader::live) config follows its secrets. They do not affect
+/// [`load`](Loader::load).
 impl<T> Loader<T> {
-    /// Sets how often each secret of this config is read again although no change was reported, so
-    /// that a change that another process swallowed is found. Defaults to the client's setting,
+    /// Sets how often each secret of this config is read again unasked, to find a change whose report was
+    /// lost or taken by another process. Defaults to the client's setting,
     /// [`Resync::Adaptive`] unless
     /// [`SikkerKeyBuilder::resync`](crate::SikkerKeyBuilder::resync) says otherwise.
     ///
-    /// A field's `resync = "…"` counts for more. An interval of zero, or of more than a year, is a
-    /// problem of the load.
+    /// A field's `resync = "…"` takes precedence. An interval of zero, or of more than a year, is a problem of
+    /// the load.
     pub fn resync(mut self, resync: Resync) -> Self {
         self.live.resync = Some(resync);
         self
     }
 
-    /// [`resync`](Loader::resync) for one secret, by what the config calls it or by its id; it counts
-    /// for more than the field's own. Defaults to that. For a secret that the config does not read it
-    /// is a problem of the load.
+    /// Sets the [`resync`](Loader::resync) of one secret, by its id or as the config names it. Defaults to the
+    /// field's own `resync`. A secret that the config does not read is a problem of the load.
     ///
-    /// A leased credential lives as long as it is read: two thirds of the lease keep it alive, and
-    /// replace it when the service mints another.
+    /// Reads keep a *leased* credential alive, or replace it: use two thirds of the lease.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -54,53 +52,52 @@ impl<T> Loader<T> {
         self
     }
 
-    /// How long the config may go without the service confirming it before its state is
-    /// [`Stale`](crate::Freshness::Stale); 5 minutes by default.
+    /// Sets how long the config may be unconfirmed by the service before it is
+    /// [`Stale`](crate::Freshness::Stale). Defaults to 5 minutes.
     pub fn max_stale(mut self, age: Duration) -> Self {
         self.live.max_stale = age;
         self
     }
 
-    /// How long [`Live::previous`](crate::Live::previous) and
-    /// [`previous_all`](crate::Live::previous_all) return a config that was replaced; zero, the default,
+    /// Sets how long [`Live::previous`](crate::Live::previous) and
+    /// [`previous_all`](crate::Live::previous_all) return a config that was replaced. Defaults to zero, which
     /// keeps none.
     pub fn grace(mut self, time: Duration) -> Self {
         self.live.grace = time;
         self
     }
 
-    /// How far apart refreshes begin at the least; 1 second by default. A
-    /// [`refresh`](crate::Live::refresh) that comes sooner waits.
+    /// Sets the shortest time between the starts of two refreshes. A sooner
+    /// [`refresh`](crate::Live::refresh) waits. Defaults to 1 second.
     pub fn refresh_gap(mut self, gap: Duration) -> Self {
         self.live.refresh_gap = gap;
         self
     }
 
-    /// Sets how long building a config and asking its probe may take together. Defaults to 30 s.
+    /// Limits building a config and its probe together. Defaults to 30 s.
     ///
-    /// What takes longer is refused, and until it returns no second build or probe begins: each new
-    /// config is refused with that reason.
+    /// A config that takes longer is refused. Until the build or probe returns, no second one starts: each new
+    /// config is refused for that reason.
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.live.probe_timeout = timeout;
         self
     }
 
-    /// Sets when [`Live::try_load`] refuses the running config. Defaults to never.
+    /// Sets the rules by which [`Live::try_load`] refuses the running config. Defaults to no rules.
     pub fn fail_closed(mut self, rules: FailClosed) -> Self {
         self.live.fail_closed = rules;
         self
     }
 
-    /// Asks `probe` before a config is swapped in, the first one included: does the database take
-    /// these credentials?
+    /// Sets a probe, which tries each config before it is swapped in, the first one included: does the database
+    /// accept these credentials? Defaults to no probe.
     ///
-    /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it
-    /// refuses, panics or takes too long, the last good config
-    /// stays, and it is asked again after each poll.
+    /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it refuses,
+    /// panics or takes too long, the last good config stays, and the probe is repeated after each poll.
     ///
-    /// It may return any error. [`LiveStatus::last_error`](crate::LiveStatus::last_error) shows the
-    /// error's text if it cannot quote a secret: a `&'static str`, or an error of this crate. Of any
-    /// other error it says only that there was one.
+    /// It may return any error. [`LiveStatus::last_error`](crate::LiveStatus::last_error) shows its text if it
+    /// cannot quote a secret: a `&'static str`, or an error of this crate. For any other error it says only that
+    /// the probe failed.
     ///
     /// ```no_run
     /// # use sikkerkey::{ConfigError, Live, SikkerKey, SikkerKeyConfig};
@@ -124,9 +121,9 @@ impl<T> Loader<T> {
         self
     }
 
-    /// The async twin of [`probe`](Loader::probe): the future runs on the tokio runtime that this
-    /// method is called in. Await [`live_async`](Loader::live_async) then: a blocking
-    /// [`live`](Loader::live) on a thread of that runtime is an error.
+    /// Sets an async [`probe`](Loader::probe) (feature `tokio`). Its future runs on the tokio runtime that this
+    /// method is called in. Await [`live_async`](Loader::live_async) with it: a blocking [`live`](Loader::live)
+    /// on a thread of that runtime is an error. Defaults to no probe.
     #[cfg(feature = "tokio")]
     pub fn probe_async<E, F>(mut self, probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static) -> Self
     where
@@ -139,16 +136,15 @@ impl<T> Loader<T> {
 }
 
 impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
-    /// Loads the config and keeps it up to date; see [`Live`]. Without a vault
+    /// Loads the config and follows its secrets; see [`Live`]. Without a vault
     /// ([`offline`](SikkerKeyConfig::offline)) it never changes.
     ///
     /// Blocks for the reads of the first load, and for the probe. In an async program, await
     /// [`live_async`](Loader::live_async).
     ///
     /// # Errors
-    /// Every problem of the first load, and the probe's. Later ones keep the last good config. On a
-    /// thread that polls futures of a tokio runtime, an async probe is an error: it would wait for that
-    /// thread.
+    /// Every problem of the first load, and the probe's. Later problems keep the last good config. An async
+    /// probe is an error on a thread that polls futures of a tokio runtime: it would wait for that thread.
     pub fn live(self) -> Result<Live<T>, ConfigError> {
         let source = Derived::new(self.source.clock());
         live_from(Box::new(source), self)
@@ -179,7 +175,7 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// ```
     ///
     /// # Errors
-    /// As `live`; an async probe is welcome.
+    /// As `live`, without the error of an async probe.
     pub fn live_async(self) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + use<T> {
         let source = Derived::new(self.source.clock());
         live_from_async(Box::new(source), self)

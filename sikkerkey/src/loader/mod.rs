@@ -1,4 +1,4 @@
-//! The front door of a config: [`SikkerKeyConfig`] for the usual case, [`Loader`] for settings.
+//! Loading a config: [`SikkerKeyConfig`] for the usual case, [`Loader`] for settings.
 
 pub(crate) mod builder;
 #[cfg(feature = "live")]
@@ -31,13 +31,29 @@ use crate::read::source::SnapshotSource;
     note = "if it is generic, each of its fields must be of a type that a secret can be read as"
 )]
 pub trait SikkerKeyConfig: Visit {
-    /// What the config reads, from the type alone.
+    /// The schema: what the config reads, from the type alone.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    /// assert_eq!(Config::schema().secrets()[0].as_str(), "sk_workers");
+    /// # }
+    /// ```
     fn schema() -> Schema {
         visit::schema::<Self>()
     }
 
-    /// Builds the config from secrets that were read already; a pure function. It knows no time, so it takes a certificate
-    /// that has expired, which [`load`](Self::load) and `live` from a vault refuse.
+    /// Builds the config from a snapshot: a pure function, so that a test needs no service. See
+    /// [`Snapshot`] for an example.
+    ///
+    /// It does not know the time, so it accepts an expired certificate, which [`load`](Self::load) and `live` from a
+    /// vault refuse.
     ///
     /// # Errors
     /// Every problem of every field, together.
@@ -48,6 +64,24 @@ pub trait SikkerKeyConfig: Visit {
     /// Reads every secret that the config names, once and in parallel, and builds the config.
     ///
     /// The client is a [`SikkerKey`] or an [`AsyncSikkerKey`](crate::AsyncSikkerKey), here and below.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let config = Config::load(&sk)?;
+    /// assert_eq!(config.workers, 4);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Every problem of every field, together.
@@ -92,7 +126,7 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).load_async()
     }
 
-    /// Loads the config with settings of its own.
+    /// Starts a [`Loader`], for a load with settings of its own.
     fn loader(client: impl AsRef<SikkerKey>) -> Loader<Self> {
         Loader::new(SnapshotSource::Vault(Fetch::new(client)))
     }
@@ -126,7 +160,7 @@ pub trait SikkerKeyConfig: Visit {
         Loader::new(SnapshotSource::Offline(Offline::new(secrets)))
     }
 
-    /// Loads the config and keeps it up to date: a [`Live`](crate::Live).
+    /// Loads the config and follows its secrets: a [`Live`](crate::Live), whose page has an example.
     ///
     /// # Errors
     /// Every problem of the first load. Later ones keep the last good config.
@@ -152,12 +186,30 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).live_async()
     }
 
-    /// Compares the config with what this machine sees, by the list of secrets alone: no value is
-    /// read, no canary rings. Fit for a deploy pipeline.
+    /// Compares the config with the list of secrets that this machine sees. No value is read, so no canary is
+    /// triggered: for a deploy pipeline.
     ///
-    /// The report says of each value whether its secret and field are there, and of a secret that
-    /// it is a canary, a certificate, or leased without a resync of its own, as far as the service
-    /// tells. It costs one request, and two or three where the service is too old to tell.
+    /// The report says for each value whether its secret and field exist, and whether the secret is a canary, a
+    /// certificate, or leased without a resync of its own. It costs one request, and two or three if the
+    /// service is too old to tell kinds.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let report = Config::check(&sk)?;
+    /// assert!(report.is_strictly_ok(), "{report}");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Any error of the list call.

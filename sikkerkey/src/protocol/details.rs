@@ -1,4 +1,4 @@
-//! What the rich list says of a secret: its kind, and where it belongs.
+//! Secrets and projects with kinds and names, without values.
 
 use std::fmt;
 
@@ -8,65 +8,86 @@ use super::listing::{SecretListItem, field_names};
 use super::messages::{DetailsEntry, ProjectEntry};
 use crate::text;
 
-/// A secret that this machine may read, with its kind, its project and its application, and
-/// without its value.
+/// A secret that this machine may read: its kind, project and application, without its value; from
+/// [`SikkerKey::list_secrets_detailed`](crate::SikkerKey::list_secrets_detailed).
 ///
-/// Names are as people gave them and may hold anything; `Debug` shows them in a form that is fit for
-/// a terminal and a log.
+/// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
+/// terminal or in a log.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SecretKind;
+///
+/// for secret in sk.list_secrets_detailed()? {
+///     if secret.kind == SecretKind::Canary {
+///         println!("{} is a trap: do not read it", secret.id);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretDetails {
-    /// The id, by which it is read.
+    /// The secret's id, for reading it.
     pub id: String,
-    /// The name that people gave it.
+    /// The display name.
     pub name: String,
-    /// The names of its fields; `None` for a single value.
+    /// The names of the fields; `None` for a single value.
     pub field_names: Option<Vec<String>>,
-    /// The id of its project.
+    /// The project's id, if the secret is in one.
     pub project_id: Option<String>,
-    /// The name of its project.
+    /// The project's display name.
     pub project_name: Option<String>,
     /// The id of its application.
     pub application_id: Option<String>,
     /// The name of its application.
     pub application_name: Option<String>,
-    /// What it is, which says what a read of it sets off.
+    /// The kind, which says what a read of the secret causes.
     pub kind: SecretKind,
 }
 
-/// What a secret is. `Display` is the service's own word.
+/// The kind of a secret. `Display` is the service's own word for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SecretKind {
-    /// One value.
+    /// A single value.
     Secret,
-    /// Fields.
+    /// A JSON object with fields.
     Structured,
-    /// A password that the service rotates in the database, before it publishes the new one.
+    /// A password that the service rotates in a database before it publishes the new one.
     Managed,
-    /// A login that is made for its reader and ends: a read makes it or extends it.
+    /// A login with a lease: a read makes it, or extends it.
     #[serde(rename = "leased-secret")]
     Leased,
-    /// A certificate, issued to a key that its reader sends. It has no value to read.
+    /// A certificate, issued to a key that the reader sends. It has no value.
     Certificate,
-    /// A trap: each read of it raises an alarm.
+    /// A canary: a trap that raises an alarm at each read.
     Canary,
-    /// The service did not say, as older ones do not, or it has a kind that this version does not
-    /// know.
+    /// Not told by the service, as by older ones, or not known to this version.
     Unknown,
 }
 
-/// A project in which this machine may read a secret.
+/// A project in which this machine may read a secret; from
+/// [`SikkerKey::list_projects`](crate::SikkerKey::list_projects).
 ///
-/// Names are as people gave them and may hold anything; `Debug` shows them in a form that is fit for
-/// a terminal and a log.
+/// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
+/// terminal or in a log.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_a", "4").project("sk_a", "proj_shop").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let projects = sk.list_projects()?;
+/// assert_eq!(projects[0].id, "proj_shop");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Project {
-    /// The id.
+    /// The project's id, such as `proj_shop`.
     pub id: String,
-    /// The name that people gave it.
+    /// The project's display name.
     pub name: String,
     /// The id of its application.
     pub application_id: Option<String>,
@@ -174,7 +195,7 @@ impl fmt::Debug for Project {
     }
 }
 
-/// A name fit to be shown, or `None`.
+/// A name escaped for a terminal, or `None`.
 struct Shown<'a>(Option<&'a String>);
 
 impl fmt::Debug for Shown<'_> {

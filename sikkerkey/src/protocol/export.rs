@@ -12,12 +12,12 @@ use crate::text;
 /// The most names of an export.
 const NAMES_LIMIT: usize = 100_000;
 
-/// Secrets as names and values for an environment.
+/// Secrets as names and values for an environment; from [`SikkerKey::export`](crate::SikkerKey::export).
 ///
-/// A secret's name becomes upper case with `_` for every other character than `A-Z` and `0-9`; a
-/// structured secret becomes one entry `NAME_FIELD` for each field. Names are those of the
-/// official clients. Two secrets can fold into one name: the last one counts, as in the official
-/// clients, and [`collisions`](Self::collisions) and a warning in the log tell.
+/// A secret's display name becomes upper case, with `_` for each character outside `A-Z` and `0-9`. A
+/// structured secret becomes one entry `NAME_FIELD` for each field. The names are those of the official
+/// clients. If two secrets get one name, the last one counts, a warning is logged, and
+/// [`collisions`](Self::collisions) lists them.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -40,21 +40,20 @@ pub struct Export {
     hidden: HashSet<String>,
 }
 
-/// Secrets that fold into one name of an [`Export`].
+/// Several secrets that get one name in an [`Export`]; from [`Export::collisions`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collision {
-    /// The name.
+    /// The name that they share.
     pub name: String,
-    /// What folds into it: ids, with `/` and the field's name for a field, fit to be shown. The last
-    /// one's value counts, the others' are lost.
+    /// The secrets, as `id` or `id/field`, escaped for a terminal. The value of the last one counts.
     pub secrets: Vec<String>,
     /// Whether the name is made of a key that may be a secret itself.
     hidden: bool,
 }
 
 impl Export {
-    /// The value under a name.
+    /// Returns the value of a name, or `None` if there is no such name.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
         self.entries
             .iter()
@@ -62,37 +61,37 @@ impl Export {
             .map(|(_, value)| value)
     }
 
-    /// The names, in the order in which the service sent the secrets.
+    /// Iterates over the names, in the order in which the service sent the secrets.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Every name with its value.
+    /// Iterates over all names with their values.
     pub fn iter(&self) -> NamedValues<'_> {
         self.entries.iter().map(named_value)
     }
 
-    /// Every name with its value **in clear text**, as `Command::envs` takes them.
+    /// Iterates over all names with their values **in clear text**, for `Command::envs`.
     ///
-    /// A name without any letter or digit folds into an empty one, which no environment can hold:
-    /// it is left out here. A value with a NUL character makes starting the process fail.
+    /// A display name without a letter or digit gives an empty name, which is left out here. A value with a
+    /// NUL character makes starting the process fail.
     pub fn envs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.iter()
             .filter(|(name, _)| !name.is_empty())
             .map(|(name, value)| (name, value.expose_secret()))
     }
 
-    /// How many names there are.
+    /// The number of names in the export.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether this machine may read nothing.
+    /// Whether the export is empty: this machine may read nothing.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Names into which several secrets or fields fold, so that only the last value is here.
+    /// The names that several secrets or fields share, of which only the last value is here.
     pub fn collisions(&self) -> &[Collision] {
         &self.collisions
     }
@@ -253,7 +252,7 @@ impl Building {
     }
 }
 
-/// Whether a variable of this name changes what a program runs, loads or trusts, so that whoever
+/// Whether a variable of this name changes what a program runs, loads or trusts, so that anyone who
 /// may name a secret could take the program over.
 fn steers_programs(name: &str) -> bool {
     const NAMES: [&str; 41] = [

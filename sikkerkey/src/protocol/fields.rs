@@ -42,27 +42,27 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The names of the fields, as the secret has them.
+    /// Iterates over the names of the fields, in the order of the secret.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The value of one field, or `None` where the secret has no field of that name.
+    /// The value of one field, or `None` if the secret has no such field.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
         self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v)
     }
 
-    /// Every field with its value.
+    /// Iterates over the fields with their values, in the order of the secret.
     pub fn iter(&self) -> NamedValues<'_> {
         self.fields.iter().map(named_value)
     }
 
-    /// How many fields there are.
+    /// The number of fields in the secret.
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// Whether the secret is an object without a field.
+    /// Whether the secret is an object without fields.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }

@@ -3,20 +3,21 @@ use std::fmt;
 use super::messages::ListEntry;
 use crate::text;
 
-/// A secret that this machine may read, without its value.
+/// A secret that this machine may read, without its value; from
+/// [`SikkerKey::list_secrets`](crate::SikkerKey::list_secrets).
 ///
-/// Names are as people gave them and may hold anything; `Debug` shows them in a form that is fit for
-/// a terminal and a log.
+/// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
+/// terminal or in a log.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretListItem {
-    /// The id, by which it is read.
+    /// The secret's id, for reading it.
     pub id: String,
-    /// The name that people gave it.
+    /// The display name.
     pub name: String,
     /// The names of its fields; `None` for a single value.
     pub field_names: Option<Vec<String>>,
-    /// The project that it is in, where the service says so.
+    /// The id of its project, if the service says it.
     pub project_id: Option<String>,
 }
 

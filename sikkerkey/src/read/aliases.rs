@@ -150,7 +150,7 @@ impl Aliases {
     }
 }
 
-/// Why an alias does nothing, if it does nothing.
+/// Why an alias has no effect, if it has none.
 fn unmatched(schema: &Schema, from: &str, to: &str) -> Option<String> {
     let secrets = schema.secrets();
     let known = || secrets.iter().map(|secret| secret.as_str());

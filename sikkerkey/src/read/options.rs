@@ -7,7 +7,7 @@ use crate::config::schema::Schema;
 /// How many reads are under way at once, unless the options say otherwise.
 const CONCURRENCY: usize = 8;
 
-/// How a config's secrets are found and read; taken by [`Loader::options`](crate::Loader::options),
+/// Settings of how a config's secrets are found and read; for [`Loader::options`](crate::Loader::options),
 /// [`Fetch::options`](crate::Fetch::options) and every provider of `sikkerkey-figment`.
 ///
 /// ```
@@ -24,14 +24,13 @@ const CONCURRENCY: usize = 8;
 ///
 /// # Aliases
 ///
-/// An alias says what another environment has in place of a secret that the config names. Each is
-/// followed once: the id that it leads to is read as it is, whether or not that id has an alias too.
-/// Several secrets may lead to one id. Reports show both: `sk_flags -> sk_flags_stg`.
+/// An *alias* names the secret that another environment has instead of one that the config names. It is
+/// followed once: the id that it leads to is read as it is. Several secrets may lead to one id. Reports show
+/// both ids: `sk_flags -> sk_flags_stg`.
 ///
-/// What is wrong with an alias is a problem of the load, and then nothing is read, so that no
-/// typing mistake makes staging read what production has: an alias that fits no secret of the
-/// config (the nearest is named), one that leads to what is no id, to itself or in a circle, and
-/// two for one secret in one text or list.
+/// A wrong alias is a problem of the load, and then nothing is read, so that a typing mistake never makes
+/// staging read production. Wrong are an alias that fits no secret of the config (the nearest is named), one
+/// that leads to no id, to itself or in a circle, and two for one secret in one text or list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "options do nothing until a loader is given them"]
 pub struct LoadOptions {
@@ -44,8 +43,8 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// Display names are looked up among all secrets that the machine sees, no secret has an alias,
-    /// canaries are read like any other secret, and 8 reads are under way at once.
+    /// The defaults: display names are looked up in all projects, there are no aliases, canaries are read like
+    /// any secret, and up to 8 reads are under way.
     pub fn new() -> Self {
         LoadOptions {
             project: None,
@@ -82,7 +81,7 @@ impl LoadOptions {
         self
     }
 
-    /// Several aliases, each as [`alias`](Self::alias) takes it.
+    /// Adds several aliases, each as [`alias`](Self::alias) takes it. Defaults to no alias.
     pub fn aliases<F: Into<String>, T: Into<String>>(
         mut self,
         aliases: impl IntoIterator<Item = (F, T)>,
@@ -95,9 +94,9 @@ impl LoadOptions {
 
     /// Adds the aliases that an environment variable holds as text, such as
     /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`. It is read now. A variable that is unset or empty
-    /// has none; white space around ids is nothing.
+    /// has none; white space around ids is ignored. Defaults to no variable.
     ///
-    /// A text that is no such list is a problem of the load, which names the entry. A display name
+    /// A text that is not such a list is a problem of the load, which names the entry. A display name
     /// with a comma or an equals sign is for [`alias`](Self::alias).
     pub fn aliases_from_env(mut self, variable: &str) -> Self {
         self.aliases.extend_from_env(variable);
@@ -164,14 +163,14 @@ impl LoadOptions {
         self.aliases.problems(schema, names_are_scoped)
     }
 
-    /// The same for a schema whose aliases were followed already.
+    /// Returns the options for a schema whose aliases were followed already.
     #[doc(hidden)]
     pub fn without_aliases(mut self) -> Self {
         self.aliases = Aliases::default();
         self
     }
 
-    /// The same for a part of a schema that has [no problems](Self::problems) as a whole.
+    /// Returns the options for a part of a schema that has [no problems](Self::problems) as a whole.
     pub(super) fn for_part(mut self, part: &Schema) -> Self {
         self.aliases.keep_those_of(part);
         self

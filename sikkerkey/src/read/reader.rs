@@ -46,7 +46,7 @@ impl Fetch {
         }
     }
 
-    /// Finds and reads the secrets as these options say.
+    /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
     pub fn options(mut self, options: LoadOptions) -> Self {
         self.options = options;
         self
@@ -124,6 +124,13 @@ impl Fetch {
 
     /// Where the schema's secrets are, and which of them may be read.
     pub(crate) fn resolve(&self, schema: &Schema) -> Resolved {
+        let resolved = self.resolve_all(schema);
+        #[cfg(feature = "metrics")]
+        self.client.inner().counters().name(&resolved.ids);
+        resolved
+    }
+
+    fn resolve_all(&self, schema: &Schema) -> Resolved {
         let aliases = self.options.alias_map();
         if !self.options.refuses_canaries() || schema.is_empty() {
             let names = || listing::named(&self.client, &self.options);

@@ -39,7 +39,7 @@ impl SnapshotSource {
         }
     }
 
-    /// The same for a part of a schema for which the options are right.
+    /// Returns the source for a part of a schema for which the options were checked.
     pub(crate) fn for_part(self, part: &Schema) -> Self {
         self.change(|options| options.for_part(part))
     }

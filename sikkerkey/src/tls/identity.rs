@@ -60,7 +60,7 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Reads a chain and its key, each in PEM. The time is not looked at.
+    /// Parses a chain and its key, each in PEM. It does not check whether the leaf has expired.
     ///
     /// # Errors
     /// What is wrong with them, without quoting either.
@@ -79,7 +79,7 @@ impl TlsIdentity {
         })
     }
 
-    /// Chain and key as rustls has them.
+    /// Returns chain and key as a type of rustls.
     pub fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.pair)
     }
@@ -99,7 +99,7 @@ impl TlsIdentity {
         self.validity
     }
 
-    /// A server's configuration with this identity: TLS 1.2 and 1.3, no client certificates, no ALPN. It is made once.
+    /// Returns a server configuration with this identity: TLS 1.2 and 1.3, no client certificates, no ALPN. It is made once.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         let made = self.server.get_or_init(|| {
             let resolver = Resolver::new({

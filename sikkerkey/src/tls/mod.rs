@@ -1,4 +1,5 @@
-//! TLS from secrets, without files: identities and roots that rotate, and certificates that the service issues (feature `rustls`).
+//! TLS material from secrets, without files (feature `rustls`): identities and roots that rotate, and certificates that
+//! the service issues.
 //!
 //! | what | where it is from | when it changes |
 //! | --- | --- | --- |
@@ -6,9 +7,9 @@
 //! | [`TrustRoots`]: who vouches for the other side | a secret | with the secret |
 //! | [`LiveCertificate`] (feature `live`) | [`SikkerKey::certificate`](crate::SikkerKey::certificate): issued to a key that is made here | at two thirds of its life |
 //!
-//! The first two are fields of a config. In a [`Live`](crate::Live), a [`Select`](crate::live::Select) of one gives what rustls
+//! The first two are fields of a config. In a [`Live`](crate::Live), a [`Select`](crate::live::Select) of one has what rustls
 //! takes: `server_cert_resolver`, `client_cert_resolver`, `client_cert_verifier`. Give it to a configuration of rustls once: each
-//! handshake uses what is current, each open connection stays as it is.
+//! handshake uses the current material, and open connections stay as they are.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -32,7 +33,7 @@
 //! # }
 //! ```
 //!
-//! # What is promised
+//! # Guarantees
 //!
 //! - A key that does not belong to its chain, a leaf that has expired or is not yet valid, and a text that is no PEM never replace
 //!   a good identity: the last good one stays, `status()` says why, and [`TlsIdentity::valid_until`] until when it is valid.

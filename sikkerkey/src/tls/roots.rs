@@ -47,7 +47,7 @@ pub struct TrustRoots {
 }
 
 impl TrustRoots {
-    /// Reads certificates in PEM.
+    /// Parses certificates in PEM, one or more.
     ///
     /// # Errors
     /// What is wrong with them, without quoting them.
@@ -69,17 +69,17 @@ impl TrustRoots {
         })
     }
 
-    /// The roots as rustls has them.
+    /// Returns the roots as a type of rustls.
     pub fn store(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.store)
     }
 
-    /// Verifies the certificates of clients, which must have one, by these roots.
+    /// Returns a verifier of client certificates by these roots; clients must have one.
     pub fn client_cert_verifier(&self) -> Arc<dyn ClientCertVerifier> {
         Arc::clone(&self.of_clients)
     }
 
-    /// Verifies the certificates of servers by these roots.
+    /// Returns a verifier of server certificates by these roots.
     pub fn server_cert_verifier(&self) -> Arc<dyn ServerCertVerifier> {
         Arc::clone(&self.of_servers)
     }

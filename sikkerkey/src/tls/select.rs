@@ -24,8 +24,8 @@ where
     T: Send + Sync + 'static,
     U: AsRef<TlsIdentity> + 'static,
 {
-    /// What a server presents: at each handshake the identity of that moment, by one atomic load. Connections that are open stay
-    /// as they are.
+    /// Returns a resolver for servers, which presents the current identity at each handshake, by one atomic load. Open
+    /// connections stay as they are.
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -55,7 +55,7 @@ where
         Arc::new(Resolver::new(self.current_pair()))
     }
 
-    /// What a client presents: at each handshake the identity of that moment.
+    /// Returns a resolver for clients, which presents the current identity at each handshake.
     pub fn client_cert_resolver(&self) -> Arc<dyn ResolvesClientCert> {
         Arc::new(Resolver::new(self.current_pair()))
     }
@@ -86,8 +86,8 @@ where
     T: Send + Sync + 'static,
     U: AsRef<TrustRoots> + 'static,
 {
-    /// Verifies the certificates of clients, which must have one, by the roots of the moment of the handshake. It gives clients
-    /// no hints of which authorities it trusts.
+    /// Returns a verifier of client certificates by the current roots at each handshake; clients must have one. It does not
+    /// tell clients which authorities it trusts.
     pub fn client_cert_verifier(&self) -> Arc<dyn ClientCertVerifier> {
         let part = self.clone();
         Arc::new(Verifier::new(move || {
@@ -96,7 +96,7 @@ where
         }))
     }
 
-    /// Verifies the certificates of servers by the roots of the moment of the handshake; for
+    /// Returns a verifier of server certificates by the current roots at each handshake; for
     /// `ClientConfig::builder().dangerous().with_custom_certificate_verifier(..)`.
     pub fn server_cert_verifier(&self) -> Arc<dyn ServerCertVerifier> {
         let part = self.clone();

@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::CertificateError;
 
-/// Why there is no response. It never names a value or a header, only what the network did.
+/// The reason why no response came. It never names a value or a header, only what the network did.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     kind: TransportErrorKind,

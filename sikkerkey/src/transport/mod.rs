@@ -147,7 +147,7 @@ impl Transport {
         })))
     }
 
-    /// The same way to the service in a process that was forked, without the connections of the other
+    /// Returns the transport for a forked process, without the connections of the other
     /// process. It resumes no TLS session: the tickets are the other process's too.
     pub(crate) fn forked(&self) -> Self {
         let Endpoint {

@@ -4,13 +4,26 @@ use super::state::Notice;
 use crate::error::Error;
 use crate::protocol::fields::Fields;
 
-/// What a watch is told.
+/// An event of a watched secret, for the callback of [`SikkerKey::watch`](crate::SikkerKey::watch).
+///
+/// ```
+/// use sikkerkey::{WatchEvent, WatchKind};
+///
+/// fn on_event(event: &WatchEvent) {
+///     match &event.kind {
+///         WatchKind::Changed { value, .. } => drop(value.clone()), // connect again with it
+///         WatchKind::Deleted | WatchKind::AccessDenied => eprintln!("{} is gone", event.secret_id),
+///         other => eprintln!("{}: {other:?}", event.secret_id),
+///     }
+/// }
+/// # let _ = on_event;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WatchEvent {
-    /// The secret that was watched.
+    /// The id of the watched secret.
     pub secret_id: String,
-    /// What happened to it.
+    /// What happened to the secret.
     pub kind: WatchKind,
 }
 
@@ -20,23 +33,23 @@ pub struct WatchEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WatchKind {
-    /// Its value is another one than the watch's user has seen last.
+    /// The value differs from the last one that this watch knew.
     Changed {
         /// The new value.
         value: SecretString,
         /// The fields of a structured secret; `None` where the value is not a JSON object.
         fields: Option<Fields>,
     },
-    /// It was deleted, and this watch has ended. When the secret comes back, watch it again.
+    /// The secret was deleted, and this watch has ended. If the secret returns, watch it again.
     Deleted,
-    /// This machine may not read it any more, and this watch has ended. When the grant comes
-    /// back, watch it again.
+    /// This machine may no longer read the secret, and this watch has ended. If the grant returns, watch it
+    /// again.
     AccessDenied,
-    /// An outage began: the service could not be asked, or the new value not be read. Told once;
-    /// the watch goes on, and no change is lost by it.
+    /// An outage began: a poll failed, or the new value could not be read. Sent once; the watch goes on, and
+    /// no change is lost.
     Error(Error),
-    /// The outage that [`Error`](WatchKind::Error) told of is over. A change that happened
-    /// meanwhile comes as its own event, after this one.
+    /// The outage after [`Error`](WatchKind::Error) is over. A change during it comes as an event of its
+    /// own, after this one.
     Recovered,
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum UpdateKind {
     /// Told each time that a poll or a read says so; the id stays followed, and a `Value` follows when
     /// the secret comes back.
     Deleted,
-    /// The same for a grant that was taken away.
+    /// The grant was taken away.
     Denied,
     /// The value could not be read; the next cycle tries again, and tells again if it fails.
     Failed(Error),

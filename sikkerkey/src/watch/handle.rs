@@ -5,10 +5,10 @@ use super::callbacks::Registration;
 use super::poller::Poller;
 use super::state::PartyId;
 
-/// A watch on one secret, made by [`SikkerKey::watch`](crate::SikkerKey::watch).
+/// A handle on a watch of one secret; from [`SikkerKey::watch`](crate::SikkerKey::watch).
 ///
-/// Dropping it changes nothing: the watch goes on until [`stop`](Self::stop), `unwatch` or `close`,
-/// or until its secret is deleted or denied. It does not keep the client alive.
+/// Dropping it does not end the watch: it ends by [`stop`](Self::stop), `unwatch` or `close`, or when its
+/// secret is deleted or denied. It does not keep the client alive.
 pub struct Watch {
     poller: Weak<Poller>,
     party: PartyId,
@@ -30,9 +30,9 @@ impl Watch {
         }
     }
 
-    /// Ends this watch, and no other one on the same secret. After it returns, no call of its
-    /// callback is taken up any more; one that had been taken up may still be running. May be
-    /// called from inside the callback, and more than once.
+    /// Ends this watch only, not others on the same secret. After it returns, no further call of the
+    /// callback starts; one that has started may still run. It may be called from inside the callback, and
+    /// more than once.
     pub fn stop(&self) {
         if let (Some(poller), Some(registration)) =
             (self.poller.upgrade(), self.registration.upgrade())
@@ -41,7 +41,7 @@ impl Watch {
         }
     }
 
-    /// The id of the secret that is watched.
+    /// The id of the watched secret.
     pub fn secret_id(&self) -> &str {
         &self.id
     }

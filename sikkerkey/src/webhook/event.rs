@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::id::is_id;
 use crate::text;
 
-/// What a genuine delivery says, from [`Webhook::verify`](super::Webhook::verify).
+/// The event of a genuine delivery; from [`Webhook::verify`](super::Webhook::verify).
 ///
 /// Whatever else the body says (who did it, from where) is in the body, which is genuine then.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl WebhookEvent {
         &self.id
     }
 
-    /// What happened: `secret_rotate`, `secret_delete`, or another of the service's words.
+    /// The name of the event: `secret_rotate`, `secret_delete`, or another of the service's words.
     pub fn event(&self) -> &str {
         &self.event
     }

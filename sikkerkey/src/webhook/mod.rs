@@ -1,4 +1,4 @@
-//! News of changed secrets without polling: verifies the service's webhooks (feature `webhook`).
+//! Verifies the service's webhooks, so that a rotation is swapped in without waiting for a poll (feature `webhook`).
 //!
 //! The service calls a URL of yours when a secret changes. A [`Webhook`] says whether a delivery is genuine, and
 //! [`Live::on_webhook`](crate::Live::on_webhook) reads the secret that it is about at once. Polls go on, so a delivery that never
@@ -61,7 +61,7 @@ const MAX_SIZE: usize = 64 * 1024;
 /// The longest age that can be set: the ids of so many deliveries are kept.
 const LONGEST_AGE: Duration = Duration::from_secs(86_400);
 
-/// A webhook of the service, by its signing secret: tells genuine deliveries from others.
+/// A verifier of webhook deliveries, by their signing secret.
 ///
 /// A clone shares the record of deliveries that came. The secret may be a live one:
 /// [`Webhook::live`](Webhook::live).
@@ -88,7 +88,7 @@ struct WebhookInner {
 /// Hands each accepted secret to the function until it says `true`.
 type SigningSecrets = dyn Fn(&mut dyn FnMut(&SecretString) -> bool) -> bool + Send + Sync;
 
-/// Why a delivery was refused. Nothing changed because of it.
+/// The reason why a delivery was refused. A refused delivery has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
@@ -107,7 +107,7 @@ pub enum WebhookError {
 }
 
 impl Webhook {
-    /// A webhook with this signing secret.
+    /// Makes a verifier with this signing secret.
     pub fn new(secret: impl Into<SecretString>) -> Self {
         let secret = secret.into();
         Self::with_secrets(move |accept| accept(&secret))
@@ -126,13 +126,13 @@ impl Webhook {
         }))
     }
 
-    /// How old a delivery may be by this machine's clock, and how far in the future: 5 minutes unless set, a day at most. For so long
-    /// a repeated delivery is recognized.
+    /// Limits the age of a delivery by this machine's clock, also into the future, to at most a day. For the same time, a repeated
+    /// delivery is recognized. Defaults to 5 minutes.
     pub fn max_age(self, age: Duration) -> Self {
         self.with(|inner| inner.max_age = age.min(LONGEST_AGE))
     }
 
-    /// How many bytes the body of a delivery may have: 64 KiB unless set. Have the framework stop reading there too.
+    /// Limits the body of a delivery, in bytes. Have the framework stop reading there, too. Defaults to 64 KiB.
     pub fn max_size(self, bytes: usize) -> Self {
         self.with(|inner| inner.max_size = bytes)
     }

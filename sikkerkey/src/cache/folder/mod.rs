@@ -4,7 +4,7 @@
 //! Promises: the folder is 0700 and each file 0600 from the moment it exists; a new entry replaces
 //! the old one in one step, so that a reader, another writer or `kill -9` never leaves a torn one;
 //! no symbolic link is followed, neither in place of a file nor in place of the folder itself.
-//! (Links above the folder are the owner's own matter: whoever can place one there already has
+//! (Links above the folder are the owner's own matter: a user who can place one there already has
 //! the private key's folder.)
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -151,7 +151,7 @@ impl Folder {
         self.path.join(format!("{id}{EXTENSION}"))
     }
 
-    /// A name that nobody can have put a trap under.
+    /// A name that no other user can have placed a link under.
     fn temporary(&self) -> io::Result<PathBuf> {
         let mut random = [0; 16];
         SystemRandomness

@@ -11,7 +11,7 @@ use super::schema::Schema;
 use super::snapshot::Link;
 use crate::protocol::details::{SecretDetails, SecretKind};
 
-/// What a machine would find if it loaded a config now, without a value being read.
+/// A pre-flight report: what a machine would find if it loaded a config now. No value is read.
 ///
 /// `Display` is a table with a line for each requirement, then one for each of the
 /// [refusals](Self::refusals) and of the [unneeded](Self::unneeded) secrets; `Serialize` is a list of
@@ -19,6 +19,28 @@ use crate::protocol::details::{SecretDetails, SecretKind};
 ///
 /// The first column of the table is `ok`, `??` for what the list cannot tell, and `!!` for what is
 /// wrong.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::{CheckStatus, SikkerKeyConfig};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+///     #[sikkerkey(secret = "sk_region")]
+///     region: String,
+/// }
+///
+/// let report = Config::check(&sk)?;
+/// let missing: Vec<_> = report.problems().map(|check| check.requirement().path()).collect();
+/// assert_eq!(missing, ["region"]);
+/// assert_eq!(report.problems().next().map(|check| check.status()), Some(CheckStatus::Missing));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckReport {
     checks: Vec<Check>,
@@ -26,7 +48,7 @@ pub struct CheckReport {
     unneeded: Vec<SecretDetails>,
 }
 
-/// One requirement, and whether it can be met.
+/// One value of a config, and whether the machine would find it; from [`CheckReport::iter`].
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Check {
     requirement: Requirement,
@@ -41,24 +63,24 @@ pub struct Check {
     ok: bool,
 }
 
-/// What the list of secrets says of one requirement.
+/// What the list of secrets says about one value of a config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CheckStatus {
-    /// The secret is there, and so is the field.
+    /// The secret exists, and so does the field.
     Ok,
-    /// This machine does not see the secret, and the config can do without it. The list does not
-    /// say whether it does not exist, which is fine, or exists without a grant, which fails the load.
+    /// This machine does not see the secret, and the config has a default for it. It may not exist, which is
+    /// fine, or it may be denied, which fails the load: the list cannot tell.
     Uncertain,
-    /// This machine does not see the secret, and the config needs it: it does not exist, or there is
-    /// no grant for it. The service does not say which.
+    /// This machine does not see the secret, and the config needs it: it does not exist, or it is not
+    /// granted. The list cannot tell which.
     Missing,
-    /// The secret is there, and has no such field.
+    /// The secret exists, without this field.
     FieldMissing,
-    /// The secret is there as a single value, which has no fields.
+    /// The secret is a single value, which has no fields.
     NotStructured,
-    /// Several secrets have the name.
+    /// Several secrets have this display name.
     Ambiguous,
     /// The secret is a canary: reading it raises an alarm.
     Canary,
@@ -84,7 +106,7 @@ impl CheckReport {
         }
     }
 
-    /// The same report, where overrides decide about some of the requirements.
+    /// Returns the report with the requirements that overrides decide about.
     pub(crate) fn overridden(
         mut self,
         schema: &Schema,
@@ -100,13 +122,13 @@ impl CheckReport {
         self
     }
 
-    /// The same report of a load that these problems would keep from reading anything.
+    /// Returns the report with problems that would keep a load from reading anything.
     pub(crate) fn with_refusals(mut self, refusals: Vec<Problem>) -> Self {
         self.refusals = refusals;
         self
     }
 
-    /// The same report with the secrets that no check is about.
+    /// Returns the report with the secrets that the config does not need.
     pub(crate) fn with_unneeded(
         mut self,
         links: &BTreeMap<SecretRef, Link>,
@@ -130,7 +152,7 @@ impl CheckReport {
         self
     }
 
-    /// Whether a load would find all that the config needs, and raise no alarm. What it finds may
+    /// Whether a load would find everything that the config needs, and trigger no canary. What it finds may
     /// still be no `u16`, and an [uncertain](CheckStatus::Uncertain) secret may be denied;
     /// [`is_strictly_ok`](Self::is_strictly_ok) is about that too.
     pub fn is_ok(&self) -> bool {
@@ -143,17 +165,17 @@ impl CheckReport {
         self.is_ok() && self.unneeded.is_empty() && self.uncertain().next().is_none()
     }
 
-    /// Every check, in the order of the fields.
+    /// Iterates over all checks, in the order of the fields.
     pub fn iter(&self) -> std::slice::Iter<'_, Check> {
         self.checks.iter()
     }
 
-    /// The checks that would keep the config from loading, or raise an alarm.
+    /// The checks that would fail the load, or trigger a canary.
     pub fn problems(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.is_ok())
     }
 
-    /// The checks of which the list cannot tell whether they would keep the config from loading.
+    /// The checks of which the list cannot tell whether they would fail the load.
     pub fn uncertain(&self) -> impl Iterator<Item = &Check> {
         let is_uncertain = |check: &&Check| check.status == CheckStatus::Uncertain;
         self.checks.iter().filter(is_uncertain)
@@ -183,7 +205,7 @@ impl<'a> IntoIterator for &'a CheckReport {
 }
 
 impl Check {
-    /// What the config asks for.
+    /// The value that the config reads.
     pub fn requirement(&self) -> &Requirement {
         &self.requirement
     }
@@ -194,24 +216,23 @@ impl Check {
         self.resolved_id.as_deref()
     }
 
-    /// What the secret is; `None` where this machine does not see it.
+    /// The kind of the secret; `None` if this machine does not see it.
     pub fn kind(&self) -> Option<SecretKind> {
         self.kind
     }
 
-    /// What the list says.
+    /// What the list says about the value.
     pub fn status(&self) -> CheckStatus {
         self.status
     }
 
-    /// Names that may have been meant or that are to choose from, or what to consider; fit to be
-    /// shown.
+    /// Advice: similar names, the names to choose from, or what to consider; escaped for a terminal.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// Whether the config can do with what is there: it was found, and a read of it raises no alarm,
-    /// or nothing is there and it may be absent.
+    /// Whether the config would load with it: it was found and is no canary, or it is missing and has a
+    /// default.
     pub fn is_ok(&self) -> bool {
         self.ok
     }

@@ -100,7 +100,7 @@ impl Serialize for CheckReport {
     }
 }
 
-/// A secret's name and place, fit to be shown.
+/// A secret's name and place, escaped for a terminal.
 fn described(secret: &SecretDetails) -> String {
     let name = quoted(&secret.name);
     match secret.project_name.as_ref().or(secret.project_id.as_ref()) {

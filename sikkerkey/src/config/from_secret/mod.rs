@@ -13,16 +13,16 @@ use std::fmt;
 use super::requirement::ValueKind;
 use crate::validity::Validity;
 
-/// A type that is made from the text of a secret or of one of its fields.
+/// A type that can be parsed from the text of a secret, or of one of its fields.
 ///
 /// | type | text |
 /// | --- | --- |
-/// | `String`, [`SecretString`](crate::SecretString), `Box<str>`, `Arc<str>`, `Cow<str>` | any, also none |
+/// | `String`, [`SecretString`](crate::SecretString), `Box<str>`, `Arc<str>`, `Cow<str>` | any text, may be empty |
 /// | integers and their `NonZero` forms | decimal digits, in range; no spaces, no `_` |
 /// | `f32`, `f64` | a decimal number, also `1e-3`; not infinite |
 /// | `bool` | `true` or `false` |
 /// | `char` | one character |
-/// | `PathBuf` | any but none |
+/// | `PathBuf` | any text except an empty one |
 /// | `IpAddr`, `SocketAddr` and their v4 and v6 forms | `10.0.0.1`, `[::1]:8080` |
 /// | `Duration` | digits and a unit, largest unit first: `250ms`, `30s`, `1h30m`, `7d`; the units are `d`, `h`, `m`, `s`, `ms`, `us`, `ns` |
 /// | `url::Url` (feature `url`) | an absolute URL |
@@ -65,10 +65,10 @@ pub trait FromSecret: Sized {
     /// What a report calls the shape of the value; text, unless the type says otherwise.
     const KIND: ValueKind = ValueKind::String;
 
-    /// The value.
+    /// Parses the value from the text of the secret.
     ///
     /// # Errors
-    /// Says what is wrong with the text, without quoting it.
+    /// What is wrong with the text, without quoting it.
     fn from_secret(text: &str) -> Result<Self, ValueError>;
 
     /// What the text must be, with its article: `a u16`. Unless the type says otherwise, its name.
@@ -80,7 +80,7 @@ pub trait FromSecret: Sized {
     #[doc(hidden)]
     const STRUCTURED: bool = false;
 
-    /// What stands for a secret that is missing: `Some(None)` for an `Option`.
+    /// The value of a missing secret, if the type has one: `Some(None)` for an `Option`.
     #[doc(hidden)]
     fn absent() -> Option<Self> {
         None
@@ -93,7 +93,7 @@ pub trait FromSecret: Sized {
     }
 }
 
-/// Why a text is not a value.
+/// An error of [`FromSecret`]: why a text cannot be parsed.
 ///
 /// Its words were in the program before the secret was read, so they cannot quote it. They end a
 /// line of the report: `not a level: outside 1 to 9`.
@@ -101,12 +101,12 @@ pub trait FromSecret: Sized {
 pub struct ValueError(&'static str);
 
 impl ValueError {
-    /// Says what is wrong, in a few words; may be empty.
+    /// Makes an error with a reason, in a few words; may be empty.
     pub const fn new(reason: &'static str) -> Self {
         ValueError(reason)
     }
 
-    /// What is wrong.
+    /// The reason, in a few words.
     pub const fn reason(&self) -> &'static str {
         self.0
     }

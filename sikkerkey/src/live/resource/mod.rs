@@ -1,5 +1,4 @@
-//! What is built from a live config and built again when it changes: a pool of connections, a
-//! client with an API key.
+//! Resources: built from a live config, and built again when it changes.
 
 mod basis;
 mod built;
@@ -63,12 +62,12 @@ impl<R> LiveResource<R> {
         }
     }
 
-    /// The resource as it is now: one atomic load, no lock.
+    /// Returns the current resource: one atomic load, no lock.
     pub fn load(&self) -> Loaded<R> {
         Loaded::new(self.built.current())
     }
 
-    /// The resource as it is now, to keep or to send to another thread.
+    /// Returns the current resource as an `Arc`, to keep or to send to another thread.
     pub fn get(&self) -> Arc<R> {
         self.load().into_arc()
     }

@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::sync::lock;
 use crate::text;
 
-/// What a live resource is doing.
+/// The state of a live resource: current, building or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ResourceState {
-    /// It was built from the running config.
+    /// The resource was built from the running config.
     Current,
     /// The config changed, and a build from the new one runs; the old resource is in place.
     Building,
@@ -33,6 +33,17 @@ impl fmt::Display for ResourceState {
 
 /// The state of one resource at one instant; from
 /// [`LiveStatus::resources`](crate::LiveStatus::resources).
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// fn failing<T>(live: &Live<T>) -> Vec<String> {
+///     let status = live.status();
+///     let failing = status.resources().filter(|resource| resource.consecutive_failures() > 0);
+///     failing.map(|resource| resource.name().to_owned()).collect()
+/// }
+/// assert!(failing(&Live::fixed(1)).is_empty());
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct ResourceStatus {
     name: String,

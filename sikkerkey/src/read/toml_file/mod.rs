@@ -146,7 +146,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(bytes)
 }
 
-/// Whoever can change the file decides where the config's passwords are sent.
+/// A user who can change the file decides where the config's passwords are sent.
 #[cfg(unix)]
 fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), Error> {
     let path = path.display();

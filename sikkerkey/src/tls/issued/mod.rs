@@ -1,4 +1,4 @@
-//! Certificates that the service issues to a key that is made here, and that are renewed before they end.
+//! Certificates that the service issues to a key of this process, renewed before they end.
 
 mod renewer;
 mod request;
@@ -74,18 +74,18 @@ impl LiveCertificate {
         }
     }
 
-    /// The certificate of this moment, with its key.
+    /// Returns the current certificate, with its key.
     pub fn get(&self) -> Arc<TlsIdentity> {
         self.state.current()
     }
 
-    /// What a server presents: at each handshake the certificate of that moment.
+    /// Returns a resolver for servers, which presents the current certificate at each handshake.
     pub fn server_cert_resolver(&self) -> Arc<dyn ResolvesServerCert> {
         let certificate = self.clone();
         Arc::new(Resolver::new(move || certificate.pair()))
     }
 
-    /// What a client presents: at each handshake the certificate of that moment.
+    /// Returns a resolver for clients, which presents the current certificate at each handshake.
     pub fn client_cert_resolver(&self) -> Arc<dyn ResolvesClientCert> {
         let certificate = self.clone();
         Arc::new(Resolver::new(move || certificate.pair()))
@@ -102,7 +102,7 @@ impl LiveCertificate {
         self.get().server_config()
     }
 
-    /// Until when the certificate is valid, and why it was not renewed, if so.
+    /// Returns the status: until when the certificate is valid, and why a renewal failed.
     pub fn status(&self) -> CertificateStatus {
         self.state.status()
     }

@@ -10,7 +10,7 @@ use crate::client::asynchronous::AsyncSikkerKey;
 use crate::error::Error;
 use crate::id::SecretId;
 
-/// A certificate that is asked for with [`live`](Self::live); from [`SikkerKey::certificate`].
+/// A builder of a [`LiveCertificate`]; from [`SikkerKey::certificate`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked for until `live` is called"]
 pub struct CertificateRequest {
@@ -31,7 +31,7 @@ impl SikkerKey {
 }
 
 impl AsyncSikkerKey {
-    /// See [`SikkerKey::certificate`]; it is asked for with [`live_async`](CertificateRequest::live_async).
+    /// Requests a certificate; see [`SikkerKey::certificate`]. Finish it with [`live_async`](CertificateRequest::live_async).
     pub fn certificate(&self, id: impl Into<String>) -> CertificateRequest {
         self.blocking().certificate(id)
     }
@@ -39,13 +39,13 @@ impl AsyncSikkerKey {
 
 impl CertificateRequest {
     /// Asks for a certificate of this validity, in whole seconds. The service shortens it to what the secret allows, and to 24 h at
-    /// most; without this it decides alone.
+    /// most. Defaults to the service's choice.
     pub fn validity(mut self, validity: Duration) -> Self {
         self.validity = Some(validity);
         self
     }
 
-    /// Asks for the first certificate, checks it, and starts the renewals. Blocks as any call does, with its retries and deadline.
+    /// Requests the first certificate, checks it, and starts the renewals. Blocks as any call does, with its retries and deadline.
     ///
     /// # Errors
     ///

@@ -316,7 +316,7 @@ impl Poller {
         }
     }
 
-    /// The same without the wait.
+    /// Closes without waiting.
     pub(crate) fn end(&self) {
         let mut state = lock(&self.state);
         state.generation += 1;
