@@ -288,7 +288,7 @@ fn a_poll_takes_no_more_than_an_answer_about_its_secrets_can_have() {
     stage.vault.put("sk_a", "2");
     let answer = |padding: usize| {
         let body = format!(
-            r#"{{"changes":{{"sk_a":"changed"}}}}{}"#,
+            r#"{{"changes":{{"sk_a":{{"status":"changed"}}}}}}{}"#,
             " ".repeat(padding)
         );
         Reply::new(200).body(body)
