@@ -21,6 +21,8 @@ use crate::ledger::Ledger;
 use crate::rotations::{IDS, WATCHED, number};
 
 const READERS: usize = 3;
+/// Freed memory goes back at once, so that what is measured is in use. This is where glibc begins.
+const MALLOC_THRESHOLD: &str = "131072";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The service's process, as its keeper has it.
@@ -35,6 +37,9 @@ impl Handle {
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .arg("service")
             .args([identity, &cache])
+            // By itself glibc raises these after a large answer, and keeps as much for each thread that had one.
+            .env("MALLOC_MMAP_THRESHOLD_", MALLOC_THRESHOLD)
+            .env("MALLOC_TRIM_THRESHOLD_", MALLOC_THRESHOLD)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
