@@ -17,12 +17,13 @@
 //! Counters are those of all clients of the process together; [`SikkerKey::stats`](crate::SikkerKey::stats)
 //! has those of one. The gauges of a live config are set at its start and after each poll and refresh.
 //! Live configs of the same type share their series. Once the last handle is dropped, every `state` is 0.
+//! A config that follows no vault has none: one that is offline, fixed or manual.
 //!
 //! # Labels
 //!
 //! They come from this crate and from schemas, so that there are few series:
 //!
-//! - `call` is `read`, `list`, `export`, `poll` or `enroll`.
+//! - `call` is `read`, `list`, `export`, `poll`, `enroll`, or `issue` for a certificate.
 //! - `status` is the HTTP status, `other` for one that no standard names, `none` for no response.
 //! - `secret` is the id of a secret that a config of this client reads, 1,000 at most for one client. Every
 //!   other read counts under `other`.

@@ -16,7 +16,7 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
-use sikkerkey::{CacheOptions, RetryPolicy, SikkerKey, SikkerKeyConfig};
+use sikkerkey::{CacheOptions, Live, RetryPolicy, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::{Emulator, Fault};
 
 /// What was recorded: a series as `name{label=value}`, and its value.
@@ -310,7 +310,7 @@ fn the_cache() {
 }
 
 fn reads_that_no_schema_names() {
-    const IDS: usize = 10_000;
+    const IDS: u64 = 10_000;
     let vault = vault();
     let sk = client(&vault);
     let other = client(&vault);
@@ -395,6 +395,11 @@ fn a_live_config() {
     is("degraded", 2, 0);
     assert_eq!(series("sikkerkey_live_age_seconds"), ["{config=Config} 0"]);
     drop(live);
+    is("none", 2, 0);
+    // What follows no vault is not measured.
+    let (manual, control) = Live::manual(1);
+    control.swap(2);
+    drop(manual);
     is("none", 2, 0);
     // All of it under few labels.
     assert_eq!(series("sikkerkey_reads_total").len(), 2);

@@ -10,7 +10,8 @@ use std::time::Duration;
 use common::stage::Stage;
 use common::{Fake as _, FakeClock, builder, client};
 use sikkerkey::{
-    CacheOptions, ConfigError, Fetch, Loader, RetryPolicy, SikkerKey, SikkerKeyConfig,
+    CacheOptions, ConfigError, Fetch, Live, Loader, RetryPolicy, SikkerKey, SikkerKeyConfig,
+    Snapshot,
 };
 use sikkerkey_emulator::{Emulator, Fault};
 use tracing::field::{Field, Visit};
@@ -118,7 +119,7 @@ fn events_lie_in_the_spans_of_their_work() {
     other_calls();
     a_load();
     a_live_config();
-    #[cfg(feature = "tokio")]
+    a_config_without_a_vault();
     an_async_read();
     a_thread_with_another_subscriber();
 }
@@ -322,6 +323,27 @@ fn a_live_config() {
     );
 }
 
+fn a_config_without_a_vault() {
+    let secrets = Snapshot::from_iter([("sk_key", CANARY), ("sk_host", "db")]);
+    lines();
+    let offline = Config::offline(secrets).probe(|_: &Config| {
+        tracing::info!("asked");
+        Ok::<(), &str>(())
+    });
+    offline.live().unwrap();
+    let probe = r#"load{config="Config"}: probe{config="Config"}: INFO asked"#;
+    assert_eq!(lines(), [probe]);
+
+    let (_live, control) = Live::manual(1);
+    control.swap(2);
+    control.swap_paths(3, &["db.password"]);
+    let swaps = [
+        "INFO the config is at generation 2",
+        "INFO the config is at generation 3: db.password",
+    ];
+    assert_eq!(lines(), swaps);
+}
+
 const WORKER: &str = "sikkerkey-live";
 const POLL: &str = r#"call{method="POST"}{path="/v1/secrets/poll"}: "#;
 
@@ -330,7 +352,6 @@ fn swap_to(generation: u64) -> String {
 }
 
 /// The caller's span, though a thread of the client's reads.
-#[cfg(feature = "tokio")]
 fn an_async_read() {
     use tracing::Instrument as _;
 

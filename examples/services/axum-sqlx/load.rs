@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::{Client, NoTls};
 
 use crate::cluster::Cluster;
-use crate::{AnyError, probed, start};
+use crate::{AnyError, LIFETIME, probed, start};
 
 const ROTATIONS: u64 = 20;
 const CLIENTS: usize = 4;
@@ -55,14 +55,16 @@ pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
             })
         })
         .collect();
-    let mut changes = app.live.subscribe();
+    // Listeners are called in order: once this one is, the pool has the new login.
+    let (tell, mut followed) = tokio::sync::mpsc::unbounded_channel();
+    app.live.on_change(move |_| {
+        let _ = tell.send(());
+    });
     for number in 1..=ROTATIONS {
         rotate(&admin, &vault, &cluster, number).await?;
-        changes.recv_async().await?;
-        // Some connections are closed, so that new ones log in.
-        let user = format!("app_{}", (number + 1) % 2);
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND state = 'idle' LIMIT 1";
-        admin.query(end, &[&user]).await?;
+        followed.recv().await.ok_or("the live config has ended")?;
+        // Some connections reach the end of their life, so that new ones log in.
+        tokio::time::sleep(LIFETIME / 4).await;
     }
     running.store(false, Ordering::Relaxed);
     for client in clients {

@@ -3,8 +3,7 @@
 //!
 //! `cargo run -p sikkerkey-service-examples --example axum_sqlx` starts a PostgreSQL of its own, the
 //! emulator and the service, rotates the login twenty times under load, and counts.
-//! `… -- --offline secrets.dev.toml` serves from a file, without a vault; `… -- --serve` from the
-//! vault that the environment names.
+//! `… -- --offline secrets.dev.toml` serves without a vault, `… -- --serve` from the environment's.
 //!
 //! `/healthz` answers 200 while a config serves:
 //!
@@ -12,11 +11,7 @@
 //! {"degraded":false,"status":{"freshness":"fresh","generation":21,…}}
 //! ```
 //!
-//! `/metrics` is for Prometheus; among others:
-//!
-//! ```text
-//! sikkerkey_live_generation{config="Config"} 21
-//! ```
+//! `/metrics` is for Prometheus: `sikkerkey_live_generation{config="Config"} 21` and others.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
 #[path = "../postgres-rotation/cluster.rs"]
@@ -27,6 +22,7 @@ mod tests;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -43,6 +39,8 @@ use sqlx::{Connection, PgConnection};
 use tokio::net::TcpListener;
 
 type AnyError = Box<dyn Error + Send + Sync>;
+
+const LIFETIME: Duration = Duration::from_millis(500);
 
 #[derive(SikkerKeyConfig)]
 struct Config {
@@ -90,7 +88,10 @@ struct App {
 impl App {
     /// The pool stays one: a new login goes to the connections that it opens from then on.
     fn new(live: Live<Config>, metrics: PrometheusHandle) -> Self {
-        let options = PgPoolOptions::new().max_connections(8);
+        // So long do connections of an old login last: minutes in a service of yours.
+        let options = PgPoolOptions::new()
+            .max_connections(8)
+            .max_lifetime(LIFETIME);
         let pool = options.connect_lazy_with(live.load().db.options());
         let followed = pool.clone();
         live.select(|config| &config.db)
@@ -111,7 +112,6 @@ impl App {
     }
 }
 
-/// Greets the database's user.
 async fn greet(State(app): State<App>) -> Result<String, StatusCode> {
     let user = sqlx::query_scalar("SELECT current_user::text").fetch_one(&app.pool);
     let user: String = user.await.map_err(|_| StatusCode::BAD_GATEWAY)?;
@@ -122,7 +122,7 @@ async fn metrics(State(app): State<App>) -> String {
     app.metrics.render()
 }
 
-/// 200 as long as a config serves: all replicas lose a vault that is down at the same moment.
+/// 200 while a config serves: all replicas lose a vault that is down at the same moment.
 async fn health(State(app): State<App>) -> Json<Value> {
     let status = app.live.status();
     let degraded = status.freshness() != Freshness::Fresh;

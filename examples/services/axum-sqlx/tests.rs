@@ -54,7 +54,9 @@ async fn a_rotation_reaches_the_pool() {
     let live = Config::live_async(&sk).await.unwrap();
     let app = app(live);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    app.live.on_change(move |_| drop(tell.send(())));
+    app.live.on_change(move |_| {
+        let _ = tell.send(());
+    });
     vault.put("sk_db_prod", DB.replace("app", "app_2"));
     told.recv().await.unwrap();
     assert_eq!(app.pool.connect_options().get_username(), "app_2");

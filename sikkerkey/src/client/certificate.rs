@@ -47,6 +47,7 @@ impl ClientInner {
             body: None,
             limit: READ_LIMIT,
         };
+        let _span = call.span();
         let response = self.call(&call, policy)?;
         let other = |what: &str| {
             let text = format!("secret {id} has no X.509 certificate to give: {what}");

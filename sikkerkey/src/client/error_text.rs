@@ -25,9 +25,20 @@ pub(crate) enum Purpose<'a> {
     Enroll(&'a str),
 }
 
-#[cfg(feature = "metrics")]
 impl Purpose<'_> {
+    /// The secret that it reads.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match self {
+            Purpose::Read(id) => Some(id),
+            // A certificate is issued by a read of its secret.
+            #[cfg(all(feature = "rustls", feature = "live"))]
+            Purpose::Issue(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// What metrics call it.
+    #[cfg(feature = "metrics")]
     pub(super) fn label(&self) -> &'static str {
         match self {
             Purpose::Read(_) => "read",

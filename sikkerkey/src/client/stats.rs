@@ -98,11 +98,11 @@ impl Counters {
             Purpose::Poll => {
                 self.polls.fetch_add(1, Ordering::Relaxed);
             }
-            Purpose::Read(id) => self.read(id),
-            // A certificate is issued by a read of its secret.
-            #[cfg(all(feature = "rustls", feature = "live"))]
-            Purpose::Issue(id) => self.read(id),
-            _ => {}
+            _ => {
+                if let Some(id) = purpose.secret() {
+                    self.read(id);
+                }
+            }
         }
     }
 
@@ -125,7 +125,7 @@ impl Counters {
         took: Duration,
     ) {
         metrics::request(purpose.label(), status, repeated, took);
-        if let Purpose::Read(id) = purpose {
+        if let Some(id) = purpose.secret() {
             metrics::read(self.label(id));
         }
     }

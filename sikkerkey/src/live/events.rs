@@ -30,8 +30,11 @@ impl AttemptEvents {
             log!(warn, "the live config keeps its last good values: {line}");
         }
         if let Some(generation) = self.swapped {
-            let paths = text::list(changed.unwrap_or_default(), |path| text::name(path));
-            log!(info, "{config} is at generation {generation}: {paths}");
+            let changed = changed.unwrap_or_default();
+            let paths = text::list(changed, |path| text::name(path));
+            // A config that a test swaps in may name none.
+            let colon = if changed.is_empty() { "" } else { ": " };
+            log!(info, "{config} is at generation {generation}{colon}{paths}");
         }
         match self.recovered {
             None => {}

@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::error::ConfigError;
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::span::span;
 use crate::watch::callbacks::Callbacks;
 
 /// Builds and probes a config from secrets that are at hand; there is nothing to follow.
@@ -27,6 +28,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     options: &LiveOptions<T>,
 ) -> Result<Live<T>, ConfigError> {
     let name = source.name();
+    let _span = span!(INFO, "load", config = name);
     let places = source.places();
     let schema = source.schema()?;
     let snapshot = secrets(&schema);

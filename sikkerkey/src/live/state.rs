@@ -490,10 +490,10 @@ impl<T> LiveState<T> {
         refreshed.is_some_and(|at| now.saturating_sub(at) < self.refresh_gap)
     }
 
-    /// Has metrics say how it is.
+    /// Has metrics say how it is, where this process keeps it up to date.
     pub(super) fn measure(&self) {
         #[cfg(feature = "metrics")]
-        {
+        if self.process == Some(std::process::id()) {
             let status = self.status();
             let states = [Freshness::Fresh, Freshness::Stale, Freshness::Degraded];
             let closed = self.record().closed;
