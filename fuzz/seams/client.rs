@@ -1,12 +1,16 @@
 //! Where the fuzz targets reach into `sikkerkey`, of which this is a module while they are built.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
 
 use crate::cache::fuzz_open;
 use crate::client::error_text::{Purpose, refused};
 use crate::client::retry::RetryPolicy;
+use crate::clock::Clock;
 use crate::id::{SecretId, is_id as is_checked};
 use crate::protocol::api_url::ApiUrl;
 use crate::protocol::export::Export;
@@ -14,8 +18,10 @@ use crate::protocol::fields::Fields;
 use crate::protocol::messages;
 use crate::protocol::skew::{ClockJudgment, Skew, judge};
 use crate::protocol::unescape::unescape;
+use crate::read::fuzz_aliases;
 use crate::transport::{Body, Response, fuzz_read};
 use crate::watch::schedule::{DEFAULT_INTERVAL, PollOutcome, PollSchedule};
+use crate::webhook::{Webhook, WebhookError};
 
 /// What the clock says: a day in 2026.
 const NOW: i64 = 1_790_000_000;
@@ -98,6 +104,78 @@ pub fn unescaper(text: &str) {
     let ours = unescape(text.trim_matches([' ', '\n', '\r', '\t']))
         .map(|text| text.expose_secret().to_owned());
     assert_eq!(ours, theirs, "{text:?}");
+}
+
+/// Aliases as an environment variable holds them: what is taken is written the same way, and what is
+/// not is told in short lines.
+pub fn aliases(text: &str) {
+    let (aliases, problems) = fuzz_aliases(text);
+    for line in &problems {
+        assert!(
+            line.chars().count() < 1024 && !line.contains(char::is_control),
+            "{line:?}"
+        );
+    }
+    let written: Vec<String> = aliases
+        .iter()
+        .map(|(from, to)| format!("{from}={to}"))
+        .collect();
+    assert_eq!(fuzz_aliases(&written.join(",")).0, aliases);
+}
+
+/// A webhook's body: with its signature it is an event, or refused for what it is; with another it is always refused.
+pub fn webhook(body: &[u8]) {
+    let mut mac =
+        <Hmac<Sha256> as KeyInit>::new_from_slice(b"whsec_fuzz").expect("a key of any length");
+    mac.update(body);
+    let signature = mac.finalize().into_bytes();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let webhook = Webhook::new("whsec_fuzz").clock(Arc::new(Now));
+    match webhook.verify(hex(&signature), body) {
+        Ok(event) => {
+            assert!(!event.is_repeat() && !event.id().is_empty());
+            assert!(event.secret_id().is_none_or(is_checked));
+            let line = format!("{event:?}");
+            assert!(!line.contains(char::is_control), "{line:?}");
+            assert!(
+                webhook
+                    .verify(hex(&signature), body)
+                    .is_ok_and(|event| event.is_repeat())
+            );
+        }
+        Err(error) => assert!(matches!(
+            error,
+            WebhookError::TooLarge | WebhookError::Malformed | WebhookError::Age
+        )),
+    }
+    let mut other = signature;
+    other[0] ^= 1;
+    let refused = webhook.verify(hex(&other), body);
+    assert!(matches!(
+        refused,
+        Err(WebhookError::Signature | WebhookError::TooLarge)
+    ));
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Now;
+
+impl Clock for Now {
+    fn unix_now(&self) -> i64 {
+        NOW
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _time: Duration) {}
 }
 
 /// An id, an address, and a value with fields.

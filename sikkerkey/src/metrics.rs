@@ -16,7 +16,7 @@
 //!
 //! Counters are those of all clients of the process together; [`SikkerKey::stats`](crate::SikkerKey::stats)
 //! has those of one. The gauges of a live config are set at its start and after each poll and refresh.
-//! All that follow the same type share their series.
+//! Live configs of the same type share their series. Once the last handle is dropped, every `state` is 0.
 //!
 //! # Labels
 //!
@@ -45,9 +45,9 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Duration;
 
-use ::metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+#[cfg(feature = "live")]
+use ::metrics::gauge;
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
 use http::StatusCode;
 
 use crate::log::{defer, is_held, outermost};

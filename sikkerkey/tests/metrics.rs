@@ -394,6 +394,8 @@ fn a_live_config() {
     cycle();
     is("degraded", 2, 0);
     assert_eq!(series("sikkerkey_live_age_seconds"), ["{config=Config} 0"]);
+    drop(live);
+    is("none", 2, 0);
     // All of it under few labels.
     assert_eq!(series("sikkerkey_reads_total").len(), 2);
 }

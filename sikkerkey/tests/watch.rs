@@ -280,6 +280,29 @@ fn an_outage_is_one_error_and_one_recovery_for_each_watch() {
 }
 
 #[test]
+fn a_poll_takes_no_more_than_an_answer_about_its_secrets_can_have() {
+    let stage = stage();
+    let sk = client(&stage);
+    sk.get_secret("sk_a").unwrap();
+    let (_, events) = watch(&stage, &sk, "sk_a");
+    stage.vault.put("sk_a", "2");
+    let answer = |padding: usize| {
+        let body = format!(
+            r#"{{"changes":{{"sk_a":{{"status":"changed"}}}}}}{}"#,
+            " ".repeat(padding)
+        );
+        Reply::new(200).body(body)
+    };
+    stage.vault.fail_next_matching(POLL, answer(70_000));
+    stage.poll();
+    assert_eq!(next(&events), "Decode");
+    stage.vault.fail_next_matching(POLL, answer(60_000));
+    stage.poll();
+    assert_eq!(next(&events), "Recovered");
+    assert_eq!(next(&events), "2");
+}
+
+#[test]
 fn a_poll_is_not_repeated_within_its_cycle() {
     let stage = stage();
     let sk = client(&stage);

@@ -8,6 +8,7 @@
 
 mod floor;
 mod load;
+mod many;
 mod official;
 mod read;
 mod start;
@@ -39,6 +40,7 @@ fn main() {
         .configure_from_args();
     read::bench(&mut criterion);
     ten::bench(&mut criterion);
+    many::bench(&mut criterion);
     start::bench(&mut criterion);
     load::bench(&mut criterion);
     criterion.final_summary();

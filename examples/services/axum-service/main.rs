@@ -127,33 +127,33 @@ async fn health(State(live): State<Live<Config>>) -> String {
 fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Before a client is built, which describes its metrics.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     match arguments.as_slice() {
-        [] => rotate_under_load(),
-        ["--offline", file] => serve_offline(file),
+        [] => rotate_under_load(metrics),
+        ["--offline", file] => serve_offline(file, metrics),
         _ => Err("usage: axum_service [--offline FILE]".into()),
     }
 }
 
 /// On a developer's machine: the same service, without a vault.
-fn serve_offline(file: &str) -> Result<(), AnyError> {
+fn serve_offline(file: &str, metrics: PrometheusHandle) -> Result<(), AnyError> {
     let secrets = Snapshot::from_toml_file(file)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let live = Config::offline(secrets).live_async().await?;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         println!("serving on http://{address} from {file}; Ctrl-C ends it");
-        axum::serve(listener, service(live)).await?;
+        axum::serve(listener, service(live, metrics)).await?;
         Ok(())
     })
 }
 
-fn rotate_under_load() -> Result<(), AnyError> {
+fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
     let vault = Emulator::builder()
         .secret("sk_signing_key_id", "1")
         .secret("sk_signing_key", "key-1")
         .start()?;
-    // Before the client is built, which describes its metrics.
-    let metrics = PrometheusBuilder::new().install_recorder()?;
     let sk = SikkerKey::builder()
         .identity_file(vault.identity_path())
         .poll_interval(Duration::from_millis(10))

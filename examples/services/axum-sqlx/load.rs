@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use sikkerkey::SikkerKey;
 use sikkerkey_emulator::Emulator;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +24,7 @@ struct Counts {
     failed: AtomicU64,
 }
 
-pub(crate) async fn run() -> Result<(), AnyError> {
+pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
     let cluster = Cluster::start()?;
     let (admin, connection) = cluster.admin().connect(NoTls).await?;
     tokio::spawn(connection);
@@ -36,7 +37,7 @@ pub(crate) async fn run() -> Result<(), AnyError> {
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let app = start(probed(&sk), listener).await?;
+    let app = start(probed(&sk), listener, metrics).await?;
     println!("serving on http://{address}, rotating {ROTATIONS} times under {CLIENTS} clients");
     let running = Arc::new(AtomicBool::new(true));
     let counts = Arc::new(Counts::default());

@@ -9,14 +9,13 @@
 //! `/healthz` answers 200 while a config serves:
 //!
 //! ```text
-//! {"degraded":false,"generation":21,"freshness":"fresh"}
+//! {"degraded":false,"status":{"freshness":"fresh","generation":21,…}}
 //! ```
 //!
 //! `/metrics` is for Prometheus; among others:
 //!
 //! ```text
 //! sikkerkey_live_generation{config="Config"} 21
-//! sikkerkey_reads_total{secret="sk_db_prod"} 21
 //! ```
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
@@ -107,10 +106,7 @@ impl App {
         Router::new()
             .route("/", get(greet))
             .route("/healthz", get(health))
-            .route(
-                "/metrics",
-                get(|app: State<App>| async move { app.metrics.render() }),
-            )
+            .route("/metrics", get(metrics))
             .with_state(self)
     }
 }
@@ -122,17 +118,17 @@ async fn greet(State(app): State<App>) -> Result<String, StatusCode> {
     Ok(format!("{} {user}", app.live.load().greeting))
 }
 
+async fn metrics(State(app): State<App>) -> String {
+    app.metrics.render()
+}
+
 /// 200 as long as a config serves: all replicas lose a vault that is down at the same moment.
 async fn health(State(app): State<App>) -> Json<Value> {
     let status = app.live.status();
-    Json(json!({
-        "degraded": status.freshness() != Freshness::Fresh,
-        "generation": status.generation(),
-        "freshness": status.freshness().to_string(),
-    }))
+    let degraded = status.freshness() != Freshness::Fresh;
+    Json(json!({ "degraded": degraded, "status": status }))
 }
 
-/// From a file, or from a vault with a probe.
 fn loader(offline: Option<&str>) -> Result<Loader<Config>, AnyError> {
     match offline {
         Some(file) => Ok(Config::offline(Snapshot::from_toml_file(file)?)),
@@ -144,11 +140,11 @@ fn probed(sk: &SikkerKey) -> Loader<Config> {
     Config::loader(sk).probe_async(|config: Arc<Config>| async move { config.db.probe().await })
 }
 
-async fn start(loader: Loader<Config>, listener: TcpListener) -> Result<App, ConfigError> {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let metrics = recorder.handle();
-    // The first recorder of a process stays.
-    let _ = metrics::set_global_recorder(recorder);
+async fn start(
+    loader: Loader<Config>,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+) -> Result<App, ConfigError> {
     let app = App::new(loader.live_async().await?, metrics);
     let router = app.clone().router();
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -158,15 +154,17 @@ async fn start(loader: Loader<Config>, listener: TcpListener) -> Result<App, Con
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Before a client is built, which describes its metrics.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     let offline = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => return load::run().await,
+        [] => return load::run(metrics).await,
         ["--serve"] => None,
         ["--offline", file] => Some(file),
         _ => return Err("usage: axum_sqlx [--serve | --offline FILE]".into()),
     };
     let listener = TcpListener::bind("127.0.0.1:8080").await?;
     println!("serving on http://{}", listener.local_addr()?);
-    let _app = start(loader(offline)?, listener).await?;
+    let _app = start(loader(offline)?, listener, metrics).await?;
     std::future::pending::<()>().await;
     Ok(())
 }

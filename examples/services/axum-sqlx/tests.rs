@@ -59,5 +59,5 @@ async fn a_rotation_reaches_the_pool() {
     told.recv().await.unwrap();
     assert_eq!(app.pool.connect_options().get_username(), "app_2");
     let answer = health(axum::extract::State(app)).await;
-    assert_eq!(answer.0["generation"], 2);
+    assert_eq!(answer.0["status"]["generation"], 2);
 }

@@ -1,5 +1,6 @@
 //! One call of the service: signed, attempted, and repeated where that may help.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -24,8 +25,16 @@ use crate::transport::{self, Body, Connection, Request, Response, TransportError
 /// need six, are not in texts.
 pub(crate) const READ_LIMIT: usize = 3 * VALUE_LIMIT + 4096;
 
-/// The longest body of a list, an export or a poll.
+/// The longest body of a list or an export.
 pub(crate) const LIST_LIMIT: usize = 64 * 1024 * 1024;
+
+/// The longest body of a poll about these secrets: it has a word for each.
+pub(crate) fn poll_limit(ids: &[Arc<str>]) -> usize {
+    const ELSE: usize = 64 * 1024;
+    const WORD: usize = 256;
+    let words: usize = ids.iter().map(|id| id.len() + WORD).sum();
+    (ELSE + words).min(LIST_LIMIT)
+}
 
 /// A request that can be signed any number of times.
 pub(crate) struct Call<'a> {

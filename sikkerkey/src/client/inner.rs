@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::attempts::{Attempts, Budget, Call, LIST_LIMIT, READ_LIMIT, Success};
+use super::attempts::{Attempts, Budget, Call, READ_LIMIT, Success, poll_limit};
 use super::call_threads::CallThreads;
 use super::error_text::Purpose;
 use super::process::{Process, Processes};
@@ -208,7 +208,7 @@ impl ClientInner {
             body: Some(messages::encode(&PollRequest {
                 watch: ids.iter().map(|id| &**id).collect(),
             })),
-            limit: LIST_LIMIT,
+            limit: poll_limit(ids),
         };
         let _span = call.span();
         let response = self.call(&call, &RetryPolicy::none())?;

@@ -496,9 +496,10 @@ impl<T> LiveState<T> {
         {
             let status = self.status();
             let states = [Freshness::Fresh, Freshness::Stale, Freshness::Degraded];
+            let closed = self.record().closed;
             let figures = LiveFigures {
                 generation: status.generation,
-                states: states.map(|state| (state.as_str(), state == status.freshness)),
+                states: states.map(|state| (state.as_str(), !closed && state == status.freshness)),
                 age: status.age,
                 failures: status.consecutive_failures,
                 rotation_lag: status.rotation_lag,
@@ -618,6 +619,7 @@ impl<T> LiveState<T> {
 
     pub(super) fn close(&self) {
         self.record().closed = true;
+        self.measure();
         self.happened.notify(usize::MAX);
         self.ticked.notify(usize::MAX);
         let listeners = std::mem::take(&mut *self.listeners());

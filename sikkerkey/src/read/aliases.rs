@@ -176,6 +176,18 @@ fn shown(secret: &str) -> String {
     }
 }
 
+/// What is taken from the text of an environment variable, and what is wrong with it.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_aliases(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
+    let mut aliases = Aliases::default();
+    aliases.extend_from_text("SIKKERKEY_ALIASES", text);
+    let problems = aliases.problems(&Schema::new(), false);
+    (
+        aliases.map,
+        problems.iter().map(Problem::to_string).collect(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

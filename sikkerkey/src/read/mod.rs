@@ -9,3 +9,6 @@ mod resolve;
 pub(crate) mod source;
 #[cfg(feature = "toml")]
 mod toml_file;
+
+#[cfg(fuzzing)]
+pub(crate) use aliases::fuzz_aliases;

@@ -1,11 +1,9 @@
 //! Parent and child read at the same time, and each gets its own values.
 #![cfg(unix)]
 
-mod support;
-
 use sikkerkey::{ExposeSecret, SikkerKey};
 use sikkerkey_emulator::{Emulator, EmulatorBuilder};
-use support::fork;
+use sikkerkey_fork_tests::fork;
 
 const READS: usize = 200;
 

@@ -1,14 +1,12 @@
 //! A child watches and follows with threads of its own.
 #![cfg(unix)]
 
-mod support;
-
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use sikkerkey::{Freshness, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
-use support::fork;
+use sikkerkey_fork_tests::fork;
 
 const LONG: Duration = Duration::from_secs(30);
 

@@ -222,7 +222,9 @@ impl WatchState {
     ) -> PartyId {
         self.last += 1;
         let party = self.last;
-        let mut ids: Vec<Arc<str>> = Vec::new();
+        let wishes = wishes.into_iter();
+        // Of exactly this size, as `interests`: of ten thousand watches each has one of either.
+        let mut ids: Vec<Arc<str>> = Vec::with_capacity(wishes.size_hint().0);
         for (id, resync) in wishes {
             let id = match self.entries.get_key_value(id) {
                 Some((known, _)) => known.clone(),
@@ -346,7 +348,7 @@ impl WatchState {
 impl WatchedSecret {
     fn new(resync: Resync, now: Time, random: f64) -> Self {
         WatchedSecret {
-            interests: Vec::new(),
+            interests: Vec::with_capacity(1),
             resync: ResyncSchedule::new(resync, now, random),
             pending: false,
             reported: false,
