@@ -90,19 +90,15 @@ pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Two roles take turns: at no moment is a login refused that somebody has.
+/// A role of its own for each rotation, as leases have: a login that is under way is still good.
 async fn rotate(
     admin: &Client,
     vault: &Emulator,
     cluster: &Cluster,
     number: u64,
 ) -> Result<(), AnyError> {
-    let (role, password) = (
-        format!("app_{}", number % 2),
-        format!("login-password-{number}"),
-    );
-    let verb = if number < 2 { "CREATE" } else { "ALTER" };
-    let statement = format!("{verb} ROLE {role} LOGIN PASSWORD '{password}'");
+    let (role, password) = (format!("app_{number}"), format!("login-password-{number}"));
+    let statement = format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'");
     admin.batch_execute(&statement).await?;
     let port = cluster.port.to_string();
     let fields = [
