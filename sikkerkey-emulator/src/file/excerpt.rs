@@ -81,7 +81,7 @@ fn covered(text: &str, line: usize) -> String {
         if index + 1 == line {
             return match open {
                 Some(_) => cover(row),
-                None if header => covered_after(row, row.rfind(']').map_or(0, |at| at + 1)),
+                None if header => covered_after(row, header_end(row)),
                 None => covered_pair(row, own_keys),
             };
         }
@@ -121,10 +121,19 @@ fn covered_pair(row: &str, own_keys: bool) -> String {
     shown
 }
 
-/// The row up to there as it is, if no character of it is unusual, and the rest covered.
+/// Behind the brackets that close a header. What follows them, a mistake, may have brackets of its own.
+fn header_end(row: &str) -> usize {
+    let close = row.find(']').unwrap_or(0);
+    let rest = row[close..].trim_start_matches(']');
+    row.len() - rest.len()
+}
+
+/// The row up to there as it is, if it is a plain header or key, and the rest covered. What is quoted may be a value: a row of
+/// an array looks like a header, or has an equals sign.
 fn covered_after(row: &str, end: usize) -> String {
     let (shown, rest) = row.split_at(end);
-    if shown.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " []=-_.".contains(c);
+    if shown.chars().all(plain) {
         format!("{shown}{}", cover(rest))
     } else {
         cover(row)
@@ -187,6 +196,20 @@ mod tests {
         let row = covered(text, line);
         assert!(!row.contains("canary"), "{row}");
         row
+    }
+
+    #[test]
+    fn what_looks_like_a_header_or_a_key_does_not_show_a_value() {
+        for (row, covered) in [
+            ("[sk_a]x=\"canary\" ]", "[sk_a]********** *"),
+            ("[sk_a] value = \"can]ary\"", "[sk_a] ***** * *********"),
+            ("[[webhook]] # canary]", "[[webhook]] * *******"),
+            ("[\"canary\"]", "**********"),
+            ("\"canary=\",", "**********"),
+            ("[sk_a", "*****"),
+        ] {
+            assert_eq!(shown(row, 1), covered);
+        }
     }
 
     #[test]
