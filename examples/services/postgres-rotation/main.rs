@@ -55,6 +55,7 @@ impl Database {
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
+        POOLS.fetch_add(1, Ordering::Relaxed);
         let manager = Manager::from_config(self.connection(), NoTls, recycling);
         Pool::builder(manager).max_size(8).build()
     }
@@ -70,6 +71,9 @@ impl Database {
 }
 
 type AnyError = Box<dyn Error + Send + Sync>;
+
+/// How many pools were built.
+static POOLS: AtomicU64 = AtomicU64::new(0);
 
 const WORKERS: usize = 6;
 const POLL: Duration = Duration::from_millis(100);
@@ -166,6 +170,11 @@ async fn show(rotations: u32, cluster: &Cluster, vault: &Emulator) -> Result<(),
     }
     drained(&admin, &pool).await?;
     println!("connections of the old logins: 0");
+    let (pools, configs) = (POOLS.load(Ordering::Relaxed), live.status().generation());
+    println!("{pools} pools for {configs} configs");
+    if pools != configs {
+        return Err("a pool is built once for each config".into());
+    }
     let failed = counts.failed.load(Ordering::Relaxed);
     if failed > 0 || live.status().freshness() != Freshness::Fresh {
         return Err(format!("{failed} queries failed; {}", live.status()).into());
