@@ -190,6 +190,8 @@ fn what_is_no_good_identity_keeps_the_last_one() {
     // Something else changes meanwhile: it waits, as one config is one moment.
     scene.stage.vault.put("sk_name", "two");
     scene.stage.poll();
+    // A build that is under way would run out of its time.
+    scene.stage.clock.threads_at_rest("sikkerkey-live", 1);
     assert_eq!(scene.live.load().name, "one");
     // The last one was only too early.
     let day = Duration::from_secs(86_400);
