@@ -175,8 +175,8 @@ fn two_intervals_for_one_secret_are_a_problem_that_names_both() {
     let Err(error) = Contradicting::load(&sk) else {
         panic!("one secret has three intervals");
     };
-    let of_name = "host: \"LEASE\"/host: `resync` is 2h here and 40m at `lease.user`: a secret has \
-                   one `resync`";
+    let of_name = "host: \"LEASE\" -> sk_lease/host: `resync` is 2h here and 40m at `lease.user`: a \
+                   secret has one `resync`";
     assert_eq!(problems(error), [of_ids, of_name]);
     let _ = |config: Contradicting| (config.lease, config.ttl, config.host);
 }
