@@ -4,12 +4,11 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::fmt::{Debug, Write as _};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::hostile::{Choose, Hostile, ends, panics, reads};
 use common::stage::{PATIENCE, Stage};
 use common::{Fake as _, FakeClock, builder};
 use sikkerkey::{ExposeSecret, RetryPolicy, SikkerKey, SikkerKeyConfig};
@@ -18,65 +17,20 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-#[derive(Clone)]
-enum Mode {
-    /// Reads with the client that it observes, here and on a thread that it waits for.
-    Reads(SikkerKey),
-    Panics,
-}
-
-static MODE: Mutex<Option<Mode>> = Mutex::new(None);
-/// The subscriber acts on what contains this.
-static ON: Mutex<&str> = Mutex::new("");
+static HOSTILE: Hostile = Hostile::new("a subscriber");
 /// The methods that acted.
 static ACTED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
 
-thread_local! {
-    static IS_ACTING: Cell<bool> = const { Cell::new(false) };
-}
-
-fn set(mode: Option<Mode>) {
-    let old = std::mem::replace(&mut *MODE.lock().unwrap(), mode);
-    drop(old);
-}
-
 fn act(method: &'static str, about: &str) {
-    if !about.contains(*ON.lock().unwrap()) {
-        return;
-    }
-    let mode = MODE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(mode) = mode else { return };
-    if IS_ACTING.replace(true) {
-        return;
-    }
-    let _reset = Reset;
-    ACTED.lock().unwrap().push(method);
-    match mode {
-        Mode::Panics => panic!("a subscriber that panics"),
-        Mode::Reads(sk) => {
-            let _ = sk.get_secret("sk_logger");
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    IS_ACTING.set(true);
-                    let _ = sk.get_secret("sk_logger");
-                });
-            });
-        }
+    if let Some(act) = HOSTILE.begin(about) {
+        ACTED.lock().unwrap().push(method);
+        act.run();
     }
 }
 
-/// The subscriber panics too.
-struct Reset;
+struct HostileSubscriber;
 
-impl Drop for Reset {
-    fn drop(&mut self) {
-        IS_ACTING.set(false);
-    }
-}
-
-struct Hostile;
-
-impl Subscriber for Hostile {
+impl Subscriber for HostileSubscriber {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "sikkerkey"
     }
@@ -130,19 +84,9 @@ impl Visit for Text {
     }
 }
 
-type Choose = fn(&SikkerKey) -> Mode;
-
-fn reads(sk: &SikkerKey) -> Mode {
-    Mode::Reads(sk.clone())
-}
-
-fn panics(_: &SikkerKey) -> Mode {
-    Mode::Panics
-}
-
 #[test]
 fn subscribers_that_call_back_or_panic_stop_nothing() {
-    tracing::subscriber::set_global_default(Hostile).unwrap();
+    tracing::subscriber::set_global_default(HostileSubscriber).unwrap();
     for (mode, choose) in [("reads", reads as Choose), ("panics", panics)] {
         // The span of an enrollment under the lock is left out.
         for (name, scenario, has_spans) in [
@@ -151,19 +95,10 @@ fn subscribers_that_call_back_or_panic_stop_nothing() {
             ("enrollment", an_expired_machine, false),
         ] {
             ACTED.lock().unwrap().clear();
-            let (done, ended) = channel();
-            let thread = std::thread::spawn(move || {
+            ends(&format!("{mode}, {name}"), move || {
                 scenario(choose);
-                set(None);
-                done.send(()).unwrap();
+                HOSTILE.set(None);
             });
-            match ended.recv_timeout(PATIENCE * 2) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => panic!("{mode}, {name}: it stopped"),
-                Err(RecvTimeoutError::Disconnected) => {
-                    std::panic::resume_unwind(thread.join().unwrap_err())
-                }
-            }
             let acted = ACTED.lock().unwrap();
             assert!(acted.contains(&"event"), "{mode}, {name}: {acted:?}");
             let has = |method| acted.contains(&method);
@@ -195,7 +130,7 @@ fn a_clock_that_is_off(mode: Choose) {
     let clock = FakeClock::new();
     clock.set_off(7200);
     let sk = builder(&vault).fake(&clock).build().unwrap();
-    set(Some(mode(&sk)));
+    HOSTILE.set(Some(mode(&sk)));
     assert_reads(&sk);
     vault.fail_next(Fault::Status(503));
     assert_reads(&sk);
@@ -210,7 +145,7 @@ struct Config {
 fn a_live_config(mode: Choose) {
     let stage = Stage::new(vault());
     let sk = stage.builder().retry(RetryPolicy::none()).build().unwrap();
-    set(Some(mode(&sk)));
+    HOSTILE.set(Some(mode(&sk)));
     let loader = Config::loader(&sk).probe(|config: &Config| match config.key.as_str() {
         "three" => panic!("a probe that panics"),
         _ => Ok::<(), &str>(()),
@@ -242,10 +177,10 @@ fn an_expired_machine(mode: Choose) {
     assert_reads(&sk);
     let first = sk.machine_id();
     // On everything, it would be the subscriber's own read that enrolls.
-    *ON.lock().unwrap() = ENROLL;
-    set(Some(mode(&sk)));
+    HOSTILE.only_on(ENROLL);
+    HOSTILE.set(Some(mode(&sk)));
     vault.expire_machines();
     assert_reads(&sk);
-    *ON.lock().unwrap() = "";
+    HOSTILE.only_on("");
     assert_ne!(sk.machine_id(), first);
 }

@@ -3,12 +3,12 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::fs;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use common::hostile::{Choose, Hostile, Mode, ends, panics, reads};
 use common::stage::{PATIENCE, Stage};
 use common::{Fake as _, FakeClock, builder, client};
 use log::{LevelFilter, Log, Metadata, Record};
@@ -16,55 +16,23 @@ use sikkerkey::live::RecvError;
 use sikkerkey::{CacheOptions, ExposeSecret, RetryPolicy, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::{Emulator, Fault, Reply};
 
-#[derive(Clone)]
-enum Mode {
-    /// Reads with the client that logs, here and on a thread that it waits for.
-    Reads(SikkerKey),
-    Panics,
-}
-
 struct Logger {
-    mode: Mutex<Option<Mode>>,
-    /// The logger acts on lines that contain this.
-    on: Mutex<&'static str>,
+    hostile: Hostile,
     lines: Mutex<Vec<String>>,
-}
-
-thread_local! {
-    static IS_LOGGING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Logger {
     fn set(&self, mode: Option<Mode>) {
         if mode.is_none() {
-            *self.on.lock().unwrap() = "";
+            self.hostile.only_on("");
         }
-        let old = std::mem::replace(&mut *self.mode.lock().unwrap(), mode);
-        // Here, not under the lock: it may log.
-        drop(old);
+        self.hostile.set(mode);
     }
 
-    /// The same, for some lines.
+    /// Sets a mode for the lines that contain `on`.
     fn set_on(&self, mode: Mode, on: &'static str) {
-        *self.on.lock().unwrap() = on;
+        self.hostile.only_on(on);
         self.set(Some(mode));
-    }
-
-    fn act(&self) {
-        let mode = self.mode.lock().unwrap().clone();
-        match mode {
-            None => {}
-            Some(Mode::Panics) => panic!("a logger that panics"),
-            Some(Mode::Reads(sk)) => {
-                let _ = sk.get_secret("sk_logger");
-                std::thread::scope(|scope| {
-                    scope.spawn(|| {
-                        IS_LOGGING.set(true);
-                        let _ = sk.get_secret("sk_logger");
-                    });
-                });
-            }
-        }
     }
 
     /// Whether all of these were logged since the last call.
@@ -93,28 +61,16 @@ impl Log for Logger {
         let mut lines = lines.unwrap_or_else(PoisonError::into_inner);
         lines.push(record.args().to_string());
         drop(lines);
-        let on = *self.on.lock().unwrap();
-        if record.args().to_string().contains(on) && !IS_LOGGING.replace(true) {
-            let _reset = Reset;
-            self.act();
+        if let Some(act) = self.hostile.begin(&record.args().to_string()) {
+            act.run();
         }
     }
 
     fn flush(&self) {}
 }
 
-/// The logger panics too.
-struct Reset;
-
-impl Drop for Reset {
-    fn drop(&mut self) {
-        IS_LOGGING.set(false);
-    }
-}
-
 static LOGGER: Logger = Logger {
-    mode: Mutex::new(None),
-    on: Mutex::new(""),
+    hostile: Hostile::new("a logger"),
     lines: Mutex::new(Vec::new()),
 };
 
@@ -149,17 +105,6 @@ impl Config {
     }
 }
 
-/// Which mode each client's events meet.
-type Choose = fn(&SikkerKey) -> Mode;
-
-fn reads(sk: &SikkerKey) -> Mode {
-    Mode::Reads(sk.clone())
-}
-
-fn panics(_: &SikkerKey) -> Mode {
-    Mode::Panics
-}
-
 #[test]
 fn loggers_that_call_back_or_panic_stop_nothing() {
     log::set_logger(&LOGGER).unwrap();
@@ -173,19 +118,10 @@ fn loggers_that_call_back_or_panic_stop_nothing() {
             ("reload", an_identity_that_changed),
             ("enrollment", an_expired_machine),
         ] {
-            let (done, ended) = channel();
-            let thread = std::thread::spawn(move || {
+            ends(name, move || {
                 scenario(choose);
                 LOGGER.set(None);
-                done.send(()).unwrap();
             });
-            match ended.recv_timeout(PATIENCE * 2) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => panic!("{name}: the logger stopped it"),
-                Err(RecvTimeoutError::Disconnected) => {
-                    std::panic::resume_unwind(thread.join().unwrap_err())
-                }
-            }
         }
     }
 }

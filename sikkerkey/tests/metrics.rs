@@ -4,12 +4,11 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::hostile::{Choose, Hostile, ends, panics, reads};
 use common::stage::{PATIENCE, Stage};
 use common::{Fake as _, FakeClock, builder, client};
 use metrics::{
@@ -22,56 +21,11 @@ use sikkerkey_emulator::{Emulator, Fault};
 /// What was recorded: a series as `name{label=value}`, and its value.
 static SERIES: Mutex<BTreeMap<String, f64>> = Mutex::new(BTreeMap::new());
 static DESCRIBED: Mutex<BTreeMap<String, (char, Option<Unit>)>> = Mutex::new(BTreeMap::new());
-static MODE: Mutex<Option<Mode>> = Mutex::new(None);
-/// The recorder acts on series that contain this.
-static ON: Mutex<&str> = Mutex::new("");
-
-#[derive(Clone)]
-enum Mode {
-    /// Reads with the client that it measures, here and on a thread that it waits for.
-    Reads(SikkerKey),
-    Panics,
-}
-
-thread_local! {
-    static IS_ACTING: Cell<bool> = const { Cell::new(false) };
-}
-
-fn set(mode: Option<Mode>) {
-    let old = std::mem::replace(&mut *MODE.lock().unwrap(), mode);
-    drop(old);
-}
+static HOSTILE: Hostile = Hostile::new("a recorder");
 
 fn act(series: &str) {
-    if !series.contains(*ON.lock().unwrap()) {
-        return;
-    }
-    let mode = MODE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(mode) = mode else { return };
-    if IS_ACTING.replace(true) {
-        return;
-    }
-    let _reset = Reset;
-    match mode {
-        Mode::Panics => panic!("a recorder that panics"),
-        Mode::Reads(sk) => {
-            let _ = sk.get_secret("sk_logger");
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    IS_ACTING.set(true);
-                    let _ = sk.get_secret("sk_logger");
-                });
-            });
-        }
-    }
-}
-
-/// The recorder panics too.
-struct Reset;
-
-impl Drop for Reset {
-    fn drop(&mut self) {
-        IS_ACTING.set(false);
+    if let Some(act) = HOSTILE.begin(series) {
+        act.run();
     }
 }
 
@@ -406,33 +360,19 @@ fn a_live_config() {
 }
 
 fn hostile_recorders() {
-    let (done, ended) = channel();
-    let thread = std::thread::spawn(move || {
-        measured_by_hostile_recorders();
-        done.send(()).unwrap();
-    });
-    match ended.recv_timeout(PATIENCE * 2) {
-        Ok(()) => {}
-        Err(RecvTimeoutError::Timeout) => panic!("a recorder stopped it"),
-        Err(RecvTimeoutError::Disconnected) => {
-            std::panic::resume_unwind(thread.join().unwrap_err())
-        }
-    }
+    ends("hostile recorders", measured_by_hostile_recorders);
 }
 
 fn measured_by_hostile_recorders() {
-    for mode in [
-        |sk: &SikkerKey| Mode::Reads(sk.clone()),
-        |_: &SikkerKey| Mode::Panics,
-    ] {
+    for mode in [reads as Choose, panics] {
         // The first permits are counted: others wait for them.
         let vault = vault();
         let clock = FakeClock::new();
         clock.set_off(7200);
         let sk = builder(&vault).fake(&clock).build().unwrap();
-        set(Some(mode(&sk)));
+        HOSTILE.set(Some(mode(&sk)));
         sk.get_secret("sk_key").unwrap();
-        set(None);
+        HOSTILE.set(None);
 
         let token = vault.enrollment_token(9, Duration::from_secs(3600));
         let bootstrap = SikkerKey::bootstrap_in_memory(vault.vault_id(), &token);
@@ -441,16 +381,16 @@ fn measured_by_hostile_recorders() {
         sk.get_secret("sk_key").unwrap();
         // At the end of the lock under which the machine is enrolled; on each series, it would be the
         // recorder's own read that enrolls it.
-        *ON.lock().unwrap() = "enroll";
-        set(Some(mode(&sk)));
+        HOSTILE.only_on("enroll");
+        HOSTILE.set(Some(mode(&sk)));
         vault.expire_machines();
         sk.get_secret("sk_key").unwrap();
-        set(None);
-        *ON.lock().unwrap() = "";
+        HOSTILE.set(None);
+        HOSTILE.only_on("");
 
         let stage = Stage::new(self::vault());
         let sk = stage.builder().retry(RetryPolicy::none()).build().unwrap();
-        set(Some(mode(&sk)));
+        HOSTILE.set(Some(mode(&sk)));
         let live = Config::live(&sk).unwrap();
         let mut changes = live.subscribe();
         stage.vault.put("sk_key", "two");
@@ -460,6 +400,6 @@ fn measured_by_hostile_recorders() {
             (live.load().key.as_str(), live.load().host.as_str()),
             ("two", "db")
         );
-        set(None);
+        HOSTILE.set(None);
     }
 }

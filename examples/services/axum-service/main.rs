@@ -20,6 +20,9 @@
 //! serves until it is stopped.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
+#[path = "../shared/hooks.rs"]
+mod hooks;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -28,13 +31,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
+use axum::extract::State;
+use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sikkerkey::live::{RecvError, Subscription};
-use sikkerkey::webhook::{Webhook, WebhookError};
+use sikkerkey::webhook::Webhook;
 use sikkerkey::{
     ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig, Snapshot,
 };
@@ -90,32 +91,6 @@ async fn sign(State(live): State<Live<Config>>) -> String {
     format!("{} {}", config.key_id, config.number())
 }
 
-/// The route for the service's webhooks: a rotation is swapped in when it happens, and not at the next poll.
-fn hooks(live: Live<Config>, webhook: Webhook) -> Router {
-    Router::new()
-        .route("/hooks/sikkerkey", post(hook))
-        .layer(DefaultBodyLimit::max(64 * 1024))
-        .with_state((live, webhook))
-}
-
-async fn hook(
-    State((live, webhook)): State<(Live<Config>, Webhook)>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> StatusCode {
-    let signature = headers.get("X-SikkerKey-Signature");
-    let signature = signature.map_or(&[][..], |value| value.as_bytes());
-    match webhook.verify(signature, &body) {
-        // Whatever comes of it shows in the status, and the next poll tries again: the delivery has arrived.
-        Ok(event) => {
-            let _ = live.on_webhook_async(&event).await;
-            StatusCode::OK
-        }
-        Err(WebhookError::Signature) => StatusCode::UNAUTHORIZED,
-        Err(_) => StatusCode::BAD_REQUEST,
-    }
-}
-
 /// 200 as long as a config serves, also a stale one: with a 503, an outage of SikkerKey would take all
 /// replicas out of service at the same moment.
 async fn health(State(live): State<Live<Config>>) -> String {
@@ -165,7 +140,7 @@ fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
     let address = listener.local_addr()?;
     let signing_secret = sikkerkey_emulator::Webhook::new_secret();
     let webhook = Webhook::new(signing_secret.clone());
-    let router = service(live.clone(), metrics).merge(hooks(live.clone(), webhook));
+    let router = service(live.clone(), metrics).merge(hooks::routes(live.clone(), webhook));
     runtime.spawn(async move { axum::serve(listener, router).await });
     println!("serving on http://{address}, rotating {ROTATIONS} times under {CLIENTS} clients");
 

@@ -68,7 +68,7 @@ fn connect(
     Ok(leaf.clone().into_owned())
 }
 
-/// The same by the installed openssl, which checks chain, dates and name.
+/// A handshake by the installed openssl, which checks chain, dates and name.
 pub(crate) fn openssl(
     address: SocketAddr,
     authority: &std::path::Path,

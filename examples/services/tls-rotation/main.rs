@@ -7,6 +7,8 @@
 
 mod authority;
 mod clients;
+#[path = "../shared/hooks.rs"]
+mod hooks;
 mod server;
 
 use std::collections::HashMap;
@@ -146,7 +148,7 @@ impl Run {
             .build()?;
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
         let url = format!("http://{}/hooks/sikkerkey", listener.local_addr()?);
-        let routes = server::routes(self.live.clone(), Webhook::new(secret.clone()));
+        let routes = hooks::routes(self.live.clone(), Webhook::new(secret.clone()));
         std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, routes).await }));
         let receiver = sikkerkey_emulator::Webhook::new(url, secret)?;
         Ok(self.vault.add_webhook(receiver)?)

@@ -5,7 +5,7 @@ const WIDEST: usize = 90;
 /// What is left of the caret then.
 const BEFORE: usize = 60;
 
-/// The keys of a secret's table and of a webhook whose values are no secrets.
+/// Settings of a secret's table and of a webhook: their values are not secret.
 const SETTINGS: [&str; 11] = [
     "name",
     "project",
@@ -93,7 +93,7 @@ fn covered(text: &str, line: usize) -> String {
     String::new()
 }
 
-/// `key = value`, with the key and, if it is a setting, what is no text in its value.
+/// `key = value` with its key; of a setting's value, everything except texts.
 fn covered_pair(row: &str, own_keys: bool) -> String {
     let Some(equals) = row.find('=') else {
         return cover(row);

@@ -116,7 +116,7 @@ impl<I> SikkerKeyBuilder<I> {
     /// Pins the address of the service: an identity with another `apiUrl` is an error when the client is
     /// built. Defaults to no check.
     ///
-    /// A signature names no host, so whoever can change the `apiUrl` of an identity can relay signed
+    /// The signature does not cover the host: who can change an identity's `apiUrl` can relay signed
     /// requests. With an enrollment, this is the address that the service names for reads;
     /// [`api_url`](SikkerKeyBuilder::api_url) sets where the machine is enrolled.
     pub fn expect_api_url(mut self, url: impl Into<String>) -> Self {

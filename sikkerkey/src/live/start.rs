@@ -12,7 +12,7 @@ use super::resync_plan::ResyncPlan;
 use super::source::ConfigSource;
 use super::state::{LiveBegin, LiveState, SecretRecord};
 use super::status::SecretState;
-use super::worker::{JUDGING, Worker, checked, followed};
+use super::worker::{Worker, build_and_probe, followed};
 use super::{Live, Owner};
 use crate::config::error::{ConfigError, Problem};
 use crate::config::schema::Schema;
@@ -133,14 +133,7 @@ pub(super) fn first_config<T: Send + Sync + 'static>(
     problems.extend(options.mistakes());
     // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
     // and a runtime's own threads refuse to be blocked.
-    let first = {
-        let (options, snapshot) = (options.clone(), snapshot.clone());
-        jobs.with_source(JUDGING, move |source| {
-            let config = checked(source, &options, &snapshot)?;
-            Ok((config, source.fingerprint(&snapshot)))
-        })
-    };
-    match first {
+    match build_and_probe(jobs, options, snapshot) {
         Ok(first) if problems.is_empty() => return Ok((first, plan)),
         Ok(_) => {}
         Err(error) => problems.extend(error.problems().iter().cloned()),

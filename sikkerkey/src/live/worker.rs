@@ -10,6 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::builder::LiveOptions;
+use super::fingerprint::Fingerprint;
 use super::inbox::{Answer, Inbox, News, Rehearsal, Scope};
 use super::job::Jobs;
 use super::reading::{Reading, names, unanswered};
@@ -341,13 +342,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.candidate = None;
             return Adoption::Same;
         }
-        let new = snapshot.clone();
-        let options = self.options.clone();
-        let built = self.jobs.with_source(JUDGING, move |source| {
-            let config = checked(source, &options, &new)?;
-            Ok((config, source.fingerprint(&new)))
-        });
-        match built {
+        match build_and_probe(&mut self.jobs, &self.options, &snapshot) {
             Ok((new, fingerprint)) => {
                 self.running = snapshot;
                 self.candidate = None;
@@ -377,6 +372,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         let snapshot = self.running.with([outcome]);
         let options = self.options.clone();
         let tried = self.jobs.with_source(JUDGING, move |source| {
+            // Dropped here, in the job: its drop is user code.
             checked(source, &options, &snapshot).map(|_| ())
         });
         tried.map(|()| false)
@@ -384,10 +380,23 @@ impl<T: Send + Sync + 'static> Worker<T> {
 }
 
 /// What a job does that builds and probes a config.
-pub(super) const JUDGING: &str = "building or probing it";
+const JUDGING: &str = "building or probing it";
+
+/// The config of a snapshot, built, valid and probed within its time, and its fingerprint.
+pub(super) fn build_and_probe<T: Send + Sync + 'static>(
+    jobs: &mut Jobs<T>,
+    options: &LiveOptions<T>,
+    snapshot: &Snapshot,
+) -> Result<(Arc<T>, Fingerprint), ConfigError> {
+    let (options, snapshot) = (options.clone(), snapshot.clone());
+    jobs.with_source(JUDGING, move |source| {
+        let config = checked(source, &options, &snapshot)?;
+        Ok((config, source.fingerprint(&snapshot)))
+    })
+}
 
 /// A config that is built, valid and probed, or why not.
-pub(super) fn checked<T: 'static>(
+fn checked<T: 'static>(
     source: &mut dyn ConfigSource<T>,
     options: &LiveOptions<T>,
     snapshot: &Snapshot,

@@ -58,7 +58,7 @@ where
     }
 }
 
-/// The same for the side of a client; a type of its own, as one function cannot return both kinds.
+/// A client's verifier of servers; a type of its own, since one closure cannot return both kinds.
 pub(super) struct ServerVerifier<F>(F);
 
 impl<F> ServerVerifier<F> {

@@ -6,6 +6,7 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod stage;

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the output has gone.
+        // The reader of the output has closed it.
         Err(e) if is_broken_pipe(&*e) => ExitCode::SUCCESS,
         Err(e) => {
             let text = match e.downcast_ref::<FileError>() {

@@ -122,7 +122,7 @@ fn suggestions(file: &SecretsFile) -> Vec<String> {
     std::iter::once(title).chain(rows).collect()
 }
 
-/// The same for a program.
+/// What a program needs to know at the start, as JSON.
 fn facts(
     file: &SecretsFile,
     vault: &Emulator,

@@ -56,7 +56,7 @@ fn checks(
     checks
 }
 
-/// Decides of each check, by its status, whether the config can do with what is there: one that is
+/// Decides by the status of each check whether the config can be built. A value that is
 /// required inside a nested `Option` is needed only where that has another value.
 pub(super) fn judge(schema: &Schema, checks: &mut [Check]) {
     use CheckStatus::{FieldMissing, Missing, Ok, Overridden, Uncertain};

@@ -14,8 +14,8 @@ use crate::protocol::details::{SecretDetails, SecretKind};
 /// A pre-flight report: what a machine would find if it loaded a config now. No value is read.
 ///
 /// `Display` is a table with a line for each requirement, then one for each of the
-/// [refusals](Self::refusals) and of the [unneeded](Self::unneeded) secrets; `Serialize` is a list of
-/// the same. [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check) makes it.
+/// [refusals](Self::refusals) and of the [unneeded](Self::unneeded) secrets; `Serialize` writes
+/// them as a list. [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check) makes it.
 ///
 /// The first column of the table is `ok`, `??` for what the list cannot tell, and `!!` for what is
 /// wrong.
@@ -59,7 +59,7 @@ pub struct Check {
     status: CheckStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    /// Whether the config can do with what is there.
+    /// Whether the config can be built as far as this check knows.
     ok: bool,
 }
 
