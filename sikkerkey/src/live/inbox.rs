@@ -238,10 +238,12 @@ impl Inbox {
         self.state().closed
     }
 
-    pub(super) fn close(&self) {
-        self.state().closed = true;
+    /// Returns whether this call closed it.
+    pub(super) fn close(&self) -> bool {
+        let was_closed = std::mem::replace(&mut self.state().closed, true);
         self.arrived.raise();
         self.notify_waiters();
+        !was_closed
     }
 
     /// Asks for a refresh. All who ask before it starts share one.

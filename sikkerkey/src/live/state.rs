@@ -493,7 +493,7 @@ impl<T> LiveState<T> {
     /// Has metrics say how it is, where this process keeps it up to date.
     pub(super) fn measure(&self) {
         #[cfg(feature = "metrics")]
-        if self.process == Some(std::process::id()) {
+        while self.process == Some(std::process::id()) {
             let status = self.status();
             let states = [Freshness::Fresh, Freshness::Stale, Freshness::Degraded];
             let closed = self.record().closed;
@@ -505,6 +505,10 @@ impl<T> LiveState<T> {
                 rotation_lag: status.rotation_lag,
             };
             metrics::live(self.name, figures);
+            // The worker may have said it after the thread that closed: the end has the last word.
+            if closed || !self.record().closed {
+                return;
+            }
         }
     }
 
@@ -607,11 +611,7 @@ impl<T> LiveState<T> {
     pub(super) fn worker_ended(&self) {
         let problem = Problem::probe("the thread that follows the secrets has ended");
         let error = ConfigError::to(Failed::Refresh, self.name, vec![problem]);
-        let mut record = self.record();
-        if !record.closed {
-            record.ended = Some(error);
-        }
-        drop(record);
+        self.record().ended = Some(error);
         self.measure();
         self.happened.notify(usize::MAX);
         self.ticked.notify(usize::MAX);
@@ -799,8 +799,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::live::inbox::{Scope, Waited};
 
-    #[test]
-    fn a_worker_that_has_ended_shows_and_lets_its_callers_go() {
+    fn state() -> (Arc<LiveState<i32>>, Arc<Inbox>) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
         let state = Arc::new(LiveState::new(LiveBegin {
@@ -820,6 +819,12 @@ mod tests {
             fail_closed: FailClosed::new(),
             overridden: BTreeMap::new(),
         }));
+        (state, inbox)
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_shows_and_lets_its_callers_go() {
+        let (state, inbox) = state();
         assert_eq!(state.status().freshness(), Freshness::Fresh);
         let ticket = inbox.ask(Scope::All);
         let guard = crate::live::worker::EndGuard::new(&state, &inbox);
@@ -835,5 +840,17 @@ mod tests {
         let error = status.last_error().unwrap().to_string();
         assert!(error.contains("has ended"), "{error}");
         assert!(state.is_closed(), "subscribers are let go too");
+    }
+
+    #[test]
+    fn a_worker_that_ends_with_the_last_handle_is_not_a_failure() {
+        let (state, inbox) = state();
+        // As the last handle does, before it closes the state: the worker may be quicker.
+        inbox.close();
+        drop(crate::live::worker::EndGuard::new(&state, &inbox));
+        assert_eq!(state.status().freshness(), Freshness::Fresh);
+        assert!(state.status().last_error().is_none());
+        state.close();
+        assert!(state.is_closed());
     }
 }

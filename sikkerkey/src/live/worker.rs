@@ -71,8 +71,10 @@ impl<T> EndGuard<T> {
 
 impl<T> Drop for EndGuard<T> {
     fn drop(&mut self) {
-        self.1.close();
-        self.0.worker_ended();
+        // An inbox that is closed already was closed with the last handle, which asked for the end.
+        if self.1.close() {
+            self.0.worker_ended();
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 mod cache;
 mod calls;
 mod identities;
+mod newer;
 mod play;
 mod refusals;
 mod scenario;
