@@ -1,6 +1,6 @@
 //! Turns the model into impls. They contain calls and no logic, which is in `sikkerkey::__private`.
 //!
-//! ```ignore
+//! ```text
 //! #[automatically_derived]
 //! impl ::sikkerkey::__private::VisitNested for Database {
 //!     fn visit(
