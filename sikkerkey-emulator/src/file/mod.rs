@@ -209,7 +209,7 @@ impl SecretsFile {
         })
     }
 
-    /// Returns the path of the file.
+    /// Returns the path of the file, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
