@@ -29,10 +29,10 @@ impl Case {
             .find_map(|(known, case)| (known == name).then_some(case))
     }
 
-    /// The secret's name for a Rust field, which is taken to be in snake case.
+    /// The secret's field name for a Rust field name, which is expected in snake case.
     ///
-    /// The same name as serde's, letter for letter: only ASCII letters change their case, and a
-    /// word keeps the capitals that it has. A test of the workspace compares the two.
+    /// It equals serde's name, letter for letter: only ASCII letters change their case, and a word keeps its capitals.
+    /// A test of the workspace compares the two.
     pub(crate) fn apply(self, field: &str) -> String {
         match self {
             Case::Lower | Case::Snake => field.to_owned(),

@@ -5,8 +5,7 @@ use quote::ToTokens;
 
 /// The mistakes of one struct, in the order in which they were found.
 ///
-/// It must be [checked](Self::check): dropping it before panics, so that no mistake is lost on a
-/// path that forgot to look.
+/// It must be [checked](Self::check). Dropping it unchecked panics, so that no code path can lose a mistake.
 pub(crate) struct Context {
     mistakes: Option<Vec<syn::Error>>,
 }
@@ -18,17 +17,17 @@ impl Context {
         }
     }
 
-    /// A mistake that all of `place` is underlined for.
+    /// Reports a mistake; all of `place` is underlined.
     pub(crate) fn mistake(&mut self, place: impl ToTokens, text: impl Display) {
         self.push(syn::Error::new_spanned(place, text));
     }
 
-    /// A mistake at one token.
+    /// Reports a mistake at one token.
     pub(crate) fn mistake_at(&mut self, place: Span, text: impl Display) {
         self.push(syn::Error::new(place, text));
     }
 
-    /// A mistake that takes two places to explain.
+    /// Reports a mistake that points at two places.
     pub(crate) fn mistake_between(
         &mut self,
         (place, text): (Span, impl Display),
@@ -45,7 +44,7 @@ impl Context {
         }
     }
 
-    /// All mistakes as one error.
+    /// Returns all mistakes as one error.
     pub(crate) fn check(mut self) -> syn::Result<()> {
         let all = self.mistakes.take().unwrap_or_default();
         match all.into_iter().reduce(|mut all, next| {

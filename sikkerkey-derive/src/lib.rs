@@ -1,8 +1,10 @@
-//! The derive macro of the `sikkerkey` crate.
+// Its example is compiled by the workspace's tests: this crate cannot depend on `sikkerkey`.
+#![cfg_attr(all(doc, not(doctest)), doc = include_str!("../README.md"))]
 //!
-//! It is documented where it is used: at `sikkerkey::SikkerKeyConfig`. A struct goes through three
-//! steps: `parse` reads what the user wrote and collects every mistake, `model` is what a
-//! struct without mistakes means, `expand` turns that into one impl. `derive` is the three in a row.
+//! # Inside
+//!
+//! A struct goes through three steps. `parse` reads what the user wrote and collects every mistake. `model` is the
+//! meaning of a struct without mistakes. `expand` turns that into the impls. `derive` runs the three in a row.
 // What a server, a file or a user sent is never unwrapped.
 #![warn(clippy::unwrap_used)]
 #![forbid(unsafe_code)]
@@ -17,7 +19,7 @@ mod parse;
 use proc_macro::TokenStream;
 use syn::DeriveInput;
 
-/// Derives the trait `sikkerkey::SikkerKeyConfig`; documented there.
+/// Derives the trait `sikkerkey::SikkerKeyConfig`, whose documentation has every attribute.
 #[proc_macro_derive(SikkerKeyConfig, attributes(sikkerkey))]
 pub fn derive_config(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as DeriveInput);

@@ -1,5 +1,5 @@
-//! What a struct without mistakes means. Nothing here can say nonsense: a nested field has no
-//! `field`, a skipped one no secret.
+//! The meaning of a struct without mistakes. The types cannot express nonsense: a nested field has no `field`, a
+//! skipped one no secret.
 
 use proc_macro2::{Ident, Span};
 use syn::{Expr, ExprPath, Generics, LitStr, Path, Type};
@@ -10,13 +10,13 @@ pub(crate) struct Config {
     pub(crate) generics: Generics,
     /// The path of the `sikkerkey` crate.
     pub(crate) krate: Path,
-    /// What a field reads that names no secret.
+    /// The secret of fields that name none.
     pub(crate) secret: Option<Secret>,
-    /// Whether that comes from where the struct is nested.
+    /// Whether the secret comes from the field that nests the struct.
     pub(crate) inherit: bool,
-    /// How often that secret is read again.
+    /// How often that secret is read again unasked.
     pub(crate) resync: Option<Resync>,
-    /// Whether the user allows uses of what is deprecated.
+    /// Whether the user allows uses of deprecated items.
     pub(crate) allows_deprecated: bool,
     pub(crate) validate: Option<ExprPath>,
     pub(crate) fields: Vec<Field>,
@@ -35,22 +35,22 @@ impl Field {
     }
 }
 
-/// Where a field's value comes from.
+/// The source of a field's value.
 pub(crate) enum Role {
-    /// From nowhere: its default.
+    /// No source: its default.
     Skipped(Fallback),
-    /// From another struct that derives `SikkerKeyConfig`.
+    /// Another struct that derives `SikkerKeyConfig`.
     Nested(Nested),
-    /// From a secret.
+    /// A secret.
     Value(Box<Value>),
 }
 
 pub(crate) struct Nested {
-    /// What the struct's own secret is replaced with.
+    /// The secret that replaces the struct's own.
     pub(crate) secret: Option<Secret>,
-    /// What the struct's own `resync` is replaced with, and where that stands.
+    /// The `resync` that replaces the struct's own, and its place.
     pub(crate) resync: Option<(Resync, Span)>,
-    /// Whether there is no secret here that the struct could inherit.
+    /// Whether the outer struct has no secret to inherit.
     pub(crate) alone: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Value {
     pub(crate) source: Source,
     pub(crate) reading: Reading,
     pub(crate) absence: Absence,
-    /// How often its secret is read again, and where that stands.
+    /// How often its secret is read again unasked, and the place of that setting.
     pub(crate) resync: Option<(Resync, Span)>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) enum Source {
     FieldOf(Secret, String),
     /// A whole secret.
     Whole(Secret),
-    /// There is a mistake in it. The rest of the field is checked all the same.
+    /// A mistake. The rest of the field is checked nevertheless.
     Unknown,
 }
 
@@ -84,13 +84,13 @@ pub(crate) enum Secret {
 pub(crate) enum Resync {
     Adaptive,
     Never,
-    /// Once in so many seconds.
+    /// Once in this many seconds.
     Every(u64),
 }
 
-/// How text becomes a value.
+/// The way in which text becomes a value.
 pub(crate) enum Reading {
-    /// `FromSecret`, which says itself that an `Option` may be absent.
+    /// By `FromSecret`, which itself allows an `Option` to be absent.
     Plain,
     Json,
     FromStr,
@@ -98,9 +98,9 @@ pub(crate) enum Reading {
     Delimited(LitStr),
 }
 
-/// What is done where the secret or the field is missing.
+/// The behavior if the secret or the field is missing.
 pub(crate) enum Absence {
-    /// It is a problem, unless the type says otherwise.
+    /// A problem, unless the type allows it.
     Problem,
     /// The value is `None`; this is the type inside the `Option`.
     None(Type),

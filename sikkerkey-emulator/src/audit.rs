@@ -1,4 +1,4 @@
-//! The record of reads, as in the service's audit log.
+//! The recorded reads, as in the service's audit log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,38 +6,45 @@ use crate::emulator::Emulator;
 
 /// # Recorded reads
 ///
-/// A read is a value handed out, alone or in an export, or an issued certificate. Lists and polls are not reads. These
-/// counts are kept even if no requests are recorded.
+/// A read is a value that was sent, alone or in an export, or a certificate that was issued. Lists and polls are not
+/// reads. These counts are kept even if no requests are recorded.
 impl Emulator {
-    /// The number of reads of this secret.
+    /// Returns the number of reads of this secret.
     pub fn reads(&self, id: impl AsRef<str>) -> u64 {
         self.vault(|vault| vault.reads.of(id.as_ref()))
     }
 
-    /// The number of reads of every secret that was read, by id.
+    /// Returns the number of reads by id, of every secret that was read.
     pub fn read_counts(&self) -> BTreeMap<String, u64> {
         self.vault(|vault| vault.reads.counts())
     }
 
-    /// The ids of the canaries that were read, one entry for each read, oldest first.
+    /// Returns the canaries that were read: one id for each read, oldest first.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::{Emulator, Kind};
+    /// let vault = Emulator::builder().secret("sk_trap", "-").kind("sk_trap", Kind::Canary).start()?;
+    /// // … run the program under test …
+    /// assert!(vault.alarms().is_empty(), "it read a canary");
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn alarms(&self) -> Vec<String> {
         self.vault(|vault| vault.reads.alarms())
     }
 
-    /// The ids of the secrets that their policies rotated after reads
-    /// ([`Policy::rotate_after_reads`](crate::Policy::rotate_after_reads)), one entry for each rotation, oldest first.
+    /// Returns the secrets that their policies rotated after reads
+    /// ([`Policy::rotate_after_reads`](crate::Policy::rotate_after_reads)): one id for each rotation, oldest first.
     pub fn rotations(&self) -> Vec<String> {
         self.vault(|vault| vault.reads.rotations())
     }
 
-    /// Forgets the recorded reads, alarms and rotations. The counts of policies are kept.
+    /// Clears the recorded reads, alarms and rotations. The counts of policies are kept.
     pub fn clear_reads(&self) {
         self.vault(|vault| vault.reads.clear());
     }
 
-    /// Asserts that machines asked for no other secrets than these ids or display names, including
-    /// refused reads. The schema of a config is such a list:
-    /// `vault.assert_reads_only(&AppConfig::schema())`.
+    /// Asserts that machines asked only for these secrets, given by id or display name; refused reads count, too. The
+    /// schema of a config is such a list: `vault.assert_reads_only(&AppConfig::schema())`.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -48,7 +55,7 @@ impl Emulator {
     ///
     /// # Panics
     ///
-    /// If another secret was asked for, with the ids; never with a value.
+    /// If another secret was asked for. The message has the ids, never a value.
     #[track_caller]
     pub fn assert_reads_only(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) {
         let secrets = secrets.into_iter();

@@ -20,6 +20,23 @@ use crate::webhook::Webhook;
 const RECORD_LIMIT: usize = 10_000;
 
 /// Settings of an [`Emulator`], from [`Emulator::builder`] to [`EmulatorBuilder::start`].
+///
+/// The settings that name a secret create it if it does not exist.
+///
+/// ```
+/// use sikkerkey_emulator::{Emulator, Kind, Policy};
+///
+/// let vault = Emulator::builder()
+///     .vault("vault_shop")
+///     .structured("sk_db_prod", [("host", "db.example"), ("password", "hunter2")])
+///     .policy("sk_db_prod", Policy::new().reads_per_minute(30))
+///     .denied("sk_admin", "no machine may read this")
+///     .secret("sk_trap", "nobody needs this")
+///     .kind("sk_trap", Kind::Canary)
+///     .start()?;
+/// assert_eq!(vault.vault_id(), "vault_shop");
+/// # Ok::<(), sikkerkey_emulator::Error>(())
+/// ```
 #[must_use = "nothing runs before start()"]
 pub struct EmulatorBuilder {
     pub(crate) switches: Switches,
@@ -36,7 +53,7 @@ pub struct EmulatorBuilder {
     changes: Vec<Change>,
 }
 
-/// One thing to do to the vault before it opens.
+/// A change of the vault's content before the emulator starts.
 type Change = Box<dyn FnOnce(&mut Vault) + Send>;
 
 impl Default for EmulatorBuilder {
@@ -65,79 +82,102 @@ impl EmulatorBuilder {
     }
 }
 
-/// # Where it is
+/// # Identity and address
 impl EmulatorBuilder {
-    /// The vault's id. Defaults to `vault_emulator`.
+    /// Sets the vault's id: letters, digits, `-` and `_`. Defaults to `vault_emulator`.
     pub fn vault(mut self, id: impl Into<String>) -> Self {
         self.vault = id.into();
         self
     }
 
-    /// The name of the machine whose identity is on disk. Defaults to `emulated-machine`.
+    /// Sets the name of the machine whose identity is on disk. Defaults to `emulated-machine`.
     pub fn machine_name(mut self, name: impl Into<String>) -> Self {
         self.machine_name = name.into();
         self
     }
 
-    /// The folder for the identity, as in `SIKKERKEY_HOME`. It is created if it is missing, and stays; an identity of this
-    /// vault in it is reused. Defaults to a private temporary folder that is removed with the emulator.
+    /// Sets the folder of the identity, as in `SIKKERKEY_HOME`. It is created if it is missing and kept afterwards; an
+    /// identity of this vault in it is used again. Defaults to a private temporary folder that is removed with the
+    /// emulator.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// let first = Emulator::builder().home(folder.path()).start()?;
+    /// let machine = first.machine_id().to_owned();
+    /// drop(first); // a restart of the service
+    ///
+    /// let second = Emulator::builder().home(folder.path()).start()?;
+    /// assert_eq!(second.machine_id(), machine);
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn home(mut self, folder: impl Into<PathBuf>) -> Self {
         self.home = Some(folder.into());
         self
     }
 
-    /// The port to listen on. Defaults to any free one, which is right for tests.
+    /// Sets the port to listen on, on localhost; 0 takes any free one. Defaults to 0, which is right for tests.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Serves https, with a certificate by the emulator's own authority: [`Emulator::ca_pem`].
+    /// Serves https with a valid certificate, issued by the emulator's own authority. Defaults to plain http.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// let vault = Emulator::builder().tls().start()?;
+    /// assert!(vault.url().starts_with("https://localhost:"));
+    /// let authority = vault.ca_pem().expect("TLS is on"); // the client must trust it
+    /// assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"));
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn tls(self) -> Self {
         self.tls_with(Certificate::Valid)
     }
 
-    /// Serves https with this certificate, to test that a client refuses a wrong one.
+    /// Serves https with this certificate, to test that a client refuses a wrong one. Defaults to plain http.
     pub fn tls_with(mut self, certificate: Certificate) -> Self {
         self.certificate = Some(certificate);
         self
     }
 }
 
-/// # How it behaves
+/// # Behavior
 impl EmulatorBuilder {
-    /// The seconds by which the service's clock is ahead of this machine's; negative for behind. Defaults to 0.
+    /// Sets the service's clock this many seconds ahead of this machine's; negative for behind. Defaults to 0.
     pub fn clock_offset(mut self, seconds: i64) -> Self {
         self.clock_offset = seconds;
         self
     }
 
-    /// Adds a header to every response; one named `Date` replaces the service's own.
+    /// Adds a header to every response; one named `Date` replaces the service's own. Defaults to no additional header.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// How many requests [`Emulator::requests`] keeps, the newest. Defaults to 10,000; 0 keeps none, for long runs.
+    /// Limits how many requests [`Emulator::requests`] keeps: the newest ones. 0 keeps none, for long runs. Defaults to
+    /// 10,000.
     pub fn record_limit(mut self, newest: usize) -> Self {
         self.record_limit = newest;
         self
     }
 
-    /// `false` keeps no requests, like `record_limit(0)`.
+    /// Sets whether requests are recorded; `false` is `record_limit(0)`, `true` the default limit. Defaults to `true`.
     pub fn record(self, on: bool) -> Self {
         self.record_limit(if on { RECORD_LIMIT } else { 0 })
     }
 
-    /// How many connections may be open at once. Defaults to 1,000. A further one replaces the longest idle one; if none is
-    /// idle, the new one is closed.
+    /// Limits how many connections may be open at once. One more closes the connection that has been idle longest; if
+    /// none is idle, the new one is closed. Defaults to 1,000.
     pub fn connection_limit(mut self, open: usize) -> Self {
         self.limits.open = open;
         self
     }
 
-    /// How many connections may be idle at once. Defaults to 250. A further one closes the longest idle one. A connection
-    /// is idle until its next request has arrived completely.
+    /// Limits how many connections may be idle at once. One more closes the connection that has been idle longest. A
+    /// connection is idle until its next request has arrived completely. Defaults to 250.
     pub fn idle_limit(mut self, idle: usize) -> Self {
         self.limits.idle = idle;
         self
@@ -147,8 +187,15 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error`] if the port is taken, or if the identity or the file named by `SIKKERKEY_EMULATOR_CANARIES` cannot be
-    /// written.
+    /// [`Error`] if the port is taken, if the vault's id is malformed, if the certificates or the thread for webhooks
+    /// cannot be made, or if the identity or the file named by `SIKKERKEY_EMULATOR_CANARIES` cannot be written.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// let vault = Emulator::builder().secret("sk_a", "1").start()?;
+    /// println!("export SIKKERKEY_IDENTITY={}", vault.identity_path().display());
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn start(self) -> Result<Emulator, Error> {
         let named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.vault.is_empty() || !self.vault.chars().all(named) {

@@ -1,5 +1,5 @@
-//! The file of secrets that no output may show: each value, token and key of this process's emulators, for a search
-//! through the output of a test suite.
+//! The file of secrets that no output may contain: each value, token and key of this process's emulators, so that the
+//! output of a test suite can be searched for them.
 //!
 //! The file is private to its owner and never opened through a link. Several processes may append to it at once.
 
@@ -11,11 +11,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::Error;
 
-/// The file, once it is open; none where the variable names none.
+/// The open file; `None` if the variable is not set.
 type Slot = Result<Option<Mutex<File>>, (PathBuf, io::ErrorKind, String)>;
 
-/// Opens the file that `SIKKERKEY_EMULATOR_CANARIES` names. An emulator that cannot write it does not start: a search
-/// for secrets that were never written down would find none.
+/// Opens the file that `SIKKERKEY_EMULATOR_CANARIES` names. An emulator that cannot write it does not start, because a
+/// search without the secrets would find nothing.
 pub(crate) fn open() -> Result<(), Error> {
     match slot() {
         Ok(_) => Ok(()),
@@ -26,11 +26,11 @@ pub(crate) fn open() -> Result<(), Error> {
     }
 }
 
-/// Appends a secret to the file, as a JSON string on a line of its own; does nothing where there is no file.
+/// Appends a secret to the file, as a JSON string on a line of its own; does nothing without a file.
 pub(crate) fn note(secret: &str) {
     if let Ok(Some(file)) = slot() {
         let line = format!("{}\n", serde_json::Value::from(secret));
-        // One write a line: several processes append to one file. A search that finds too few says so.
+        // One write for each line, because several processes append. The search notices missing lines.
         let _ = lock(file).write_all(line.as_bytes());
     }
 }
@@ -54,7 +54,7 @@ fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Opens a file of this user's own to append to it, and makes it 0600.
+/// Opens a file of this user for appending, and sets its mode to 0600.
 #[cfg(unix)]
 fn private_append(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
@@ -64,7 +64,7 @@ fn private_append(path: &Path) -> io::Result<File> {
         .create(true)
         .append(true)
         .mode(0o600)
-        // A pipe without a reader would block; and keys belong into a file.
+        // A pipe without a reader would block, and keys belong in a file.
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
         .open(path)?;
     let found = file.metadata()?;
@@ -75,7 +75,7 @@ fn private_append(path: &Path) -> io::Result<File> {
     if found.uid() != rustix::process::geteuid().as_raw() {
         return unfit("it belongs to another user");
     }
-    // A second name may be in a place that others can read.
+    // A second name of the file may be in a folder that others can read.
     if found.nlink() > 1 {
         return unfit("it has several names");
     }
@@ -105,7 +105,7 @@ mod tests {
                 .unwrap();
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
-            // An older file that others can read is closed to them.
+            // An existing file that others can read is closed to them.
             fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "onetwo");

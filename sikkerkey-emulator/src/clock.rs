@@ -1,29 +1,29 @@
-//! The service's clock: this machine's, moved by what a test asks for.
+//! The service's clock: this machine's, moved as a test asks.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// One source of time for everything the service judges by time: timestamps of signed requests, the
-/// `Date` header, and the expiry of tokens, machines, nonces and locks.
+/// The only source of time in the service: for timestamps of signed requests, the `Date` header, and the expiry of
+/// tokens, machines, nonces and locks.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    /// Milliseconds ahead of this machine's clock: the offset, and what `advance` added to it.
+    /// Milliseconds ahead of this machine's clock: the offset, and the sum of `advance`.
     ahead: Mutex<(i64, i64)>,
 }
 
 impl Clock {
-    /// Puts the clock this many seconds ahead of this machine's (behind it, when negative).
+    /// Sets the clock this many seconds ahead of this machine's; negative for behind.
     pub(crate) fn set_offset(&self, seconds: i64) {
         self.lock().0 = seconds.saturating_mul(1000);
     }
 
-    /// Lets time pass at once, on top of the offset.
+    /// Moves the clock forward, in addition to the offset.
     pub(crate) fn advance(&self, by: Duration) {
         let mut ahead = self.lock();
         ahead.1 = ahead.1.saturating_add(millis(by));
     }
 
-    /// Milliseconds since the Unix epoch, as the service sees them.
+    /// The service's time, in milliseconds since the Unix epoch.
     pub(crate) fn now(&self) -> i64 {
         let real = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -32,7 +32,7 @@ impl Clock {
         real.saturating_add(offset).saturating_add(advanced)
     }
 
-    /// The same instant as a `Date` header writes it.
+    /// The service's time in the form of a `Date` header.
     pub(crate) fn date(&self) -> String {
         let now = u64::try_from(self.now()).unwrap_or(0);
         // httpdate panics past the year 9999.
@@ -45,7 +45,7 @@ impl Clock {
     }
 }
 
-/// A duration in milliseconds, at most as many as fit.
+/// A duration in milliseconds, saturated.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,13 +12,24 @@ use crate::service::Service;
 use crate::vault::{Token, Vault};
 use crate::webhook::Dispatcher;
 
-/// A vault served on this machine until this value is dropped.
+/// The running service: one vault, served on this machine until this value is dropped.
 ///
 /// Every method takes `&self` and can be called from any thread, at any time.
+///
+/// ```
+/// use sikkerkey_emulator::Emulator;
+///
+/// let vault = Emulator::builder().secret("sk_a", "1").start()?;
+/// assert!(vault.identity_path().exists()); // give a client this file
+/// vault.put("sk_a", "2"); // a rotation
+/// vault.delete("sk_a");
+/// assert_eq!((vault.request_count(), vault.reads("sk_a")), (0, 0)); // no client has asked yet
+/// # Ok::<(), sikkerkey_emulator::Error>(())
+/// ```
 pub struct Emulator {
-    // First: it stops before the folder with its identity goes.
+    // First, because fields drop in order: it stops before the folder of its identity is removed.
     pub(crate) server: Server,
-    /// The thread that delivers them starts with the first receiver.
+    /// None until the first receiver is added, which starts its thread.
     pub(crate) webhooks: Mutex<Option<Arc<Dispatcher>>>,
     pub(crate) service: Arc<Service>,
     pub(crate) id: String,
@@ -30,49 +41,49 @@ pub struct Emulator {
     pub(crate) _temporary: Option<tempfile::TempDir>,
 }
 
-/// # Where it is
+/// # Identity and address
 impl Emulator {
-    /// Default settings, right for most tests.
+    /// Returns the default settings, which are right for most tests.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
     }
 
-    /// The file to give to a client, or to put into `SIKKERKEY_IDENTITY`.
+    /// Returns the path of the identity file, for a client or for `SIKKERKEY_IDENTITY`.
     pub fn identity_path(&self) -> &Path {
         &self.identity_path
     }
 
-    /// The folder to put into `SIKKERKEY_HOME`.
+    /// Returns the folder of the identity, for `SIKKERKEY_HOME`.
     pub fn home(&self) -> &Path {
         &self.home
     }
 
-    /// `http://localhost:PORT`, or https; also for `SIKKERKEY_API_URL`.
+    /// Returns the service's URL, `http://localhost:PORT` or https; also for `SIKKERKEY_API_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The port on 127.0.0.1, and on ::1 where this machine has it.
+    /// Returns the port, on 127.0.0.1 and, if this machine has IPv6, on ::1.
     pub fn port(&self) -> u16 {
         self.server.port()
     }
 
-    /// The vault's id.
+    /// Returns the vault's id, `vault_emulator` by default.
     pub fn vault_id(&self) -> &str {
         &self.id
     }
 
-    /// The id of the machine whose identity is on disk.
+    /// Returns the id of the machine whose identity is on disk.
     pub fn machine_id(&self) -> &str {
         &self.machine_id
     }
 
-    /// The ids of all machines, including enrolled ones, sorted.
+    /// Returns the ids of all machines, including enrolled ones, sorted.
     pub fn machine_ids(&self) -> Vec<String> {
         self.service.vault().machine_ids()
     }
 
-    /// The name of a machine; `None` for an unknown id.
+    /// Returns the name of a machine; `None` for an unknown id.
     pub fn machine_name(&self, id: &str) -> Option<String> {
         self.service
             .vault()
@@ -80,19 +91,20 @@ impl Emulator {
             .map(|machine| machine.name.clone())
     }
 
-    /// The authority of a secret that issues certificates, in PEM; none where it issues none.
+    /// Returns the authority of a secret that issues certificates, in PEM; `None` for any other secret.
     pub fn authority_pem(&self, id: impl AsRef<str>) -> Option<String> {
         self.service.vault().authority_pem(id.as_ref())
     }
 
-    /// The authority of the emulator's own TLS certificate, in PEM, to trust; none without TLS.
+    /// Returns the authority of the emulator's own TLS certificate, in PEM, for the client to trust; `None` without
+    /// TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 }
 
 impl Emulator {
-    /// One change of the vault, which no request sees half of.
+    /// Changes the vault atomically: no request sees half of it.
     pub(crate) fn vault<R>(&self, change: impl FnOnce(&mut Vault) -> R) -> R {
         change(&mut self.service.vault())
     }
@@ -100,39 +112,49 @@ impl Emulator {
 
 /// # Machines, tokens and time
 impl Emulator {
-    /// Issues a token for this many enrollments, valid for `ttl` of the service's time.
+    /// Returns a new token for this many enrollments, valid for `ttl` of the service's time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// let token = vault.enrollment_token(3, Duration::from_secs(60));
+    /// assert!(token.starts_with("sket_"));
+    /// vault.advance(Duration::from_secs(61)); // now an enrollment with it is refused
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn enrollment_token(&self, uses: u32, ttl: Duration) -> String {
         self.issue(Token::new(uses, ttl))
     }
 
-    /// Issues a token with a policy: names, lifetime, secrets.
+    /// Returns a new token with a policy: machine names, their lifetime, the secrets that they may read.
     pub fn issue(&self, policy: Token) -> String {
         let now = self.service.clock.now();
         self.vault(|vault| vault.issue(policy, now))
     }
 
-    /// Expires every present machine, including the one on disk: 401 from now on. Machines that enroll later are not
-    /// affected.
+    /// Expires every machine that exists now, including the one on disk: their requests get 401. Machines that enroll
+    /// later are not affected.
     pub fn expire_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.expires = Some(i64::MIN)));
     }
 
-    /// Disables every present machine: 403 until [`Emulator::enable_machines`].
+    /// Disables every machine that exists now: their requests get 403 until [`Emulator::enable_machines`].
     pub fn disable_machines(&self) {
         self.vault(Vault::disable_machines);
     }
 
-    /// Approves every present machine.
+    /// Enables every machine that exists now; an expired one stays expired.
     pub fn enable_machines(&self) {
         self.vault(|vault| vault.each_machine(|machine| machine.enabled = true));
     }
 
-    /// Ends every lock-out and forgets the failed authentications.
+    /// Ends every lock-out and resets the count of failed authentications.
     pub fn unlock(&self) {
         self.service.gate().unlock();
     }
 
-    /// Moves the service's clock forward.
+    /// Moves the service's clock forward, without waiting.
     pub fn advance(&self, by: Duration) {
         self.service.clock.advance(by);
     }
@@ -145,25 +167,35 @@ impl Emulator {
 
 /// # Recorded requests
 impl Emulator {
-    /// The recorded requests, oldest first; the newest 10,000 unless [`EmulatorBuilder::record_limit`] says otherwise.
+    /// Returns the recorded requests, oldest first. Only the newest 10,000 are kept, or
+    /// [`EmulatorBuilder::record_limit`].
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// let polls = vault.requests().iter().filter(|r| r.path == "/v1/secrets/poll").count();
+    /// assert_eq!(polls, 0);
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn requests(&self) -> Vec<Recorded> {
         self.service.log.requests()
     }
 
-    /// The number of requests so far, recorded or not.
+    /// Returns the number of requests so far, recorded or not.
     pub fn request_count(&self) -> u64 {
         self.service.log.count()
     }
 
-    /// Forgets the recorded requests; [`Emulator::request_count`] goes on.
+    /// Clears the recorded requests; [`Emulator::request_count`] goes on counting.
     pub fn clear_requests(&self) {
         self.service.log.clear();
     }
 
-    /// Waits until `holds` is true for the recorded requests; returns false after `timeout`.
+    /// Waits until `holds` returns true for the recorded requests. Returns false if that does not happen within
+    /// `timeout`.
     ///
-    /// `holds` runs when a request arrives and just before its response is sent. The record is locked meanwhile: use only
-    /// the slice, and call no method of this emulator.
+    /// `holds` is called at once, when a request arrives and just before its response is sent. The record is locked
+    /// meanwhile: use only the slice, and call no method of this emulator.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -179,12 +211,12 @@ impl Emulator {
         self.service.log.wait_for(timeout, holds)
     }
 
-    /// The number of connections accepted so far.
+    /// Returns the number of connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.server.connections()
     }
 
-    /// The number of open connections.
+    /// Returns the number of connections that are open now.
     pub fn open_connections(&self) -> usize {
         self.server.open_connections()
     }

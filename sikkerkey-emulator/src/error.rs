@@ -4,6 +4,13 @@ use std::io;
 use std::path::PathBuf;
 
 /// An error that keeps an emulator from starting.
+///
+/// ```
+/// use sikkerkey_emulator::{Emulator, Error};
+///
+/// let error = Emulator::builder().vault("my vault").start().unwrap_err();
+/// assert!(matches!(error, Error::VaultId { .. }));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,8 +30,8 @@ pub enum Error {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The file that `SIKKERKEY_EMULATOR_CANARIES` names cannot be used: it holds keys, so it must be a file of this
-    /// user's own that nobody else can read, and no link.
+    /// The file that `SIKKERKEY_EMULATOR_CANARIES` names cannot be used. It holds keys, so it must be a regular file of
+    /// this user, not a link, and readable by no one else.
     #[error("cannot write secrets to {}, which SIKKERKEY_EMULATOR_CANARIES names", path.display())]
     Canaries {
         /// The file.
@@ -32,7 +39,7 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// The home has an identity of this vault already, and it cannot be used again.
+    /// The home already has an identity of this vault, which cannot be used again.
     #[error("{} holds an identity that cannot be used again: {reason}", path.display())]
     Unusable {
         /// The file.
@@ -40,7 +47,7 @@ pub enum Error {
         /// The reason.
         reason: &'static str,
     },
-    /// A vault's name that cannot be a folder's.
+    /// The vault's id is malformed: it must be usable as the name of a folder.
     #[error("{id:?} cannot be a vault's id: letters, digits, '-' and '_' only")]
     VaultId {
         /// The given id.

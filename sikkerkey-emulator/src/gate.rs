@@ -1,29 +1,29 @@
-//! The gate: which requests are who they say, and which addresses are shut out.
+//! The gate: nonces that were used, and addresses that are locked out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// How far a timestamp may be from the service's clock, in milliseconds.
+/// The largest allowed difference between a timestamp and the service's clock, in milliseconds.
 pub(crate) const LEEWAY: i64 = 5 * 60 * 1000;
-/// Failed authentications that lock an address out.
+/// The number of failed authentications that locks an address out.
 const FAILURES: u32 = 3;
-/// How long they count, and how long the lock stays, in milliseconds.
+/// How long failures count and how long a lock lasts, in milliseconds.
 const LOCKED: i64 = 15 * 60 * 1000;
-/// Old nonces are looked for each time so many new ones came.
+/// Expired nonces are removed after this many new ones.
 const SWEEP: usize = 4096;
 
-/// Nonces that were used and addresses that failed.
+/// The used nonces, and the failures by address.
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// By machine and nonce: when it can be forgotten, since its timestamp is refused from then on.
+    /// By machine and nonce: the time from which its timestamp is refused, so that it need not be kept.
     nonces: HashMap<(String, String), i64>,
     since_sweep: usize,
-    /// By address: how many failures, and when the last one was.
+    /// By address: the number of failures and the time of the last one.
     failures: HashMap<IpAddr, (u32, i64)>,
 }
 
 impl Gate {
-    /// Takes a nonce; false when this machine used it before.
+    /// Takes a nonce; false if this machine has used it before.
     pub(crate) fn take(&mut self, machine: &str, nonce: &str, timestamp: i64, now: i64) -> bool {
         self.since_sweep += 1;
         if self.since_sweep >= SWEEP {
@@ -57,7 +57,7 @@ impl Gate {
     }
 }
 
-/// This machine is one address, whichever protocol it came by.
+/// Maps the loopback addresses of IPv4 and IPv6 to one, because both are this machine.
 fn one(address: IpAddr) -> IpAddr {
     if address.is_loopback() {
         Ipv4Addr::LOCALHOST.into()

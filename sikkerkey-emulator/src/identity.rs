@@ -1,4 +1,4 @@
-//! An identity on disk, as the service's own set-up program leaves it.
+//! An identity on disk, in the layout of the service's own setup program.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ const PKCS8: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// A machine's key and id, and where they lie.
+/// A machine's key and id, and the folder of their files.
 pub(crate) struct Identity {
     pub(crate) machine_id: String,
     pub(crate) key: SigningKey,
@@ -26,8 +26,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The identity that this vault has in this home, or a new one. A service that starts again under
-    /// the same home knows its machine again.
+    /// The identity of this vault in this home, or a new one. So a service that restarts with the same home still knows
+    /// its machine.
     pub(crate) fn at(home: &Path, vault: &str) -> Result<Self, Error> {
         let folder = home.join("vaults").join(vault);
         let found = folder.join("identity.json");
@@ -106,7 +106,7 @@ fn pem(key: &SigningKey) -> String {
     )
 }
 
-/// A new folder for temporary files, which nobody else can look into, and which goes when this is dropped.
+/// A new temporary folder that only its owner can open, removed when this value is dropped.
 pub(crate) fn temporary_home() -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("sikkerkey-emulator-");
@@ -123,7 +123,7 @@ fn private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Replaces the file in one step, 0600 from its creation.
+/// Replaces the file atomically; its mode is 0600 from its creation on.
 fn private_file(path: &Path, text: &str) -> io::Result<()> {
     let temporary = path.with_extension(random::hex::<8>());
     let mut options = fs::OpenOptions::new();

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 //!
-//! [`Emulator::requests`] lists what was asked, and [`Emulator::wait_for`] waits for it:
+//! [`Emulator::requests`] lists the requests so far, and [`Emulator::wait_for`] waits for one:
 //!
 //! ```
 //! # use sikkerkey_emulator::Emulator;
@@ -15,22 +15,26 @@
 //!
 //! - [`Emulator`]: the running service. One for each test; dropping it stops it, closes every connection and joins
 //!   every thread.
-//! - [`EmulatorBuilder`]: the content of the vault, its place, its behavior. Where the service's behavior is not published, a
-//!   switch chooses.
-//! - [`Fault`] and [`Reply`]: what goes wrong, before or after the service acts; [`Hold`]: a request that waits for the test.
-//! - [`Recorded`]: a request, to look at or to wait for.
-//! - [`Policy`], [`Lease`] and [`Kind`]: limits on reads and their effects, logins that end, the type of a secret.
-//! - [`Webhook`]: a receiver of rotation and deletion events.
+//! - [`EmulatorBuilder`]: the content of the vault, its address and its behavior. Where the service's behavior is not
+//!   published, a switch chooses it.
+//! - [`Fault`] and [`Reply`]: failures on purpose, before or after the service acts; [`Hold`]: a request that waits
+//!   until the test releases it.
+//! - [`Recorded`]: a request that arrived, and its response's status.
+//! - [`Policy`]: limits on the reads of a secret, in a [`Window`] of the week for instance, and the rotation that reads
+//!   trigger.
+//! - [`Lease`]: logins that are made for the reader and expire. [`Kind`]: the type of a secret, such as a canary (a
+//!   trap: reading it raises an alarm).
+//! - [`Webhook`]: a receiver of rotation and deletion events; [`WebhookDelivery`]: one delivery and its outcome.
 //! - [`Token`]: the policy of an enrollment token.
 //! - [`CertificateProfile`]: the certificates that a secret issues.
-//! - [`Certificate`]: the TLS certificate, right or wrong.
-//! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the binary serves one.
+//! - [`Certificate`]: the emulator's own TLS certificate, valid or wrong on purpose.
+//! - [`SecretsFile`]: a TOML file of secrets whose edits are rotations; the program serves one.
 //!
 //! # For reviewers: searching output for secrets
 //!
-//! If `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends to it each value that it is given, each
-//! enrollment token, each minted login, each webhook secret and each machine's key, as a JSON string on a line. The file is
-//! readable by its owner only. Run a test suite at its most verbose log level and search its output for them:
+//! If `SIKKERKEY_EMULATOR_CANARIES` names a file, every emulator appends its secrets to it: values, enrollment tokens,
+//! minted logins, webhook secrets and machine keys, each as a JSON string on a line of its own. Only the owner can read
+//! the file. Run a test suite at its most verbose log level, and search its output for these lines:
 //!
 //! ```sh
 //! export SIKKERKEY_EMULATOR_CANARIES=$PWD/canaries

@@ -31,7 +31,7 @@ pub(crate) fn refuse(request: &Request, also: Option<&str>) -> Option<Response> 
     if !named("Origin").iter().all(own) {
         return Some(Response::error(403, "Origin is not this machine"));
     }
-    // Images and links bring no Origin; a browser still says whether another site asked for them.
+    // Images and links carry no Origin, but a browser still says whether another site asked for them.
     let site = |site: &&str| matches!(*site, "none" | "same-origin");
     if !named("Sec-Fetch-Site").iter().all(site) {
         return Some(Response::error(403, "Another site asked for this"));
@@ -44,7 +44,7 @@ pub(crate) fn is_loopback_authority(authority: &str) -> bool {
     host(authority).is_some_and(is_loopback)
 }
 
-/// The host of `host` or `host:port`; none where that is malformed.
+/// The host of `host` or `host:port`; `None` if that is malformed.
 fn host(authority: &str) -> Option<&str> {
     let (host, rest) = match authority.find(']') {
         Some(end) => authority.split_at(end + 1),

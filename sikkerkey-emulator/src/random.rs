@@ -1,6 +1,6 @@
-//! Randomness from the operating system, in the forms the service hands out.
+//! Randomness from the operating system, in the forms that the service uses.
 
-/// Fills an array; a machine without randomness cannot go on.
+/// Random bytes. Panics if the operating system has no randomness: nothing could go on.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives randomness");

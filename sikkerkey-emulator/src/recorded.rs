@@ -1,4 +1,4 @@
-//! The record of what was asked, for tests to look at and to wait for.
+//! The record of requests, for tests to inspect and to wait for.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,37 +12,51 @@ use crate::http::{Request, Response};
 /// One request as it arrived, and its outcome.
 ///
 /// `Debug` omits all headers, and the body of an enrollment, which holds the token.
+///
+/// ```
+/// use sikkerkey_emulator::Emulator;
+///
+/// let vault = Emulator::builder().secret("sk_a", "1").start()?;
+/// # let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+/// let url = format!("{}/v1/secret/sk_a", vault.url());
+/// agent.get(&url).header("X-Nonce", "n").call()?; // any HTTP client; this one does not sign
+/// let request = &vault.requests()[0];
+/// assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/v1/secret/sk_a"));
+/// assert_eq!((request.status, request.nonce()), (401, Some("n")));
+/// assert!(request.error.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
-    /// Its place among all requests of this emulator, from 1.
+    /// Its number among all requests of this emulator, from 1.
     pub number: u64,
-    /// `GET`, `POST`.
+    /// The method: `GET` or `POST`.
     pub method: String,
-    /// The request's target as it arrived, with its query.
+    /// The target as it arrived: the path with its query.
     pub path: String,
-    /// The status that was sent; 0 if none was sent, or not yet.
+    /// The status of the response; 0 if none was sent, or not yet.
     pub status: u16,
-    /// Whether the service acted on it; false if a fault came first or the request was refused unread.
+    /// Whether the service acted on the request; false if a fault came first, or if it was refused unread.
     pub handled: bool,
-    /// The error message with which the service refused it; `None` if it did not, or if a fault came first.
+    /// The error message of a refusal by the service; `None` if it did not refuse, or if a fault came first.
     pub error: Option<String>,
-    /// What a poll reported: `changed`, `deleted` or `access_denied`, by secret. Empty for other requests.
+    /// The report of a poll: `changed`, `deleted` or `access_denied`, by secret. Empty for other requests.
     pub changes: BTreeMap<String, String>,
     /// `X-Machine-Id` as it was sent, verified or not.
     pub machine_id: Option<String>,
     /// The body's bytes.
     pub body: Vec<u8>,
-    /// The headers, names as they were written.
+    /// The headers in order, names as they were written.
     pub headers: Vec<(String, String)>,
-    /// When its last byte had arrived.
+    /// When its last byte arrived.
     pub at: Instant,
-    /// Which connection brought it, counted from 1: two requests of one number shared a connection.
+    /// The number of its connection, from 1. Requests with the same number shared a connection.
     pub connection: u64,
 }
 
 impl Recorded {
-    /// The first header of that name, in any case.
+    /// Returns the first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -50,17 +64,17 @@ impl Recorded {
             .map(|(_, value)| value.as_str())
     }
 
-    /// `X-Nonce`.
+    /// Returns the header `X-Nonce`, the request's random number.
     pub fn nonce(&self) -> Option<&str> {
         self.header("X-Nonce")
     }
 
-    /// `X-Timestamp` as a number, in Unix seconds.
+    /// Returns the header `X-Timestamp` as a number, in Unix seconds.
     pub fn timestamp(&self) -> Option<i64> {
         self.header("X-Timestamp")?.parse().ok()
     }
 
-    /// The body as text; empty if it is not UTF-8.
+    /// Returns the body as text; empty if it is not UTF-8.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
     }
@@ -86,7 +100,7 @@ impl fmt::Debug for Recorded {
     }
 }
 
-/// What is recorded of a response's body.
+/// The part of a response's body that is recorded.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Said {
@@ -95,7 +109,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Of the response to a request of this path. The bodies of other responses hold values.
+    /// Reads the body of a refusal or of a poll's response; other bodies hold values and are not recorded.
     pub(crate) fn of(path: &str, response: &Response) -> Self {
         let told = response.status >= 400 || path == "/v1/secrets/poll";
         let said = told.then(|| serde_json::from_slice(&response.body).ok());
@@ -108,7 +122,7 @@ struct Change {
     status: String,
 }
 
-/// The newest requests, at most `limit` of them, and how many there were in all.
+/// The newest requests, at most `limit`, and the number of all.
 pub(crate) struct Log {
     limit: usize,
     inner: Mutex<Inner>,
@@ -130,13 +144,13 @@ impl Log {
         }
     }
 
-    /// Enters a request that has arrived, and gives its number.
+    /// Records a request that has arrived, and returns its number.
     pub(crate) fn arrived(&self, request: &Request, connection: u64) -> u64 {
         let mut inner = self.lock();
         inner.count += 1;
         let number = inner.count;
         if self.limit > 0 {
-            // Twice the limit, then half: so that a full log costs little for each request.
+            // Dropping old ones only at twice the limit costs little for each request.
             if inner.kept.len() >= self.limit.saturating_mul(2) {
                 let surplus = inner.kept.len() - self.limit;
                 inner.kept.drain(..surplus);
@@ -161,7 +175,7 @@ impl Log {
         number
     }
 
-    /// Enters what became of it, just before it is sent.
+    /// Records the outcome of a request, just before its response is sent.
     pub(crate) fn answered(&self, number: u64, status: u16, handled: bool, said: Said) {
         let mut inner = self.lock();
         if let Some(found) = inner.kept.iter_mut().rev().find(|r| r.number == number) {
@@ -187,7 +201,7 @@ impl Log {
         self.lock().kept.clear();
     }
 
-    /// Waits until `holds` is true of the record; false when it is not within `timeout`.
+    /// Waits until `holds` returns true for the record; false after `timeout`.
     pub(crate) fn wait_for(
         &self,
         timeout: Duration,

@@ -1,4 +1,4 @@
-//! The service: a request comes in, is checked, and is answered. It knows no socket.
+//! The service: from a request to its response. It knows no socket.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::recorded::Log;
 use crate::signature::{signed_text, verifies};
 use crate::vault::{Asker, Subject, Vault};
 
-/// What all connections of one emulator share.
+/// The state that all connections of one emulator share.
 pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) log: Log,
@@ -27,9 +27,9 @@ pub(crate) struct Service {
     latency: Mutex<Duration>,
     connection_latency: Mutex<Duration>,
     headers: Mutex<Vec<(String, String)>>,
-    /// The name that clients reach this emulator by, where it is none of this machine's.
+    /// The name in the emulator's certificate, if it is not a name of this machine.
     host: Option<&'static str>,
-    /// While true, connections are cut off without a response.
+    /// While true, connections are cut without a response.
     pub(crate) outage: AtomicBool,
 }
 
@@ -83,7 +83,7 @@ impl Service {
         lock(&self.connection_latency)
     }
 
-    /// Headers that a test wants on every response.
+    /// The additional headers of every response.
     pub(crate) fn headers(&self) -> MutexGuard<'_, Vec<(String, String)>> {
         lock(&self.headers)
     }
@@ -109,7 +109,7 @@ impl Service {
         origin::refuse(request, self.host)
     }
 
-    /// Acts on a request and says what to answer.
+    /// Acts on a request and returns the response.
     pub(crate) fn handle(&self, request: &Request, from: IpAddr) -> Response {
         let path = request.path();
         if let Some(vault) = enrollment(path) {
@@ -189,7 +189,7 @@ impl Service {
     fn authenticate<'r>(&self, request: &'r Request, from: IpAddr) -> Result<&'r str, Response> {
         self.admit(from)?;
         self.check(request).map_err(|refusal| {
-            // A link or an image in any web page makes such a request; it must not lock the address out.
+            // A link or an image in any web page can make such a request, which must not lock the address out.
             if SIGNED.iter().all(|name| request.all(name).next().is_none()) {
                 return refusal;
             }
@@ -222,7 +222,7 @@ impl Service {
             Ok(seconds) if digits => seconds.saturating_mul(1000),
             _ => return Err(Response::error(401, "X-Timestamp is not in Unix seconds")),
         };
-        // To the second, as it was written.
+        // Compared in whole seconds, because the timestamp is in whole seconds.
         if (now / 1000 * 1000)
             .saturating_sub(timestamp)
             .saturating_abs()
@@ -246,7 +246,7 @@ impl Service {
         if !verifies(&key, &text, signature) {
             return Err(Response::error(401, "Invalid signature"));
         }
-        // Only now: an unsigned request must not be able to use up a nonce.
+        // After the signature: a request with a wrong one must not use up a nonce.
         if !self.gate().take(machine, nonce, timestamp, now) {
             return Err(Response::error(401, "Nonce was used before"));
         }

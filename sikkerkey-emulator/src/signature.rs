@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The text that a machine signs: `{METHOD}:{path}:{timestamp}:{nonce}:{sha256 hex of the body}`.
 ///
-/// Each part is what arrived, byte for byte: the path with its query, the timestamp as it was written.
+/// Each part is as it arrived, byte for byte: the path with its query, the timestamp as written.
 pub(crate) fn signed_text(
     method: &str,
     path: &str,
@@ -34,7 +34,7 @@ pub(crate) fn verifies(key: &VerifyingKey, text: &str, signature: &str) -> bool 
     key.verify_strict(text.as_bytes(), &signature).is_ok()
 }
 
-/// The key encoded as 32 bytes in standard base64; none if it is invalid or weak.
+/// The key in 32 bytes of standard base64; `None` if it is invalid or weak.
 pub(crate) fn public_key(text: &str) -> Option<VerifyingKey> {
     let bytes: [u8; 32] = STANDARD.decode(text).ok()?.try_into().ok()?;
     let key = VerifyingKey::from_bytes(&bytes).ok()?;

@@ -1,10 +1,10 @@
-//! Switches for what the service's documentation leaves open.
+//! Switches for behavior that the service's documentation leaves open.
 
 use std::time::Duration;
 
 use crate::builder::EmulatorBuilder;
 
-/// The answers to the open questions; see the methods of [`EmulatorBuilder`] of the same names.
+/// One value for each open question; see the methods of [`EmulatorBuilder`] of the same names.
 #[derive(Debug, Clone)]
 pub(crate) struct Switches {
     pub(crate) lock_out: bool,
@@ -26,20 +26,30 @@ pub(crate) struct Switches {
     pub(crate) certificates: bool,
 }
 
-/// What the rich list says of a secret's [`Kind`](crate::Kind).
+/// How the detailed list (`GET /v1/cli/secrets`) shows the [`Kind`](crate::Kind) of a secret.
+///
+/// ```
+/// use sikkerkey_emulator::{Emulator, TypeField};
+///
+/// let older = Emulator::builder()
+///     .secret("sk_a", "1")
+///     .type_field(TypeField::LeftOut)
+///     .start()?; // a client must not depend on `type`
+/// # Ok::<(), sikkerkey_emulator::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TypeField {
     /// `type` names the kind.
     #[default]
     Shown,
-    /// `type` is an empty text, as from some older services.
+    /// `type` is an empty text, as some older services write it.
     Empty,
-    /// There is no `type`, as from other older services.
+    /// `type` is left out, as other older services do.
     LeftOut,
 }
 
-/// What the response to an enrollment says about where to read from.
+/// The `apiUrl` in the response to an enrollment.
 #[derive(Debug, Clone)]
 pub(crate) enum ApiUrl {
     Own,
@@ -71,79 +81,87 @@ impl Default for Switches {
     }
 }
 
-/// # Where the service's behavior is not published
+/// # Behavior that the service does not document
 ///
-/// The service's documentation leaves each of these questions open. A client must work with every answer, so each
-/// answer can be chosen.
+/// The service's documentation leaves each of these questions open. A client must work with every answer, so a test can
+/// choose each.
 impl EmulatorBuilder {
-    /// Whether three failed authentications lock the source address out, for 15 minutes of the service's time.
-    /// Defaults to `true`; with `false`, every failure is just a 401. See also [`Emulator::unlock`](crate::Emulator::unlock).
+    /// Sets whether three failed authentications lock the source address out, for 15 minutes of the service's time.
+    /// With `false`, every failure is a plain 401. See also [`Emulator::unlock`](crate::Emulator::unlock). Defaults to
+    /// `true`.
     pub fn lock_out(mut self, on: bool) -> Self {
         self.switches.lock_out = on;
         self
     }
 
-    /// The status for a locked-out address, 429 or 401. Defaults to 429.
+    /// Sets the status for a locked-out address, 429 or 401. Defaults to 429.
     pub fn locked_out_status(mut self, status: u16) -> Self {
         self.switches.locked_status = status;
         self
     }
 
-    /// The shortest time between two polls of one machine; an earlier poll is refused with 429 and `Retry-After`.
-    /// The service has 10 s; here there is none by default, so that tests need not wait.
+    /// Sets the shortest time between two polls of one machine; an earlier poll gets 429 with `Retry-After`. The
+    /// service has 10 s. Defaults to none, so that tests need not wait.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sikkerkey_emulator::Emulator;
+    /// let vault = Emulator::builder().poll_minimum(Duration::from_secs(10)).start()?;
+    /// # Ok::<(), sikkerkey_emulator::Error>(())
+    /// ```
     pub fn poll_minimum(mut self, minimum: impl Into<Option<Duration>>) -> Self {
         self.switches.poll_minimum = minimum.into();
         self
     }
 
-    /// Whether every poll reports a secret that is `deleted` or `access_denied` (`true`, the default), or
-    /// only the first one after it became so.
+    /// Sets whether every poll reports a secret that is `deleted` or `access_denied`, or only the first poll after it
+    /// became so. Defaults to `true`: every poll.
     pub fn gone_in_every_poll(mut self, every: bool) -> Self {
         self.switches.repeat_gone = every;
         self
     }
 
-    /// Whether a secret that this machine never read is `changed` in its first poll. By default it is not, and
-    /// changes count from that poll on; `true` reports it at once and until it is read.
+    /// Sets whether a secret that the machine has never read is `changed` in its first poll, and until it is read. With
+    /// `false`, changes count from that poll on. Defaults to `false`.
     pub fn unread_is_changed(mut self, changed: bool) -> Self {
         self.switches.unread_is_changed = changed;
         self
     }
 
-    /// Whether every poll reports a `changed` secret until it is read (`true`, the default), or one poll
-    /// alone, so that the loss of that poll's response loses the change.
+    /// Sets whether every poll reports a `changed` secret until it is read, or a single poll does. With a single one, a
+    /// lost response loses the change. Defaults to `true`: until it is read.
     pub fn changed_until_read(mut self, until_read: bool) -> Self {
         self.switches.changed_until_read = until_read;
         self
     }
 
-    /// Whether a secret that comes back, by a `put` after `delete` or by `allow` after `deny`, is `changed` in the
-    /// next poll (`true`, the default), or left out as if it had never been gone.
+    /// Sets whether a secret that returns, by `put` after `delete` or by `allow` after `deny`, is `changed` in the next
+    /// poll. With `false`, the poll does not mention it. Defaults to `true`.
     pub fn returned_is_changed(mut self, changed: bool) -> Self {
         self.switches.returned_is_changed = changed;
         self
     }
 
-    /// Whether reading a secret that exists and is not granted is 404, as if it did not exist, instead of
-    /// 403 (the default).
+    /// Sets whether the read of a secret without a grant gets 404, as if it did not exist, instead of 403. Defaults to
+    /// `false`: 403.
     pub fn hide_denied(mut self, hide: bool) -> Self {
         self.switches.hide_denied = hide;
         self
     }
 
-    /// Whether `fieldNames` and `projectId` are `null` where there are none (`true`, the default), or left out.
+    /// Sets whether empty `fieldNames` and `projectId` are `null` in lists, or left out. Defaults to `true`: `null`.
     pub fn null_fields(mut self, null: bool) -> Self {
         self.switches.null_fields = null;
         self
     }
 
-    /// Whether `expiresAt` counts milliseconds instead of seconds (the default).
+    /// Sets whether `expiresAt` is in milliseconds instead of seconds. Defaults to `false`: seconds.
     pub fn expiry_in_milliseconds(mut self, milliseconds: bool) -> Self {
         self.switches.expiry_in_millis = milliseconds;
         self
     }
 
-    /// The `apiUrl` in the response to an enrollment; `None` leaves it out. Defaults to this emulator's URL.
+    /// Sets the `apiUrl` in the response to an enrollment; `None` leaves it out. Defaults to this emulator's URL.
     ///
     /// ```
     /// use sikkerkey_emulator::Emulator;
@@ -159,41 +177,41 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The status of a successful enrollment. Defaults to 201; the service promises a 2xx.
+    /// Sets the status of a successful enrollment; the service promises a 2xx. Defaults to 201.
     pub fn enrollment_status(mut self, status: u16) -> Self {
         self.switches.enrollment_status = status;
         self
     }
 
-    /// The status for an enrollment token that is unknown, expired or spent. Defaults to 401. Only a 401 counts as a
-    /// failed authentication.
+    /// Sets the status for an enrollment token that is unknown, expired or used up. Only a 401 counts as a failed
+    /// authentication. Defaults to 401.
     pub fn token_refused_status(mut self, status: u16) -> Self {
         self.switches.token_refused_status = status;
         self
     }
 
-    /// How long an enrolled machine lives. Defaults to one hour; with `None` it never expires, and the response has no
-    /// `expiresAt`.
+    /// Sets the lifetime of enrolled machines. With `None` they never expire, and the response has no `expiresAt`.
+    /// Defaults to one hour.
     pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.switches.machine_lifetime = lifetime.into();
         self
     }
 
-    /// Whether the calls `/v1/cli/secrets` and `/v1/cli/projects` are offered (`true`, the default); `false` answers
-    /// them with 404, as an older service may.
+    /// Sets whether the service has the calls `/v1/cli/secrets` and `/v1/cli/projects`. With `false` they get 404, as
+    /// an older service may respond. Defaults to `true`.
     pub fn cli_calls(mut self, offered: bool) -> Self {
         self.switches.cli_calls = offered;
         self
     }
 
-    /// Whether certificates are issued (`true`, the default); `false` answers `{"value":"{}"}`, as a service that is older
-    /// than certificates.
+    /// Sets whether certificates are issued. With `false`, the response is `{"value":"{}"}`, as of a service that is
+    /// older than certificates. Defaults to `true`.
     pub fn certificates(mut self, issued: bool) -> Self {
         self.switches.certificates = issued;
         self
     }
 
-    /// What the rich list says of a secret's kind: its name by default, or what an older service says.
+    /// Sets how the detailed list shows the kind of a secret. Defaults to [`TypeField::Shown`].
     pub fn type_field(mut self, shown: TypeField) -> Self {
         self.switches.type_field = shown;
         self

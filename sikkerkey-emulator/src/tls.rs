@@ -1,4 +1,4 @@
-//! TLS with certificates of the emulator's own, right ones and wrong ones.
+//! TLS with certificates of the emulator's own, valid or wrong on purpose.
 
 use std::sync::Arc;
 
@@ -13,31 +13,41 @@ use pem_rfc7468::LineEnding;
 
 use crate::error::Error;
 
-/// The certificate of an emulator; a client should accept only [`Certificate::Valid`].
+/// The TLS certificate of an emulator; a client should accept only [`Certificate::Valid`].
+///
+/// ```
+/// use sikkerkey_emulator::{Certificate, Emulator};
+///
+/// let vault = Emulator::builder().tls_with(Certificate::Expired).start()?;
+/// let (url, authority) = (vault.url(), vault.ca_pem()); // the client trusts this authority …
+/// assert!(url.starts_with("https://") && authority.is_some());
+/// // … and must refuse the connection all the same.
+/// # Ok::<(), sikkerkey_emulator::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Certificate {
-    /// For `localhost`, 127.0.0.1 and ::1, by the emulator's own authority.
+    /// Issued for `localhost`, 127.0.0.1 and ::1 by the emulator's own authority.
     #[default]
     Valid,
-    /// Like [`Certificate::Valid`], but it ran out in 2020.
+    /// Issued as [`Certificate::Valid`] is, but it expired in 2020.
     Expired,
-    /// Like [`Certificate::Valid`], but it begins in 2999.
+    /// Issued as [`Certificate::Valid`] is, but it is not valid before 2999.
     NotYetValid,
-    /// By the emulator's authority, for `other.example` only. Requests may name that host.
+    /// Issued by the emulator's authority, for `other.example` only. Requests may name that host.
     OtherHost,
-    /// For this host, self-signed instead of issued by the authority.
+    /// Issued for this host by itself, instead of by the authority.
     SelfSigned,
 }
 
 impl Certificate {
-    /// The only name that it is for, where that is none of this machine's.
+    /// The only name that it is for, if that is not a name of this machine.
     pub(crate) fn other_host(self) -> Option<&'static str> {
         (self == Self::OtherHost).then_some("other.example")
     }
 }
 
-/// A server's side of TLS, and the authority that clients are to trust.
+/// The server's side of TLS, and the authority for clients to trust.
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) ca_pem: String,
@@ -85,7 +95,7 @@ impl Tls {
         };
         let leaf = leaf.map_err(|e| failed(&e))?;
 
-        // Named, so that it does not matter whether the process has a default one.
+        // Named, because the process may have another default provider or none.
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|e| failed(&e))?
@@ -102,7 +112,7 @@ impl Tls {
     }
 }
 
-/// A certificate in PEM. rcgen could write it too, with one more crate.
+/// A certificate in PEM. rcgen could write it as well, with one more crate.
 pub(crate) fn certificate_pem(der: &CertificateDer<'_>) -> String {
     // Fails for a label or a length that no certificate has.
     pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).expect("a certificate fits PEM")

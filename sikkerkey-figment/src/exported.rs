@@ -18,28 +18,28 @@ use crate::typed;
 ///
 /// # Keys
 ///
-/// A secret `DB_CREDS` with a field `host` is exported as `DB_CREDS_HOST`, and its key is
-/// `db_creds_host`: a name in lower case. As in figment's `Env`, [`split`](Self::split) makes
-/// nested keys of names, [`map`](Self::map) and [`filter_map`](Self::filter_map) change them,
-/// [`only`](Self::only), [`ignore`](Self::ignore), [`filter`](Self::filter) and
-/// [`prefixed`](Self::prefixed) choose among them, and the steps are taken in the order in which
-/// they are written. Names are compared without regard to case.
+/// The field `host` of a secret `DB_CREDS` is exported as `DB_CREDS_HOST`. Its key is the name in lower case,
+/// `db_creds_host`. As in figment's `Env`, [`split`](Self::split) makes nested keys of names, [`map`](Self::map) and
+/// [`filter_map`](Self::filter_map) change them, and [`only`](Self::only), [`ignore`](Self::ignore),
+/// [`filter`](Self::filter) and [`prefixed`](Self::prefixed) choose among them. The steps apply in the order in which
+/// they are called. Names are compared without regard to case.
 ///
 /// # Values
 ///
-/// Every value is a string, a password `12345` too. A number, a switch or a list is asked for with
-/// [`json`](Self::json), or taken with figment's `extract_lossy`. Where several names
-/// become one key, the last of the export holds.
+/// Every value is a string, even a password `12345`. For numbers, `bool`s and lists, name their keys with
+/// [`json`](Self::json), or use figment's `extract_lossy`. If several names become one key, the last one of the export
+/// counts.
 ///
 /// # Profile
 ///
-/// The default one, unless [`profile`](Self::profile) or [`global`](Self::global) say otherwise.
+/// The keys are in figment's default profile, unless [`profile`](Self::profile) or [`global`](Self::global) set
+/// another.
 ///
 /// # When it is read
 ///
-/// The export is one request, made when the provider is first merged into a figment. Clones share
-/// what it brought. Every secret in it is read, and so are those that only ring an alarm: where
-/// you know what you need, use [`Secrets`](crate::Secrets) or [`References`](crate::References).
+/// The export is one request, made when the provider is first merged into a figment. Clones share its result. It reads
+/// every secret in it, canaries (traps that raise an alarm) included. If you know which secrets you need, use
+/// [`Secrets`](crate::Secrets) or [`References`](crate::References).
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
@@ -59,6 +59,10 @@ use crate::typed;
 ///
 /// assert_eq!(figment.extract_inner::<String>("db.host")?, "db.example.com");
 /// assert_eq!(figment.extract_inner::<u16>("db.port")?, 5432);
+///
+/// let hosts = Figment::new().merge(Exported::all(&sk).prefixed("DB_").only(&["host"]));
+/// assert_eq!(hosts.extract_inner::<String>("host")?, "db.example.com");
+/// assert!(hosts.find_value("port").is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -72,7 +76,7 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Exports every secret that this machine may read.
+    /// Returns a provider of every secret that this machine may read.
     pub fn all(sk: impl AsRef<SikkerKey>) -> Self {
         Exported {
             reading: Reading::new(sk),
@@ -83,23 +87,23 @@ impl Exported {
         }
     }
 
-    /// Exports the secrets of one project that this machine may read.
+    /// Returns a provider of the secrets of one project, given by id, that this machine may read.
     pub fn project(sk: impl AsRef<SikkerKey>, project: impl Into<String>) -> Self {
         Self::all(sk).options(LoadOptions::new().project(project))
     }
 
-    /// Exports the secrets of one application that this machine may read; see
+    /// Returns a provider of the secrets of one application, given by id, that this machine may read; see
     /// [`SikkerKey::export_application`].
     pub fn application(sk: impl AsRef<SikkerKey>, application: impl Into<String>) -> Self {
         Self::all(sk).options(LoadOptions::new().application(application))
     }
 
-    /// Exports the project or the application of these options, or everything if they name none. Their
-    /// other settings change nothing: an export is one call, and its names are the service's.
+    /// Sets the project or the application of the export. Other options have no effect, because an export is one call
+    /// with the service's own names. Defaults to the constructor's.
     pub fn options(self, options: LoadOptions) -> Self {
         Exported {
             reading: self.reading.change(|_| options),
-            // Another export is not shared with earlier clones.
+            // A new cell, because earlier clones share the old one and its export.
             fetched: Arc::default(),
             ..self
         }
@@ -115,12 +119,14 @@ impl Exported {
     }
 
     /// Makes nested keys: each `pattern` in a name separates a table from its key. Defaults to flat keys.
+    ///
+    /// With `"_"`, `DB_HOST` becomes `db.host`.
     pub fn split(self, pattern: impl Into<String>) -> Self {
         let pattern = pattern.into();
         self.map(move |key| key.as_str().replace(&pattern, ".").into())
     }
 
-    /// Changes each name to what `map` returns.
+    /// Replaces each name by the result of `map`. Defaults to the names of the export.
     pub fn map<F>(self, map: F) -> Self
     where
         F: Fn(&UncasedStr) -> Uncased<'_> + Send + Sync + 'static,
@@ -128,7 +134,7 @@ impl Exported {
         self.filter_map(move |key| Some(map(key)))
     }
 
-    /// Leaves out each name for which `filter` is false.
+    /// Leaves out each name for which `filter` returns false. Defaults to all names.
     pub fn filter<F>(self, filter: F) -> Self
     where
         F: Fn(&UncasedStr) -> bool + Send + Sync + 'static,
@@ -136,7 +142,7 @@ impl Exported {
         self.filter_map(move |key| filter(key).then(|| key.into()))
     }
 
-    /// Changes each name to what `map` returns, or leaves it out for `None`.
+    /// Replaces each name by the result of `map`, or leaves it out for `None`. Defaults to all names, unchanged.
     pub fn filter_map<F>(mut self, map: F) -> Self
     where
         F: Fn(&UncasedStr) -> Option<Uncased<'_>> + Send + Sync + 'static,
@@ -163,8 +169,8 @@ impl Exported {
         self
     }
 
-    /// Parses the values of these keys, as named after all steps, as JSON: numbers, `bool`s, lists and tables.
-    /// Defaults to none: every value is a string.
+    /// Parses the values of these keys as JSON: numbers, `bool`s, lists and tables. Write the keys as they are after
+    /// all steps, such as `db.port`. Defaults to none: every value is a string.
     pub fn json(mut self, keys: &[&str]) -> Self {
         self.json.extend(keys.iter().map(|key| (*key).to_owned()));
         self
@@ -176,7 +182,7 @@ impl Exported {
         self
     }
 
-    /// Puts the keys into the global profile, which no other overrides.
+    /// Puts the keys into the global profile, which no other overrides. Defaults to figment's default profile.
     pub fn global(self) -> Self {
         self.profile(Profile::Global)
     }
@@ -186,7 +192,7 @@ impl Exported {
             true => self.reading.export(),
             false => self.fetched.get_or_init(|| self.reading.export()).clone(),
         };
-        // For the metadata, which names what was exported.
+        // For the metadata, which has the names of the export.
         self.fetched.get_or_init(|| exported.clone());
         exported.map_err(|error| Error::from(format!("{PROBLEM}the export failed: {error}")))
     }
@@ -201,7 +207,7 @@ impl Provider for Exported {
     fn metadata(&self) -> Metadata {
         let (fetched, keys) = (Arc::clone(&self.fetched), self.keys.clone());
         let places = move || {
-            // By key, for of several names that become one the last holds.
+            // By key, because the last of several names that become one key counts.
             let mut places = BTreeMap::new();
             if let Some(Ok(export)) = fetched.get() {
                 let names = export.iter().map(|(name, _)| name);
@@ -236,7 +242,7 @@ impl Provider for Exported {
                     nest::insert(&mut dict, &path, value);
                 }
                 Err(said) => {
-                    // figment keeps the metadata of the first error of a chain alone.
+                    // figment keeps only the metadata of the first error of a chain.
                     let key = path.join(".");
                     let problem = Error::from(format!("{PROBLEM}{key} ({name}): {said}"));
                     problems = Some(match problems {
@@ -253,7 +259,7 @@ impl Provider for Exported {
     }
 }
 
-/// Names what is exported, and no value.
+/// Shows the project or application of the export, never a value.
 impl fmt::Debug for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exported")

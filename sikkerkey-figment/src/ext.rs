@@ -6,8 +6,8 @@ use crate::redact::redact_within;
 
 /// Methods of a figment whose errors never print a value of SikkerKey.
 ///
-/// An error about a value of another layer keeps that value, because it helps to find the mistake in a file.
-/// An error about a table with values of both is treated as one of SikkerKey.
+/// An error about a value of another layer keeps that value, which helps to find the mistake in a file. An error about
+/// a table with values of both keeps none.
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
@@ -23,32 +23,50 @@ pub trait FigmentExt: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// As `extract`, without values of SikkerKey.
+    /// The errors of `extract`, without values of SikkerKey.
     fn extract_secret<T: DeserializeOwned>(&self) -> Result<T>;
 
     /// Extracts a part, as [`Figment::extract_inner`] does, with errors that hide secrets.
     ///
     /// # Errors
     ///
-    /// As `extract_inner`, without values of SikkerKey, and with the keys in their order.
+    /// The errors of `extract_inner`, without values of SikkerKey, and with the keys in the order of the path.
     fn extract_secret_inner<T: DeserializeOwned>(&self, path: &str) -> Result<T>;
 
-    /// [`redact`](crate::redact()) for an error that extracting from this figment gave: only
-    /// where the value came from SikkerKey.
+    /// Removes values of SikkerKey from an error of an extraction from this figment, and keeps those of other layers.
+    /// The function [`redact`](crate::redact()) does it without the figment, and removes all values.
+    ///
+    /// ```
+    /// # use sikkerkey_figment::figment::Figment;
+    /// use sikkerkey_figment::FigmentExt;
+    ///
+    /// let figment = Figment::from(("port", "eighty"));
+    /// let error = figment.extract_inner::<u16>("port").unwrap_err();
+    /// assert!(figment.redact(error).to_string().contains("eighty")); // not a value of SikkerKey
+    /// ```
     fn redact(&self, error: Error) -> Error;
 
-    /// Returns this figment if a `T` can be extracted from it, otherwise one whose extractions all fail with
+    /// Returns this figment if a `T` can be extracted from it. Otherwise it returns one whose extractions all fail with
     /// the redacted error.
     ///
-    /// For a framework that extracts by itself and prints the error, as Rocket does:
+    /// This is for a framework that extracts by itself and prints the error, as Rocket does:
     /// `rocket::custom(figment.vetted::<rocket::Config>())`.
+    ///
+    /// ```
+    /// # use sikkerkey_figment::figment::Figment;
+    /// use sikkerkey_figment::FigmentExt;
+    ///
+    /// let figment = Figment::from(("port", 80)).vetted::<std::collections::BTreeMap<String, u16>>();
+    /// assert_eq!(figment.extract_inner::<u16>("port")?, 80);
+    /// # Ok::<(), sikkerkey_figment::figment::Error>(())
+    /// ```
     #[must_use]
     fn vetted<T: DeserializeOwned>(self) -> Figment;
 }
 
 mod sealed {
-    /// [`FigmentExt`](super::FigmentExt) is for figment's own type alone, so that a method can be
-    /// added to it at any time.
+    /// Seals [`FigmentExt`](super::FigmentExt): only figment's own type implements it, so that methods can be added
+    /// later.
     pub trait Sealed {}
     impl Sealed for figment::Figment {}
 }
@@ -75,7 +93,7 @@ impl FigmentExt for Figment {
     }
 }
 
-/// figment appends the path that was asked for to the path inside of it; here it comes first.
+/// Puts the requested path first; figment appends it to the path inside.
 fn in_order(mut error: Error, asked: &str) -> Error {
     let asked = asked.split('.').filter(|key| !key.is_empty()).count();
     if asked <= error.path.len() {

@@ -1,4 +1,4 @@
-//! From the flat names of an export to key paths, in the steps that figment's `Env` has.
+//! Maps the flat names of an export to key paths, in steps as figment's `Env` has them.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use uncased::{Uncased, UncasedStr};
 
 type Step = Arc<dyn for<'a> Fn(&'a UncasedStr) -> Option<Uncased<'a>> + Send + Sync>;
 
-/// A chain of steps. Each takes a name on or leaves it out; what the last one returns is the key.
+/// A chain of steps. Each maps a name or leaves it out; the last result is the key.
 #[derive(Clone)]
 pub(crate) struct Keys {
     steps: Vec<Step>,
@@ -34,7 +34,7 @@ impl Keys {
         self
     }
 
-    /// The key path of `name`; `None` where a step left it out or a part of it is empty.
+    /// The key path of `name`; `None` if a step left it out or a part of it is empty.
     pub(crate) fn path(&self, name: &str) -> Option<Vec<String>> {
         let mut key = Uncased::from(name.to_owned());
         for step in &self.steps {

@@ -5,30 +5,30 @@
 //! | item | what it adds | what it reads |
 //! | --- | --- | --- |
 //! | [`Secrets`] | the keys of a struct that derives `SikkerKeyConfig`, typed by its fields | the secrets that the struct names |
-//! | [`References`] | the secret in the place of a string `sikkerkey://sk_db_prod/password`, in any layer | the secrets that hold in the selected profile |
-//! | [`Exported`] | every name of an export as a key, with `split`, `map` and `only` as figment's `Env` has them | everything that the machine may read |
-//! | [`LiveFigment`] | the first two, again after each change | what changed |
+//! | [`References`] | in place of each string such as `sikkerkey://sk_db_prod/password`, in any layer, its secret | the secrets whose references take effect in the selected profile |
+//! | [`Exported`] | every name of an export as a key, with `split`, `map` and `only` as in figment's `Env` | everything that the machine may read |
+//! | [`LiveFigment`] | a config that follows rotations: the layers are put together again after each change | the secrets that changed |
 //! | [`FigmentExt`], [`redact()`] | errors without values | nothing |
 //! | [`wide_integer()`] | a `u128` or `i128`, which figment itself refuses | nothing |
 //!
-//! Each reader takes the same [`LoadOptions`](sikkerkey::LoadOptions), by `options`; all but
-//! `Exported` also have the setters of a loader, such as `project` and `alias`.
+//! Each of the first four takes [`LoadOptions`](sikkerkey::LoadOptions), by `options`. All but `Exported` also have a
+//! loader's setters, such as `project` and `alias`.
 //!
-//! The figment to use is [`sikkerkey_figment::figment`](figment): two versions of it do not know
-//! each other's types. The features `toml`, `json`, `yaml` and `env` are figment's own providers.
+//! Use the re-exported [`sikkerkey_figment::figment`](figment), because types of two versions of figment do not mix.
+//! The features `toml`, `json`, `yaml` and `env` turn on figment's own providers.
 //!
 //! # For authors of Rocket services
 //!
-//! Rocket's configuration is a figment, so a secret may stand in `Rocket.toml`:
+//! Rocket's configuration is a figment, so `Rocket.toml` can name a secret:
 //!
 //! ```toml
 //! [release]
 //! secret_key = "sikkerkey://sk_rocket_key"
 //! ```
 //!
-//! Resolve the references, let the figment be [vetted](FigmentExt::vetted) so that Rocket has no
-//! value to print if one does not fit, and give it to `rocket::custom`. Do that before the runtime
-//! starts: reading secrets waits for the network.
+//! Resolve the references, [vet](FigmentExt::vetted) the figment, and give it to `rocket::custom`. Rocket prints values
+//! that do not fit their type; a vetted figment has an error without the value instead. Do this before the runtime
+//! starts, because reading secrets waits for the network.
 //!
 //! ```no_run
 //! # use sikkerkey_figment::figment;
@@ -47,36 +47,34 @@
 //! # }
 //! ```
 //!
-//! Rocket reads its own part once. What the service reads for itself can follow rotations: manage a
-//! `Live<AppConfig>` of a [`LiveFigment`] as Rocket's state, and take the config from a request
-//! guard, so that it stays the same for the whole request. The guard is a few lines in the example
-//! `rocket_service` (`examples/services/rocket-service/service.rs`).
+//! Rocket reads its own part once. The service's own config can follow rotations: manage the `Live<AppConfig>` of a
+//! [`LiveFigment`] as Rocket's state, and take the config from a request guard, so that it stays the same for the whole
+//! request. The guard is a few lines in the example `rocket_service` (`examples/services/rocket-service/service.rs`).
 //!
-//! # For reviewers of what is printed
+//! # For reviewers of errors and logs
 //!
-//! figment prints the value that it found where a type does not fit: `found string "hunter2"`. What
-//! this crate says itself never holds a value, and [`FigmentExt::extract_secret`] takes the values
-//! of SikkerKey out of what figment says: found values, texts of a program's own types, and the
-//! keys inside a JSON secret, in `Display` and in `Debug`. Kind, key, reference, vault and file
-//! stay. These still print:
+//! If a value does not fit its type, figment's error quotes it: `found string "hunter2"`. Errors of this crate never
+//! contain a value, and [`FigmentExt::extract_secret`] removes SikkerKey's values from figment's errors, in `Display`
+//! and in `Debug`: found values, texts of a program's own types, and the keys inside a JSON secret. Kind, key,
+//! reference, vault and file stay. These can still print a value or a part of it:
 //!
 //! - figment's own `extract`, `extract_inner` and their relatives, unless [`redact()`] follows;
 //! - code that extracts by itself and prints the error, as Rocket does at launch and in
 //!   `AdHoc::config`, unless the figment was [vetted](FigmentExt::vetted) for that type;
-//! - `{:?}` of a `Figment`, of a figment `Value`, and of a config that keeps a secret in a `String`:
-//!   take `SecretString`;
-//! - the type of what was found, and the key.
+//! - `{:?}` of a `Figment`, of a figment `Value`, and of a config that keeps a secret in a `String`: use
+//!   `SecretString`.
 //!
-//! The values are in a figment as plain strings, which are not wiped. Let the figment go once the
-//! config is extracted.
+//! An error always shows the key, and the type of the value that was found.
+//!
+//! A figment holds values as plain strings, which are not wiped. Drop the figment once the config is extracted.
 // What a server, a file or a user sent is never unwrapped.
 #![warn(clippy::unwrap_used)]
-// The error is figment's own, and its users expect it as it is.
+// The large error is figment's own type, which its users expect.
 #![allow(clippy::result_large_err)]
 
 mod exported;
 mod ext;
-// Only the fuzz targets see it, so it stands with them.
+// Only the fuzz targets use it, so it is in their folder.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 #[path = "../../fuzz/seams/figment.rs"]

@@ -15,37 +15,36 @@ use crate::origin::PROBLEM;
 use crate::references::References;
 use crate::source::{Exports, Reading, Scope};
 
-/// A figment that follows its secrets: files, environment and secrets, extracted again on a change.
+/// A figment that follows its secrets: files, environment and secrets, extracted again after each change.
 ///
-/// The closure puts the layers together. It is called at the start, after each change and on each
-/// [`refresh`](Live::refresh), and reads the files and the environment anew each time.
-/// [`References`] in what it returns are resolved without being asked to. All that
-/// [`Live`] promises holds: one swap for all that changed at once, the last good config while
-/// anything is wrong with the new one, one read of each secret that changed.
+/// A closure puts the layers together. It is called at the start, after each change and on each
+/// [`refresh`](Live::refresh), and reads files and environment anew each time. [`References`] in its figment are
+/// resolved automatically. The result is a [`Live`] with all its guarantees: one swap for everything that changed at
+/// once, one read of each secret that changed, and the last good config stays if anything is wrong with the new one.
 ///
-/// # What is followed
+/// # Which secrets are followed
 ///
-/// The secrets of [`Secrets`](crate::Secrets) and of references, of this client. A secret that a
-/// file names from now on is followed from the next change or refresh on. An
-/// [`Exported`](crate::Exported) is taken again whenever the layers are put together, but its
-/// secrets are not asked after: combine it with what is followed, or [`refresh`](Live::refresh).
+/// It follows the secrets of [`Secrets`](crate::Secrets) and of references, if they use this client. A secret that a
+/// file names later is followed from the next change or refresh on. An [`Exported`](crate::Exported) is exported again
+/// whenever the layers are put together, but polls do not look for changes of its secrets: combine it with secrets that
+/// are followed, or call [`refresh`](Live::refresh).
 ///
 /// # Parts
 ///
-/// Where a key's value lies in a `T` that serde makes is not known: for what is registered on a
-/// [`select`](Live::select), every swap counts. [`Change::touches`](sikkerkey::Change::touches) says
-/// which keys changed.
+/// With serde, the place of a key's value inside `T` is not known. So listeners and resources of a
+/// [`select`](Live::select) run after every swap. [`Change::touches`](sikkerkey::Change::touches) says whether a key
+/// changed.
 ///
-/// # A change of a file
+/// # Changes of files
 ///
-/// Files are not watched. Call [`Live::refresh`] when one has changed, from a signal handler's
-/// thread or a file watcher.
+/// Files are not watched. Call [`Live::refresh`] after one has changed, from a signal handler's thread or a file
+/// watcher.
 ///
 /// # The closure
 ///
-/// It only puts layers together. [Aliases](LoadOptions) that are given here are those of every secret
-/// that the layers name, after the aliases that a layer has of its own. Before the first secret is read it is called once to learn which
-/// secrets there are, with empty values in their place; so it should extract nothing.
+/// The closure should only put layers together, and extract nothing: before the first secret is read, it is called once
+/// with empty values, to learn which secrets the layers name. [Aliases](LoadOptions) of the live figment apply to every
+/// secret that the layers name, after the aliases of a layer itself.
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
@@ -84,7 +83,7 @@ pub struct LiveFigment<F> {
 }
 
 impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
-    /// A live figment of the layers that `layers` puts together.
+    /// Returns a live figment of the layers that `layers` puts together. Nothing is read yet.
     pub fn new(sk: impl AsRef<SikkerKey>, layers: F) -> Self {
         LiveFigment {
             reading: Reading::new(sk),
@@ -101,12 +100,12 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         }
     }
 
-    /// The figment as it is now, with its references resolved: for what is read once, at the
-    /// start, and needs no following. Rocket's own configuration, say.
+    /// Returns the figment as it is now, with its references resolved. It is for settings that are read once at the
+    /// start, such as Rocket's own configuration.
     ///
     /// # Errors
     ///
-    /// As [`References::resolve`].
+    /// Those of [`References::resolve`].
     pub fn figment(&self) -> Result<Figment> {
         let mut layers = Layers::new(self.reading.clone(), &self.layers);
         let schema = layers.foretold()?;
@@ -114,11 +113,11 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         layers.of(&snapshot)
     }
 
-    /// Extracts a `T` and follows its secrets: a [`Live`].
+    /// Extracts a `T` and follows its secrets: returns a [`Live`].
     ///
     /// # Errors
     ///
-    /// All problems of the first extraction, without a value.
+    /// All problems of the first extraction, without values.
     pub fn live<T>(self) -> std::result::Result<Live<T>, ConfigError>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -126,7 +125,7 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         self.live_with(|loader| loader)
     }
 
-    /// [`live`](Self::live) with the settings of a loader: a probe, `max_stale`, `grace`.
+    /// Extracts and follows as [`live`](Self::live) does, with settings of a loader: a probe, `max_stale`, `grace`.
     ///
     /// ```no_run
     /// # use sikkerkey_figment::figment::Figment;
@@ -147,7 +146,7 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     ///
     /// # Errors
     ///
-    /// As `live`, and the probe's.
+    /// Those of `live`, and the probe's.
     pub fn live_with<T>(
         self,
         settings: impl FnOnce(Loader<T>) -> Loader<T>,
@@ -159,12 +158,12 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         __private::live_from(source, loader)
     }
 
-    /// [`live`](Self::live) as a future, on any async runtime: a thread of the client calls the closure,
-    /// reads and extracts.
+    /// Extracts and follows as [`live`](Self::live) does, as a future on any async runtime. A thread of the client
+    /// calls the closure, reads and extracts.
     ///
     /// # Errors
     ///
-    /// As `live`.
+    /// Those of `live`.
     pub fn live_async<T>(
         self,
     ) -> impl Future<Output = std::result::Result<Live<T>, ConfigError>> + Send + 'static
@@ -174,11 +173,11 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
         self.live_with_async(|loader| loader)
     }
 
-    /// [`live_with`](Self::live_with) as a future, on any async runtime.
+    /// Extracts and follows as [`live_with`](Self::live_with) does, as a future on any async runtime.
     ///
     /// # Errors
     ///
-    /// As `live_with`.
+    /// Those of `live_with`.
     pub fn live_with_async<T>(
         self,
         settings: impl FnOnce(Loader<T>) -> Loader<T>,
@@ -203,7 +202,7 @@ impl<F: Fn() -> Figment + Send + 'static> LiveFigment<F> {
     }
 }
 
-/// Names the vault, and nothing that was read.
+/// Shows the vault's id, never a value.
 impl<F> fmt::Debug for LiveFigment<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveFigment")
@@ -215,13 +214,13 @@ impl<F> fmt::Debug for LiveFigment<F> {
 struct Layers<F> {
     reading: Reading,
     layers: F,
-    /// What the last config was built from: which optional secrets are there.
+    /// The snapshot of the last config: it tells which optional secrets exist.
     last: Snapshot,
     exports: Exports,
-    /// What the last schema named.
+    /// The secrets that the last schema named.
     named: BTreeSet<SecretRef>,
     hasher: RandomState,
-    /// Of the last config.
+    /// The fingerprint of the last config.
     built: Fingerprint,
 }
 
@@ -247,24 +246,24 @@ impl<F: Fn() -> Figment> Layers<F> {
 
     fn figment(&self, scope: Scope) -> (Result<Figment>, Scope) {
         scope.run(|| {
-            // The worker must outlive whatever the program's closure does.
+            // The worker must survive a panic of the program's closure.
             let figment = __private::contain(|| (self.layers)()).map_err(|_| {
                 Error::from(format!(
                     "{PROBLEM}the closure that puts the layers together panicked"
                 ))
             })?;
-            // What is named anywhere is read by one schema, which has the aliases.
+            // Without aliases: one schema reads every secret, and applies them.
             let reading = self.reading.clone();
             References::of(reading.change(LoadOptions::without_aliases)).resolve(figment)
         })
     }
 
-    /// The secrets that the layers ask for as they are now.
+    /// The secrets that the layers name now.
     fn foretold(&mut self) -> Result<Schema> {
         let scope = Scope::foretelling(&self.reading, self.last.clone());
         let (figment, scope) = self.figment(scope);
         let figment = figment?;
-        // A layer that is broken is told now: what it names is not known.
+        // A broken layer is an error now, because its secrets are unknown.
         figment.extract::<Value>().map_err(|e| figment.redact(e))?;
         self.exports = scope.exports;
         Ok(scope.asked.into_iter().collect())
@@ -327,7 +326,7 @@ impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> ConfigSource<T> f
     }
 
     fn names_more(&mut self) -> bool {
-        // What is wrong with the layers, the build will tell.
+        // The build reports what is wrong with the layers.
         let schema = self.foretold().unwrap_or_default();
         schema
             .secrets()

@@ -2,8 +2,7 @@
 
 use figment::value::{Dict, Tag, Value};
 
-/// Puts `value` where `path` leads. Of two values for one key the later holds, and a table takes
-/// the place of what is none.
+/// Inserts `value` at `path`. A later value replaces an earlier one, and a table replaces a value that is not a table.
 pub(crate) fn insert(dict: &mut Dict, path: &[&str], value: Value) {
     let Some((key, rest)) = path.split_first() else {
         return;

@@ -1,27 +1,27 @@
-//! How what this crate brings is named in a figment, and known again.
+//! Names the values of this crate in a figment, and recognizes them.
 //!
-//! figment keeps one [`Metadata`] for each provider and prints it behind every error: key, source,
-//! name. All of ours begin their name with one word, name the vault as the source, and let the
-//! interpolater put the reference of the secret behind the key.
+//! figment keeps one [`Metadata`] for each provider and prints it after every error: key, source, name. The names of
+//! ours all begin with one word, their source is the vault, and their interpolater adds the secret's reference to the
+//! key.
 
 use figment::{Metadata, Profile};
 
 const MARK: &str = "SikkerKey";
 
-/// Begins the texts of this crate's own problems, which quote no value and so are never hidden.
+/// The start of this crate's own problems, which quote no value and so are never hidden.
 pub(crate) const PROBLEM: &str = "SikkerKey: ";
 
-/// The first key of a question to our own interpolaters: which of the other keys stand in the
-/// schema? The rest come from inside a value.
+/// The first key of a question to our own interpolaters: which of the other keys are in the schema? The rest are from
+/// inside a value.
 const QUESTION: &str = "\0sikkerkey";
 
-/// A key path that is filled, and what fills it: a reference, or a name of the export.
+/// A key path, and the source of its value: a reference, or a name of the export.
 pub(crate) struct Place {
     pub(crate) path: Vec<String>,
     pub(crate) from: String,
 }
 
-/// Metadata of values of `vault`. `places` is asked when an error is printed, not before.
+/// The metadata for values of `vault`. `places` is called only when an error is printed.
 pub(crate) fn metadata<F>(name: &str, vault: &str, places: F) -> Metadata
 where
     F: Fn() -> Vec<Place> + Clone + Send + Sync + 'static,
@@ -52,9 +52,8 @@ fn described(places: &[Place], profile: &Profile, keys: &[&str]) -> String {
     }
 }
 
-/// The reference behind `keys`, or above them when they lead into a JSON value. `extract_inner`
-/// puts the keys it was given last and `focus` drops them, so the place is sought that way too,
-/// as long as there is only one.
+/// The reference of `keys`, or of a key above them if they lead into a JSON value. `extract_inner` puts its own keys
+/// last and `focus` drops them, so the place is searched that way, too, if only one fits.
 fn place<'a>(places: &'a [Place], keys: &[&str]) -> Option<&'a str> {
     let found = |wanted: &dyn Fn(&[String]) -> bool| {
         let mut found = places.iter().filter(|place| wanted(&place.path));
@@ -85,7 +84,7 @@ pub(crate) fn is_ours(metadata: &Metadata) -> bool {
     rest.is_some_and(|rest| rest.starts_with(' '))
 }
 
-/// For each of `keys`, whether it is a word of the config rather than a part of a value.
+/// For each of `keys`, whether it is a key of the config and not part of a value.
 pub(crate) fn known_keys(metadata: &Metadata, keys: &[String]) -> Vec<bool> {
     let mut question = vec![QUESTION];
     question.extend(keys.iter().map(String::as_str));

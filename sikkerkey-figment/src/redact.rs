@@ -1,4 +1,4 @@
-//! figment's type errors print the value that they found. Here it is taken out.
+//! Removes values from figment's errors, which quote the value that they found.
 
 use figment::error::{Actual, Kind};
 use figment::value::Value;
@@ -11,17 +11,17 @@ use crate::wide_integer;
 const HIDDEN: &str = "[hidden]";
 const REFUSED: &str = "the value was refused; the reason is hidden, for it may quote a secret";
 
-/// Removes from an error every value that it prints, and every text that may quote one.
+/// Removes every value from an error, and every text that may quote one.
 ///
-/// Kind, expected type, key, source and provider stay, so that
-/// ``invalid type: found string "hunter2", expected u16 for key "default.port" in App.toml TOML
-/// file`` becomes ``invalid type: found string, expected u16 for key "default.port" in App.toml
-/// TOML file``. That is done for the values of every provider: an error about a whole table quotes
-/// values of any layer and names only one, so without the figment it cannot be told whose value it is. [`FigmentExt::extract_secret`](crate::FigmentExt::extract_secret) has the figment, and
-/// leaves the errors of other layers whole.
+/// Kind, expected type, key, source and provider stay. So
+/// `found string "hunter2", expected u16 for key "default.port" in App.toml TOML file` becomes
+/// `found string, expected u16 for key "default.port" in App.toml TOML file`.
 ///
-/// The problems of this crate's own providers (a secret that is missing or denied, say) quote
-/// nothing and stay as they are.
+/// Values of all providers are removed. Without the figment it is not known which layer a value came from: an error
+/// about a whole table can quote values of several layers, and names one. With the figment,
+/// [`FigmentExt::extract_secret`](crate::FigmentExt::extract_secret) keeps the errors about other layers as they are.
+///
+/// Errors of this crate's own providers, such as a missing or denied secret, quote nothing and stay as they are.
 ///
 /// ```
 /// use sikkerkey_figment::figment::Figment;
@@ -36,14 +36,14 @@ pub fn redact(error: Error) -> Error {
     each(error, clean)
 }
 
-/// [`redact`], but only where the value came from SikkerKey, or may have.
+/// Removes values as [`redact`] does, but only those that came or may have come from SikkerKey.
 pub(crate) fn redact_within(figment: &Figment, error: Error) -> Error {
     if figment::Provider::data(figment).is_err() {
-        // Nothing was extracted. What providers themselves say, they say about their own source.
+        // A provider failed, so nothing was extracted; its error is about its own source.
         return error;
     }
     let holds_ours = figment.metadata().any(origin::is_ours);
-    // With the tags of its values: figment's own type takes them along.
+    // figment's own value type keeps the tags of the values.
     let root = figment.extract::<Value>().ok();
     let mut secrets = Vec::new();
     root.iter()
@@ -58,7 +58,7 @@ pub(crate) fn redact_within(figment: &Figment, error: Error) -> Error {
         } else {
             error
         };
-        // A program's own type can say anything anywhere.
+        // A program's own type can put any text into its errors.
         let text = error.kind.to_string();
         if secrets.iter().any(|secret| quotes(&text, secret)) {
             error.kind = Kind::Message(REFUSED.to_owned());
@@ -67,7 +67,7 @@ pub(crate) fn redact_within(figment: &Figment, error: Error) -> Error {
     })
 }
 
-/// Names what nobody sees in a text that may not be quoted, where that may be why it was refused.
+/// Names stray white space in a value that was refused, because the message cannot show it without quoting the value.
 fn explained(mut error: Error, value: Option<&Value>) -> Error {
     if let (Kind::Message(said), Some(Value::String(_, text))) = (&error.kind, value)
         && said == REFUSED
@@ -78,8 +78,8 @@ fn explained(mut error: Error, value: Option<&Value>) -> Error {
     error
 }
 
-/// The texts of SikkerKey's values at and below `value`, but for those too short to mean anything
-/// where they are found again: `1`, or `true`.
+/// The texts of SikkerKey's values at and below `value`, without short ones such as `1` or `true`, which occur in any
+/// message.
 fn texts(figment: &Figment, value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Dict(_, dict) => dict.values().for_each(|v| texts(figment, v, found)),
@@ -94,13 +94,13 @@ fn texts(figment: &Figment, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The chain of errors, each one changed.
+/// Changes each error of a chain.
 fn each(error: Error, change: impl FnMut(Error) -> Error) -> Error {
     let changed: Vec<Error> = error.into_iter().map(change).collect();
     let mut oldest_first = changed.into_iter().rev();
     match oldest_first.next() {
         Some(oldest) => oldest_first.fold(oldest, |chain, error| chain.chain(error)),
-        // An error is at least itself.
+        // Unreachable: a chain has at least one error.
         None => Error::from(REFUSED),
     }
 }
@@ -118,7 +118,7 @@ fn has_ours(figment: &Figment, value: &Value) -> bool {
     match value {
         Value::Dict(_, dict) if !dict.is_empty() => dict.values().any(|v| has_ours(figment, v)),
         Value::Array(_, array) if !array.is_empty() => array.iter().any(|v| has_ours(figment, v)),
-        // Nobody knows whose a value without metadata is.
+        // A value without metadata may be of any layer.
         leaf => figment.get_metadata(leaf.tag()).is_none_or(origin::is_ours),
     }
 }
@@ -139,7 +139,7 @@ fn clean(mut error: Error) -> Error {
     error
 }
 
-/// The keys of a JSON value are a part of the secret.
+/// Hides the keys inside a JSON value, which are a part of the secret.
 fn hide_inner_keys(path: &mut [String], metadata: &Metadata) {
     let known = origin::known_keys(metadata, path);
     for (key, known) in path.iter_mut().zip(known) {
@@ -163,7 +163,7 @@ fn clean_kind(kind: Kind) -> Kind {
             let expected = unless_quoting(&found, expected);
             Kind::InvalidValue(type_of(found), expected)
         }
-        // A length may be a password's.
+        // The length may be that of a password.
         Kind::InvalidLength(_, expected) => {
             Kind::Message(format!("invalid length, expected {expected}"))
         }
@@ -174,12 +174,12 @@ fn clean_kind(kind: Kind) -> Kind {
         }
         Kind::Unsupported(found) => Kind::Unsupported(type_of(found)),
         Kind::UnsupportedKey(found, needed) => Kind::UnsupportedKey(type_of(found), needed),
-        // These name a field of the program's own type.
+        // These name only a field of the program's own type.
         kind @ (Kind::MissingField(_) | Kind::DuplicateField(_)) => kind,
     }
 }
 
-/// A program's own type may put the value into what it says it expected.
+/// The expectation, unless it quotes the value: a program's own type may put the value into it.
 fn unless_quoting(found: &Actual, expected: String) -> String {
     let value = match found {
         Actual::Str(s) | Actual::Other(s) => s.clone(),
@@ -196,7 +196,7 @@ fn unless_quoting(found: &Actual, expected: String) -> String {
     expected
 }
 
-/// Whether `value` stands in `text` as a word or words of its own: not `16` in `u16`.
+/// Whether `text` contains `value` as whole words: `16` is not in `u16`.
 fn quotes(text: &str, value: &str) -> bool {
     let part_of_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     !value.is_empty()

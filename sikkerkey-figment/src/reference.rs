@@ -1,4 +1,4 @@
-//! What a reference is: a string in a config file that names a secret instead of holding it.
+//! References: strings in a config file that name a secret instead of containing it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,13 @@ const LITERAL: &str = "sikkerkey:literal:";
 const FORM: &str = "sikkerkey://SECRET_ID, sikkerkey://SECRET_ID/FIELD or \
                     sikkerkey:///DISPLAY_NAME/FIELD, then perhaps ?as=number, ?as=bool or ?as=json";
 
-/// A reference to a secret, as it is written in a config file.
+/// A reference to a secret, as written in a config file.
 ///
 /// | written | means |
 /// | --- | --- |
 /// | `sikkerkey://sk_stripe_key` | the whole secret |
 /// | `sikkerkey://sk_db_prod/password` | one field of a structured secret |
-/// | `sikkerkey:///DB_CREDS/password` | the same, by the name that the dashboard shows |
+/// | `sikkerkey:///DB_CREDS/password` | one field of the secret with this display name, as the dashboard shows it |
 /// | `sikkerkey://sk_db_prod/port?as=number` | a number; also `bool`, `json` and, the default, `string` |
 /// | `sikkerkey://sk_db_prod/pass%2Fword` | the field `pass/word`: names are percent-decoded |
 ///
@@ -40,22 +40,22 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// The id of the secret, or its display name if it is [`by_name`](Self::by_name).
+    /// Returns the id of the secret, or its display name if the reference is [`by_name`](Self::by_name).
     pub fn secret(&self) -> &str {
         &self.secret
     }
 
-    /// Whether the secret is named as the dashboard shows it, after three slashes.
+    /// Returns whether the secret is named by its display name, which is written after three slashes.
     pub fn by_name(&self) -> bool {
         self.by_name
     }
 
-    /// The field of a structured secret; `None` for the whole secret.
+    /// Returns the field of a structured secret; `None` for the whole secret.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// The reference with the id that is read instead, where there is one:
+    /// The reference with the id that its alias reads instead, if it has one:
     /// `sikkerkey://sk_flags -> sk_flags_stg/beta`.
     pub(crate) fn with_alias(&self, aliases: &BTreeMap<String, String>) -> String {
         let whole = self.to_string();
@@ -71,7 +71,7 @@ impl Reference {
         format!("{secret} -> {id}{}", &whole[secret.len()..])
     }
 
-    /// What a key of a schema reads.
+    /// The reference of a key of a schema.
     pub(crate) fn of(requirement: &Requirement) -> Self {
         Reference {
             secret: requirement.secret().as_str().to_owned(),
@@ -81,7 +81,7 @@ impl Reference {
         }
     }
 
-    /// A reference that stands in no file.
+    /// A reference that is made, not parsed.
     #[cfg(fuzzing)]
     pub(crate) fn named(name: &str, field: &str, kind: ValueKind) -> Self {
         Reference {
@@ -92,7 +92,7 @@ impl Reference {
         }
     }
 
-    /// Returns the requirement of a schema, for the key at `path`.
+    /// The requirement of a schema, for the key at `path`.
     pub(crate) fn requirement(&self, path: &str) -> Requirement {
         let secret = match self.by_name {
             true => SecretRef::Name(self.secret.clone()),
@@ -106,7 +106,7 @@ impl Reference {
     }
 }
 
-/// The canonical spelling, which parses to the same reference.
+/// Writes the canonical spelling, which parses to the same reference.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("sikkerkey://")?;
@@ -140,9 +140,9 @@ impl FromStr for Reference {
 
 /// A string of a config file, as the resolver sees it.
 pub(crate) enum Written<'a> {
-    /// Nothing of ours.
+    /// A plain string.
     Plain,
-    /// The text after `sikkerkey:literal:`, to be taken as it stands.
+    /// The text after `sikkerkey:literal:`, to use as it is.
     Literal(&'a str),
     Reference(Reference),
 }
@@ -277,7 +277,7 @@ fn decode(text: &str) -> Result<String, MalformedReference> {
     String::from_utf8(bytes).map_err(|_| MalformedReference("its percent-codes are not UTF-8"))
 }
 
-/// Everything but what is plain in every place of a reference.
+/// Percent-encodes all bytes but those that are plain everywhere in a reference.
 fn encode(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for c in text.chars() {
         if matches!(c, '%' | '/' | '?' | '#') || c.is_control() {
@@ -292,8 +292,8 @@ fn encode(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// What is wrong with a string that was surely meant as a reference, and is none. A config that
-/// goes on with `sikkerkey:/sk_x` as its password fails far from the mistake.
+/// The mistake in a string that was surely meant as a reference. If it passed, a config would run with
+/// `sikkerkey:/sk_x` as its password and fail far from the mistake.
 fn mistake_in_scheme(text: &str) -> Option<&'static str> {
     let trimmed = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let start = trimmed.get(..SCHEME.len()).unwrap_or_default();
@@ -316,7 +316,7 @@ fn mistake_in_scheme(text: &str) -> Option<&'static str> {
         .then_some("its scheme is not `sikkerkey`, only nearly")
 }
 
-/// Whether a reference stands inside a text, as in `postgres://app:sikkerkey://sk_db/password@db`.
+/// Whether a text contains a reference, as `postgres://app:sikkerkey://sk_db/password@db` does.
 fn has_one_inside(text: &str) -> bool {
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/');
     text.split("sikkerkey://")
@@ -324,10 +324,16 @@ fn has_one_inside(text: &str) -> bool {
         .any(|rest| rest.starts_with(named))
 }
 
-/// A string that was meant as a [`Reference`] and is none.
+/// An error: a string is not a [`Reference`], although it looks as if it were meant as one.
 ///
-/// Its text says what is wrong and shows the form. It does not repeat the string: somebody may
-/// have put the secret itself there.
+/// Its message says what is wrong and shows the form. It does not quote the string, which may be the secret itself.
+///
+/// ```
+/// use sikkerkey_figment::Reference;
+///
+/// let error = "sikkerkey:/sk_x".parse::<Reference>().unwrap_err();
+/// assert!(error.to_string().starts_with("malformed reference: it has one slash, and two are needed"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedReference(&'static str);
 

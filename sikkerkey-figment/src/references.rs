@@ -14,34 +14,34 @@ use crate::reference::Reference;
 use crate::source::{Reading, Taken};
 use crate::typed;
 
-/// A resolver of references: replaces the strings that name secrets by the secrets.
+/// A resolver of references: it replaces strings that name secrets by the secrets.
 ///
 /// # Keys
 ///
-/// Any key of any layer whose value is a string of the form of a [`Reference`], in tables and
-/// arrays at any depth. The whole string is the reference. A reference inside a longer text, such
-/// as `postgres://app:sikkerkey://sk_db/password@db`, is an error: store the whole URL as a secret,
-/// or give the password a key of its own. So is a string that is almost a reference, such as
-/// `sikkerkey:/sk_x`. For a string that is to stay as it is, write `sikkerkey:literal:` before it.
+/// A reference can be the value of any key in any layer, in tables and arrays at any depth: a string in the form of a
+/// [`Reference`]. The whole string must be the reference. A reference inside a longer text, such as
+/// `postgres://app:sikkerkey://sk_db/password@db`, is an error: store the whole URL as a secret, or give the password a
+/// key of its own. A string that is almost a reference, such as `sikkerkey:/sk_x`, is an error, too. To keep such a
+/// string as it is, write `sikkerkey:literal:` before it.
 ///
 /// # Values
 ///
-/// A string, or what `?as=` says. What a secret holds is taken as it is, whatever it looks like: a
-/// secret that holds a reference is not resolved again. Each secret is read once, in parallel,
-/// however often it is named.
+/// A value is a string, or of the type that `?as=` names. The value of a secret is used as it is: if it looks like a
+/// reference, it is not resolved again. Each secret is read once, however often it is named, and secrets are read in
+/// parallel.
 ///
-/// Everything that is wrong is reported at once, each problem with its key and the file that it
-/// stands in. Aliases that fit no reference are among the problems.
+/// All problems are reported together, each with its key and its file. An alias that fits no reference is a problem,
+/// too.
 ///
 /// # Profile
 ///
-/// What an extraction would give now is resolved: of the selected profile, the default and the
-/// global one, the values that hold. A secret that only another profile names, or that a layer
-/// above replaces, is not read. So select the profile and merge every layer first.
+/// Only references that an extraction would see now are resolved: those that take effect in the selected, the default
+/// and the global profile. A secret that only another profile names, or that a later layer replaces, is not read. So
+/// select the profile and merge every layer first.
 ///
 /// # When it is read
 ///
-/// At once. The figment that is returned has the values; the one that was given is used up.
+/// `resolve` reads at once, and returns a figment that has the values.
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
@@ -73,7 +73,7 @@ pub struct References {
 }
 
 impl References {
-    /// Makes a resolver with a client. Each secret is read once, and no error holds a value.
+    /// Returns a resolver that reads with this client.
     pub fn new(sk: impl AsRef<SikkerKey>) -> Self {
         References {
             reading: Reading::new(sk),
@@ -90,12 +90,26 @@ impl References {
         Self::of(self.reading.change(change))
     }
 
-    /// Resolves every reference of a figment, and returns a figment with the secrets.
+    /// Resolves every reference of a figment, and returns the figment with the secrets.
     ///
     /// # Errors
     ///
-    /// Every malformed reference, every secret and field that is missing or denied, every value
-    /// that is not what `?as=` says; one error each, in one chain.
+    /// One error in the chain for each malformed reference, each secret or field that is missing or denied, and each
+    /// value that is not of the type that `?as=` names. No error contains a value.
+    ///
+    /// ```
+    /// # use sikkerkey_figment::figment::Figment;
+    /// # use sikkerkey_emulator::Emulator;
+    /// # use sikkerkey::SikkerKey;
+    /// use sikkerkey_figment::References;
+    ///
+    /// # let vault = Emulator::builder().start()?;
+    /// # let sk = SikkerKey::new(vault.identity_path().display().to_string())?;
+    /// let figment = Figment::from(("password", "sikkerkey://sk_db_prod/password"));
+    /// let error = References::new(&sk).resolve(figment).unwrap_err(); // the vault has no such secret
+    /// assert!(error.to_string().contains("sikkerkey://sk_db_prod/password"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resolve(&self, figment: Figment) -> Result<Figment> {
         let found = places::find(&figment)?;
         let schema: Schema = found.iter().filter_map(requirement).collect();
@@ -110,11 +124,11 @@ impl References {
         self.put(figment, found, &taken)
     }
 
-    /// [`resolve`](Self::resolve) as a future, on any async runtime: threads of the client read.
+    /// Resolves as [`resolve`](Self::resolve) does, as a future on any async runtime. Threads of the client read.
     ///
     /// # Errors
     ///
-    /// As `resolve`.
+    /// Those of `resolve`.
     pub fn resolve_async(
         &self,
         figment: Figment,
@@ -128,7 +142,7 @@ impl References {
         }
     }
 
-    /// Puts what was taken in the place of what was found.
+    /// Replaces the references that were found by the secrets that were read.
     fn put(&self, figment: Figment, found: Vec<Found>, taken: &Taken) -> Result<Figment> {
         let aliases = self.reading.aliases();
         let mut problems = Vec::new();
@@ -188,7 +202,7 @@ fn value(
         .map_err(|said| format!("{}: {said}", shown()))
 }
 
-/// Names the vault, and nothing that was read.
+/// Shows the vault's id, never a value.
 impl fmt::Debug for References {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("References")

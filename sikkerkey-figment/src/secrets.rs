@@ -19,29 +19,27 @@ use crate::typed;
 ///
 /// # Keys
 ///
-/// The key paths of [`schema`](SikkerKeyConfig::schema): the names of the struct's fields as Rust
-/// has them, with a table for each nested struct, whatever the secret's own fields are called.
-/// `rename_all` and `field` of the derive name the secret's side; the struct that is extracted
-/// names the figment's side, with serde's attributes. Both can be the same struct.
+/// The keys are the paths of [`schema`](SikkerKeyConfig::schema): the Rust names of the struct's fields, with a table
+/// for each nested struct. The names of the secret's own fields do not matter here: `rename_all` and `field` of the
+/// derive map them. The struct that is extracted names its keys with serde's attributes. Both can be the same struct.
 ///
 /// # Values
 ///
-/// Typed by the field: a password `12345` stays a string, a port becomes a number, a `json` field
-/// becomes a table. A missing value that is optional or has a default is left out, so that another
-/// layer can provide it. If an optional nested struct has some of its values, each one that it
-/// requires must be there. All problems are one error of the figment; each names key, secret and
-/// field, and of an alias both ids. Aliases that fit no secret of this provider are among the problems:
-/// give each provider its own.
+/// Values have the types of the fields: a password `12345` stays a string, a port becomes a number, a `json` field
+/// becomes a table. A missing value that is optional or has a default is left out, so that another layer can provide
+/// it. If an optional nested struct has any of its values, it must have all that it requires. All problems are reported
+/// together, as one error of the figment; each names key, secret and field, and for an alias both ids. An alias that
+/// fits no secret of this provider is a problem, too, so give each provider its own aliases.
 ///
 /// # Profile
 ///
-/// The default one, unless [`profile`](Self::profile) or [`global`](Self::global) say otherwise.
+/// The keys are in figment's default profile, unless [`profile`](Self::profile) or [`global`](Self::global) set
+/// another.
 ///
 /// # When it is read
 ///
-/// When the provider is first merged into a figment: each secret once, in parallel. Clones share
-/// what was read. To read again, make a new one; to follow changes, see
-/// [`LiveFigment`](crate::LiveFigment).
+/// Each secret is read once, in parallel with others, when the provider is first merged into a figment. Clones share
+/// the values. To read again, make a new provider; to follow changes, use [`LiveFigment`](crate::LiveFigment).
 ///
 /// ```
 /// # use sikkerkey_figment::figment;
@@ -82,7 +80,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Makes a provider of the secrets that `T` reads.
+    /// Returns a provider of the secrets that `T` reads. Nothing is read yet.
     pub fn of<T: SikkerKeyConfig>(sk: impl AsRef<SikkerKey>) -> Self {
         Secrets {
             reading: Reading::new(sk),
@@ -100,12 +98,12 @@ impl Secrets {
         self
     }
 
-    /// Puts the keys into the global profile, which no other overrides.
+    /// Puts the keys into the global profile, which no other overrides. Defaults to figment's default profile.
     pub fn global(self) -> Self {
         self.profile(Profile::Global)
     }
 
-    /// Other settings read other secrets, so nothing is shared with earlier clones any more.
+    /// Changes the options, which can lead to other secrets, so the values of earlier clones are no longer shared.
     fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
         Secrets {
             reading: self.reading.change(change),
@@ -182,14 +180,14 @@ fn keys(requirement: &Requirement) -> impl Iterator<Item = &str> {
     requirement.path().split('.')
 }
 
-/// Whether something is there, good or bad.
+/// Whether a value exists, usable or not.
 fn is_there(text: &std::result::Result<SecretString, Problem>) -> bool {
     let absent = [ProblemKind::Missing, ProblemKind::FieldMissing];
     text.as_ref()
         .map_or_else(|problem| !absent.contains(&problem.kind()), |_| true)
 }
 
-/// Names the keys and where they come from, and no value.
+/// Shows the keys with their references, never a value.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_map();

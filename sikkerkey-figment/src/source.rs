@@ -1,5 +1,5 @@
-//! Where the layers of this crate take their secrets from: the service, or, while a live figment
-//! puts its layers together, the snapshot that it follows.
+//! The source of secrets for the layers of this crate: the service, or, while a live figment puts its layers together,
+//! its snapshot.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use sikkerkey::{
 };
 
 use crate::origin::PROBLEM;
-/// The settings of a loader, in an impl that has `change`: each that takes them takes the same.
+/// The settings of a loader, for each type that has a method `change`.
 macro_rules! load_options {
     () => {
-        /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
+        /// Replaces all options for finding and reading secrets. Defaults to [`LoadOptions::new`].
         pub fn options(self, options: LoadOptions) -> Self {
             self.change(|_| options)
         }
@@ -29,7 +29,7 @@ macro_rules! load_options {
             self.change(|options| options.alias(from, to))
         }
 
-        /// Limits how many reads are under way; see [`LoadOptions::concurrency`]. Defaults to 8.
+        /// Limits how many reads are under way at once; see [`LoadOptions::concurrency`]. Defaults to 8.
         pub fn concurrency(self, reads: usize) -> Self {
             self.change(|options| options.concurrency(reads))
         }
@@ -37,7 +37,7 @@ macro_rules! load_options {
 }
 pub(crate) use load_options;
 
-/// A client, and how a schema's secrets are found with it.
+/// A client, and the options for finding a schema's secrets.
 #[derive(Clone)]
 pub(crate) struct Reading {
     pub(crate) sk: SikkerKey,
@@ -67,14 +67,13 @@ impl Reading {
         )
     }
 
-    /// What is exported: the project or the application; `None` for everything.
+    /// The project or the application of an export; `None` for everything.
     pub(crate) fn exported(&self) -> Option<&str> {
         let options = &self.options;
         options.project_name().or(options.application_name())
     }
 
-    /// From what is named to the id that is read instead, by these options and then by those of the
-    /// live figment that runs this.
+    /// The aliases of these options, followed by those of the live figment that runs this.
     pub(crate) fn aliases(&self) -> BTreeMap<String, String> {
         SCOPE.with_borrow(|scope| {
             let scope = scope.as_ref().filter(|scope| scope.is_of(&self.sk));
@@ -88,12 +87,12 @@ impl Reading {
         })
     }
 
-    /// What reads with these options.
+    /// A fetch with these options.
     pub(crate) fn fetch(&self) -> Fetch {
         Fetch::new(&self.sk).options(self.options.clone())
     }
 
-    /// The secrets of `schema`, as the live figment has them that runs this, if one does.
+    /// The secrets of `schema` from the live figment that runs this, if there is one.
     pub(crate) fn followed(&self, schema: &Schema) -> Option<Taken> {
         SCOPE.with_borrow_mut(|scope| scope.as_mut()?.take(self, schema))
     }
@@ -116,12 +115,12 @@ impl Reading {
         }
     }
 
-    /// Whether a live figment runs this, which keeps exports itself.
+    /// Whether a live figment runs this. It keeps exports itself.
     pub(crate) fn is_followed(&self) -> bool {
         SCOPE.with_borrow(|scope| scope.as_ref().is_some_and(|scope| scope.is_of(&self.sk)))
     }
 
-    /// An export: made now, or the one that a live figment has.
+    /// An export: the one that a live figment keeps, or a new one.
     pub(crate) fn export(&self) -> Result<Export, sikkerkey::Error> {
         if let Some(export) = SCOPE.with_borrow(|scope| scope.as_ref()?.export(self)) {
             return Ok(export);
@@ -140,7 +139,7 @@ impl Reading {
         Ok(export)
     }
 
-    /// `requirement` with the real id in the place of an alias.
+    /// `requirement` with the id that its alias leads to.
     fn unaliased(&self, requirement: &Requirement) -> Requirement {
         let Some(id) = self.options.alias_map().get(requirement.secret().as_str()) else {
             return requirement.clone();
@@ -159,44 +158,44 @@ impl Reading {
 #[derive(Clone)]
 pub(crate) struct Taken {
     snapshot: Snapshot,
-    /// What is wrong with the options, where a live figment reads.
+    /// The problems of the options, if a live figment reads.
     refusals: Vec<Problem>,
     foretold: bool,
 }
 
 impl Taken {
-    /// The text that `requirement` asks for, or why there is none.
+    /// The text of `requirement`, or the problem with it.
     pub(crate) fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
         self.snapshot.text(requirement)
     }
 
-    /// What is wrong with the options, so that nothing is read.
+    /// The problems of the options; with any, nothing is read.
     pub(crate) fn refusals(&self) -> Option<Error> {
         let problems = self.snapshot.refusals().iter().chain(&self.refusals);
         let error = |problem: &Problem| Error::from(format!("{PROBLEM}{problem}"));
         problems.map(error).rev().reduce(Error::chain)
     }
 
-    /// Whether the secrets are not read yet: this run of the layers tells which they are.
+    /// Whether this run of the layers only finds out which secrets they name, before any is read.
     pub(crate) fn is_foretold(&self) -> bool {
         self.foretold
     }
 
-    /// Whether there will be a value, as far as one can know before it is read.
+    /// Whether a value is expected, as far as that is known before it is read.
     pub(crate) fn expects(&self, requirement: &Requirement) -> bool {
         requirement.necessity() == Necessity::Required || self.text(requirement).is_ok()
     }
 }
 
 thread_local! {
-    /// Set while a live figment puts its layers together on this thread. Layers are made by the
-    /// program's closure and by figment, so there is no other way to hand this to them.
+    /// Set while a live figment puts its layers together on this thread. The program's closure and figment make the
+    /// layers, so it cannot be passed to them as an argument.
     static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
 }
 
-/// What the layers of a live figment are given, and what they ask for.
+/// The secrets for the layers of a live figment, and the ones that they name.
 pub(crate) struct Scope {
-    /// The vault and machine, and how names are looked up.
+    /// The client and the options of the live figment.
     reading: Reading,
     snapshot: Snapshot,
     foretell: bool,
@@ -204,14 +203,14 @@ pub(crate) struct Scope {
     pub(crate) exports: Exports,
 }
 
-/// Exports that were made.
+/// The exports so far.
 pub(crate) type Exports = BTreeMap<Place, Export>;
 
 /// A project and an application.
 type Place = (Option<String>, Option<String>);
 
 impl Scope {
-    /// Layers that only tell what they ask for; what `snapshot` has is known.
+    /// A scope in which layers only name their secrets; those of `snapshot` are known.
     pub(crate) fn foretelling(reading: &Reading, snapshot: Snapshot) -> Self {
         Scope {
             reading: reading.clone(),
@@ -222,7 +221,7 @@ impl Scope {
         }
     }
 
-    /// Layers that take what they ask for out of `snapshot` and `exports`.
+    /// A scope in which layers take their secrets from `snapshot` and `exports`.
     pub(crate) fn following(reading: &Reading, snapshot: Snapshot, exports: Exports) -> Self {
         Scope {
             foretell: false,
@@ -233,7 +232,7 @@ impl Scope {
 
     /// Runs `layers` in this scope.
     pub(crate) fn run<R>(self, layers: impl FnOnce() -> R) -> (R, Scope) {
-        /// Puts back what was there before, after a panic of the program's closure too.
+        /// Restores the previous scope, also after a panic of the program's closure.
         struct Restore(Option<Scope>);
         impl Drop for Restore {
             fn drop(&mut self) {
@@ -248,7 +247,7 @@ impl Scope {
         (result, ended)
     }
 
-    /// Two clients of one machine in one vault read the same.
+    /// Whether a client is of the same machine and vault, so that it reads the same.
     fn is_of(&self, sk: &SikkerKey) -> bool {
         let own = &self.reading.sk;
         own.vault_id() == sk.vault_id() && own.machine_id() == sk.machine_id()
@@ -258,8 +257,8 @@ impl Scope {
         if !self.is_of(&reading.sk) {
             return None;
         }
-        // A name of another project cannot be followed: the snapshot has one place for a name. Nor
-        // can one reader refuse the canaries of all.
+        // A name of another project cannot be followed, because the snapshot has one place for a name. And one reader
+        // cannot refuse canaries for all.
         let place = reading.place();
         let elsewhere = place != (None, None) && place != self.reading.place();
         if reading.options.refuses_canaries() && !self.reading.options.refuses_canaries() {

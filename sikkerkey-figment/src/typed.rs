@@ -1,18 +1,18 @@
-//! A secret is text; a config wants numbers, switches and tables too.
+//! Converts a secret's text to the value that a config needs: a number, a `bool`, a table.
 
 use figment::value::{Dict, Empty, Num, Value};
 use serde_json::Value as Json;
 use sikkerkey::__private::{field_texts, list_items, stray, stray_at_the_ends};
 use sikkerkey::{ExposeSecret, Requirement, ValueKind};
 
-/// The value that `requirement` asks for, or what `text` should have been. Never what it was.
+/// The value of `requirement`, or what `text` should have been; the error never quotes it.
 pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, String> {
     match (requirement.kind(), requirement.delimiter()) {
         (ValueKind::List, Some(delimiter)) => {
             let items = requirement.items().unwrap_or(ValueKind::String);
             list(text, delimiter, items)
         }
-        // A structured secret that is read whole: a table of texts.
+        // A structured secret that is read whole becomes a table of texts.
         (ValueKind::Json, _) if requirement.items().is_some() => {
             let fields = field_texts(text).ok_or("the value is not a JSON object")?;
             let texts = fields.iter();
@@ -23,9 +23,9 @@ pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, String>
     }
 }
 
-/// The value of `text` by its kind, or what it should have been.
+/// The value of `text` for a kind, or what it should have been.
 pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, String> {
-    // Stray white space is named: nobody sees it in a report that may not quote the value.
+    // Stray white space is named, because the report cannot show it without quoting the value.
     let refused = |what: &str| match stray(text) {
         Some(stray) => format!("{what}: {stray}"),
         None => what.to_owned(),
@@ -42,19 +42,19 @@ pub(crate) fn value(kind: ValueKind, text: &str) -> Result<Value, String> {
         },
         ValueKind::Json => match serde_json::from_str(text) {
             Ok(parsed) => Ok(json(parsed)),
-            // The parser's own text may quote the value. Only the ends are looked at: spaces are a
-            // part of JSON.
+            // Not the parser's own text, which may quote the value. Only the ends are checked for white space, because
+            // JSON may contain it.
             Err(_) => Err(match stray_at_the_ends(text) {
                 Some(stray) => format!("the value is not JSON: {stray}"),
                 None => "the value is not JSON".to_owned(),
             }),
         },
-        // A password `12345` stays a string, and so does what a later kind may be.
+        // A password `12345` stays a string, and so do kinds that are added later.
         _ => Ok(Value::from(text)),
     }
 }
 
-/// As a config has it.
+/// The items of a list, separated by `delimiter`.
 fn list(text: &str, delimiter: &str, items: ValueKind) -> Result<Value, String> {
     let items_of = list_items(text, delimiter);
     let parts = items_of.map_err(|place| format!("item {place} of the list is empty"))?;
@@ -64,7 +64,7 @@ fn list(text: &str, delimiter: &str, items: ValueKind) -> Result<Value, String> 
     Ok(Value::from(values.collect::<Result<Vec<_>, _>>()?))
 }
 
-/// The smallest type that holds the number, as figment's own parser of variables has it.
+/// The number in the smallest type that fits, as figment's own parser of variables returns it.
 fn number(text: &str) -> Option<Num> {
     if let Ok(n) = text.parse::<u128>() {
         let narrow = |n: u128| -> Option<Num> {
@@ -78,18 +78,18 @@ fn number(text: &str) -> Option<Num> {
     if let Ok(n) = text.parse::<i128>() {
         return Some(i64::try_from(n).map_or_else(|_| n.into(), Num::from));
     }
-    // Rust reads `inf` and `nan` as floats as well.
+    // Rust would parse `inf` and `nan` as floats, too.
     let digits = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
     let float: f64 = text.chars().all(digits).then(|| text.parse().ok())??;
     float.is_finite().then(|| float.into())
 }
 
-/// By hand, for figment's own `Deserialize` gives a meaning to keys that it reserves.
+/// Converts by hand, because figment's own `Deserialize` treats some keys as special.
 fn json(parsed: Json) -> Value {
     match parsed {
         Json::Null => Value::from(Empty::None),
         Json::Bool(b) => Value::from(b),
-        // What serde_json read as a number is one.
+        // A number of serde_json always parses.
         Json::Number(n) => number(&n.to_string()).map_or(Value::from(Empty::None), Value::from),
         Json::String(s) => Value::from(s),
         Json::Array(a) => Value::from(a.into_iter().map(json).collect::<Vec<_>>()),

@@ -1,4 +1,4 @@
-//! `u128` and `i128`, which figment's own deserializer refuses.
+//! Support for `u128` and `i128`, which figment's own deserializer refuses.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use self::sealed::Integer;
 
 /// Deserializes a `u128`, an `i128` or an `Option` of one, for `#[serde(deserialize_with = "…")]`.
 ///
-/// figment refuses these types, whatever the number and whichever layer it comes from. An `Option`
-/// takes `#[serde(default)]` too, because a key that is missing is an error with `deserialize_with`.
+/// figment refuses these types, whatever the number and its layer. An `Option` also needs `#[serde(default)]`, because
+/// a missing key is an error with `deserialize_with`.
 ///
 /// # Errors
 ///
-/// The value is not a whole number, or it is out of range. The error does not contain the number.
+/// If the value is not a whole number, or out of range. The error does not contain the number.
 ///
 /// ```
 /// use figment::Figment;
@@ -40,12 +40,24 @@ where
     T::of(deserializer.deserialize_any(Number(T::EXPECTED))?)
 }
 
-/// A type that [`wide_integer`] makes: `u128`, `i128`, and an `Option` of one.
+/// A type that [`wide_integer`] returns: `u128`, `i128`, or an `Option` of one. It is sealed.
+///
+/// ```
+/// use sikkerkey_figment::{WideInteger, wide_integer};
+///
+/// fn number<T: WideInteger>(json: &str) -> Result<T, serde_json::Error> {
+///     wide_integer(&mut serde_json::Deserializer::from_str(json))
+/// }
+///
+/// assert_eq!(number::<u128>("18446744073709551616").ok(), None); // serde_json reads it as a float
+/// assert_eq!(number::<i128>("-5").ok(), Some(-5));
+/// assert_eq!(number::<Option<u128>>("null").ok(), Some(None));
+/// ```
 pub trait WideInteger: sealed::Sealed {}
 
 impl<T: sealed::Sealed> WideInteger for T {}
 
-/// What to do about an error of serde that says that it knows no such integer.
+/// The advice for serde's error that a wide integer is not supported.
 pub(crate) fn unsupported(text: &str) -> Option<String> {
     let integer = text.strip_suffix(" is not supported")?;
     matches!(integer, "u128" | "i128").then(|| {
@@ -59,7 +71,7 @@ pub(crate) fn unsupported(text: &str) -> Option<String> {
 mod sealed {
     use super::{Error, Unexpected};
 
-    /// A whole number as a format has it.
+    /// A whole number, as a format provides it.
     #[derive(Clone, Copy, Debug)]
     pub enum Integer {
         Unsigned(u128),
@@ -119,7 +131,7 @@ mod sealed {
     }
 }
 
-/// Takes a whole number, or nothing, where this type is expected.
+/// A visitor for a whole number or nothing; the text names the expected type.
 struct Number(&'static str);
 
 impl<'de> Visitor<'de> for Number {

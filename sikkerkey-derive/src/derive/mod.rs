@@ -1,5 +1,5 @@
-//! The way through all steps. Apart from the entry of the macro, which only a compiler can call:
-//! this can be called by tests, and by the fuzz target that includes these files.
+//! All steps in a row. This is separate from the macro's entry, which only a compiler can call, so that tests and the
+//! fuzz target can call it.
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
@@ -16,7 +16,7 @@ pub(crate) fn config(input: &DeriveInput) -> TokenStream {
         Ok(()) => (None, Body::Whole),
         Err(mistakes) => (Some(mistakes.into_compile_error()), Body::Checks),
     };
-    // Without the path of the crate, say, there is nothing to check with.
+    // `None` if no impl is possible, for instance without the path of the crate.
     let impls = config.map(|config| expand::config(&config, body));
     quote::quote! { #mistakes #impls }
 }

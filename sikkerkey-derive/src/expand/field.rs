@@ -8,7 +8,7 @@ use super::{derived, local, resync, secret};
 use crate::model::{Absence, Fallback, Field, Nested, Reading, Resync, Role, Source, Value};
 use crate::parse::bare;
 
-/// The statement that reads a field, whatever became of the fields before it.
+/// The statement that reads a field, also if fields before it failed.
 pub(super) fn read(field: &Field, from: &Ident) -> TokenStream {
     let variable = variable(field);
     let call = match &field.role {
@@ -29,7 +29,7 @@ pub(super) fn build(field: &Field) -> TokenStream {
     quote! { #ident: #value }
 }
 
-/// The default of a skipped field; nothing for any other.
+/// The default of a skipped field; empty for any other.
 pub(super) fn skipped(field: &Field) -> TokenStream {
     let Role::Skipped(default) = &field.role else {
         return TokenStream::new();
@@ -38,7 +38,7 @@ pub(super) fn skipped(field: &Field) -> TokenStream {
     quote_spanned! { place(field) => __sikkerkey::skipped(#default) }
 }
 
-/// The statement that says where a field lies.
+/// The statement that records the place of a field.
 pub(super) fn place_of(krate: &Path, field: &Field, to: &Ident) -> TokenStream {
     let ident = derived(&field.ident);
     let name = name(field);
@@ -50,7 +50,7 @@ pub(super) fn place_of(krate: &Path, field: &Field, to: &Ident) -> TokenStream {
                 #krate::__private::#visitor.place(#to, #name, &self.#ident);
             }
         }
-        // An address, and no reference: a field of a packed struct has none.
+        // An address and not a reference, which a field of a packed struct cannot have.
         Role::Value(_) => quote! { #krate::__private::place(#to, #name, &raw const self.#ident); },
     }
 }
@@ -65,7 +65,7 @@ fn nested(field: &Field, nested: &Nested, from: &Ident) -> TokenStream {
     }
 }
 
-/// The call that knows how to visit the field's type.
+/// The call that visits the field's type.
 fn visitor(field: &Field, nested: &Nested) -> TokenStream {
     let ty = &field.ty;
     let function = match nested.alone {
@@ -81,7 +81,7 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
     let source = source(&value.source);
     let resync = again(value.resync);
     let what = quote! { &const { __sikkerkey::field(#name, #description, #source)#resync } };
-    // `FromSecret` knows of `Option` itself; the other readings are of what is inside.
+    // `FromSecret` handles `Option` itself; the other readings are of the type inside.
     let (ty, optional) = match (&value.absence, &value.reading) {
         (Absence::None(inner), reading) if !matches!(reading, Reading::Plain) => (inner, true),
         _ => (&field.ty, false),
@@ -91,9 +91,9 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
         Reading::Plain => quote_spanned! { place => __sikkerkey::value::<#ty> },
         Reading::Json => quote_spanned! { place => __sikkerkey::json::<#ty> },
         Reading::FromStr => quote_spanned! { place => __sikkerkey::from_str::<#ty> },
-        // A closure, and not the path: a function that is generic over its text fits too. The
-        // text is lent by a value that ends with the call, so that the compiler says of a function
-        // which returns a part of it: "cannot return value referencing function parameter".
+        // A closure and not the path, so that a function that is generic over its text fits as well. A value that ends
+        // with the call lends the text, so the compiler says of a function that returns a part of it: "cannot return
+        // value referencing function parameter".
         Reading::With(path) => {
             let mut text = local("text");
             text.set_span(text.span().located_at(place));
@@ -115,9 +115,8 @@ fn value(field: &Field, value: &Value, from: &Ident) -> TokenStream {
     }
 }
 
-/// Where the compiler is to point when a type does not fit: at the user's function, where there
-/// is one, and else at the user's type. All that is made for a field is placed there, so that one
-/// mistake is told once.
+/// The place at which the compiler points if a type does not fit: the user's function if there is one, otherwise the
+/// user's type. All tokens of a field get this place, so that one mistake is reported once.
 fn place(field: &Field) -> Span {
     let written = match &field.role {
         Role::Value(value) => match &value.reading {
@@ -129,7 +128,7 @@ fn place(field: &Field) -> Span {
     Span::call_site().located_at(written)
 }
 
-/// The call that says how often the secret is read again.
+/// The call that sets how often the secret is read again.
 fn again(every: Option<(Resync, Span)>) -> TokenStream {
     match every {
         None => TokenStream::new(),
@@ -151,7 +150,7 @@ fn source(source: &Source) -> TokenStream {
             let of = bare_secret(of);
             quote! { __sikkerkey::FieldSource::Whole(#of) }
         }
-        // Checked and never run.
+        // The compiler checks this, and it never runs.
         Source::Unknown => quote! { __sikkerkey::FieldSource::FieldOfStruct("") },
     }
 }
@@ -163,8 +162,8 @@ fn bare_secret(secret: &crate::model::Secret) -> TokenStream {
     }
 }
 
-/// A function that makes the default. A string literal is a default for whatever is made from
-/// one, so that `default = "eu"` fits a `String`.
+/// A function that returns the default. A string literal is a default for each type that can be made from one, so that
+/// `default = "eu"` fits a `String`.
 fn fallback(default: &Fallback, ty: &Type) -> TokenStream {
     let place = Span::call_site().located_at(ty.span());
     let expr = match default {
@@ -192,7 +191,8 @@ fn name(field: &Field) -> String {
     field.ident.unraw().to_string()
 }
 
-/// Not only two underscores: a field may be called `from` or `value`, as other locals are.
+/// The variable of a field. Two underscores alone would not do: a field may be called `from` or `value`, as other
+/// locals are.
 pub(super) fn variable(field: &Field) -> Ident {
     let mut variable = local(&format!("field_{}", name(field)));
     variable.set_span(variable.span().located_at(place(field)));

@@ -6,9 +6,8 @@ use syn::{Type, WhereClause, parse_quote};
 
 use crate::model::{Absence, Config, Fallback, Field, Reading, Role};
 
-/// The user's `where` clause, and for each field whose type has a type parameter in it the bound
-/// that reading it needs. It bounds the field's type, not the parameter, so nothing is asked of a
-/// parameter that only a `PhantomData` mentions.
+/// The user's `where` clause and, for each field whose type contains a type parameter, the bound that its reading
+/// needs. It bounds the field's type and not the parameter, so a parameter in a `PhantomData` alone needs none.
 pub(super) fn where_clause(config: &Config) -> Option<WhereClause> {
     let parameters: HashSet<&Ident> = config
         .generics

@@ -1,7 +1,6 @@
-//! The model, turned into one impl. It holds calls and no logic: what they do is in
-//! `sikkerkey::__private`.
+//! Turns the model into impls. They contain calls and no logic, which is in `sikkerkey::__private`.
 //!
-//! ```ignore
+//! ```text
 //! #[automatically_derived]
 //! impl ::sikkerkey::__private::VisitNested for Database {
 //!     fn visit(
@@ -22,7 +21,7 @@
 //! impl ::sikkerkey::__private::Visit for Database {}
 //! ```
 //!
-//! The whole of it, for one struct, is in `tests/expansion/database.rs`, which a test compares.
+//! The complete output for one struct is in `tests/expansion/database.rs`, which a test compares.
 
 mod field;
 mod generics;
@@ -34,14 +33,14 @@ use syn::spanned::Spanned;
 
 use crate::model::{Config, Resync, Secret};
 
-/// What is made of a struct.
+/// The form of the output for a struct.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Body {
-    /// The impl.
+    /// The complete impls.
     Whole,
-    /// What the compiler checks of a struct with mistakes, and no value: the calls for the fields
-    /// that were understood. So mistakes of spelling hide no mistakes of types, and uses of the
-    /// trait are no mistakes as well.
+    /// For a struct with mistakes: the calls for the fields that were understood, so that the compiler checks their
+    /// types, and no value. So a mistake of spelling does not hide mistakes of types, and uses of the trait still
+    /// compile.
     Checks,
 }
 
@@ -69,7 +68,7 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
             .iter()
             .map(|f| field::place_of(krate, f, &to))
             .collect(),
-        // No value is made, so none is asked.
+        // Without a value there is no place to record.
         Body::Checks => Vec::new(),
     };
     let where_clause = generics::where_clause(config);
@@ -78,8 +77,8 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
         .allows_deprecated
         .then(|| quote! { #[allow(deprecated)] });
     let ident = derived(&config.ident);
-    // A struct that inherits its secret stands nowhere alone. Where it has mistakes, one more of
-    // its uses would only add to them.
+    // A struct that inherits its secret cannot be loaded alone. If it has mistakes, it gets this impl nevertheless, so
+    // that its uses do not add another error.
     let alone = (!config.inherit || body == Body::Checks).then(|| {
         quote! {
             #[automatically_derived]
@@ -113,8 +112,8 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
 fn built(config: &Config, from: &Ident) -> TokenStream {
     let values = config.fields.iter().filter(|field| !field.is_skipped());
     let variables: Vec<_> = values.map(field::variable).collect();
-    // All values at once, before a default of a skipped field is made: a `?` for each would have the
-    // compiler write for each how all others are dropped.
+    // All values at once, before the default of a skipped field: with a `?` for each, the compiler would generate the
+    // drop of all others for each.
     let all = (!variables.is_empty()).then(|| {
         quote! {
             let (#(::core::option::Option::Some(#variables),)*) = (#(#variables,)*) else {
@@ -158,15 +157,15 @@ fn validated(config: &Config, from: &Ident) -> Option<TokenStream> {
     Some(quote_spanned! { place => __sikkerkey::validated(#from, #value, #validate) })
 }
 
-/// A name of the user's, as one that the derive wrote at the same place: lints about its use, such
-/// as `deprecated`, leave it alone.
+/// A name of the user's, marked as written by the derive at the same place, so that lints about its use, such as
+/// `deprecated`, ignore it.
 fn derived(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
     ident.set_span(Span::call_site().located_at(ident.span()));
     ident
 }
 
-/// A local name that no expression of the user can see or shadow.
+/// A local name that the user's expressions can neither see nor shadow.
 fn local(name: &str) -> Ident {
     Ident::new(&format!("__{name}"), Span::mixed_site())
 }

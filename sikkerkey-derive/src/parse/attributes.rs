@@ -11,7 +11,7 @@ use crate::context::Context;
 /// The `#[sikkerkey(…)]` attributes of one struct or field, each key at most once.
 pub(super) struct Attributes {
     items: Vec<Item>,
-    /// Whether something was not understood; then nothing can be said about what is missing.
+    /// Whether a part was not understood. Then nothing is reported as missing.
     pub(super) broken: bool,
 }
 
@@ -19,7 +19,7 @@ pub(super) struct Attributes {
 #[derive(Clone)]
 pub(super) struct Item {
     pub(super) key: Key,
-    /// The key as it was written, for its span.
+    /// The key as written, for its span.
     pub(super) word: Ident,
     pub(super) value: Option<Expr>,
 }
@@ -46,7 +46,7 @@ impl Attributes {
         self.items.iter()
     }
 
-    /// The first of these keys that is there.
+    /// The first of these keys that is present.
     pub(super) fn first_of(&self, keys: &[Key]) -> Option<&Item> {
         self.items.iter().find(|item| keys.contains(&item.key))
     }
@@ -79,7 +79,7 @@ impl Attributes {
                 }
                 if let Err(error) = input.parse::<Token![,]>() {
                     self.broken = true;
-                    // Another key is read as if the comma were there.
+                    // A key without a comma before it is read as if the comma were there.
                     let follows = input.peek(Ident::peek_any);
                     let mistake = match follows {
                         true => "a comma is missing before this key",
@@ -219,7 +219,7 @@ fn raw_item(input: ParseStream<'_>) -> syn::Result<(Ident, Option<Expr>)> {
     Ok((word, Some(input.parse()?)))
 }
 
-/// What was meant by a text without its key: an id, or a display name.
+/// The suggestion for a text without its key: an id or a display name.
 fn keyed(text: &LitStr) -> String {
     let key = match value::is_id(&text.value()) {
         true => "secret",
@@ -228,7 +228,7 @@ fn keyed(text: &LitStr) -> String {
     format!("{key} = {:?}", text.value())
 }
 
-/// Leaves the input before the next comma, so that what stands behind a mistake is read as well.
+/// Skips to the next comma, so that the keys after a mistake are read, too.
 fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {

@@ -8,14 +8,14 @@ use crate::case::Case;
 use crate::context::Context;
 use crate::model::{Resync, Secret};
 
-/// What stands on the struct itself.
+/// The attributes of the struct itself.
 pub(super) struct Container {
     pub(super) secret: Option<Secret>,
     pub(super) inherit: bool,
-    /// How often the secret is read again, and where that stands.
+    /// How often the secret is read again unasked, and the place of that setting.
     pub(super) resync: Option<(Resync, Span)>,
     pub(super) validate: Option<ExprPath>,
-    /// `None` where the user's path was wrong.
+    /// `None` if the user's path is wrong.
     pub(super) krate: Option<Path>,
     rename_all: Option<(Case, Span)>,
     resync_word: Option<Span>,
@@ -23,14 +23,14 @@ pub(super) struct Container {
     pub(super) broken: bool,
 }
 
-/// What a field wants to know of its struct.
+/// The facts about the struct that its fields need.
 pub(super) struct Owner {
     pub(super) ident: Ident,
-    /// Whether a field that names no secret has one to read; `None` where that cannot be told,
-    /// since something on the struct was not understood.
+    /// Whether a field that names no secret can use the struct's; `None` if that is unknown, because a part of the
+    /// struct's attributes was not understood.
     pub(super) has_secret: Option<bool>,
     pub(super) case: Case,
-    /// Whether it was told of the whole struct that its fields name no secret.
+    /// Whether the missing secret is already reported for the whole struct.
     pub(super) told: bool,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn read(context: &mut Context, attributes: &[Attribute]) -> Container
     }
 }
 
-/// What can be told only of the struct as a whole.
+/// Reports the mistakes that concern the struct as a whole.
 pub(super) fn check(context: &mut Context, container: &Container) {
     if let Some(place) = container.resync_word
         && !container.has_secret

@@ -15,11 +15,11 @@ use crate::model::{
 /// The ways in which text becomes a value; a field has at most one.
 const READINGS: &[Key] = &[Key::Json, Key::FromStr, Key::With, Key::Delimiter];
 
-/// What is said of a field that borrows, or has no size.
+/// The message for a field that borrows or has no size.
 const OWNED: &str =
     "a config owns its values: write `String` or `SecretString` for text, `Vec` for a list";
 
-/// The field, or `None` where a mistake in it leaves open how its type is used.
+/// The field, or `None` if a mistake leaves open how its type is used.
 pub(super) fn read(
     context: &mut Context,
     owner: &Owner,
@@ -219,7 +219,7 @@ fn absence(context: &mut Context, attributes: &Attributes, field: &syn::Field) -
     }
 }
 
-/// A default is a value of Rust and no text that is read, which a number in quotes suggests.
+/// Reports a number in quotes as a default: a default is a Rust value, not a text that is parsed.
 fn text_for_a_number(context: &mut Context, item: &Item, ty: &Type) -> Option<()> {
     let (Some(value), Some(ty)) = (&item.value, primitive(ty)) else {
         return Some(());
@@ -248,12 +248,12 @@ fn fallback(item: &Item) -> Fallback {
     item.value.clone().map_or(Fallback::Trait, Fallback::Expr)
 }
 
-/// How often the secret is read again, if that is said here, and where.
+/// The `resync` of these attributes, if any, and its place.
 fn resync_of(context: &mut Context, attributes: &Attributes) -> Option<(Resync, Span)> {
     resync::read(context, attributes.get(Key::Resync)?)
 }
 
-/// The secret that is named here, if any; the outer `None` is a mistake.
+/// The secret that these attributes name, if any; the outer `None` is a mistake.
 fn one_secret(context: &mut Context, attributes: &Attributes) -> Option<Option<Secret>> {
     match (attributes.get(Key::Secret), attributes.get(Key::Name)) {
         (None, None) => Some(None),
@@ -273,7 +273,7 @@ fn one_secret(context: &mut Context, attributes: &Attributes) -> Option<Option<S
     }
 }
 
-/// Reports every one of `others` that stands beside `item`; true where there is none.
+/// Reports each of `others` that is present beside `item`; true if none is.
 fn refuse(
     context: &mut Context,
     attributes: &Attributes,
@@ -313,7 +313,7 @@ fn description(attributes: &[Attribute]) -> String {
             _ => None,
         }
     });
-    // A line of `///` is one attribute, a block of `/** */` is one for all of its lines.
+    // A line of `///` is one attribute; a block of `/** */` is one for all its lines.
     let text = lines.collect::<Vec<_>>().join("\n");
     let words: Vec<_> = text
         .lines()

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A word that may stand in `#[sikkerkey(…)]`.
+/// A key of `#[sikkerkey(…)]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Secret,
@@ -20,7 +20,7 @@ pub(super) enum Key {
     Crate,
 }
 
-/// Where an attribute stands.
+/// The place of an attribute: on the struct or on a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Struct,
@@ -120,7 +120,7 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// What other libraries call the same thing.
+/// The names of other libraries for the same thing.
 const SYNONYMS: &[(&str, Key)] = &[
     ("id", Key::Secret),
     ("secret_id", Key::Secret),
@@ -145,7 +145,7 @@ const SYNONYMS: &[(&str, Key)] = &[
     ("parent", Key::Inherit),
 ];
 
-/// How alike two words must be, from 0 to 1, for one to be offered instead of the other.
+/// The similarity, from 0 to 1, from which one word is suggested instead of another.
 const ALIKE: f64 = 0.7;
 
 impl Key {
@@ -161,7 +161,7 @@ impl Key {
         self.row().3.contains(&level)
     }
 
-    /// What to type, as an example.
+    /// An example of the key as it is written.
     pub(super) fn example(self) -> &'static str {
         self.row().4
     }
@@ -169,7 +169,7 @@ impl Key {
     /// The key that was probably meant.
     pub(super) fn nearest(name: &str, level: Level) -> Option<Key> {
         let folded = name.to_lowercase();
-        // One letter is like the start of many words.
+        // A single letter is similar to many words.
         if folded.chars().count() < 2 {
             return None;
         }
@@ -186,7 +186,7 @@ impl Key {
         })
     }
 
-    /// The keys of one level, as a list to read.
+    /// The keys of one level, as a list for a message.
     pub(super) fn list(level: Level) -> String {
         let names: Vec<_> = ROWS
             .iter()
@@ -197,7 +197,7 @@ impl Key {
     }
 
     fn row(self) -> &'static Row {
-        // Every key has a row: a test looks.
+        // Every key has a row, which a test checks.
         ROWS.iter().find(|row| row.0 == self).unwrap_or(&ROWS[0])
     }
 }

@@ -1,5 +1,5 @@
-//! What the user wrote, read into the [model](crate::model). Every mistake goes to the context;
-//! reading goes on behind it, so that one build shows them all.
+//! Reads what the user wrote into the [model](crate::model). Every mistake goes to the context, and reading continues
+//! after it, so that one build reports them all.
 
 mod attributes;
 mod container;
@@ -21,9 +21,8 @@ use syn::{Data, DeriveInput, Field, Fields, Token};
 use crate::context::Context;
 use crate::model::Config;
 
-/// The struct. Where the context has a mistake, it has only the fields that could be read; it is
-/// `None` where no impl is possible: the path of the `sikkerkey` crate could not be read, or the
-/// struct has no size.
+/// The struct. After a mistake it has only the fields that could be read. It is `None` if no impl is possible: the path
+/// of the `sikkerkey` crate could not be read, or the struct has no size.
 pub(crate) fn config(context: &mut Context, input: &DeriveInput) -> Option<Config> {
     let container = container::read(context, &input.attrs);
     let fields = named_fields(context, &input.data, input);
@@ -55,7 +54,7 @@ pub(crate) fn config(context: &mut Context, input: &DeriveInput) -> Option<Confi
     })
 }
 
-/// Where several fields want a secret and none names one, that is one mistake of the struct.
+/// Reports it once, for the struct, if several fields need a secret and none names one.
 fn no_field_names_a_secret(
     context: &mut Context,
     owner: &container::Owner,
@@ -102,7 +101,7 @@ fn is_deprecated(word: TokenTree) -> bool {
     matches!(word, TokenTree::Ident(word) if word == "deprecated")
 }
 
-/// The fields; none of what is not a struct with named fields, which is a mistake.
+/// The fields; empty, and a mistake, for anything but a struct with named fields.
 fn named_fields(
     context: &mut Context,
     data: &Data,

@@ -9,10 +9,10 @@ use crate::model::{Field, Resync, Role, Secret, Source};
 /// The units, largest first, in seconds.
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
 
-/// The longest interval: a longer one is a mistake in a unit.
+/// The longest interval: a longer one is probably a mistake in the unit.
 const YEAR: u64 = 365 * 86_400;
 
-/// The value of `resync`, and where it stands.
+/// The value of `resync`, and its place.
 pub(super) fn read(context: &mut Context, item: &Item) -> Option<(Resync, Span)> {
     let text = value::text(context, item)?;
     match parse(&text.value()) {
@@ -88,7 +88,7 @@ fn parse(text: &str) -> Result<Resync, String> {
     }
 }
 
-/// The unit that a word or its abbreviation stands for: `m` for `min`.
+/// The unit that a word or an abbreviation means: `m` for `min`.
 fn meant_unit(word: &str) -> Option<&'static str> {
     let words = [
         ("d", "day"),
@@ -105,12 +105,12 @@ fn meant_unit(word: &str) -> Option<&'static str> {
         .find_map(|(unit, word)| (word == singular).then_some(unit))
 }
 
-/// The longest start whose characters all are such, and the rest.
+/// Splits off the longest start whose characters all match.
 fn split(text: &str, is: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !is(c)).unwrap_or(text.len()))
 }
 
-/// A secret has one `resync`: two that can be seen here and differ are a mistake.
+/// Reports two different `resync` of one secret, as far as they can be seen here.
 pub(super) fn check(context: &mut Context, container: &Container, fields: &[Field]) {
     let own = container.secret.as_ref();
     let on_struct = container.resync.map(|resync| (own, resync));
@@ -122,7 +122,7 @@ pub(super) fn check(context: &mut Context, container: &Container, fields: &[Fiel
             }
             Source::Unknown => None,
         },
-        // Without a secret it is that of the nested struct, which nobody sees here.
+        // Without a secret it is for that of the nested struct, which cannot be seen here.
         Role::Nested(nested) => Some((Some(nested.secret.as_ref()?), nested.resync?)),
         Role::Skipped(_) => None,
     });

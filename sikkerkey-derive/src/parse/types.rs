@@ -1,10 +1,10 @@
 use proc_macro2::Ident;
 use syn::{GenericArgument, PathArguments, Type};
 
-/// The `T` of a type that is written as an `Option<T>`, by whatever path.
+/// The `T` of a type that is written as an `Option<T>`, with any path.
 ///
-/// This looks at what is written: a macro does not see types. Where the type can speak for itself
-/// (a value that is read by `FromSecret`), it is asked instead, and an alias works too.
+/// This goes by the tokens, because a macro does not see types. A value that `FromSecret` reads is not judged by its
+/// tokens: the type itself decides, so that an alias works as well.
 pub(super) fn inside_option(ty: &Type) -> Option<&Type> {
     let path = match ty {
         Type::Group(group) => return inside_option(&group.elem),
@@ -24,10 +24,9 @@ pub(super) fn inside_option(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// What in this type no config can be, and what to write instead.
+/// The part of a type that cannot be a config, and what to write instead.
 ///
-/// It looks at what is written, so that the advice is about what the user can change: not "derive
-/// it for `Vec`".
+/// This goes by the tokens, so that the advice is about code that the user can change, and not "derive it for `Vec`".
 pub(super) fn not_nested<'t>(ty: &'t Type, owner: &Ident) -> Option<(&'t Type, String)> {
     let path = match ty {
         Type::Group(group) => return not_nested(&group.elem, owner),
@@ -74,8 +73,8 @@ pub(super) fn not_nested<'t>(ty: &'t Type, owner: &Ident) -> Option<(&'t Type, S
     Some((ty, advice))
 }
 
-/// The type, if it borrows a text or a slice, also in an `Option`. Nothing reads one: the text of a
-/// secret does not outlive its reading.
+/// The type, if it borrows a text or a slice, also in an `Option`. No reading returns one, because the text of a secret
+/// does not outlive its reading.
 pub(super) fn borrowed(ty: &Type) -> Option<&Type> {
     match ty {
         Type::Group(group) => borrowed(&group.elem),
@@ -89,7 +88,7 @@ pub(super) fn borrowed(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// Whether values of this type have no size that is known, so that a struct cannot own one.
+/// Whether this type has no known size, so that a struct cannot own a value of it.
 pub(super) fn unsized_type(ty: &Type) -> bool {
     match ty {
         Type::Group(group) => unsized_type(&group.elem),

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::context::Context;
 use crate::model::Secret;
 
-/// The value as a string literal that is not empty.
+/// The value, which must be a string literal that is not empty.
 pub(super) fn text(context: &mut Context, item: &Item) -> Option<LitStr> {
     let value = item.value.as_ref()?;
     match bare(value) {
@@ -43,7 +43,7 @@ fn not_a_literal(key: Key, value: &Expr) -> String {
         _ => None,
     };
     match (value, without_quotes) {
-        // A display name is often written as a constant is.
+        // A display name is often spelled as a constant is.
         (_, Some(word)) if key == Key::Name || !word.to_string().contains(char::is_uppercase) => {
             format!("`{key}` needs a string literal: write `{key} = \"{word}\"`")
         }
@@ -85,7 +85,7 @@ pub(super) fn path(context: &mut Context, item: &Item) -> Option<ExprPath> {
     read
 }
 
-/// `secret` or `name` as a secret; `None` is a mistake.
+/// The secret of `secret` or `name`; `None` is a mistake.
 pub(super) fn secret(context: &mut Context, item: &Item, level: Level) -> Option<Secret> {
     let text = text(context, item)?;
     if item.key == Key::Name {
@@ -137,7 +137,7 @@ fn mistake_in_id(id: &str, level: Level) -> String {
     }
 }
 
-/// The id and the field, which may be empty, of what is written as a reference or a path.
+/// The id and the field, which may be empty, of a text that is written as a reference or a path.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let path = text.strip_prefix("sikkerkey://");
     let (id, field) = match path {
@@ -172,7 +172,7 @@ fn unknown_case(written: &str) -> String {
 
 const LONGEST_ID: usize = 200;
 
-/// What the client accepts as an id, checked here already where it is a literal.
+/// Whether the client accepts this as an id. A literal is checked here already.
 pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.chars().all(is_of_an_id)
 }
@@ -181,7 +181,7 @@ fn is_of_an_id(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The expression without the invisible group that a `macro_rules!` puts around a fragment.
+/// The expression without the invisible group around a fragment of a `macro_rules!`.
 pub(crate) fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Group(group) => bare(&group.expr),

@@ -1,14 +1,14 @@
-//! A request that waits for the test.
+//! A hold: requests wait until the test releases them.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often a held connection asks whether the emulator stops.
+/// How often a held connection checks whether the emulator stops.
 const ASK: Duration = Duration::from_millis(10);
 
-/// Holds requests back until the test releases them: the test decides how long the moment between two requests
-/// lasts, without a sleep.
+/// Holds requests back until the test releases them. So a test decides what happens between two requests, without a
+/// sleep. Clones are the same hold.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -17,7 +17,7 @@ const ASK: Duration = Duration::from_millis(10);
 /// let vault = Emulator::builder().secret("sk_a", "1").secret("sk_b", "1").start()?;
 /// let hold = Hold::new();
 /// vault.fail_next_matching("/v1/secret/sk_b", Fault::Hold(hold.clone()));
-/// // … a client reads both in another thread; vault.wait_for(…) tells when sk_b is asked for …
+/// // … a client reads both in another thread; vault.wait_for(…) returns once it asks for sk_b …
 /// vault.put_all([("sk_a", "2"), ("sk_b", "2")]);
 /// hold.release();
 /// # Ok::<(), sikkerkey_emulator::Error>(())
@@ -26,18 +26,18 @@ const ASK: Duration = Duration::from_millis(10);
 pub struct Hold(Arc<(Mutex<bool>, Condvar)>);
 
 impl Hold {
-    /// A new hold.
+    /// Returns a new hold that is not released.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Releases the held requests, and every later one.
+    /// Releases the held requests. Later requests with this hold do not wait.
     pub fn release(&self) {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.0.1.notify_all();
     }
 
-    /// Waits for the release; false when `stopped` comes first.
+    /// Waits for the release; false if `stopped` becomes true first.
     pub(crate) fn wait(&self, stopped: impl Fn() -> bool) -> bool {
         let mut released = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !*released {

@@ -1,10 +1,10 @@
-//! Which fault the next request meets.
+//! The plan of faults: which one the next request meets.
 
 use std::collections::VecDeque;
 
 use super::{Fault, Reply};
 
-/// Faults in waiting: a queue, then standing rules, then chance.
+/// The scheduled faults: a queue, then standing rules, then chance.
 #[derive(Default)]
 pub(crate) struct Plan {
     queue: VecDeque<(String, Fault)>,
@@ -19,17 +19,17 @@ struct Chance {
 }
 
 impl Plan {
-    /// One request whose path starts with `prefix` meets this, after those queued before it.
+    /// Queues a fault for one request whose path starts with `prefix`.
     pub(crate) fn queue(&mut self, prefix: &str, fault: Fault) {
         self.queue.push_back((prefix.into(), fault));
     }
 
-    /// Every request whose path starts with `prefix` meets this; the newest rule that fits counts.
+    /// Adds a rule for every request whose path starts with `prefix`; the newest rule that fits applies.
     pub(crate) fn rule(&mut self, prefix: &str, fault: Fault) {
         self.rules.push((prefix.into(), fault));
     }
 
-    /// So many of a hundred requests meet one of these; the same seed gives the same row of faults.
+    /// Lets this percentage of requests meet one of these; the same seed gives the same sequence.
     pub(crate) fn chance(&mut self, seed: u64, percent: u8, faults: Vec<Fault>) {
         self.chance = (!faults.is_empty()).then_some(Chance {
             state: seed,
@@ -42,12 +42,12 @@ impl Plan {
         *self = Self::default();
     }
 
-    /// How many faults are still queued.
+    /// The number of faults that are still queued.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }
 
-    /// The fault of the request that has just arrived, on a connection that served another one before or not.
+    /// Takes the fault for a complete request; `reused` says whether its connection has served another one before.
     pub(crate) fn take(&mut self, path: &str, reused: bool) -> Fault {
         if let Some((at, fault)) = self.queued_for(path, reused) {
             self.queue.remove(at);
@@ -60,7 +60,7 @@ impl Plan {
         fault.meets(reused).cloned().unwrap_or(Fault::Pass)
     }
 
-    /// The same for a request of which only the head has arrived: nothing but a reply that is due now.
+    /// Takes the reply for a request of which only the head has arrived, if its fault is [`Fault::Early`].
     pub(crate) fn take_early(&mut self, path: &str, reused: bool) -> Option<Reply> {
         match self.queued_for(path, reused) {
             Some((at, Fault::Early(reply))) => {

@@ -1,28 +1,28 @@
-//! A fault as what happens on the wire, one step after another: data, so that it can be looked at.
+//! A fault as steps on the wire. They are data, so that tests can inspect them.
 
 use std::time::Duration;
 
 use super::{Fault, Hold, Reply};
 use crate::http::Response;
 
-/// What is sent for one request.
+/// The bytes and pauses of one response.
 pub(crate) struct Delivery {
-    /// The status that goes out; 0 where none does.
+    /// The status that is sent; 0 without a status line.
     pub(crate) status: u16,
     pub(crate) steps: Vec<Step>,
     /// Whether the connection may serve another request.
     pub(crate) keep: bool,
 }
 
-/// One thing that is done on the wire.
+/// One step on the wire.
 pub(crate) enum Step {
     Send(Vec<u8>),
     Wait(Duration),
     /// These bytes, one at a time.
     Drip(Vec<u8>, Duration),
-    /// These bytes over and over, so many times or for ever, with a pause after each.
+    /// These bytes this many times, or without end for `None`, with a pause after each.
     Repeat(Vec<u8>, Option<u64>, Duration),
-    /// Nothing, until the test lets go.
+    /// Nothing, until the test releases the hold.
     Hold(Hold),
     Hang,
     Reset,
@@ -30,7 +30,7 @@ pub(crate) enum Step {
 
 const CHUNK: u64 = 64 * 1024;
 
-/// A response as it should be.
+/// A correct response.
 pub(crate) fn whole(response: &Response, server: &[(String, String)], keep: bool) -> Delivery {
     Delivery {
         status: response.status,
@@ -39,15 +39,15 @@ pub(crate) fn whole(response: &Response, server: &[(String, String)], keep: bool
     }
 }
 
-/// A reply before the body of the request was read.
+/// A reply that is sent before the body of the request is read.
 pub(crate) fn early(reply: Reply, server: &[(String, String)]) -> Delivery {
     whole(&reply.into(), server, false)
 }
 
-/// What `fault` makes of the response, or of a stand-in where the service gave none.
+/// The response as `fault` spoils it, or a stand-in if the service gave no response.
 ///
-/// `server` are the headers that every response has. [`Fault::Pass`], [`Fault::Delay`] and [`Fault::Hold`] need the service's response and
-/// leave it as it is; so does what is left of [`Fault::After`] when it holds another one.
+/// `server` are the headers that every response has. [`Fault::Pass`], [`Fault::Delay`] and [`Fault::Hold`] need the
+/// service's response and do not change it; the same holds for these inside [`Fault::After`].
 pub(crate) fn play(
     fault: &Fault,
     response: Option<Response>,
@@ -76,7 +76,7 @@ pub(crate) fn play(
         }
         Fault::Reused(fault) => play(fault, Some(response), server, keep),
         Fault::Status(status) => {
-            // A server that gave up waiting does not go on with the connection.
+            // A server that timed out does not reuse the connection.
             let keep = keep && *status != 408;
             whole(&Response::error(*status, "emulated fault"), server, keep)
         }
@@ -219,14 +219,14 @@ pub(crate) fn play(
     }
 }
 
-/// The whole of a response.
+/// A response's head and body.
 fn bytes(response: &Response, server: &[(String, String)], keep: bool) -> Vec<u8> {
     let mut bytes = head(response, server, Some(response.body.len()), keep);
     bytes.extend_from_slice(&response.body);
     bytes
 }
 
-/// An informational response, filled up to its size.
+/// An informational response, padded to its size.
 fn informational(status: u16, size: usize) -> Vec<u8> {
     let start = format!("HTTP/1.1 {status} Emulated\r\n");
     let room = size.saturating_sub(start.len() + "\r\n".len());
@@ -237,7 +237,7 @@ fn informational(status: u16, size: usize) -> Vec<u8> {
     format!("{start}{filler}\r\n").into_bytes()
 }
 
-/// What a proxy says in the service's place.
+/// The page of a proxy in front of the service.
 fn page(status: u16) -> Response {
     let text = format!(
         "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1>\n\
@@ -253,7 +253,7 @@ fn page(status: u16) -> Response {
     }
 }
 
-/// The head with its end: framed by a length, or by chunks where there is none.
+/// The head with its empty line: framed by a length, or by chunks without one.
 fn head(
     response: &Response,
     server: &[(String, String)],

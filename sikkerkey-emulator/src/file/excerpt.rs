@@ -2,10 +2,10 @@
 
 /// A longer line is cut around the caret.
 const WIDEST: usize = 90;
-/// What is left of the caret then.
+/// The width to the left of the caret in such a line.
 const BEFORE: usize = 60;
 
-/// Settings of a secret's table and of a webhook: their values are not secret.
+/// The settings of a secret's table and of a webhook whose values are not secret.
 const SETTINGS: [&str; 11] = [
     "name",
     "project",
@@ -20,7 +20,7 @@ const SETTINGS: [&str; 11] = [
     "signature_prefix",
 ];
 
-/// The words of a setting's value that show.
+/// The words in a setting's value that are shown.
 const WORDS: [&str; 24] = [
     "true",
     "false",
@@ -50,7 +50,8 @@ const WORDS: [&str; 24] = [
 
 /// The line with its number, and a caret in the line below; both counts are from 1.
 ///
-/// Only keys, headers and settings show. A value may stand anywhere in a broken line, so everything else is covered.
+/// Only keys, headers and settings are shown. A value may stand anywhere in a broken line, so everything else is
+/// covered.
 pub(super) fn excerpt(text: &str, line: usize, column: usize) -> String {
     let mut shown: Vec<char> = covered(text, line).chars().collect();
     let mut caret = column - 1;
@@ -73,7 +74,7 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize) -> String {
 /// The line of that number, with its values covered.
 fn covered(text: &str, line: usize) -> String {
     let mut open = None;
-    // Whether the values below the last header are those of a secret's own keys, and not of its fields.
+    // Whether the pairs below the last header are keys of a secret, and not its fields.
     let mut own_keys = false;
     for (index, row) in text.split('\n').enumerate() {
         let row = row.strip_suffix('\r').unwrap_or(row);
@@ -108,7 +109,7 @@ fn covered_pair(row: &str, own_keys: bool) -> String {
         let word = |c: char| c.is_alphanumeric() || c == '_';
         let end = match first {
             _ if word(first) => rest.find(|c| !word(c)).unwrap_or(rest.len()),
-            // A comment is anything.
+            // A comment may contain a value.
             '#' => rest.len(),
             _ => first.len_utf8(),
         };
@@ -121,15 +122,15 @@ fn covered_pair(row: &str, own_keys: bool) -> String {
     shown
 }
 
-/// Behind the brackets that close a header. What follows them, a mistake, may have brackets of its own.
+/// The end of a header's brackets. What follows is a mistake and may have brackets of its own.
 fn header_end(row: &str) -> usize {
     let close = row.find(']').unwrap_or(0);
     let rest = row[close..].trim_start_matches(']');
     row.len() - rest.len()
 }
 
-/// The row up to there as it is, if it is a plain header or key, and the rest covered. What is quoted may be a value: a row of
-/// an array looks like a header, or has an equals sign.
+/// The row, shown up to `end` if it is a plain header or key, and covered from there. Quoted text may be a value: a row
+/// of an array can look like a header, or contain an equals sign.
 fn covered_after(row: &str, end: usize) -> String {
     let (shown, rest) = row.split_at(end);
     let plain = |c: char| c.is_ascii_alphanumeric() || " []=-_.".contains(c);
@@ -170,7 +171,7 @@ fn open_after(row: &str, mut open: Option<&'static str>) -> Option<&'static str>
     }
 }
 
-/// Behind the delimiter that ends a string.
+/// The end of the delimiter that closes a string.
 fn end(text: &str, delimiter: &str) -> Option<usize> {
     let mut at = 0;
     loop {

@@ -1,4 +1,4 @@
-//! A file of secrets, and its edits as rotations.
+//! A file of secrets, whose edits are rotations.
 
 mod excerpt;
 mod parse;
@@ -34,11 +34,11 @@ use parse::parse;
 /// json = '{"beta": [1, 2]}'                 # this text, byte for byte
 /// ```
 ///
-/// A secret has `value`, `fields` or `json`, and one of them; ids have letters, digits, `-` and `_`. Besides, a secret may
-/// have `name`, `denied`, `project`, `project_name`, `application`, `application_name`, `kind` (the name of a
-/// [`Kind`]), a [`Policy`], a [`Lease`] and, as `certificate`, a [`CertificateProfile`]. Their keys are the names of those
-/// types' methods. A duration is a text like `"90s"`, `"1h 30m"` or `"24h"`; a policy's `window` is one text or a list of
-/// them; its `sources` are a list of networks like `"10.0.0.0/8"`:
+/// A secret has exactly one of `value`, `fields` and `json`. Ids consist of letters, digits, `-` and `_`. Optional keys
+/// are `name`, `denied`, `project`, `project_name`, `application`, `application_name`, `kind` (the name of a [`Kind`]),
+/// `policy` (a [`Policy`]), `lease` (a [`Lease`]) and `certificate` (a [`CertificateProfile`]). The keys of those three
+/// are the names of the types' methods. A duration is a text such as `"90s"`, `"1h 30m"` or `"24h"`. A policy's
+/// `window` is one text or a list of them; its `sources` are a list of networks such as `"10.0.0.0/8"`:
 ///
 /// ```toml
 /// [sk_billing]
@@ -53,27 +53,41 @@ use parse::parse;
 /// [sk_tls]                                  # a read sends a key and gets a certificate for it
 /// certificate = { common_name = "api", names = ["localhost"], max_validity = "1h" }
 ///
-/// [[webhook]]                               # told of every rotation; see Webhook
+/// [[webhook]]                               # notified of every rotation; see Webhook
 /// url = "http://localhost:8080/hooks/sikkerkey"
 /// secret = "whsec_1"
+/// ```
+///
+/// The program `sikkerkey-emulator` serves such a file. A test can do the same:
+///
+/// ```
+/// use sikkerkey_emulator::{Emulator, SecretsFile};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("secrets.toml");
+/// std::fs::write(&path, "sk_stripe_key = 'sk-live-1'")?;
+/// let file = SecretsFile::open(&path)?;
+/// let vault = Emulator::builder().file(&file).start()?;
+/// assert_eq!(file.ids().collect::<Vec<_>>(), ["sk_stripe_key"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SecretsFile {
     path: PathBuf,
     entries: Vec<(String, Entry)>,
     webhooks: Vec<Webhook>,
-    /// The content that was looked at last, right or wrong.
+    /// The content of the last look, valid or broken.
     seen: Result<Vec<u8>, io::ErrorKind>,
-    /// Other content, seen once: an editor may still be writing.
+    /// Other content that was seen once: an editor may still be writing.
     unsettled: Option<Result<Vec<u8>, io::ErrorKind>>,
 }
 
-/// What is in a file.
+/// The parsed content of a file.
 struct Content {
     entries: Vec<(String, Entry)>,
     webhooks: Vec<Webhook>,
 }
 
-/// One secret as the file has it.
+/// One secret, as the file describes it.
 #[derive(Clone, PartialEq)]
 struct Entry {
     value: SecretValue,
@@ -89,28 +103,57 @@ struct Entry {
     denied: bool,
 }
 
-/// What an edit of the file did: ids, in the file's order.
+/// The effect of an edit: the ids of the affected secrets, in the file's order.
+///
+/// ```
+/// # use sikkerkey_emulator::{Emulator, SecretsFile};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("secrets.toml");
+/// std::fs::write(&path, "sk_a = '1'")?;
+/// let mut file = SecretsFile::open(&path)?;
+/// let vault = Emulator::builder().file(&file).start()?;
+///
+/// std::fs::write(&path, "sk_a = '2'\nsk_b = '1'")?;
+/// assert_eq!(file.reload(&vault)?, None); // seen once: it may be half-written
+/// let edit = file.reload(&vault)?.expect("seen twice: it is applied");
+/// assert_eq!((edit.rotated, edit.added), (vec!["sk_a".to_owned()], vec!["sk_b".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edit {
-    /// New secrets, and deleted ones that came back.
+    /// New secrets, and deleted ones that returned.
     pub added: Vec<String>,
-    /// Secrets with another value.
+    /// Secrets whose value changed.
     pub rotated: Vec<String>,
-    /// Secrets with another name, project, kind, policy or grant, and with the same value.
+    /// Secrets whose value is the same, and whose name, project, kind, policy or grant changed.
     pub described: Vec<String>,
     /// Secrets removed from the file, ordered by id.
     pub deleted: Vec<String>,
 }
 
 impl Edit {
-    /// Whether the edit changed no secret: a comment, a blank line, a webhook.
+    /// Returns whether the edit changed no secret, only a comment, a blank line or a webhook.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 /// An error in a file of secrets. It names places and ids, never a value.
+///
+/// ```
+/// use sikkerkey_emulator::{FileError, SecretsFile};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("secrets.toml");
+/// std::fs::write(&path, "sk_port = 5432")?; // a value must be a string or a table
+/// let Err(FileError::Content { line, column, excerpt, .. }) = SecretsFile::open(&path) else {
+///     panic!("the file has a mistake");
+/// };
+/// assert_eq!((line, column), (1, 11));
+/// assert!(excerpt.contains("sk_port = ****"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -122,7 +165,7 @@ pub enum FileError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is not TOML, or does not follow the format of [`SecretsFile`].
+    /// The file is not TOML, or not in the format of [`SecretsFile`].
     #[error("{}:{line}:{column}: {reason}", path.display())]
     Content {
         /// The file.
@@ -131,9 +174,9 @@ pub enum FileError {
         line: usize,
         /// The column, from 1, in characters.
         column: usize,
-        /// The mistake.
+        /// The mistake, in one line.
         reason: String,
-        /// The line and, below it, a caret at the column; every value in it is covered with asterisks.
+        /// The line and, below it, a caret at the column. Every value in it is replaced by asterisks.
         excerpt: String,
     },
     /// The thread that delivers webhooks cannot be started.
@@ -145,7 +188,7 @@ pub enum FileError {
 }
 
 impl SecretsFile {
-    /// Reads a file.
+    /// Reads and checks a file of secrets.
     ///
     /// # Errors
     ///
@@ -166,33 +209,33 @@ impl SecretsFile {
         })
     }
 
-    /// The file.
+    /// Returns the path of the file, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The ids of the secrets, in the file's order.
+    /// Returns the ids of the secrets, in the file's order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|(id, _)| id.as_str())
     }
 
-    /// The number of secrets.
+    /// Returns the number of secrets in the file.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are no secrets.
+    /// Returns whether the file has no secrets.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// Applies an edit of the file to the vault, atomically. Call it every few hundred milliseconds: an edit is applied
-    /// once two calls in a row see the same content, so that a half-written file is never served. `None` means that
-    /// nothing changed.
+    /// once two calls in a row see the same content, so a half-written file is never served. Returns `None` if nothing
+    /// changed or the edit is not applied yet; [`Edit`] has an example.
     ///
     /// # Errors
     ///
-    /// [`FileError`] if the edit is broken: reported once, and the last good content stays.
+    /// [`FileError`] if the edit is broken. It is returned once, and the last good content stays.
     pub fn reload(&mut self, emulator: &Emulator) -> Result<Option<Edit>, FileError> {
         let read = fs::read(&self.path);
         let found = read.as_ref().map(Vec::clone).map_err(io::Error::kind);
@@ -224,7 +267,7 @@ impl SecretsFile {
 }
 
 impl EmulatorBuilder {
-    /// Adds the secrets and webhooks of a file. [`SecretsFile::reload`] applies later edits.
+    /// Adds the secrets and webhooks of a file. [`SecretsFile::reload`] applies later edits of it.
     pub fn file(mut self, file: &SecretsFile) -> Self {
         self.webhooks.extend_from_slice(&file.webhooks);
         let entries = file.entries.clone();
@@ -234,7 +277,7 @@ impl EmulatorBuilder {
     }
 }
 
-/// Makes the vault hold `new` where it held `old`.
+/// Replaces the entries `old` by `new` in the vault, and returns the differences.
 fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) -> Edit {
     let mut edit = Edit::default();
     let mut gone: HashMap<&str, &Entry> =
@@ -262,8 +305,8 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
         if let (Some(application), Some(name)) = (&entry.application, &entry.application_name) {
             vault.name_application(application.clone(), name.clone());
         }
-        // Each begins anew where it is set: the reads that a policy counted, the logins that a lease minted, the
-        // authority of certificates.
+        // Only if it changed, because setting it starts anew: a policy's counts, a lease's logins, a certificate's
+        // authority.
         if before.is_none_or(|before| before.policy != entry.policy) {
             vault.set_policy(id, entry.policy.clone());
         }

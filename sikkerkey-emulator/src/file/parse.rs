@@ -1,4 +1,4 @@
-//! The file's text to its secrets, with the place of every mistake.
+//! Parses the file's text, with the place of every mistake.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
             "the file is not UTF-8".into(),
         )
     })?;
-    // Its Display quotes the line, which may hold a value; its message is a fixed text.
+    // Not its Display, which quotes the line and so perhaps a value; the message is a fixed text.
     let table = DeTable::parse(text).map_err(|e| {
         at(
             text,
@@ -46,7 +46,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, FileError> {
     })?;
     let (mut entries, mut webhooks) = (Vec::new(), Vec::new());
     for (id, value) in table.get_ref() {
-        // No secret is a list of tables.
+        // A secret is never a list of tables.
         if let ("webhook", DeValue::Array(items)) = (id.get_ref().as_ref(), value.get_ref()) {
             for item in items {
                 let webhook = tables::webhook(item.span(), item.get_ref());
@@ -92,7 +92,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
             "value" => found.push(SecretValue::single(string(span, "value", value)?)),
             "json" => {
                 let text = string(span.clone(), "json", value)?;
-                // serde_json's own text may quote the value.
+                // Not serde_json's own text, which may quote the value.
                 serde_json::from_str::<serde::de::IgnoredAny>(&text)
                     .map_err(|_| Mistake(span, "json is not valid JSON".into()))?;
                 found.push(SecretValue::json(text));
@@ -138,7 +138,7 @@ fn entry(id: Span, at: Span, value: &DeValue<'_>) -> Result<Entry, Mistake> {
     }
     match <[SecretValue; 1]>::try_from(found) {
         Ok([value]) => Ok(Entry { value, ..entry }),
-        // Its reads have a login or a certificate.
+        // Its reads return a login or a certificate instead.
         Err(found)
             if found.is_empty() && (entry.lease.is_some() || entry.certificate.is_some()) =>
         {

@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// What `read` makes of the only value of this text.
+    /// The result of `read` for the text of this key.
     fn read<T>(
         text: &str,
         read: fn(Span, &DeValue<'_>) -> Result<T, Mistake>,

@@ -1,4 +1,4 @@
-//! One value of the file, of the kind that its key wants.
+//! One value of the file, of the type that its key requires.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use toml::de::{DeTable, DeValue};
 
-/// A mistake and where it is; it never quotes what stands there.
+/// A mistake and its place; it never quotes the file.
 pub(super) struct Mistake(pub(super) Span, pub(super) String);
 
 pub(super) type Span = Range<usize>;
@@ -71,7 +71,7 @@ pub(super) fn network(at: Span, text: &str) -> Result<(IpAddr, u8), Mistake> {
     found.ok_or_else(|| Mistake(at, wrong.into()))
 }
 
-/// Other statuses are mistakes of typing.
+/// Reads a status: 403, 404, 410 or 429. Any other is a typing mistake.
 pub(super) fn status(at: Span, key: &str, value: &DeValue<'_>) -> Result<u16, Mistake> {
     match number(at.clone(), key, value) {
         Ok(status @ (403 | 404 | 410 | 429)) => Ok(status as u16),
@@ -104,7 +104,7 @@ pub(super) fn duration(at: Span, key: &str, value: &DeValue<'_>) -> Result<Durat
     })
 }
 
-/// A field's value as the JSON of the same kind.
+/// A field's value as JSON of the same type.
 pub(super) fn json(at: Span, value: &DeValue<'_>) -> Result<serde_json::Value, Mistake> {
     Ok(match value {
         DeValue::String(text) => text.as_ref().into(),

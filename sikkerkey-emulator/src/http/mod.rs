@@ -1,4 +1,4 @@
-//! HTTP/1.1 as far as this service needs it, written out so that it can also be done wrong on purpose.
+//! HTTP/1.1, as much as this service needs. It is written out so that faults can break it on purpose.
 
 mod reader;
 mod request;

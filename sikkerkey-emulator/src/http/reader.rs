@@ -1,4 +1,4 @@
-//! Reading requests off one connection, kept alive or not, within bounds.
+//! Reads the requests of one connection, within limits.
 
 use std::io::{self, Read, Write};
 
@@ -9,14 +9,14 @@ const MAX_HEAD: usize = 64 * 1024;
 /// A body above this is refused: a poll of 100,000 ids has about 2 MiB.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// Reads one request after another; what came with one and belongs to the next is kept.
+/// Reads one request after another, and keeps bytes that belong to the next one.
 #[derive(Default)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
 }
 
 impl Reader {
-    /// The head of the next request; none when the other side ended the connection between two.
+    /// The head of the next request; `None` if the connection ended between two requests.
     pub(crate) fn head(&mut self, wire: &mut impl Read) -> Result<Option<Request>, ReadError> {
         loop {
             if let Some((request, length)) = parse(&self.buffer)? {
@@ -117,7 +117,7 @@ impl Reader {
                 return Err(ReadError::Refused(413, "the body is too large"));
             }
             if length == 0 {
-                // Trailers, which nothing here reads, up to the empty line.
+                // Trailers are ignored, up to the empty line.
                 while !self.line(wire)?.is_empty() {}
                 return Ok(body);
             }

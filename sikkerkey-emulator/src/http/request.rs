@@ -1,8 +1,8 @@
-//! One request: its head, and how its body is framed.
+//! One request: its head, and the framing of its body.
 
 use std::io;
 
-/// More headers than any client sends.
+/// The limit for headers: more than any client sends.
 pub(super) const MAX_HEADERS: usize = 100;
 
 /// One request, as it arrived: the target with its query, the body's bytes.
@@ -24,7 +24,7 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The only header of that name; none when it is absent or there are several.
+    /// The only header of that name; `None` if it is missing or repeated.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self
             .headers
@@ -42,7 +42,7 @@ impl Request {
     }
 }
 
-/// Why no request could be read.
+/// The reason for which no request could be read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// The connection broke, or ended inside a request.
@@ -57,7 +57,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// How the body's end is known.
+/// How the end of the body is found.
 pub(super) enum Framing {
     Length(usize),
     Chunked,
@@ -83,7 +83,7 @@ impl Framing {
             {
                 Ok(Self::Chunked)
             }
-            // Both at once is how requests are smuggled.
+            // Both at once would allow request smuggling.
             _ => Err(ReadError::Refused(
                 400,
                 "the length of the body is ambiguous",
@@ -92,7 +92,7 @@ impl Framing {
     }
 }
 
-/// The head at the start of `bytes` and its length; none while it is incomplete.
+/// The head at the start of `bytes` and its length; `None` while it is incomplete.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);

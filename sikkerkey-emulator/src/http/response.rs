@@ -1,8 +1,8 @@
-//! What goes back: a status, a few headers, a body.
+//! One response: a status, a few headers, a body.
 
 use serde::Serialize;
 
-/// A response that has not been put on the wire yet.
+/// A response that is not sent yet.
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -32,7 +32,7 @@ impl Response {
 
     /// The status line and the headers, without the one that frames the body and without the empty line.
     ///
-    /// `more` are headers of the server's own, left out where the response already has one of that name.
+    /// `more` are the server's own headers; one is left out if the response has a header of that name.
     pub(crate) fn head(&self, more: &[(String, String)]) -> String {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         let own = |name: &str| {

@@ -12,7 +12,7 @@ use crate::fault::{Delivery, Fault, Step, early, play, whole};
 use crate::http::{ReadError, Reader, Request, Response};
 use crate::recorded::Said;
 
-/// Serves requests until either side has enough.
+/// Serves requests until either side closes the connection.
 pub(super) fn serve(shared: &Shared, line: Arc<Line>, from: IpAddr, number: u64, idle: &Idle) {
     let Some(mut wire) = Wire::new(line, shared.tls.as_ref()) else {
         return;
@@ -53,12 +53,12 @@ pub(super) fn serve(shared: &Shared, line: Arc<Line>, from: IpAddr, number: u64,
     }
 }
 
-/// What came over a connection.
+/// The next event on a connection.
 enum Arrived {
     Request(Request),
-    /// A request of a web page, and its refusal.
+    /// A request that a web page may have made, and its refusal.
     Page(Request, Response),
-    /// The head of a request that is answered already; the connection is to close.
+    /// The head of a request that has its response already; the connection closes.
     Answered,
     End,
 }
@@ -93,7 +93,7 @@ fn receive(
     Ok(Arrived::Request(request))
 }
 
-/// Refuses a request before anything else looks at it.
+/// Refuses a request before the service acts on it or a fault meets it.
 fn refuse(
     shared: &Shared,
     wire: &mut Wire,
@@ -109,7 +109,7 @@ fn refuse(
     perform(wire, &shared.stop, delivery)
 }
 
-/// Answers one request, well or badly; true when the connection can bring another.
+/// Responds to one request, with its fault; true if the connection can serve another.
 fn exchange(
     shared: &Shared,
     wire: &mut Wire,
@@ -148,7 +148,7 @@ fn exchange(
     let said = response
         .as_ref()
         .map(|response| Said::of(request.path(), response));
-    // That wait is over; what is left is the service's own response.
+    // The wait is over, and the service's own response remains.
     let fault = if matches!(fault, Fault::Delay(_) | Fault::Hold(_)) {
         Fault::Pass
     } else {
@@ -164,14 +164,14 @@ fn exchange(
     if !latency.is_zero() {
         delivery.steps.insert(0, Step::Wait(latency));
     }
-    // Before the bytes go out, so that a client that has its response finds it here.
+    // Before the bytes are sent, so that a test whose client has the response finds the record.
     service
         .log
         .answered(entry, delivery.status, acts, said.unwrap_or_default());
     perform(wire, &shared.stop, delivery)
 }
 
-/// Puts a delivery on the wire; true when the connection can go on.
+/// Sends a delivery; true if the connection can go on.
 fn perform(wire: &mut Wire, stop: &Stop, delivery: Delivery) -> io::Result<bool> {
     for step in delivery.steps {
         match step {

@@ -1,4 +1,4 @@
-//! One listening socket: accepting from it, leaving connections unserved, and a queue so full that none is made.
+//! One listening socket: accepting, pausing, and filling its queue until no more connections are made.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use crate::fault::Hold;
 
-/// As many connections in waiting as std itself asks for, or more.
+/// The length of the accept queue: at least what std asks for.
 const BACKLOG: i32 = 4096;
-/// The loopback interface makes a connection at once or not at all.
+/// The time limit for one connection: the loopback interface connects at once or not at all.
 const TRY: Duration = Duration::from_millis(100);
-/// An operating system that goes on for longer does not know a full queue.
+/// The limit for connections that fill the queue: a system that accepts more has no full queue.
 const FILLERS: usize = 64;
 
 /// A listening socket.
 pub(super) struct Intake {
     listener: TcpListener,
-    /// What accepted connections wait for; none while they are served.
+    /// The hold for accepted connections; `None` while they are served.
     pause: Mutex<Option<Hold>>,
-    /// Whether the acceptor has a connection in hand that waits.
+    /// Whether the acceptor holds a connection that waits.
     holds: AtomicBool,
     /// Connections of this process's own that fill the queue, by their local address.
     fillers: Mutex<HashMap<SocketAddr, Option<TcpStream>>>,
@@ -37,7 +37,7 @@ impl Intake {
         }
     }
 
-    /// The next connection to serve; none where it is one that only fills the queue.
+    /// The next connection to serve; `None` for one that only filled the queue.
     pub(super) fn accept(
         &self,
         stopped: impl Fn() -> bool,
@@ -57,7 +57,7 @@ impl Intake {
         Ok((!filler).then_some((socket, from)))
     }
 
-    /// Leaves connections unserved from now on, or goes on.
+    /// Pauses or resumes serving new connections.
     pub(super) fn pause(&self, on: bool) {
         let mut pause = lock(&self.pause);
         if on {
@@ -67,14 +67,14 @@ impl Intake {
         }
     }
 
-    /// Pauses, and connects until the operating system makes no more connections.
+    /// Pauses, and opens connections until the operating system accepts no more.
     pub(super) fn fill(&self, address: SocketAddr) -> io::Result<()> {
         self.pause(true);
         socket2::SockRef::from(&self.listener).listen(0)?;
         for _ in 0..FILLERS {
-            // Once the acceptor holds a connection, it takes no other out of the queue.
+            // Once the acceptor holds a connection, it takes no other from the queue.
             let last = self.holds.load(Ordering::Acquire);
-            // Held, so that the acceptor cannot take one for a client's before it is entered.
+            // Locked, so that the acceptor cannot mistake one for a client's before it is recorded.
             let mut fillers = lock(&self.fillers);
             match TcpStream::connect_timeout(&address, TRY) {
                 Ok(filler) => {
@@ -92,7 +92,7 @@ impl Intake {
     /// Undoes [`Intake::fill`].
     pub(super) fn empty(&self) -> io::Result<()> {
         socket2::SockRef::from(&self.listener).listen(BACKLOG)?;
-        // Their addresses stay until they are accepted.
+        // Their addresses stay in the map until they are accepted.
         lock(&self.fillers)
             .values_mut()
             .for_each(|filler| *filler = None);

@@ -1,4 +1,4 @@
-//! The server: two listeners on the loopback interface, one thread for each connection, and an end to all of them.
+//! The server: two listeners on the loopback interface and one thread for each connection, all joined at its end.
 
 mod connection;
 mod intake;
@@ -19,7 +19,7 @@ use open::Connections;
 pub(crate) use open::Limits;
 use stop::Stop;
 
-/// Ports to try before IPv6 is given up: another program may hold `[::1]` on the one that IPv4 got.
+/// The number of ports to try before IPv6 is given up: another program may hold the same port on `[::1]`.
 const TRIES: usize = 16;
 
 /// A running server; dropping it stops every thread and closes every socket.
@@ -29,7 +29,7 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
 }
 
-/// A listening socket and the thread that accepts from it.
+/// A listening socket, and the thread that accepts from it.
 struct Listener {
     address: SocketAddr,
     intake: Arc<Intake>,
@@ -62,7 +62,7 @@ impl Server {
             accepted: AtomicU64::new(0),
             connections: Connections::new(limits),
         });
-        // Made before the threads: where one cannot be started, dropping this ends those that were.
+        // Before the threads, so that its drop ends those that run if one cannot be started.
         let mut server = Self {
             port,
             listeners: Vec::new(),
@@ -88,12 +88,12 @@ impl Server {
         self.port
     }
 
-    /// Connections accepted so far.
+    /// The number of connections accepted so far.
     pub(crate) fn connections(&self) -> u64 {
         self.shared.accepted.load(Ordering::Acquire)
     }
 
-    /// Connections whose thread still serves them.
+    /// The number of connections that are still served.
     pub(crate) fn open_connections(&self) -> usize {
         self.shared.connections.count()
     }
@@ -103,14 +103,14 @@ impl Server {
         self.shared.connections.cut();
     }
 
-    /// Leaves new connections unserved, or goes on with them.
+    /// Pauses or resumes serving new connections.
     pub(crate) fn pause_accepting(&self, on: bool) {
         for listener in &self.listeners {
             listener.intake.pause(on);
         }
     }
 
-    /// Fills the queues of connections in waiting, or empties them and goes on.
+    /// Fills the accept queues, or empties them and resumes.
     pub(crate) fn fill_accept_queue(&self, on: bool) -> io::Result<()> {
         for listener in &self.listeners {
             if on {
@@ -127,7 +127,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.set();
         for listener in self.listeners.drain(..) {
-            // accept() has no time limit; a connection wakes it. Where the queue is full, one does already.
+            // accept() has no time limit, and a connection wakes it. A full queue has woken it already.
             while !listener.acceptor.is_finished()
                 && TcpStream::connect_timeout(&listener.address, Duration::from_millis(100))
                     .is_err()
@@ -136,7 +136,7 @@ impl Drop for Server {
             }
             let _ = listener.acceptor.join();
         }
-        // No acceptor is left, so nothing is entered from here on.
+        // No acceptor is left, so no connection is added from here on.
         self.shared.connections.end();
     }
 }
@@ -151,7 +151,7 @@ impl Shared {
             match accepted {
                 Ok(Some((socket, from))) => self.connect(socket, from.ip()),
                 Ok(None) => {}
-                // Out of file descriptors, say: give others a moment to end.
+                // Out of file descriptors, for instance: others get a moment to end.
                 Err(_) => {
                     self.stop.wait(Duration::from_millis(10));
                 }
@@ -177,7 +177,7 @@ impl Shared {
     }
 }
 
-/// Listeners on 127.0.0.1 and, where this machine has it, on [::1] at the same port: `localhost` may be either.
+/// Listeners on 127.0.0.1 and, if this machine has IPv6, on [::1] at the same port: `localhost` may be either.
 fn listen(port: u16) -> io::Result<Vec<TcpListener>> {
     let mut tries = if port == 0 { TRIES } else { 1 };
     loop {
@@ -186,7 +186,7 @@ fn listen(port: u16) -> io::Result<Vec<TcpListener>> {
         match TcpListener::bind((Ipv6Addr::LOCALHOST, four.local_addr()?.port())) {
             Ok(six) => return Ok(vec![four, six]),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-            // Somebody else answers there: clients that try IPv6 first would talk to them.
+            // Another program listens there, and clients that try IPv6 first would reach it.
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => return Err(e),
             Err(_) => return Ok(vec![four]),
         }

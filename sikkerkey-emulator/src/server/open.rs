@@ -1,4 +1,4 @@
-//! The connections that are open, how many there may be, and which one goes when there are too many.
+//! The open connections, their limits, and which one is closed when a limit is exceeded.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::wire::Line;
 
-/// How many connections there may be at once.
+/// The limits for connections at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) open: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // Each takes a thread and a file descriptor, of which a process often has 1,024.
+        // Each takes a thread and a file descriptor, and a process often has at most 1,024 of those.
         Self {
             open: 1_000,
             idle: 250,
@@ -23,7 +23,7 @@ impl Default for Limits {
     }
 }
 
-/// All connections whose thread may still run.
+/// The connections whose threads may still run.
 pub(super) struct Connections {
     limits: Limits,
     open: Mutex<Vec<Open>>,
@@ -64,7 +64,7 @@ impl Connections {
         })
     }
 
-    /// Enters a connection whose thread has begun.
+    /// Adds a connection whose thread has started.
     pub(super) fn enter(&self, line: Weak<Line>, thread: JoinHandle<()>, idle: Arc<Idle>) {
         let mut open = self.lock();
         open.retain(|open| !open.thread.is_finished());
@@ -77,7 +77,7 @@ impl Connections {
         self.trim(&mut open);
     }
 
-    /// The connection waits for a request from now on.
+    /// Marks the connection as idle: it waits for a request.
     pub(super) fn rest(&self, idle: &Idle) {
         idle.is.store(true, Ordering::Release);
         let mut open = self.lock();
@@ -86,13 +86,13 @@ impl Connections {
         }
     }
 
-    /// The connection has a request to serve.
+    /// Marks the connection as busy: it has a request to serve.
     pub(super) fn work(&self, idle: &Idle) {
         idle.arrived.store(self.next_turn(), Ordering::Release);
         idle.is.store(false, Ordering::Release);
     }
 
-    /// How many connections are being served, idle ones among them.
+    /// The number of open connections, idle ones included.
     pub(super) fn count(&self) -> usize {
         self.lock()
             .iter()
@@ -105,7 +105,7 @@ impl Connections {
         self.lock().iter_mut().for_each(Open::cut);
     }
 
-    /// Cuts every connection and waits for its thread. Nothing may be entered any more.
+    /// Cuts every connection and joins its thread. No connection may be added afterwards.
     pub(super) fn end(&self) {
         self.cut();
         let open = std::mem::take(&mut *self.lock());
@@ -114,7 +114,7 @@ impl Connections {
         }
     }
 
-    /// Cuts connections until no limit is exceeded: the one that has been idle for longest goes first.
+    /// Cuts connections until no limit is exceeded, beginning with the one that has been idle longest.
     fn trim(&self, open: &mut [Open]) {
         let mut alive: Vec<_> = open
             .iter_mut()

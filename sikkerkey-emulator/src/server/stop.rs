@@ -1,4 +1,4 @@
-//! The end of a server, as something that can be waited for instead of sleeping.
+//! The stop signal of a server, which threads can wait for instead of sleeping.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ impl Stop {
         *self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets this time pass; true when the server stopped meanwhile.
+    /// Waits for this time; true if the server stopped meanwhile.
     pub(super) fn wait(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! A connection's bytes, plain or under TLS, and its rougher ends.
+//! A connection's bytes, plain or under TLS, and the ways in which it ends.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// What a refused client may still be sending before its connection closes.
+/// The limit for bytes that a refused client may still send before its connection closes.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
 
-/// One connection's two directions.
+/// Both directions of one connection.
 pub(super) enum Wire {
     Plain(Socket),
     Tls(Box<StreamOwned<ServerConnection, Socket>>),
@@ -28,7 +28,7 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(socket: TcpStream) -> Self {
-        // On Windows, the end of a connection wakes no thread that reads already: reads are short there, and repeated.
+        // On Windows, cutting a connection does not wake a thread that reads, so reads are short there and repeated.
         #[cfg(windows)]
         let _ = socket.set_read_timeout(Some(Duration::from_millis(50)));
         Self {
@@ -84,7 +84,7 @@ impl Wire {
         }
     }
 
-    /// Ends the connection as a server does that has said all it wanted to.
+    /// Ends the connection in order, as a server does after its last response.
     pub(super) fn finish(&mut self) {
         if let Self::Tls(stream) = self {
             stream.conn.send_close_notify();
@@ -93,8 +93,8 @@ impl Wire {
         let _ = self.socket().shutdown(Shutdown::Write);
     }
 
-    /// Reads away what the other side is still sending: closing on unread bytes would reset the
-    /// connection, and the response could be lost with it.
+    /// Discards what the other side is still sending. Closing with unread bytes would reset the connection, and the
+    /// response could be lost.
     pub(super) fn drain(&mut self) {
         let mut socket = self.socket();
         let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));
@@ -108,7 +108,7 @@ impl Wire {
         }
     }
 
-    /// Waits until the other side ends the connection, or somebody cuts it.
+    /// Waits until the other side ends the connection, or until it is cut.
     pub(super) fn hang(&mut self) {
         let mut piece = [0; 1024];
         while self.line().read(&mut piece).is_ok_and(|n| n > 0) {}

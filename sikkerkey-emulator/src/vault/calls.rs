@@ -1,4 +1,4 @@
-//! The calls of an authenticated machine that read or watch, as questions to the vault.
+//! The calls that read and poll, after the machine is authenticated.
 
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -35,7 +35,7 @@ impl Vault {
             .get(id)
             .and_then(|secret| secret.issuing.clone());
         if let Some(issuing) = issuing.filter(|_| granted && self.switches.certificates) {
-            // What cannot be signed counts as no read.
+            // First, because a refused order is not a read.
             let order = issuing.order(subject)?;
             self.hand_out(asker, id)?;
             return Ok(issuing.issue(order, asker.now));
@@ -44,7 +44,7 @@ impl Vault {
         Ok(Response::json(200, &json!({ "value": value.text })))
     }
 
-    /// `POST /v1/secrets/export`: a read of everything in scope.
+    /// `POST /v1/secrets/export`: a read of every secret in scope.
     pub(crate) fn export(&mut self, asker: Asker<'_>, body: &[u8]) -> Response {
         let scope = if body.is_empty() {
             Ok(Scope::default())
@@ -69,7 +69,7 @@ impl Vault {
         Response::json(200, &json!({ "secrets": items }))
     }
 
-    /// Hands a value out, with everything that a read sets off; or says why not.
+    /// Reads a value, with all effects of a read; the error is the refusal.
     fn hand_out(&mut self, asker: Asker<'_>, id: &str) -> Result<SecretValue, Response> {
         let machine = asker.machine;
         let revision = match self.state(machine, id) {
@@ -97,7 +97,7 @@ impl Vault {
         if secret.kind() == Kind::Canary {
             self.reads.alarm(id);
         }
-        // A lease or an authority has nothing to rotate: each read makes what it hands out.
+        // A lease or an authority has no stored value to rotate: each read makes a new one.
         let stored = secret.leased.is_none() && secret.issuing.is_none();
         let rotated = (rotate && stored).then(|| secret.value.rotated());
         self.reads.served(id);
@@ -154,7 +154,7 @@ impl Vault {
         }
     }
 
-    /// The same as polls see it, with policies and leases; none where they leave the secret out.
+    /// The state that polls see, with policies and leases; `None` if polls leave the secret out.
     fn polled_state(&self, asker: Asker<'_>, id: &str) -> Option<State> {
         let state = self.state(asker.machine, id);
         let Some(secret) = self.secrets.get(id) else {
@@ -165,7 +165,7 @@ impl Vault {
                 return None;
             }
             if matches!(state, State::Present(_)) && leased.ended(asker.machine, asker.now) {
-                // No secret has this revision: what the machine knows is out of date.
+                // No secret has this revision, so the machine's is out of date.
                 return Some(State::Present(u64::MAX));
             }
         }

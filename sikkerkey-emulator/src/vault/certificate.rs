@@ -1,4 +1,4 @@
-//! Secrets of the kind certificate: an authority that signs the reader's key.
+//! Secrets of the kind `certificate`: an authority that signs the reader's key.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::http::Response;
 use crate::random;
 use crate::tls::certificate_pem;
 
-/// No certificate of the service lasts longer.
+/// The longest validity that the service allows.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The content and validity of issued certificates; [`EmulatorBuilder::certificate`](crate::EmulatorBuilder::certificate)
-/// makes a secret issue such certificates.
+/// The content and validity of issued certificates;
+/// [`EmulatorBuilder::certificate`](crate::EmulatorBuilder::certificate) makes a secret issue them.
 ///
-/// A read sends the public half of a P-256 key and gets a certificate for it, by an authority of the secret's own:
-/// [`Emulator::authority_pem`](crate::Emulator::authority_pem). The authority itself does not expire; the validity of its
+/// A read sends the public half of a P-256 key and gets a certificate for it. Each such secret has an authority of its
+/// own, [`Emulator::authority_pem`](crate::Emulator::authority_pem), which does not expire. The validity of the
 /// certificates follows the service's clock.
 ///
 /// ```
@@ -47,7 +47,7 @@ pub struct CertificateProfile {
 }
 
 impl CertificateProfile {
-    /// X.509 certificates with this common name, which last a day.
+    /// Returns a profile of X.509 certificates with this common name, valid for a day.
     pub fn new(common_name: impl Into<String>) -> Self {
         Self {
             common_name: common_name.into(),
@@ -59,31 +59,32 @@ impl CertificateProfile {
         }
     }
 
-    /// The alternative names: hosts and addresses. Defaults to none.
+    /// Sets the alternative names: hosts and addresses. Defaults to none.
     pub fn names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The longest validity, and the validity if the request names none. Defaults to a day, the maximum.
+    /// Sets the longest validity, which is also the validity if the request names none. Defaults to a day, the maximum.
     pub fn max_validity(mut self, longest: Duration) -> Self {
         self.longest = longest.clamp(Duration::from_secs(1), LONGEST);
         self
     }
 
-    /// Whether the response has the authority's certificate in `chain` (`true`, the default), or an empty `chain`.
+    /// Sets whether `chain` in the response has the authority's certificate, or is empty. Defaults to `true`.
     pub fn chain(mut self, on: bool) -> Self {
         self.chain = on;
         self
     }
 
-    /// Whether this is an SSH authority. Its certificates are placeholders that no SSH server accepts. Defaults to `false`.
+    /// Sets whether this is an SSH authority. Its certificates are placeholders that no SSH server accepts. Defaults to
+    /// `false`.
     pub fn ssh(mut self, on: bool) -> Self {
         self.ssh = on;
         self
     }
 
-    /// Whether certificates are for another key than the one that was sent, which a client must refuse. Defaults to
+    /// Sets whether certificates are for another key than the one that was sent. A client must refuse them. Defaults to
     /// `false`.
     pub fn for_other_key(mut self, on: bool) -> Self {
         self.for_other_key = on;
@@ -91,7 +92,7 @@ impl CertificateProfile {
     }
 }
 
-/// The headers of a read that bring a key to be signed.
+/// The headers of a read that carry the key to sign.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'r> {
     pub(crate) ssh: Option<&'r str>,
@@ -99,14 +100,14 @@ pub(crate) struct Subject<'r> {
     pub(crate) validity: Option<&'r str>,
 }
 
-/// A profile and the authority that signs by it.
+/// A profile and the authority that signs its certificates.
 #[derive(Clone)]
 pub(super) struct Issuing {
     profile: CertificateProfile,
     authority: std::sync::Arc<CertifiedIssuer<'static, KeyPair>>,
 }
 
-/// What is to be signed.
+/// A validated request for a certificate.
 pub(super) struct Order {
     key: Subjected,
     validity: Duration,
@@ -136,7 +137,7 @@ impl Issuing {
         certificate_pem(self.authority.der())
     }
 
-    /// What a read asks for, or why it asks for nothing that can be signed.
+    /// The order in a read's headers; the error is the refusal.
     pub(super) fn order(&self, subject: Subject<'_>) -> Result<Order, Response> {
         let wrong = |why| Err(Response::error(400, why));
         let validity = match subject.validity.map(str::parse) {
@@ -161,7 +162,7 @@ impl Issuing {
         })
     }
 
-    /// The answer to such a read.
+    /// The response to an order: the signed certificate.
     pub(super) fn issue(&self, order: Order, now: i64) -> Response {
         let begins = now.max(0) / 1000;
         let ends = begins.saturating_add(millis(order.validity) / 1000);
@@ -206,7 +207,7 @@ impl Issuing {
         params
             .distinguished_name
             .push(DnType::CommonName, self.profile.common_name.clone());
-        // The last second that a date of four digits has.
+        // The last second of the year 9999: certificates have four digits for it.
         let at = |seconds: i64| {
             let seconds = seconds.clamp(0, 253_402_300_799);
             date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds.unsigned_abs())
@@ -230,8 +231,8 @@ impl Issuing {
 /// A P-256 public key: an uncompressed point.
 struct P256(Vec<u8>);
 
-/// All that comes before the point in the SubjectPublicKeyInfo of such a key (RFC 5480): the two
-/// sequences, the identifiers of the algorithm and the curve, and the head of the bit string.
+/// The bytes before the point in the SubjectPublicKeyInfo of such a key (RFC 5480): the two sequences, the identifiers
+/// of the algorithm and the curve, and the head of the bit string.
 const P256_PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -242,7 +243,7 @@ impl P256 {
     fn parse(text: &str) -> Option<Self> {
         let der = STANDARD.decode(text).ok()?;
         let point = der.strip_prefix(&P256_PREFIX)?;
-        // Two coordinates after a byte that says so.
+        // An uncompressed point is the byte 4 and two coordinates.
         (point.len() == 65 && point[0] == 4).then(|| P256(point.to_vec()))
     }
 }

@@ -1,4 +1,4 @@
-//! Enrollment: a token becomes a machine.
+//! Enrollment: a machine registers with a token.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::http::Response;
 use crate::switches::ApiUrl;
 use crate::{canaries, random, signature};
 
-/// The policy of an enrollment token; [`Emulator::issue`](crate::Emulator::issue) makes the token.
+/// The policy of an enrollment token; [`Emulator::issue`](crate::Emulator::issue) returns the token.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token for this many enrollments, valid for `ttl` of the service's time.
+    /// Returns a policy for this many enrollments, valid for `ttl` of the service's time.
     pub fn new(uses: u32, ttl: Duration) -> Self {
         Self {
             uses,
@@ -44,27 +44,28 @@ impl Token {
         }
     }
 
-    /// The name of each machine, in which `{uuid8}` becomes eight random hex digits. It overrides the name
-    /// that the client asks for.
+    /// Sets the name of each machine; `{uuid8}` in it becomes eight random hex digits. Defaults to the name that the
+    /// client asks for.
     pub fn name_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.name_pattern = Some(pattern.into());
         self
     }
 
-    /// How long each machine lives; with `None` it never expires. Defaults to the vault's setting.
+    /// Sets the lifetime of each machine; with `None` it never expires. Defaults to the vault's setting,
+    /// [`EmulatorBuilder::machine_lifetime`](crate::EmulatorBuilder::machine_lifetime).
     pub fn machine_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.machine_lifetime = Some(lifetime.into());
         self
     }
 
-    /// The only secrets that each machine may read. Defaults to all.
+    /// Sets the only secrets that each machine may read. Defaults to all.
     pub fn secrets<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
         self.secrets = Some(ids.into_iter().map(Into::into).collect());
         self
     }
 }
 
-/// A token that was handed out.
+/// A token that was issued, with its policy.
 pub(super) struct Issued {
     policy: Token,
     expires: i64,
@@ -80,7 +81,7 @@ struct Register {
 }
 
 impl Vault {
-    /// Hands out a token; its text is shown this once.
+    /// Issues a token and returns its text.
     pub(crate) fn issue(&mut self, policy: Token, now: i64) -> String {
         let token = format!("sket_{}", random::hex::<20>());
         canaries::note(&token);
@@ -90,9 +91,9 @@ impl Vault {
         token
     }
 
-    /// `POST /v1/{vault}/enroll/register`. A refusal spends no use of the token.
+    /// `POST /v1/{vault}/enroll/register`. A refusal does not spend a use of the token.
     pub(crate) fn register(&mut self, body: &[u8], now: i64) -> Response {
-        // Not serde's own text: it may quote the token.
+        // Not serde's own text, which may quote the token.
         let Ok(register) = serde_json::from_slice::<Register>(body) else {
             return Response::error(400, "token, publicKey and hostname are required");
         };

@@ -1,25 +1,32 @@
-//! The kinds of secrets, as in the rich list.
+//! The kinds of secrets, as the detailed list names them.
 
 use std::str::FromStr;
 
-/// The `type` of a secret in `GET /v1/cli/secrets`.
+/// The kind of a secret: its `type` in the detailed list (`GET /v1/cli/secrets`).
 ///
-/// A secret is [`Kind::Secret`], [`Kind::Structured`] or [`Kind::Leased`] by what it holds, unless a test or a file
-/// says otherwise.
+/// By default the content decides between [`Kind::Secret`], [`Kind::Structured`], [`Kind::Leased`] and
+/// [`Kind::Certificate`]. A test or a file can set another kind.
+///
+/// ```
+/// use sikkerkey_emulator::Kind;
+///
+/// assert_eq!("canary".parse(), Ok(Kind::Canary));
+/// assert_eq!(Kind::Leased.as_str(), "leased-secret");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// One value: `secret`.
+    /// A secret with one value: `secret`.
     Secret,
-    /// Fields: `structured`.
+    /// A secret with fields: `structured`.
     Structured,
-    /// Rotated by the service's own agent: `managed`.
+    /// A secret that the service's own agent rotates: `managed`.
     Managed,
-    /// A login that is made for its reader and ends: `leased-secret`.
+    /// A login that is made for its reader and expires: `leased-secret`.
     Leased,
-    /// Issued to a key that the reader sends: `certificate`.
+    /// A certificate, issued to a key that the reader sends: `certificate`.
     Certificate,
-    /// A trap: `canary`. Each read of it is an alarm; see [`Emulator::alarms`](crate::Emulator::alarms).
+    /// A trap: `canary`. Each read of it raises an alarm; see [`Emulator::alarms`](crate::Emulator::alarms).
     Canary,
 }
 
@@ -33,7 +40,7 @@ impl Kind {
         Self::Canary,
     ];
 
-    /// Its name in the protocol.
+    /// Returns the kind's name in the protocol, such as `canary`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Secret => "secret",
@@ -46,7 +53,14 @@ impl Kind {
     }
 }
 
-/// An unknown name of a [`Kind`].
+/// An error: the text is not the name of a [`Kind`].
+///
+/// ```
+/// use sikkerkey_emulator::Kind;
+///
+/// let error = "trap".parse::<Kind>().unwrap_err();
+/// assert!(error.to_string().starts_with("not a kind of secret"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a kind of secret: secret, structured, managed, leased-secret, certificate or canary")]
 #[non_exhaustive]

@@ -8,10 +8,10 @@ use crate::{canaries, random};
 
 /// The terms of a leased secret; [`EmulatorBuilder::lease`](crate::EmulatorBuilder::lease) makes a secret leased.
 ///
-/// The first read mints a login for the machine: the secret's own fields (`host`, `port`, `database`) with a `username`
-/// and a `password`. While that lease lasts, the machine gets the same login; after its end, the next read mints another.
-/// All times are the service's: [`Emulator::advance`](crate::Emulator::advance) moves them.
-/// [`Emulator::accepts_login`](crate::Emulator::accepts_login) decides as the database would.
+/// The first read mints a login for the machine: the secret's own fields (`host`, `port`, `database`) and, after them,
+/// a `username` and a `password`. While the lease lasts, the machine gets the same login; after its end, the next read
+/// mints another. Leases follow the service's clock, which [`Emulator::advance`](crate::Emulator::advance) moves.
+/// [`Emulator::accepts_login`](crate::Emulator::accepts_login) stands for the database.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -36,7 +36,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Terms for logins that last this long.
+    /// Returns terms for logins that last this long.
     pub fn new(ttl: Duration) -> Self {
         Self {
             ttl,
@@ -48,33 +48,34 @@ impl Lease {
         }
     }
 
-    /// Whether reading an active lease extends it to the full time again. Defaults to `false`.
+    /// Sets whether the read of an active lease extends it to the full time again. Defaults to `false`.
     pub fn renew_on_read(mut self, on: bool) -> Self {
         self.renew_on_read = on;
         self
     }
 
-    /// Whether every read mints another login; earlier ones last until their own end. Defaults to `false`.
+    /// Sets whether every read mints another login; earlier ones last until their own end. Defaults to `false`.
     pub fn mint_on_every_read(mut self, on: bool) -> Self {
         self.mint_on_every_read = on;
         self
     }
 
-    /// The longest life of a login, however often it is renewed. Defaults to no limit.
+    /// Limits the life of a login, however often it is renewed. Defaults to no limit.
     pub fn max_life(mut self, longest: impl Into<Option<Duration>>) -> Self {
         self.max_life = longest.into();
         self
     }
 
-    /// Whether [`Emulator::disable_machines`](crate::Emulator::disable_machines) ends the logins. Defaults to `false`.
+    /// Sets whether [`Emulator::disable_machines`](crate::Emulator::disable_machines) ends the logins. Defaults to
+    /// `false`.
     pub fn revoke_on_disable(mut self, on: bool) -> Self {
         self.revoke_on_disable = on;
         self
     }
 
-    /// Whether polls report anything about the secret, a question that the service's documentation leaves open: with
-    /// `true`, it is `changed` once this machine's lease has ended, and everything else as for other secrets. By default
-    /// polls leave it out.
+    /// Sets whether polls report the secret, a question that the service's documentation leaves open. With `true`, it
+    /// is `changed` once the machine's lease has ended, and otherwise reported as other secrets are. With `false`,
+    /// polls leave it out. Defaults to `false`.
     pub fn in_polls(mut self, on: bool) -> Self {
         self.in_polls = on;
         self
@@ -85,7 +86,7 @@ impl Lease {
 #[derive(Clone)]
 pub(super) struct Leased {
     terms: Lease,
-    /// Oldest first; the last one of a machine is what it reads.
+    /// Oldest first. A machine reads its last one.
     logins: Vec<Login>,
     minted: u64,
 }
@@ -96,7 +97,7 @@ struct Login {
     username: String,
     password: String,
     ends: i64,
-    /// No renewal goes beyond this.
+    /// The latest end that a renewal can set.
     latest: i64,
 }
 
@@ -109,7 +110,7 @@ impl Leased {
         }
     }
 
-    /// What a read by this machine hands out.
+    /// The value that a read by this machine gets.
     pub(super) fn read(&mut self, machine: &str, base: &SecretValue, now: i64) -> SecretValue {
         let ends = now.saturating_add(millis(self.terms.ttl));
         let found = self
@@ -129,7 +130,7 @@ impl Leased {
     }
 
     fn mint(&mut self, machine: &str, ends: i64, now: i64) -> Login {
-        // A machine's ended login stays, so that polls can tell that it had one.
+        // An ended login stays until its machine gets another, so that polls can report the end.
         self.logins
             .retain(|login| login.ends > now || login.machine != machine);
         let latest = self.terms.max_life.map(millis);
@@ -147,7 +148,7 @@ impl Leased {
         login
     }
 
-    /// Whether this machine had a lease, and it has ended.
+    /// Whether this machine had a lease that has ended.
     pub(super) fn ended(&self, machine: &str, now: i64) -> bool {
         let last = self.logins.iter().rfind(|login| login.machine == machine);
         last.is_some_and(|login| login.ends <= now)

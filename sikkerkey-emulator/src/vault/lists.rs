@@ -1,4 +1,4 @@
-//! The lists: which secrets and projects a machine sees. None of them is a read.
+//! The lists: the secrets and projects that a machine sees. A list is not a read.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{Kind, Secret, Vault};
 use crate::http::Response;
 use crate::switches::TypeField;
 
-/// What a list or an export is confined to.
+/// The project and application that a list or an export is limited to.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Scope {
@@ -48,7 +48,7 @@ impl Vault {
         Response::json(200, &json!({ "secrets": items.collect::<Vec<_>>() }))
     }
 
-    /// `GET /v1/cli/projects`: those in which this machine has a grant, in the order of their first secrets.
+    /// `GET /v1/cli/projects`: the projects in which this machine has a grant, in the order of their first secrets.
     pub(crate) fn list_projects(&self, machine: &str) -> Response {
         let mut seen = Vec::new();
         let mut items = Vec::new();
@@ -77,7 +77,7 @@ impl Vault {
         Response::json(200, &json!({ "secrets": items }))
     }
 
-    /// The ids that were asked for of secrets that are not among these ids and display names.
+    /// The ids that machines asked for, without the secrets that are among these ids and display names.
     pub(crate) fn read_outside(&self, allowed: &BTreeSet<String>) -> Vec<String> {
         let is_outside = |id: &&str| {
             let secret = self.secrets.get(*id);
@@ -90,7 +90,7 @@ impl Vault {
             .collect()
     }
 
-    /// The secrets in scope that this machine has a grant of, in the order in which they were first put.
+    /// The secrets in scope that this machine may read, in the order in which they were first put.
     pub(super) fn visible(&self, machine: &str, scope: &Scope) -> Vec<(&str, &Secret)> {
         let mut found: Vec<_> = self
             .secrets
@@ -104,7 +104,7 @@ impl Vault {
         found
     }
 
-    /// A project goes first where an application is given, too.
+    /// Whether the scope includes a secret. If it has both, the project decides and not the application.
     fn holds(&self, scope: &Scope, secret: &Secret) -> bool {
         match (&scope.project_id, &scope.application_id) {
             (Some(project), _) => secret.project.as_ref() == Some(project),
@@ -133,7 +133,7 @@ impl Vault {
         item
     }
 
-    /// The names of a secret's project and application; an id stands for itself where it has no name.
+    /// Adds the names of a secret's project and application; without a name, the id.
     fn add_names(&self, item: &mut Map<String, Value>, secret: &Secret) {
         let project = secret.project.as_deref();
         let name = project.map(|id| match self.projects.get(id) {
@@ -147,7 +147,7 @@ impl Vault {
         self.insert(item, "applicationName", name);
     }
 
-    /// Adds a text; where there is none, null or nothing, by the switch.
+    /// Adds a text; for `None` it is null or left out, as the switch says.
     fn insert(&self, item: &mut Map<String, Value>, key: &str, value: Option<&str>) {
         if value.is_some() || self.switches.null_fields {
             item.insert(key.into(), value.into());
@@ -165,7 +165,7 @@ impl Secret {
         })
     }
 
-    /// The names of the fields that a read hands out.
+    /// The names of the fields that a read returns.
     fn field_names(&self) -> Option<Vec<String>> {
         match &self.leased {
             Some(_) => self.value.with_login("", "").fields,

@@ -1,4 +1,4 @@
-//! A machine: its key, how long it lives, and what it knows of each secret.
+//! A machine: its key, its lifetime, and which revision of each secret it has read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,20 +10,20 @@ pub(crate) struct Machine {
     pub(crate) key: VerifyingKey,
     /// Milliseconds since the Unix epoch.
     pub(crate) expires: Option<i64>,
-    /// A disabled machine is known and gets 403.
+    /// The requests of a disabled machine get 403.
     pub(crate) enabled: bool,
-    /// The only secrets it may read; all of them when there is no such list.
+    /// The only secrets that it may read; `None` for all.
     pub(crate) only: Option<HashSet<String>>,
     pub(crate) last_poll: Option<i64>,
     known: HashMap<String, Known>,
 }
 
-/// What one machine knows of one secret: the ground for `changed`.
+/// One machine's record of one secret, by which polls decide whether it is `changed`.
 #[derive(Default)]
 struct Known {
-    /// The revision it read last; one that never was after the secret came back.
+    /// The revision that it read last; after the secret returned, one that no value has.
     read: Option<u64>,
-    /// What a poll said last, for the switches that say a thing once.
+    /// The last report of a poll, for the switches that report a change once.
     told: Option<State>,
 }
 
@@ -56,7 +56,7 @@ impl Machine {
         self.only.as_ref().is_none_or(|only| only.contains(id))
     }
 
-    /// The machine has read this revision; whether the response arrives is not the service's to know.
+    /// Records that the machine has read this revision. Whether the response arrives, the service cannot know.
     pub(crate) fn read(&mut self, id: &str, revision: u64) {
         *self.known.entry(id.to_owned()).or_default() = Known {
             read: Some(revision),
@@ -64,7 +64,7 @@ impl Machine {
         };
     }
 
-    /// What a poll says of a secret in this state; none when there is nothing to say.
+    /// The report of a poll on a secret in this state; `None` if it is left out.
     pub(crate) fn poll(
         &mut self,
         id: &str,
@@ -76,7 +76,7 @@ impl Machine {
             State::Deleted => ("deleted", switches.repeat_gone),
             State::Denied => ("access_denied", switches.repeat_gone),
             State::Present(revision) => {
-                // A policy refused it before, and polls said so: it has returned.
+                // A policy refused it before, and a poll reported that: it has returned.
                 let told_gone = matches!(known.told, Some(State::Deleted | State::Denied));
                 if told_gone && switches.returned_is_changed {
                     known.read = Some(0);
@@ -94,10 +94,10 @@ impl Machine {
         (every_time || !again).then_some(status)
     }
 
-    /// The secret came back at this revision.
+    /// Records that the secret returned at this revision.
     pub(crate) fn returned(&mut self, id: &str, revision: u64, changed: bool) {
         if let Some(known) = self.known.get_mut(id) {
-            // No secret has revision 0: it differs from every one there is.
+            // No value has revision 0, so every poll sees a difference.
             *known = Known {
                 read: Some(if changed { 0 } else { revision }),
                 told: None,

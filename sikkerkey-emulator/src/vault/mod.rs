@@ -1,5 +1,5 @@
-//! The vault: its secrets, machines and tokens at one instant. No I/O and no lock: who holds it changes it.
-//! Only what must never show is written down, where a search was asked for.
+//! The vault: its secrets, machines and tokens. It does no I/O, except that it notes each secret for the search that
+//! `canaries` describes; its owner holds the lock.
 
 mod calls;
 mod certificate;
@@ -36,7 +36,7 @@ use certificate::Issuing;
 use lease::Leased;
 use policy::Usage;
 
-/// Everything one vault holds.
+/// The content and state of one vault.
 pub(crate) struct Vault {
     pub(crate) id: String,
     pub(crate) url: String,
@@ -47,44 +47,44 @@ pub(crate) struct Vault {
     projects: HashMap<String, Project>,
     application_names: HashMap<String, String>,
     pub(crate) reads: Reads,
-    /// Where webhooks get their events; none while nobody wants them.
+    /// The sender of webhook events; `None` without a receiver.
     pub(crate) news: Option<mpsc::Sender<News>>,
-    /// Counts every change of every secret, so that no two values share a revision.
+    /// Counts the changes of all secrets, so that no two values share a revision.
     revision: u64,
 }
 
-/// Who asks, from where, and when.
+/// The machine that sent a request, its address, and the time.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
-    /// A machine that the vault knows.
+    /// The id of a machine that the vault knows.
     pub(crate) machine: &'a str,
     pub(crate) from: IpAddr,
     /// Milliseconds since the Unix epoch.
     pub(crate) now: i64,
 }
 
-/// A secret, also one that was deleted: it keeps its name for when it comes back.
+/// A secret, present or deleted. A deleted one keeps its name, in case it returns.
 #[derive(Clone)]
 pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) project: Option<String>,
     pub(crate) applications: Vec<String>,
-    /// What it is said to be, where that is not what it holds.
+    /// The kind that was set; without it, the content decides.
     pub(crate) kind: Option<Kind>,
     policy: Option<Policy>,
-    /// The reads that its policy counted.
+    /// The reads that its policy has counted.
     usage: Usage,
     leased: Option<Leased>,
     issuing: Option<Issuing>,
     value: SecretValue,
     revision: u64,
-    /// Its place in lists: the order in which secrets were first put.
+    /// Its position in lists, which are in the order in which secrets were first put.
     place: usize,
     denied: bool,
     deleted: bool,
 }
 
-/// What is known of a project besides its id.
+/// A project's name and application.
 #[derive(Default)]
 pub(crate) struct Project {
     pub(crate) name: Option<String>,
@@ -108,7 +108,7 @@ impl Vault {
         }
     }
 
-    /// A new value, of a new secret or an old one; also where it equals the one before.
+    /// Sets the value of a new or an existing secret. An equal value is a change, too.
     pub(crate) fn put(&mut self, id: &str, value: SecretValue) {
         canaries::note(&value.text);
         self.revision += 1;
@@ -147,13 +147,13 @@ impl Vault {
         }
     }
 
-    /// Every machine has just read it.
+    /// Marks the secret as read by every machine.
     pub(crate) fn read_elsewhere(&mut self, id: &str) {
         let revision = self.entry(id).revision;
         self.each_machine(|machine| machine.read(id, revision));
     }
 
-    /// Changes what is known about a secret besides its value.
+    /// Changes the description of a secret, and not its value.
     pub(crate) fn describe(&mut self, id: &str, change: impl FnOnce(&mut Secret)) {
         change(self.entry(id));
     }
@@ -165,25 +165,25 @@ impl Vault {
         secret.usage = Usage::default();
     }
 
-    /// A second machine co-signs the reads of a secret until this time.
+    /// Records that a second machine co-signs the reads of a secret until this time.
     pub(crate) fn co_sign(&mut self, id: &str, until: i64) {
         self.entry(id).usage.co_signed(until);
     }
 
-    /// Makes a secret a leased one, or ends that.
+    /// Makes a secret leased, or with `None` a plain one.
     pub(crate) fn set_lease(&mut self, id: &str, lease: Option<Lease>) {
         self.entry(id).leased = lease.map(Leased::new);
     }
 
-    /// Makes a secret one that issues certificates, by an authority of its own, or ends that.
+    /// Lets a secret issue certificates, with a new authority of its own, or with `None` stops that.
     pub(crate) fn set_certificate(&mut self, id: &str, profile: Option<CertificateProfile>) {
-        // Making a key fails only without randomness, as `random::bytes` does.
+        // Generating a key fails only without randomness, and then `random::bytes` panics, too.
         self.entry(id).issuing = profile.map(|profile| {
             Issuing::new(profile).expect("the operating system gives randomness for a key")
         });
     }
 
-    /// The certificate of a secret's authority.
+    /// The certificate of a secret's authority, in PEM.
     pub(crate) fn authority_pem(&self, id: &str) -> Option<String> {
         let issuing = self.secrets.get(id)?.issuing.as_ref()?;
         Some(issuing.authority_pem())
@@ -194,7 +194,7 @@ impl Vault {
         self.entry(id).leased.iter_mut().for_each(Leased::end);
     }
 
-    /// Whether this login of a leased secret was minted and lasts.
+    /// Whether this login of a leased secret was minted and has not ended.
     pub(crate) fn accepts_login(&self, id: &str, username: &str, password: &str, now: i64) -> bool {
         let leased = self.secrets.get(id).and_then(|s| s.leased.as_ref());
         leased.is_some_and(|leased| leased.accepts(username, password, now))
@@ -214,7 +214,7 @@ impl Vault {
         self.application_names.insert(id, name);
     }
 
-    /// Disables every machine, and ends the logins that end with that.
+    /// Disables every machine, and ends the logins that their leases end with it.
     pub(crate) fn disable_machines(&mut self) {
         self.each_machine(|machine| machine.enabled = false);
         let leased = self.secrets.values_mut().filter_map(|s| s.leased.as_mut());
@@ -245,7 +245,7 @@ impl Vault {
         self.machines.values_mut().for_each(change);
     }
 
-    /// The secret of that id; one that was never put counts as deleted.
+    /// The secret of that id. One that was never put counts as deleted.
     fn entry(&mut self, id: &str) -> &mut Secret {
         let place = self.secrets.len();
         self.secrets.entry(id.to_owned()).or_insert_with(|| Secret {

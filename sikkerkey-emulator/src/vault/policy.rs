@@ -12,15 +12,16 @@ use crate::http::Response;
 const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// An access policy of one secret; [`EmulatorBuilder::policy`](crate::EmulatorBuilder::policy) and
-/// [`Emulator::set_policy`](crate::Emulator::set_policy) give it one.
+/// An access policy: limits on the reads of one secret, and the rotation that reads trigger.
 ///
-/// Every limit is off until it is set. All times are the service's: [`Emulator::advance`](crate::Emulator::advance) moves
-/// them. Only successful reads count. An export reads each of its secrets and leaves out those that their policies
-/// refuse. Lists and polls are not reads.
+/// [`EmulatorBuilder::policy`](crate::EmulatorBuilder::policy) and
+/// [`Emulator::set_policy`](crate::Emulator::set_policy) give it to a secret. Every limit is off until it is set.
+/// Limits follow the service's clock, which [`Emulator::advance`](crate::Emulator::advance) moves. Only successful
+/// reads count. An export reads each of its secrets, and leaves out those that their policies refuse. Lists and polls
+/// are not reads.
 ///
-/// The service's documentation leaves some behavior open; these settings choose it: [`Policy::count_per_machine`], [`Policy::cap_status`],
-/// [`Policy::spent_status`], [`Policy::in_polls`].
+/// The service's documentation leaves some behavior open. These settings choose it: [`Policy::count_per_machine`],
+/// [`Policy::cap_status`], [`Policy::spent_status`], [`Policy::in_polls`].
 ///
 /// ```
 /// use sikkerkey_emulator::{Emulator, Policy};
@@ -69,50 +70,58 @@ impl Default for Policy {
 
 /// # Limits
 impl Policy {
-    /// A policy that limits nothing.
+    /// Returns a policy that limits nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads outside this weekly window are refused with 403. With several windows, one of them must be open.
+    /// Adds a weekly window; reads outside it get 403. With several windows, one of them must be open. Defaults to
+    /// none.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Policy;
+    /// let office = Policy::new().window("mon-fri 08:00-18:00 Europe/Oslo".parse()?);
+    /// # Ok::<(), sikkerkey_emulator::WindowError>(())
+    /// ```
     pub fn window(mut self, window: Window) -> Self {
         self.windows.push(window);
         self
     }
 
-    /// Reads from an address outside this network are refused with 403: `source([10, 0, 0, 0], 8)` is 10.0.0.0/8. With
-    /// several networks, one of them must hold the address. An emulator only hears of loopback addresses.
+    /// Adds a network of allowed addresses: `source([10, 0, 0, 0], 8)` is 10.0.0.0/8. Reads from other addresses get
+    /// 403. With several networks, one of them must contain the address. Requests to an emulator come from loopback
+    /// addresses. Defaults to all addresses.
     pub fn source(mut self, network: impl Into<IpAddr>, prefix: u8) -> Self {
         self.sources.push((network.into(), prefix));
         self
     }
 
-    /// Whether reads are refused with 403 until a second machine co-signs. How it does so is not published:
+    /// Sets whether reads get 403 until a second machine co-signs. How a machine does that is not documented;
     /// [`Emulator::co_sign`](crate::Emulator::co_sign) stands for it. Defaults to `false`.
     pub fn co_sign(mut self, on: bool) -> Self {
         self.co_sign = on;
         self
     }
 
-    /// The most reads in a minute of the clock, `maxReadsPerMinute`.
+    /// Limits the reads in each minute of the clock: the service's `maxReadsPerMinute`. Defaults to no limit.
     pub fn reads_per_minute(mut self, most: u64) -> Self {
         self.per_minute = Some(most);
         self
     }
 
-    /// The most reads in a day of UTC, `maxReadsPerDay`.
+    /// Limits the reads in each UTC day: the service's `maxReadsPerDay`. Defaults to no limit.
     pub fn reads_per_day(mut self, most: u64) -> Self {
         self.per_day = Some(most);
         self
     }
 
-    /// The reads after which the secret is spent, `ttlMaxReads`.
+    /// Limits the reads altogether; then the secret is spent. The service's `ttlMaxReads`. Defaults to no limit.
     pub fn ttl_max_reads(mut self, most: u64) -> Self {
         self.max_reads = Some(most);
         self
     }
 
-    /// When the secret ends, `ttlExpiresAt`.
+    /// Sets the time from which the secret is spent: the service's `ttlExpiresAt`. Defaults to never.
     pub fn ttl_expires_at(mut self, time: SystemTime) -> Self {
         self.expires_at = Some(match time.duration_since(UNIX_EPOCH) {
             Ok(after) => millis(after),
@@ -121,45 +130,46 @@ impl Policy {
         self
     }
 
-    /// The reads after which the service rotates the secret, `rotateAfterReads`: the last of them still gets the old
-    /// value. Leased secrets and certificates do not rotate. The new value is random text; in a structured secret, the
-    /// field `password` gets it, or every field of text if no field has that name.
+    /// Sets the number of reads after which the service rotates the secret, its `rotateAfterReads`. The last of these
+    /// reads still gets the old value. The new value is random text; in a structured secret, the field `password` gets
+    /// it, or every text field if no field has that name. Leased secrets and certificates do not rotate. Defaults to no
+    /// rotation.
     pub fn rotate_after_reads(mut self, reads: u64) -> Self {
         self.rotate_after = Some(reads);
         self
     }
 }
 
-/// # Where the service's behavior is not published
+/// # Behavior that the service does not document
 impl Policy {
-    /// Whether each machine has its own count of reads, or all machines together have one (`false`, the default).
+    /// Sets whether each machine has its own count of reads, or all machines share one. Defaults to `false`: one count.
     pub fn count_per_machine(mut self, on: bool) -> Self {
         self.per_machine = on;
         self
     }
 
-    /// The status of a read beyond [`Policy::reads_per_minute`] or [`Policy::reads_per_day`]: 429 by default.
+    /// Sets the status of a read beyond [`Policy::reads_per_minute`] or [`Policy::reads_per_day`]. Defaults to 429.
     pub fn cap_status(mut self, status: u16) -> Self {
         self.cap_status = status;
         self
     }
 
-    /// The status of a read beyond [`Policy::ttl_max_reads`] or after [`Policy::ttl_expires_at`]: 403 by default; 404
-    /// and 410 are possible, too.
+    /// Sets the status of a read beyond [`Policy::ttl_max_reads`] or after [`Policy::ttl_expires_at`]; 404 and 410 are
+    /// possible, too. Defaults to 403.
     pub fn spent_status(mut self, status: u16) -> Self {
         self.spent_status = status;
         self
     }
 
-    /// Whether polls report a secret that its policy refuses: a spent secret as `deleted` if its status is 404 or 410, and
-    /// everything else as `access_denied`. By default they do not. A spent cap is never reported.
+    /// Sets whether polls report a secret that its policy refuses: as `deleted` if it is spent and its status is 404 or
+    /// 410, otherwise as `access_denied`. A limit per minute or day is never reported. Defaults to `false`.
     pub fn in_polls(mut self, on: bool) -> Self {
         self.in_polls = on;
         self
     }
 }
 
-/// Why a policy refuses a read.
+/// The reason for which a policy refuses a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Elsewhere,
@@ -169,14 +179,14 @@ pub(super) enum Refusal {
     Spent,
 }
 
-/// What a poll says of a secret that its policy refuses.
+/// The report of a poll on a secret that its policy refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Polled {
     Denied,
     Deleted,
 }
 
-/// The reads of one secret, by machine or together, and how long a second machine has co-signed them for.
+/// The counted reads of one secret, by machine or together, and the end of its co-signature.
 #[derive(Default, Clone)]
 pub(super) struct Usage {
     counts: HashMap<String, Counts>,
@@ -185,7 +195,7 @@ pub(super) struct Usage {
 
 #[derive(Default, Clone, Copy)]
 struct Counts {
-    /// Which minute, and how many reads in it.
+    /// The number of a minute, and the reads in it.
     minute: (i64, u64),
     day: (i64, u64),
     all: u64,
@@ -193,21 +203,21 @@ struct Counts {
 }
 
 impl Usage {
-    /// The secret has a new value.
+    /// Records that the secret has a new value.
     pub(super) fn rotated(&mut self) {
         self.counts
             .values_mut()
             .for_each(|counts| counts.since_rotation = 0);
     }
 
-    /// A second machine co-signs reads until this time.
+    /// Records that a second machine co-signs reads until this time.
     pub(super) fn co_signed(&mut self, until: i64) {
         self.signed_until = until;
     }
 }
 
 impl Policy {
-    /// Why a read now is refused; none where it may be made.
+    /// The reason to refuse a read now; `None` if it is allowed.
     pub(super) fn refuses(&self, usage: &Usage, asker: Asker<'_>) -> Option<Refusal> {
         let now = asker.now;
         let counts = usage
@@ -240,7 +250,7 @@ impl Policy {
         }
     }
 
-    /// Counts a read; true when the service rotates the secret after it.
+    /// Counts a read. Returns true if the service rotates the secret after it.
     pub(super) fn count(&self, usage: &mut Usage, asker: Asker<'_>) -> bool {
         let counter = self.counter(asker.machine).to_owned();
         let counts = usage.counts.entry(counter).or_default();
@@ -266,7 +276,7 @@ impl Policy {
         }
     }
 
-    /// What a poll says, where polls report this refusal.
+    /// The report of a poll on this refusal; `None` if polls do not report it.
     pub(super) fn polled(&self, refusal: Refusal) -> Option<Polled> {
         match refusal {
             _ if !self.in_polls => None,
@@ -281,14 +291,14 @@ impl Policy {
     }
 }
 
-/// Whether the network of this address and prefix holds an address.
+/// Whether the network of this address and prefix contains an address.
 fn holds((network, prefix): (IpAddr, u8), address: IpAddr) -> bool {
     let bits = |address: IpAddr| match address {
         IpAddr::V4(four) => (u128::from(four.to_bits()) << 96, 32),
         IpAddr::V6(six) => (six.to_bits(), 128),
     };
     let ((network, most), (address, length)) = (bits(network), bits(address));
-    // No shift is by 128 bits.
+    // A shift by all 128 bits would overflow.
     let outside = (network ^ address)
         .checked_shr(128 - u32::from(prefix.min(most)))
         .unwrap_or(0);

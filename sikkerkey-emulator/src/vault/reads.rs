@@ -1,23 +1,23 @@
-//! What was read, by secret: the service's audit log in short.
+//! The reads by secret: the service's audit log in short.
 
 use std::collections::BTreeMap;
 
-/// Reads by id, and what they set off.
+/// Reads by id, with the alarms and rotations that they triggered.
 #[derive(Default)]
 pub(crate) struct Reads {
-    /// Every id that was asked for, and how many times its value went out.
+    /// Every id that machines asked for, and how many times its value was sent.
     counts: BTreeMap<String, u64>,
     alarms: Vec<String>,
     rotations: Vec<String>,
 }
 
 impl Reads {
-    /// A machine asked for this secret, whatever came of it.
+    /// Records that a machine asked for this secret, whatever the outcome.
     pub(super) fn asked(&mut self, id: &str) {
         self.counts.entry(id.to_owned()).or_default();
     }
 
-    /// The value of this secret went out.
+    /// Records that the value of this secret was sent.
     pub(super) fn served(&mut self, id: &str) {
         *self.counts.entry(id.to_owned()).or_default() += 1;
     }
@@ -26,7 +26,7 @@ impl Reads {
         self.alarms.push(id.to_owned());
     }
 
-    /// Reads rotated this secret.
+    /// Records that reads rotated this secret.
     pub(super) fn rotated(&mut self, id: &str) {
         self.rotations.push(id.to_owned());
     }
@@ -35,7 +35,7 @@ impl Reads {
         self.counts.get(id).copied().unwrap_or_default()
     }
 
-    /// Those whose value went out.
+    /// The secrets whose value was sent.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         let mut counts = self.counts.clone();
         counts.retain(|_, count| *count > 0);
@@ -50,7 +50,7 @@ impl Reads {
         self.rotations.clone()
     }
 
-    /// Every id that was asked for.
+    /// Every id that machines asked for.
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
         self.counts.keys().map(String::as_str)
     }

@@ -1,10 +1,10 @@
-//! A secret's value: text, and the names of its fields where it is structured.
+//! A secret's value: its text, and the names of its fields if it is structured.
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use crate::random;
 
-/// What a read hands out. Not `Debug`: it is what must not be printed.
+/// The value that a read returns. It does not implement `Debug`, because it must not be printed.
 #[derive(Clone, PartialEq)]
 pub(crate) struct SecretValue {
     pub(crate) text: String,
@@ -17,13 +17,13 @@ impl SecretValue {
         Self { text, fields: None }
     }
 
-    /// A JSON object with the fields in the order given.
+    /// A JSON object with the fields in the given order.
     pub(crate) fn structured<K, V>(fields: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
         V: Into<serde_json::Value>,
     {
-        // Written by hand: serde_json's own map would sort the fields.
+        // Written by hand, because serde_json's own map would sort the fields.
         let mut text = String::from("{");
         let mut names = Vec::new();
         for (name, value) in fields {
@@ -43,7 +43,7 @@ impl SecretValue {
         }
     }
 
-    /// These fields with those of a login after them.
+    /// The value with the fields of a login after its own.
     pub(crate) fn with_login(&self, username: &str, password: &str) -> Self {
         let login = [("username", username), ("password", password)];
         let Self { text, fields } = Self::structured(login);
@@ -60,7 +60,7 @@ impl SecretValue {
         }
     }
 
-    /// What the service makes of it when it rotates it by itself.
+    /// The new value after a rotation by the service.
     pub(crate) fn rotated(&self) -> Self {
         let new = random::hex::<16>;
         let Some(names) = &self.fields else {
@@ -81,7 +81,7 @@ impl SecretValue {
         Self::structured(fields)
     }
 
-    /// The text as it stands; structured when it is a JSON object.
+    /// This text, byte for byte; structured if it is a JSON object.
     pub(crate) fn json(text: String) -> Self {
         let fields = serde_json::from_str::<Names>(&text)
             .ok()

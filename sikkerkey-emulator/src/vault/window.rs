@@ -8,12 +8,12 @@ use jiff::tz::{Offset, TimeZone};
 
 const DAY: u16 = 24 * 60;
 
-/// When a policy lets a secret be read: certain days of the week, between two times of the day.
+/// A weekly time window in which a policy allows reads: days of the week, between two times of the day.
 ///
-/// Its text is days, times and a zone: `mon-fri 08:00-18:00 Europe/Oslo`, `sat,sun 00:00-24:00 UTC`, `daily 22:00-06:00
-/// +02:00`. Days are three letters, with commas or a hyphen between them, or `daily`. A window that ends at an earlier
-/// time than it begins ends on the following day. A zone is `UTC`, an offset, or a name of the IANA database, which is
-/// built in.
+/// It is parsed from days, times and a zone: `mon-fri 08:00-18:00 Europe/Oslo`, `sat,sun 00:00-24:00 UTC`,
+/// `daily 22:00-06:00 +02:00`. Days have three letters, with commas or a hyphen between them, or are `daily`. A window
+/// whose end is earlier than its begin ends on the following day. A zone is `UTC`, an offset, or a name of the IANA
+/// database, which is built in.
 ///
 /// ```
 /// use sikkerkey_emulator::{Policy, Window};
@@ -24,7 +24,7 @@ const DAY: u16 = 24 * 60;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// From Monday on.
+    /// Monday first.
     days: [bool; 7],
     /// Minutes of the day; the end is not part of the window.
     from: u16,
@@ -32,7 +32,14 @@ pub struct Window {
     zone: TimeZone,
 }
 
-/// An error in the text of a [`Window`].
+/// An error in the text of a [`Window`]; its message gives the reason.
+///
+/// ```
+/// use sikkerkey_emulator::Window;
+///
+/// let error = "mon-fri".parse::<Window>().unwrap_err();
+/// assert!(error.to_string().contains("it needs days, times and a zone"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a window like \"mon-fri 08:00-18:00 Europe/Oslo\": {reason}")]
 pub struct WindowError {
@@ -40,7 +47,7 @@ pub struct WindowError {
 }
 
 impl Window {
-    /// Whether it is open at this time, in milliseconds since the Unix epoch.
+    /// Whether the window is open at this time, in milliseconds since the Unix epoch.
     pub(crate) fn is_open(&self, now: i64) -> bool {
         let end = if now < 0 {
             Timestamp::MIN

@@ -1,4 +1,4 @@
-//! The thread that delivers webhooks, one after the other.
+//! The thread that delivers webhooks, one after another.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -10,19 +10,19 @@ use super::post::{connect, post};
 use super::{Webhook, WebhookDelivery};
 use crate::service::Service;
 
-/// As many deliveries are kept as requests are.
+/// The number of deliveries that are kept, as many as requests.
 const REMEMBERED: usize = 10_000;
 
-/// What the vault has to tell.
+/// A message to the thread.
 pub(crate) enum News {
-    /// An event and the secret that it is about.
+    /// An event, and the secret that it is about.
     Event(String, String),
-    /// The newest delivery once more.
+    /// A repetition of the newest delivery.
     Repeat,
     End,
 }
 
-/// The receivers and the thread that tells them; dropping it ends the thread.
+/// The receivers and the thread that delivers to them; dropping it ends the thread.
 pub(crate) struct Dispatcher {
     news: mpsc::Sender<News>,
     deliveries: Arc<Deliveries>,
@@ -39,7 +39,7 @@ struct Deliveries {
 struct Progress {
     receivers: Vec<Webhook>,
     sent: Vec<WebhookDelivery>,
-    /// What the thread may be waiting for; closing it ends the wait.
+    /// The socket on which the thread may be waiting; closing it ends the wait.
     socket: Option<Arc<TcpStream>>,
     stopped: bool,
 }
@@ -59,7 +59,7 @@ impl Dispatcher {
         })
     }
 
-    /// Where the vault puts its news.
+    /// A sender for the vault's events.
     pub(crate) fn news(&self) -> mpsc::Sender<News> {
         self.news.clone()
     }
@@ -68,7 +68,7 @@ impl Dispatcher {
         let _ = self.news.send(news);
     }
 
-    /// Takes these receivers out, and others in.
+    /// Removes these receivers and adds others.
     pub(crate) fn replace(&self, old: &[Webhook], new: &[Webhook]) {
         let receivers = &mut self.deliveries.lock().receivers;
         receivers.retain(|receiver| !old.contains(receiver));
@@ -80,7 +80,7 @@ impl Dispatcher {
         self.deliveries.lock().sent.clone()
     }
 
-    /// Waits until this is true of the deliveries; false when it is not within `timeout`.
+    /// Waits until `holds` returns true for the deliveries; false after `timeout`.
     pub(crate) fn wait_for(
         &self,
         timeout: Duration,

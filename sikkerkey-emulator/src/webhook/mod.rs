@@ -13,11 +13,12 @@ use sha2::Sha256;
 use crate::{canaries, origin, random};
 pub(crate) use dispatcher::{Dispatcher, News};
 
-/// A receiver of webhooks on this machine.
+/// A receiver of webhooks on this machine: an HTTP server of the program under test.
 ///
-/// Each rotation of a secret (`secret_rotate`) and each deletion (`secret_delete`) is delivered to it once, in order, signed
-/// with its signing secret. A test can send early, late and repeated
-/// deliveries: [`Emulator::send_webhook`](crate::Emulator::send_webhook), [`Emulator::repeat_webhook`](crate::Emulator::repeat_webhook).
+/// Each rotation of a secret (`secret_rotate`) and each deletion (`secret_delete`) is delivered to it once, in order,
+/// and signed with its signing secret. For early, late and repeated deliveries there are
+/// [`Emulator::send_webhook`](crate::Emulator::send_webhook) and
+/// [`Emulator::repeat_webhook`](crate::Emulator::repeat_webhook).
 ///
 /// ```
 /// use sikkerkey_emulator::{Emulator, Webhook};
@@ -30,21 +31,27 @@ pub(crate) use dispatcher::{Dispatcher, News};
 #[must_use = "a webhook is delivered once an emulator has it"]
 pub struct Webhook {
     url: String,
-    /// `host:port` and path of the URL.
+    /// The `host:port` of the URL.
     authority: String,
     path: String,
     secret: String,
     prefix: bool,
 }
 
-/// An error: the URL is not plain http to this machine.
+/// An error: the URL of a [`Webhook`] is not plain http to this machine.
+///
+/// ```
+/// use sikkerkey_emulator::Webhook;
+///
+/// assert!(Webhook::new("https://hooks.example/sikkerkey", "whsec_1").is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook goes to this machine, by plain http: http://localhost:PORT/PATH")]
 #[non_exhaustive]
 pub struct WebhookError;
 
 impl Webhook {
-    /// A receiver at this URL, which must be plain http on this machine, and its signing secret.
+    /// Returns a receiver at this URL, which must be plain http to this machine, with its signing secret.
     ///
     /// # Errors
     ///
@@ -69,12 +76,12 @@ impl Webhook {
         })
     }
 
-    /// A new signing secret.
+    /// Returns a new random signing secret, such as `whsec_1f0c…`.
     pub fn new_secret() -> String {
         format!("whsec_{}", random::hex::<20>())
     }
 
-    /// Whether the signature has `sha256=` in front, as some services write it. Defaults to `false`.
+    /// Sets whether the signature begins with `sha256=`, as some services write it. Defaults to `false`.
     pub fn signature_prefix(mut self, on: bool) -> Self {
         self.prefix = on;
         self
@@ -93,7 +100,7 @@ impl Webhook {
         }
     }
 
-    /// Writes down what must never show, where a search was asked for.
+    /// Notes the signing secret for the search that `canaries` describes.
     fn note(&self) {
         canaries::note(&self.secret);
     }
@@ -109,25 +116,44 @@ impl fmt::Debug for Webhook {
 }
 
 /// One delivery of a webhook, and its outcome.
+///
+/// ```
+/// # use std::time::Duration;
+/// use sikkerkey_emulator::{Emulator, Webhook};
+///
+/// # let other = Emulator::builder().start()?;
+/// # let receiver = other.url();
+/// // `receiver` is the URL of an HTTP server on this machine.
+/// let hook = Webhook::new(format!("{receiver}/hooks/sikkerkey"), "whsec_1")?;
+/// let vault = Emulator::builder().secret("sk_a", "1").webhook(hook).start()?;
+/// vault.put("sk_a", "2");
+/// assert!(vault.wait_for_webhooks(Duration::from_secs(20), |sent| sent.len() == 1));
+///
+/// let delivery = vault.webhook_deliveries().remove(0);
+/// assert_eq!((delivery.event.as_str(), delivery.secret_id.as_str()), ("secret_rotate", "sk_a"));
+/// println!("the receiver responded with {}", delivery.status);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookDelivery {
-    /// `X-SikkerKey-Delivery-Id`: the same for every repetition.
+    /// The header `X-SikkerKey-Delivery-Id`, which a repetition has as well.
     pub id: String,
-    /// `secret_rotate`, `secret_delete`.
+    /// The event: `secret_rotate`, `secret_delete`, or the one given to
+    /// [`Emulator::send_webhook`](crate::Emulator::send_webhook).
     pub event: String,
-    /// The secret that it is about.
+    /// The id of the secret that the event is about.
     pub secret_id: String,
-    /// Where it was sent.
+    /// The URL of the receiver.
     pub url: String,
-    /// The body that was signed.
+    /// The JSON body, as it was signed and sent.
     pub body: String,
     /// The status of the receiver's response; 0 if there was none.
     pub status: u16,
 }
 
 impl WebhookDelivery {
-    /// What is to be told of a secret, at this time in milliseconds.
+    /// A delivery of this event, at this time in milliseconds.
     fn of(event: &str, secret_id: &str, now: i64) -> Self {
         let severity = if event == "secret_delete" {
             "warning"

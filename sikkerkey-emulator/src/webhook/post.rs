@@ -1,12 +1,12 @@
-//! One POST over plain http to this machine, and the status that comes back.
+//! One POST over plain http to this machine, and the status of its response.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-/// A receiver on this machine answers within this, or not at all.
+/// The time limit for each step: a receiver on this machine needs far less.
 const LIMIT: Duration = Duration::from_secs(10);
-/// The head of an answer is smaller.
+/// The limit for the head of a response.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Connects to `host` or `host:port`.
@@ -30,7 +30,7 @@ pub(super) fn connect(authority: &str) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Sends a request and reads the status of its answer.
+/// Sends a request and reads the status of its response.
 pub(super) fn post(
     mut socket: &TcpStream,
     authority: &str,

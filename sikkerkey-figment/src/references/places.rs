@@ -1,5 +1,4 @@
-//! Where a figment holds references, and how values are put in their place. No secret is read
-//! here.
+//! Finds the references of a figment, and replaces them by values. No secret is read here.
 
 use figment::error::{Kind, Result};
 use figment::value::{Dict, Map, Tag, Value};
@@ -8,10 +7,10 @@ use figment::{Error, Figment, Metadata, Profile, Provider};
 use crate::origin::{self, PROBLEM};
 use crate::reference::{MalformedReference, Reference, Written};
 
-/// Ends the name of the metadata of a literal, so that resolving again leaves it alone.
+/// The end of a literal's metadata name, which marks it so that resolving again does not change it.
 const LITERAL: &str = " (literal)";
 
-/// A string of a figment that means something to the resolver.
+/// A string of a figment that is a reference, a literal, or malformed.
 pub(crate) struct Found {
     pub(crate) profile: Profile,
     pub(crate) path: Vec<String>,
@@ -24,10 +23,10 @@ pub(crate) enum Meaning {
     Reference(Reference),
 }
 
-/// What `figment` would give away when it is extracted now: of a key that several profiles set,
-/// only the value that holds, for a secret that nobody asked for must not be read.
+/// The references that an extraction of `figment` would see now. If several profiles set a key, only the value that
+/// takes effect counts, because a secret that is not needed must not be read.
 pub(crate) fn find(figment: &Figment) -> Result<Vec<Found>> {
-    // First, for its error names the layer that is broken.
+    // First, because its error names the broken layer.
     let root: Value = figment.extract()?;
     let data = figment.data()?;
     let mut found = Vec::new();
@@ -70,7 +69,7 @@ fn walk(value: &Value, path: &mut Vec<String>, each: &mut impl FnMut(&[String], 
     }
 }
 
-/// The profile whose value holds at `path`: figment lays global over selected over default.
+/// The profile whose value takes effect at `path`: figment lays global over selected over default.
 fn profile_of(data: &Map<Profile, Dict>, selected: &Profile, path: &[String]) -> Profile {
     let has = |profile: &&Profile| {
         let dict = data.get(*profile);
@@ -99,7 +98,7 @@ impl Found {
         error
     }
 
-    /// Where the string stands, as figment would say it: `App.toml TOML file`.
+    /// The source of the string, in figment's words: `App.toml TOML file`.
     pub(crate) fn stands_in(&self, figment: &Figment) -> String {
         match figment.get_metadata(self.tag) {
             None => "unknown provider".to_owned(),
@@ -110,15 +109,14 @@ impl Found {
         }
     }
 
-    /// The metadata that a literal keeps from the layer it stands in.
+    /// The metadata of a literal, from its layer.
     pub(crate) fn literal_metadata(&self, figment: &Figment) -> Metadata {
         let mut metadata = figment.get_metadata(self.tag).cloned().unwrap_or_default();
         metadata.name = format!("{}{LITERAL}", metadata.name).into();
         metadata
     }
 
-    /// `figment` with `value` instead of this string, and everything else as it was, with the
-    /// metadata that it had.
+    /// `figment` with `value` instead of this string. Everything else stays, with its metadata.
     pub(crate) fn replace(
         &self,
         figment: Figment,
@@ -142,8 +140,7 @@ impl Found {
     }
 }
 
-/// `whole` with `value` at `path`. figment gives metadata to what has none yet, and that is
-/// `value` alone.
+/// `whole` with `value` at `path`. figment adds metadata to values that have none yet, which is only `value`.
 fn replaced(whole: Value, path: &[String], value: Value) -> Value {
     let Some((key, rest)) = path.split_first() else {
         return value;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What to do.
+/// The command to run.
 pub(crate) enum Command {
     /// Serve a file.
     Serve(Box<Options>),
@@ -12,7 +12,7 @@ pub(crate) enum Command {
     Print(&'static str),
 }
 
-/// How to serve a file.
+/// The options of serving a file.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) file: PathBuf,
@@ -28,7 +28,7 @@ pub(crate) struct Options {
     pub(crate) color: Color,
 }
 
-/// When to print in colors.
+/// The choice of `--color`.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -41,7 +41,7 @@ pub(crate) enum Color {
 const HELP: &str = include_str!("help.txt");
 const VERSION: &str = concat!("sikkerkey-emulator ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// What the arguments ask for, or what is wrong with them.
+/// Parses the arguments; the error says what is wrong with them.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut options = Options::default();
     let mut words = Vec::new();

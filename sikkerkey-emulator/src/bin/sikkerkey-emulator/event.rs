@@ -1,25 +1,25 @@
-//! What happened, as a line for a person and as facts for a program. Never with a value or a key.
+//! Events, as a line for a person and as JSON for a program. They never contain a value or a key.
 
 use serde_json::{Map, Value, json};
 use sikkerkey_emulator::{Edit, Emulator, FileError, Recorded, WebhookDelivery};
 
-/// One thing that happened.
+/// One event of the service, such as a read or a rotation.
 pub(crate) struct Event {
-    /// `read`, `refused`, `rotated`; "event" in JSON.
+    /// The name, such as `read`, `refused` or `rotated`; "event" in JSON.
     pub(crate) name: &'static str,
     pub(crate) tone: Tone,
-    /// What stands behind the name in a line.
+    /// The text after the name in a line.
     pub(crate) text: String,
     pub(crate) facts: Map<String, Value>,
 }
 
-/// How an event looks on a terminal.
+/// The color of an event on a terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// Nothing new.
+    /// Routine, such as a poll without a change.
     Faint,
     Good,
-    /// Something changed.
+    /// A change.
     News,
     Bad,
 }
@@ -43,7 +43,7 @@ impl Event {
         let path = request.path.as_str();
         let (name, what) = call(path);
         let machine = request.machine_id.as_deref().unwrap_or_default();
-        // The identity on disk is the usual one.
+        // The machine of the identity on disk is not named, because it is the usual one.
         let by = if machine == vault.machine_id() {
             String::new()
         } else {
@@ -116,7 +116,7 @@ impl Event {
         Self::new("webhook", tone, text, facts)
     }
 
-    /// What an edit of the file did, secret by secret.
+    /// The changes of an edit of the file, secret by secret.
     pub(crate) fn edit(edit: &Edit) -> impl Iterator<Item = Self> {
         let did = [
             ("rotated", &edit.rotated),
@@ -130,7 +130,7 @@ impl Event {
         })
     }
 
-    /// An edit that cannot be taken.
+    /// An edit that is broken.
     pub(crate) fn broken(error: &FileError) -> Self {
         let mut facts = json!({ "reason": super::chain(error) });
         if let FileError::Content {
@@ -147,7 +147,7 @@ impl Event {
     }
 }
 
-/// The name of a call, and what it is about.
+/// The name of a call, and the secret or project that it is about.
 fn call(path: &str) -> (&'static str, String) {
     match path {
         "/v1/secrets/poll" => ("poll", String::new()),
@@ -162,7 +162,7 @@ fn call(path: &str) -> (&'static str, String) {
     }
 }
 
-/// Text from outside, without what would steer a terminal.
+/// Foreign text, without characters that control a terminal.
 fn printable(text: &str) -> String {
     const MOST: usize = 100;
     let mut shown = String::new();

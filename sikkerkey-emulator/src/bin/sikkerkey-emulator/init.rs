@@ -6,7 +6,7 @@ use std::path::Path;
 
 const EXAMPLE: &str = include_str!("example.toml");
 
-/// Writes the example to a new file, which only its owner can read.
+/// Writes the example to a new file that only its owner can read.
 pub(crate) fn write(path: &Path) -> Result<(), String> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

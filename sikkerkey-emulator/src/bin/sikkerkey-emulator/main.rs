@@ -1,4 +1,4 @@
-//! Serves a file of secrets as the SikkerKey service would, and takes its edits as rotations.
+//! Serves a file of secrets as the SikkerKey service does; edits of the file are rotations.
 // What a server, a file or a user sent is never unwrapped.
 #![warn(clippy::unwrap_used)]
 
@@ -18,9 +18,9 @@ use event::Event;
 use output::Output;
 use sikkerkey_emulator::{Emulator, FileError, SecretsFile};
 
-/// How often the file is looked at.
+/// How often the file is checked for edits.
 const LOOK: Duration = Duration::from_millis(200);
-/// Requests that wait to be shown; older ones are forgotten.
+/// The limit for requests that wait to be shown; older ones are dropped.
 const KEPT: usize = 1_000;
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of the output has closed it.
+        // The reader of the output has closed its end, as `head` does.
         Err(e) if is_broken_pipe(&*e) => ExitCode::SUCCESS,
         Err(e) => {
             let text = match e.downcast_ref::<FileError>() {
@@ -67,7 +67,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         for event in shown.new_events(&vault) {
             output.event(event)?;
         }
-        // Requests must not shorten this: an edit that is still being written has this long to become whole.
+        // Requests must not shorten this: a half-written edit has this long to become complete.
         if looked.elapsed() < LOOK {
             continue;
         }
@@ -80,7 +80,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// How much of each record has been shown.
+/// How much of each record has been printed.
 #[derive(Default)]
 struct Shown {
     request: u64,
@@ -90,10 +90,10 @@ struct Shown {
 }
 
 impl Shown {
-    /// What happened since the last call; waits up to [`LOOK`] for a request.
+    /// The events since the last call; waits up to [`LOOK`] for a request.
     fn new_events(&mut self, vault: &Emulator) -> Vec<Event> {
         let mut requests = Vec::new();
-        // A request that has no response yet holds those after it back: they show in order.
+        // A request without its response yet holds later ones back, so that they are printed in order.
         vault.wait_for(LOOK, |recorded| {
             let new = recorded.iter().filter(|r| r.number > self.request);
             requests.extend(new.take_while(|r| r.status > 0).cloned());
@@ -127,7 +127,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// An error of the file, and the place that it is about.
+/// An error of the file, with the excerpt of its line.
 fn explained(error: &FileError) -> String {
     let mut text = format!("error: {}", chain(error));
     if let FileError::Content { excerpt, .. } = error {

@@ -1,4 +1,4 @@
-//! Where lines go, and how they look.
+//! The output: streams, colors and forms of lines.
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::arguments::{Color, Options};
 use crate::event::{Event, Tone};
 
-/// Prints what a run has to say.
+/// Prints the lines of a run.
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
@@ -28,7 +28,7 @@ impl Output {
         }
     }
 
-    /// What there is at the start: notes around the lines to export.
+    /// Prints the start: notes, and between them the lines to export.
     pub(crate) fn start(
         &self,
         before: &[String],
@@ -59,7 +59,7 @@ impl Output {
         out.flush()
     }
 
-    /// One line for an event.
+    /// Prints an event as one line.
     pub(crate) fn event(&self, event: Event) -> io::Result<()> {
         let broken = event.name == "broken";
         if self.quiet && !broken {
@@ -110,13 +110,13 @@ fn colors(wanted: Color) -> bool {
             io::stdout().is_terminal()
                 && !set("NO_COLOR")
                 && env::var_os("TERM").is_none_or(|term| term != "dumb")
-                // An older console of Windows shows the codes themselves.
+                // Older consoles of Windows print the codes instead of colors.
                 && (cfg!(not(windows)) || set("WT_SESSION") || set("TERM"))
         }
     }
 }
 
-/// The line of a shell that sets a variable: PowerShell on Windows.
+/// The shell's line that sets a variable; in PowerShell's form on Windows.
 fn assignment(name: &str, value: &str) -> String {
     if cfg!(windows) {
         format!("$env:{name} = '{}'", value.replace('\'', "''"))

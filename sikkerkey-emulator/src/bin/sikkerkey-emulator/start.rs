@@ -1,4 +1,4 @@
-//! The start of the service, and what is said about it: what to export, and what to try.
+//! The start of the service, and its notes: what to export, and what to try.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Exports = Vec<(&'static str, String)>;
 
-/// Serves the file, and says so.
+/// Starts serving the file, and prints the notes.
 pub(crate) fn start(
     file: &SecretsFile,
     options: &Options,
@@ -62,7 +62,7 @@ pub(crate) fn start(
     Ok(vault)
 }
 
-/// What a client needs to know, as variables of its environment.
+/// The identity, as environment variables for a client.
 fn identity(vault: &Emulator, options: &Options) -> Result<Exports, Box<dyn Error>> {
     let file = vault.identity_path();
     let mut exports = Vec::new();
@@ -85,7 +85,7 @@ fn identity(vault: &Emulator, options: &Options) -> Result<Exports, Box<dyn Erro
     Ok(exports)
 }
 
-/// What to try next, as notes.
+/// Suggestions for what to try next, as notes.
 fn suggestions(file: &SecretsFile) -> Vec<String> {
     let name = file.path().display();
     let first = match file.ids().next() {
@@ -122,7 +122,7 @@ fn suggestions(file: &SecretsFile) -> Vec<String> {
     std::iter::once(title).chain(rows).collect()
 }
 
-/// What a program needs to know at the start, as JSON.
+/// The start as JSON, for a program that reads the output.
 fn facts(
     file: &SecretsFile,
     vault: &Emulator,
