@@ -2,11 +2,13 @@
 //! secret with a policy answers. The answers of the first two tables are literal; the service has accepted the request's signature
 //! before one of them takes the place of its own.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use sikkerkey::__private::Clock;
 use sikkerkey::webhook::{Webhook, WebhookError};
 use sikkerkey::{Error, ErrorKind, Export, Project, RetryPolicy, SecretDetails, SikkerKey};
 use sikkerkey_emulator::{
@@ -195,7 +197,7 @@ fn projects_and_application_exports_by_the_table() {
         assert_eq!(requests, [sent]);
         assert_eq!(
             names(&exported.unwrap()),
-            "API_KEY DB_PASS DB_USER N_CODE_NAME"
+            "API_KEY DB_USER DB_PASS N_CODE_NAME"
         );
     }
 }
@@ -232,12 +234,12 @@ fn a_certificate_is_asked_for_by_the_table() {
             let spki = STANDARD.decode(spki).unwrap();
             assert_eq!(spki.len(), 91);
             assert_eq!(spki[..26], P256);
+            // An SSH authority would sign this key, whose private half nobody has.
             let ssh = sent.header("X-SikkerKey-Subject-Key").unwrap();
-            let mut words = ssh.split(' ');
-            assert_eq!(words.next(), Some("ecdsa-sha2-nistp256"));
-            // The same point, after the name of the curve, in the wire format of SSH.
-            let blob = STANDARD.decode(words.next().unwrap()).unwrap();
-            assert!(blob.ends_with(&spki[26..]));
+            let blob = STANDARD.decode(ssh.strip_prefix("ssh-ed25519 ").unwrap());
+            let blob = blob.unwrap();
+            assert_eq!(blob[..19], *b"\0\0\0\x0bssh-ed25519\0\0\0\x20");
+            assert_eq!(blob.len(), 19 + 32);
             // A service that put the headers into the signed text would have refused it.
             assert_eq!((sent.handled, sent.error), (true, None));
         }
@@ -382,6 +384,20 @@ fn a_lease_is_the_fields_of_its_connection() {
     assert_eq!(every(true), (false, 5));
 }
 
+/// A clock that stands still.
+#[derive(Debug)]
+struct At(i64);
+
+impl Clock for At {
+    fn unix_now(&self) -> i64 {
+        self.0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
 #[test]
 fn webhooks_by_the_table() {
     // The signatures are Python's: hmac.new(secret, body, hashlib.sha256).hexdigest().
@@ -390,7 +406,7 @@ fn webhooks_by_the_table() {
     let rotated_by = "ec04f217670c32a0f205c84376bff14d7e5afd1af5c587f64df41ced01c039dc";
     let deleted = r#"{"id":"evt_2","event":"secret_delete","severity":"warning","timestamp":1790000000000,"data":{}}"#;
     let deleted_by = "ef23483d088f28fcc86c8a9e64443d9f42e71fabc170811f81427ff677052faf";
-    let webhook = || Webhook::new(secret).max_age(Duration::from_secs(u32::MAX.into()));
+    let webhook = || Webhook::new(secret).clock(Arc::new(At(1_790_000_000)));
 
     for (signature, body, event, about) in [
         (
