@@ -22,6 +22,24 @@ use crate::transport::Transport;
 /// *Enrolling* registers a new machine with an enrollment token. The request goes to
 /// `https://api.sikkerkey.com`, or to `SIKKERKEY_API_URL` if that variable is set. Later requests go where
 /// the service says.
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+/// # let token = vault.enrollment_token(2, Duration::from_secs(600));
+/// # let url = vault.url();
+/// use std::time::Duration;
+/// use sikkerkey::{Bootstrap, SikkerKey};
+///
+/// let machine: Bootstrap = SikkerKey::bootstrap_in_memory("vault_abc123", &token)
+///     .hostname("resize-images")         // shown in the list of machines
+///     .reenroll_when_expired(true)
+///     .timeout(Duration::from_secs(5));  // and every other setting of requests
+/// # let machine = machine.api_url(url);
+/// let sk = machine.enroll()?;
+/// assert_eq!(sk.vault_id(), "vault_abc123");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type Bootstrap = SikkerKeyBuilder<NewMachine>;
 
 /// The part of a [`Bootstrap`] that describes the machine to enroll.

@@ -231,6 +231,24 @@ pub struct Problem {
 }
 
 /// The class of a [`Problem`], for a program to branch on.
+///
+/// ```
+/// use sikkerkey::{ConfigError, ErrorKind, Problem, ProblemKind};
+///
+/// /// What the person who reads the log has to do.
+/// fn advice(problem: &Problem) -> String {
+///     let secret = problem.resolved_id().unwrap_or("the secret");
+///     match problem.kind() {
+///         ProblemKind::Missing | ProblemKind::FieldMissing => format!("add {secret} to the vault"),
+///         ProblemKind::Denied => format!("grant {secret} to this machine"),
+///         ProblemKind::Unavailable => "wait for the service".to_owned(),
+///         _ => problem.message().to_owned(),
+///     }
+/// }
+///
+/// let error = ConfigError::from(ErrorKind::AccessDenied);
+/// assert_eq!(advice(&error.problems()[0]), "grant the secret to this machine");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {

@@ -246,6 +246,24 @@ impl fmt::Display for SecretRef {
 }
 
 /// What happens if a secret or a field is missing. A denied secret is always a problem.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{Necessity, SikkerKeyConfig};
+///
+/// #[derive(SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_mail")]
+/// struct Mail {
+///     host: String,
+///     #[sikkerkey(default = 587)]
+///     port: u16,
+///     user: Option<String>,
+/// }
+///
+/// let found: Vec<_> = Mail::schema().iter().map(|value| value.necessity()).collect();
+/// assert_eq!(found, [Necessity::Required, Necessity::Default, Necessity::Optional]);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -269,6 +287,24 @@ impl fmt::Display for Necessity {
 }
 
 /// The shape of a value, for layers that have types of their own, such as figment.
+///
+/// ```
+/// use serde_json::Value;
+/// use sikkerkey::{Requirement, SecretRef, ValueKind};
+///
+/// /// The value for a layer of JSON.
+/// fn to_json(requirement: &Requirement, text: &str) -> Result<Value, serde_json::Error> {
+///     match requirement.kind() {
+///         ValueKind::Number | ValueKind::Bool | ValueKind::Json => serde_json::from_str(text),
+///         ValueKind::List => Ok(text.split(requirement.delimiter().unwrap_or(",")).collect()),
+///         _ => Ok(text.into()),
+///     }
+/// }
+///
+/// let port = Requirement::new("port", SecretRef::Id("sk_port".into())).with_kind(ValueKind::Number, "a number");
+/// assert_eq!(to_json(&port, "5432")?, 5432);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -126,6 +126,31 @@ pub(super) fn unattended<T: Send + Sync + 'static>(
 /// [`resource_async`](Live::resource_async), which are tasks. Inside a callback it does not wait.
 ///
 /// It does not keep the live config alive. After the last handle is dropped, its methods have no effect.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use sikkerkey::Live;
+///
+/// struct Config {
+///     host: &'static str,
+///     workers: u16,
+/// }
+///
+/// let (live, control) = Live::manual(Config { host: "db", workers: 4 });
+///
+/// // The code under test: it follows one key.
+/// let pool_sizes = Arc::new(Mutex::new(Vec::new()));
+/// let sizes = Arc::clone(&pool_sizes);
+/// live.on_change(move |change| {
+///     if change.touches("workers") {
+///         sizes.lock().unwrap().push(change.after().workers);
+///     }
+/// });
+///
+/// control.swap_paths(Config { host: "db2", workers: 4 }, &["host"]);
+/// control.swap_paths(Config { host: "db2", workers: 8 }, &["workers"]);
+/// assert_eq!(*pool_sizes.lock().unwrap(), [8]); // its callback has run
+/// ```
 pub struct LiveControl<T> {
     core: Arc<LiveState<T>>,
     clock: Arc<ManualClock>,

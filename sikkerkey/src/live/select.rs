@@ -169,6 +169,24 @@ impl<T, U: ?Sized> fmt::Debug for Select<T, U> {
 }
 
 /// A guard on a part of the config of the moment it was loaded; dereferences to it.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// struct Config {
+///     db: Database,
+/// }
+///
+/// struct Database {
+///     host: String,
+///     port: u16,
+/// }
+///
+/// let live = Live::fixed(Config { db: Database { host: "db.internal".to_owned(), port: 5432 } });
+/// let db = live.select(|config| &config.db);
+/// let now = db.load(); // keep it for one piece of work: host and port are of one config
+/// assert_eq!(format!("{}:{}", now.host, now.port), "db.internal:5432");
+/// ```
 pub struct LoadedPart<T, U: ?Sized> {
     whole: Loaded<T>,
     part: fn(&T) -> &U,

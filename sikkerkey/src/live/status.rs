@@ -47,6 +47,23 @@ impl fmt::Display for Freshness {
 }
 
 /// The state of one secret that a live config follows; from [`SecretStatus::state`].
+///
+/// ```
+/// use sikkerkey::Live;
+/// use sikkerkey::live::{SecretState, SecretStatus};
+///
+/// /// The alerts that a person has to act on; everything else settles by itself.
+/// fn alerts<T>(live: &Live<T>) -> Vec<String> {
+///     let status = live.status();
+///     let alert = |secret: &SecretStatus| match secret.state() {
+///         SecretState::Deleted => Some(format!("{} was deleted", secret.id())),
+///         SecretState::Denied => Some(format!("grant {} to this machine again", secret.id())),
+///         _ => None,
+///     };
+///     status.secrets().filter_map(alert).collect()
+/// }
+/// assert!(alerts(&Live::fixed(1)).is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -5,6 +5,25 @@ use super::state::LiveState;
 use super::{Live, Owner};
 
 /// A weak handle on a live config, which does not keep it alive; from [`Live::downgrade`].
+///
+/// ```
+/// use sikkerkey::Live;
+/// use sikkerkey::live::WeakLive;
+///
+/// /// The line of a health route, which may be asked after the config was dropped.
+/// fn health<T>(config: &WeakLive<T>) -> String {
+///     match config.upgrade() {
+///         Some(live) => live.status().to_string(),
+///         None => "shutting down".to_owned(),
+///     }
+/// }
+///
+/// let live = Live::fixed(1);
+/// let weak = live.downgrade();
+/// assert_eq!(health(&weak), "fresh, generation 1, offline");
+/// drop(live);
+/// assert_eq!(health(&weak), "shutting down");
+/// ```
 pub struct WeakLive<T> {
     core: Weak<LiveState<T>>,
     owner: Weak<Owner>,

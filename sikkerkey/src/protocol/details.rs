@@ -48,6 +48,27 @@ pub struct SecretDetails {
 }
 
 /// The kind of a secret. `Display` is the service's own word for it.
+///
+/// ```
+/// # use sikkerkey_emulator::{Emulator, Kind};
+/// # let vault = Emulator::builder()
+/// #     .secret("sk_key", "sk-live-1").kind("sk_key", Kind::Secret)
+/// #     .secret("sk_trap", "never read").kind("sk_trap", Kind::Canary)
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SecretKind;
+///
+/// for secret in sk.list_secrets_detailed()? {
+///     match secret.kind {
+///         SecretKind::Canary => println!("{}: an alarm at each read", secret.id),
+///         SecretKind::Leased => println!("{}: each read makes or extends a login", secret.id),
+///         SecretKind::Certificate => println!("{}: has no value to read", secret.id),
+///         _ => drop(sk.get_secret(&secret.id)?), // a read has no effect but its line in the audit log
+///     }
+/// }
+/// # assert!(vault.alarms().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -41,6 +41,21 @@ pub struct Export {
 }
 
 /// Several secrets that get one name in an [`Export`]; from [`Export::collisions`].
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # let vault = Emulator::builder()
+/// #     .secret("sk_a1", "1").name("sk_a1", "Stripe key")
+/// #     .secret("sk_b2", "2").name("sk_b2", "STRIPE_KEY")
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let export = sk.export()?;
+/// for collision in export.collisions() {
+///     eprintln!("{} is ambiguous: {}", collision.name, collision.secrets.join(", "));
+/// }
+/// assert_eq!(export.collisions()[0].name, "STRIPE_KEY");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collision {

@@ -7,6 +7,21 @@ use crate::config::places::Places;
 use crate::config::visit::{FieldSource, Reader, Secret, Visit, VisitNested, enter};
 
 /// The two secrets of a [`TwoSecrets`], by their ids.
+///
+/// ```
+/// use sikkerkey::SikkerKeyConfig;
+/// use sikkerkey::tls::{TlsSecrets, TwoSecrets};
+///
+/// struct Mail; // names the pair, and is never made
+///
+/// impl TlsSecrets for Mail {
+///     const CHAIN: &'static str = "sk_mail_chain";
+///     const KEY: &'static str = "sk_mail_key";
+/// }
+///
+/// let schema = <TwoSecrets<Mail>>::schema();
+/// assert_eq!(schema.secrets()[1].as_str(), "sk_mail_key");
+/// ```
 pub trait TlsSecrets: 'static {
     /// The secret with the certificate chain.
     const CHAIN: &'static str;

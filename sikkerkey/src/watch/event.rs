@@ -30,6 +30,24 @@ pub struct WatchEvent {
 /// What happened to a watched secret.
 ///
 /// `Debug` shows no value.
+///
+/// ```
+/// use sikkerkey::WatchKind;
+///
+/// /// The line for a log, and whether the watch goes on.
+/// fn shown(kind: &WatchKind) -> (String, bool) {
+///     match kind {
+///         WatchKind::Changed { fields: Some(fields), .. } => (format!("{} fields", fields.len()), true),
+///         WatchKind::Changed { .. } => ("a new value".to_owned(), true),
+///         WatchKind::Deleted | WatchKind::AccessDenied => ("the last value stays".to_owned(), false),
+///         WatchKind::Error(error) => (error.to_string(), true),
+///         other => (format!("{other:?}"), true),
+///     }
+/// }
+///
+/// assert_eq!(shown(&WatchKind::Recovered), ("Recovered".to_owned(), true));
+/// assert!(!shown(&WatchKind::Deleted).1);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WatchKind {

@@ -9,6 +9,16 @@ use super::state::PartyId;
 ///
 /// Dropping it does not end the watch: it ends by [`stop`](Self::stop), `unwatch` or `close`, or when its
 /// secret is deleted or denied. It does not keep the client alive.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_flags", "on").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let watch = sk.watch("sk_flags", |event| println!("{event:?}"))?;
+/// println!("following {}", watch.secret_id());
+/// // Later, for instance when the part of the program that needs it shuts down:
+/// watch.stop();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Watch {
     poller: Weak<Poller>,
     party: PartyId,

@@ -9,6 +9,26 @@ use crate::text;
 /// The event of a genuine delivery; from [`Webhook::verify`](super::Webhook::verify).
 ///
 /// Whatever else the body says (who did it, from where) is in the body, which is genuine then.
+///
+/// ```
+/// # use hmac::{Hmac, KeyInit, Mac};
+/// # let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_millis();
+/// # let data = r#"{"secretId":"sk_db_prod"}"#;
+/// # let body = format!(r#"{{"id":"evt_1","event":"secret_rotate","timestamp":{now},"data":{data}}}"#);
+/// # let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"whsec_31337")?;
+/// # mac.update(body.as_bytes());
+/// # let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+/// use sikkerkey::webhook::Webhook;
+///
+/// let webhook = Webhook::new("whsec_31337");
+/// let event = webhook.verify(&signature, &body)?;
+/// if event.event() == "secret_rotate" && !event.is_repeat() {
+///     println!("{} rotated at {:?}", event.secret_id().unwrap_or("a secret"), event.timestamp());
+/// }
+/// # assert_eq!(event.secret_id(), Some("sk_db_prod"));
+/// assert!(webhook.verify(&signature, &body)?.is_repeat()); // the service sent it once more
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookEvent {
     id: String,

@@ -89,6 +89,23 @@ struct WebhookInner {
 type SigningSecrets = dyn Fn(&mut dyn FnMut(&SecretString) -> bool) -> bool + Send + Sync;
 
 /// The reason why a delivery was refused. A refused delivery has no effect.
+///
+/// ```
+/// use sikkerkey::webhook::{Webhook, WebhookError};
+///
+/// /// The HTTP status of the response to a refused delivery.
+/// fn status(error: WebhookError) -> u16 {
+///     match error {
+///         WebhookError::TooLarge => 413,
+///         WebhookError::Signature => 401,
+///         _ => 400,
+///     }
+/// }
+///
+/// let webhook = Webhook::new("whsec_31337").max_size(1024);
+/// let error = webhook.verify("sha256=00", [0; 4096]).unwrap_err();
+/// assert_eq!(status(error), 413);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {

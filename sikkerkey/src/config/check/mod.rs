@@ -49,6 +49,30 @@ pub struct CheckReport {
 }
 
 /// One value of a config, and whether the machine would find it; from [`CheckReport::iter`].
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_worker", "4").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SikkerKeyConfig;
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+/// }
+///
+/// let report = Config::check(&sk)?;
+/// for check in &report {
+///     println!("{}: {}", check.requirement().path(), check.status());
+///     if let Some(hint) = check.hint() {
+///         println!("  {hint}"); // names the nearest id, "sk_worker"
+///     }
+/// }
+/// # assert!(report.iter().any(|check| check.hint().is_some_and(|hint| hint.contains("sk_worker"))));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Check {
     requirement: Requirement,
@@ -64,6 +88,32 @@ pub struct Check {
 }
 
 /// What the list of secrets says about one value of a config.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{Check, CheckStatus, SikkerKeyConfig, Snapshot};
+///
+/// #[derive(SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db")]
+/// struct Database {
+///     password: String,
+/// }
+///
+/// /// What the person who deploys has to do.
+/// fn advice(check: &Check) -> &'static str {
+///     match check.status() {
+///         CheckStatus::Ok | CheckStatus::Overridden => "nothing",
+///         CheckStatus::Missing | CheckStatus::Uncertain => "create the secret, or grant it",
+///         CheckStatus::FieldMissing => "add the field to the secret",
+///         _ => "read the hint",
+///     }
+/// }
+///
+/// let report = Database::offline(Snapshot::from_iter([("sk_db", r#"{"host": "db"}"#)])).check()?;
+/// assert_eq!(report.iter().map(advice).collect::<Vec<_>>(), ["add the field to the secret"]);
+/// # }
+/// # Ok::<(), sikkerkey::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

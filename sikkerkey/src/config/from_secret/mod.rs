@@ -97,6 +97,21 @@ pub trait FromSecret: Sized {
 ///
 /// Its words were in the program before the secret was read, so they cannot quote it. They end a
 /// line of the report: `not a level: outside 1 to 9`.
+///
+/// ```
+/// use sikkerkey::{FromSecret, ValueError};
+///
+/// /// A function for `#[sikkerkey(with = "even")]`.
+/// fn even(text: &str) -> Result<u16, ValueError> {
+///     match u16::from_secret(text)? {
+///         number if number % 2 == 0 => Ok(number),
+///         _ => Err(ValueError::new("an odd number")),
+///     }
+/// }
+///
+/// assert_eq!(even("7").unwrap_err().reason(), "an odd number");
+/// assert_eq!(even("65536").unwrap_err().to_string(), "above 65535");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ValueError(&'static str);
 

@@ -8,6 +8,20 @@ use crate::sync::lock;
 use crate::text;
 
 /// The state of a live resource: current, building or failed.
+///
+/// ```
+/// use sikkerkey::Live;
+/// use sikkerkey::live::ResourceState;
+///
+/// let (live, control) = Live::manual(4_u8);
+/// let threads = live.resource(|workers| workers.checked_mul(2).ok_or("too many workers"))?;
+/// assert_eq!(threads.state(), ResourceState::Current);
+///
+/// control.swap(200);
+/// assert_eq!(threads.state(), ResourceState::Failed);
+/// assert_eq!(*threads.load(), 8); // the old one is in place
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

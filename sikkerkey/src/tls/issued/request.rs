@@ -11,6 +11,20 @@ use crate::error::Error;
 use crate::id::SecretId;
 
 /// A builder of a [`LiveCertificate`]; from [`SikkerKey::certificate`].
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .certificate("sk_api_cert", sikkerkey_emulator::CertificateProfile::new("api").names(["localhost"]))
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use std::time::{Duration, SystemTime};
+///
+/// let request = sk.certificate("sk_api_cert").validity(Duration::from_secs(3600));
+/// let certificate = request.live()?; // the first one is here, and a thread renews it
+/// let ends = certificate.get().valid_until();
+/// assert!(ends <= SystemTime::now() + Duration::from_secs(3600));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked for until `live` is called"]
 pub struct CertificateRequest {
