@@ -45,6 +45,18 @@ pub struct AsyncSikkerKey {
 
 impl SikkerKey {
     /// Makes an async client of this one: the same connections, watches and identity.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let sk = sk.into_async();
+    /// sk.get_secret("sk_key").await?;
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_async(self) -> AsyncSikkerKey {
         AsyncSikkerKey { blocking: self }
     }
@@ -60,6 +72,23 @@ impl SikkerKey {
 
 impl Bootstrap {
     /// [`enroll`](Self::enroll) as `async fn`.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+    /// # let token = vault.enrollment_token(1, std::time::Duration::from_secs(600));
+    /// # let url = vault.url();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let machine = SikkerKey::bootstrap_in_memory("vault_abc123", &token).hostname("worker-1");
+    /// # let machine = machine.api_url(url);
+    /// let sk = machine.enroll_async().await?;
+    /// println!("enrolled as {}", sk.machine_id());
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -92,6 +121,16 @@ impl AsyncSikkerKey {
 
     /// Makes a client from the environment; see [`SikkerKey::from_env`]. It is async because it may enroll a
     /// machine.
+    ///
+    /// ```no_run
+    /// use sikkerkey::AsyncSikkerKey;
+    ///
+    /// # async fn start() -> Result<(), sikkerkey::Error> {
+    /// let sk = AsyncSikkerKey::from_env().await?;
+    /// println!("{} in {}", sk.machine_name(), sk.vault_id());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -90,6 +90,25 @@ impl Bootstrap {
     /// In the last minute of the machine's life the client has at most two requests under way: the service
     /// locks an address out after three failed authentications, and every request that is under way when a
     /// machine expires is one.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().vault("vault_abc123").secret("sk_key", "1").start()?;
+    /// # let token = vault.enrollment_token(2, std::time::Duration::from_secs(600));
+    /// # let url = vault.url();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let machine = SikkerKey::bootstrap_in_memory("vault_abc123", &token).reenroll_when_expired(true);
+    /// # let machine = machine.api_url(url);
+    /// let sk = machine.enroll()?;
+    /// let first = sk.machine_id();
+    /// sk.get_secret("sk_key")?;
+    /// # vault.expire_machines();
+    /// // Later, after the machine has expired:
+    /// sk.get_secret("sk_key")?;
+    /// assert_ne!(sk.machine_id(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
         self.identity.reenroll = reenroll;
         self
@@ -106,6 +125,19 @@ impl Bootstrap {
     ///
     /// The request is retried only after 429, or if it certainly did not reach the service: a lost response
     /// may have taken one of the token's uses.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+    /// # let url = vault.url();
+    /// use sikkerkey::{ErrorKind, SikkerKey};
+    ///
+    /// let machine = SikkerKey::bootstrap_in_memory("vault_abc123", "a token that has expired");
+    /// # let machine = machine.api_url(url);
+    /// let error = machine.enroll().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Authentication);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -40,6 +40,18 @@ impl SikkerKey {
 
     /// The projects in which this machine may read a secret.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder()
+    /// #     .secret("sk_a", "4").project("sk_a", "proj_shop").project_name("proj_shop", "Shop")
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// for project in sk.list_projects()? {
+    ///     println!("{}: {}", project.id, project.name); // proj_shop: Shop
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] where the service is too old for this call; any with which a request
@@ -57,6 +69,17 @@ impl SikkerKey {
     ///
     /// A service that is older than applications may take no notice of the application, and export
     /// everything that this machine may read; [`list_projects`](Self::list_projects) fails there.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder()
+    /// #     .secret("sk_a", "1").name("sk_a", "KEY").application("sk_a", "app_web")
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let export = sk.export_application("app_web")?;
+    /// assert_eq!(export.names().collect::<Vec<_>>(), ["KEY"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

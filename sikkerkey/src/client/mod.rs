@@ -170,6 +170,17 @@ impl SikkerKey {
     /// A vault's identity is in `vaults/VAULT/identity.json` of the folder `SIKKERKEY_HOME`, or
     /// of `~/.sikkerkey`.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let path = vault.identity_path();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::new(path)?; // or a vault's id: SikkerKey::new("vault_abc123")
+    /// println!("{} in {}", sk.machine_id(), sk.vault_id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`] where the identity or its key is missing, unreadable, wrong or
@@ -180,6 +191,14 @@ impl SikkerKey {
 
     /// Makes a client with the identity that `SIKKERKEY_IDENTITY` names, or else with the only one on this
     /// machine.
+    ///
+    /// ```no_run
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::auto()?; // on a machine with one identity
+    /// println!("vault {}", sk.vault_id());
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -221,6 +240,18 @@ impl SikkerKey {
     }
 
     /// Starts a builder, for a client with settings of its own.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let path = vault.identity_path();
+    /// use std::time::Duration;
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::builder().identity_file(path).deadline(Duration::from_secs(10)).build()?;
+    /// # let _ = sk;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> SikkerKeyBuilder {
         SikkerKeyBuilder::new()
     }
@@ -248,6 +279,15 @@ impl SikkerKey {
     }
 
     /// The ids of the vaults for which this machine has an identity, sorted.
+    ///
+    /// ```no_run
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// for vault in SikkerKey::list_vaults()? {
+    ///     println!("{vault}: {} secrets", SikkerKey::new(&vault)?.list_secrets()?.len());
+    /// }
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -288,11 +328,34 @@ impl SikkerKey {
     }
 
     /// Counts what this client has sent: requests, polls, retries, and the reads of each secret.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// sk.get_secret("sk_key")?;
+    /// println!("{} requests, {} retries", sk.stats().requests(), sk.stats().retries());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.inner.counters().stats()
     }
 
     /// Reads the value of a secret, by its id.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{ErrorKind, ExposeSecret};
+    ///
+    /// let key = sk.get_secret("sk_stripe_key")?;
+    /// assert_eq!(key.expose_secret(), "sk-live-1");
+    ///
+    /// let error = sk.get_secret("sk_strip_key").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -422,6 +485,15 @@ impl SikkerKey {
 
     /// Lists the secrets of one project that this machine may read, by the project's id.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").project("sk_key", "proj_shop").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let secrets = sk.list_secrets_by_project("proj_shop")?;
+    /// assert_eq!(secrets[0].id, "sk_key");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`list_secrets`](Self::list_secrets), and [`ErrorKind::InvalidId`] for the project.
@@ -442,6 +514,18 @@ impl SikkerKey {
     /// Reads every secret that this machine may read, in one request, as names and values for an
     /// environment. This reads canaries, too.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "sk-live-1").name("sk_key", "Stripe key").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::ExposeSecret;
+    ///
+    /// let export = sk.export()?;
+    /// let key = export.get("STRIPE_KEY").ok_or("not granted")?;
+    /// assert_eq!(key.expose_secret(), "sk-live-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Any with which a request can end.
@@ -451,6 +535,15 @@ impl SikkerKey {
 
     /// Reads the secrets of one project that this machine may read, by the project's id, as
     /// [`export`](Self::export) does.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_a", "1").name("sk_a", "KEY").project("sk_a", "proj_shop").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let export = sk.export_project("proj_shop")?;
+    /// assert_eq!(export.names().collect::<Vec<_>>(), ["KEY"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -580,6 +673,16 @@ impl SikkerKey {
 
     /// Ends every watch on a secret; a `Live` that follows it goes on. After it returns, no further call of
     /// their callbacks starts; one that has started may still run.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_flags", "on").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// sk.watch("sk_flags", |event| println!("{event:?}"))?;
+    /// sk.watch("sk_flags", |event| eprintln!("{event:?}"))?;
+    /// sk.unwatch("sk_flags"); // both end
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unwatch(&self, id: &str) {
         self.inner.poller().unwatch(id);
     }
@@ -588,6 +691,16 @@ impl SikkerKey {
     ///
     /// The service requires at least 10 s: a shorter interval is raised to that, with a warning in the log.
     /// Only an emulator on this machine takes any interval.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use std::time::Duration;
+    ///
+    /// sk.set_poll_interval(Duration::from_secs(60)); // changes may be found later, with fewer requests
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_poll_interval(&self, interval: Duration) {
         self.inner.poller().set_interval(interval);
     }
@@ -596,6 +709,16 @@ impl SikkerKey {
     ///
     /// It returns within a second, even while a request hangs, whose response is then ignored. Reads still
     /// work, and a new watch polls again. It may be called twice, and from inside a callback.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_flags", "on").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// sk.watch("sk_flags", |event| println!("{event:?}"))?;
+    /// sk.close();                  // before the program ends
+    /// sk.get_secret("sk_flags")?;  // reads still work
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.inner.poller().close();
     }
@@ -622,6 +745,21 @@ impl SikkerKey {
 impl SikkerKey {
     /// Removes every cached value of this vault (feature `cache`). Without a cache it removes nothing.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let (path, folder) = (vault.identity_path(), vault.home().join("cache"));
+    /// use sikkerkey::{CacheOptions, SikkerKey};
+    ///
+    /// let cache = CacheOptions::new();
+    /// # let cache = cache.folder(folder);
+    /// let sk = SikkerKey::builder().identity_file(path).cache(cache).build()?;
+    /// sk.get_secret("sk_key")?;
+    /// sk.clear_cache()?;
+    /// assert_eq!(sk.cached_count()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`] where the folder cannot be read or a file not be removed, or the
@@ -632,6 +770,20 @@ impl SikkerKey {
 
     /// The number of secrets with a cached value of this vault, also those that other clients wrote (feature
     /// `cache`). Without a cache, 0.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let (path, folder) = (vault.identity_path(), vault.home().join("cache"));
+    /// use sikkerkey::{CacheOptions, SikkerKey};
+    ///
+    /// let cache = CacheOptions::new();
+    /// # let cache = cache.folder(folder);
+    /// let sk = SikkerKey::builder().identity_file(path).cache(cache).build()?;
+    /// sk.get_secret("sk_key")?;
+    /// assert_eq!(sk.cached_count()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -128,6 +128,13 @@ impl ConfigError {
     /// with [`Error::is_retryable`].
     ///
     /// The client has already repeated those reads when a load returns such an error.
+    ///
+    /// ```
+    /// use sikkerkey::{ConfigError, ErrorKind};
+    ///
+    /// assert!(ConfigError::from(ErrorKind::RateLimited).is_retryable());
+    /// assert!(!ConfigError::from(ErrorKind::AccessDenied).is_retryable());
+    /// ```
     pub fn is_retryable(&self) -> bool {
         self.is_made_of(Error::is_retryable)
     }

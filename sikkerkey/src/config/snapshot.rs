@@ -152,6 +152,14 @@ impl Snapshot {
     }
 
     /// Returns a new snapshot in which these outcomes replace the old ones.
+    ///
+    /// ```
+    /// use sikkerkey::{ReadOutcome, Snapshot};
+    ///
+    /// let secrets = Snapshot::from_iter([("sk_workers", "4"), ("sk_region", "eu")]);
+    /// let denied = secrets.with([("sk_region", ReadOutcome::Denied)]);
+    /// assert_eq!(secrets.changed(&denied), ["sk_region"]);
+    /// ```
     pub fn with<K: Into<String>>(
         &self,
         outcomes: impl IntoIterator<Item = (K, ReadOutcome)>,

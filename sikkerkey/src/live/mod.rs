@@ -150,12 +150,33 @@ impl<T> Live<T> {
     }
 
     /// Returns the current config as an `Arc`, to keep or to send to another thread.
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let live = Live::fixed("db.internal".to_owned());
+    /// let host = live.get();
+    /// std::thread::spawn(move || println!("connecting to {host}")).join().unwrap();
+    /// ```
     pub fn get(&self) -> Arc<T> {
         self.core.current.load_full()
     }
 
     /// Returns the current config, unless the rules of [`fail_closed`](crate::Loader::fail_closed) refuse it.
     /// Without rules it is never refused.
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// /// The status of the response to a request.
+    /// fn serve(live: &Live<String>) -> u16 {
+    ///     match live.try_load() {
+    ///         Ok(_config) => 200,
+    ///         Err(_refused) => 503, // for instance after the secret was revoked
+    ///     }
+    /// }
+    /// assert_eq!(serve(&Live::fixed("db.internal".to_owned())), 200);
+    /// ```
     ///
     /// # Errors
     /// Each rule that refuses it, with the secrets that are the reason.
@@ -168,6 +189,29 @@ impl<T> Live<T> {
     ///
     /// For a service that checks credentials and also accepts those of the last rotation. If several secrets
     /// may rotate within the grace, accept what any of [`previous_all`](Live::previous_all) accepts.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # use std::time::Duration;
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_password", "first").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{ExposeSecret, SecretString, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_password")]
+    ///     password: SecretString,
+    /// }
+    ///
+    /// let live = Config::loader(&sk).grace(Duration::from_secs(600)).live()?;
+    /// # vault.put("sk_password", "second");
+    /// // After a rotation both are accepted, for ten minutes:
+    /// live.refresh()?;
+    /// let accepts = |config: &Config| config.password.expose_secret() == "first";
+    /// assert!(accepts(&live.load()) || live.previous().is_some_and(|before| accepts(&before)));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn previous(&self) -> Option<Arc<T>> {
         self.core.previous().into_iter().next()
     }
@@ -207,6 +251,28 @@ impl<T> Live<T> {
     /// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds all reads together, and the wait of the caller: a
     /// longer refresh goes on without it. From inside a listener, a probe or a build of any live config, it
     /// only starts the refresh and returns `Ok(false)`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_password", "first").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{ExposeSecret, SecretString, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_password")]
+    ///     password: SecretString,
+    /// }
+    ///
+    /// let live = Config::live(&sk)?;
+    /// # vault.put("sk_password", "second");
+    /// // The database has just refused the password:
+    /// let is_new = live.refresh()?;
+    /// assert!(is_new);
+    /// assert_eq!(live.load().password.expose_secret(), "second");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// A failed read; a refused config; a required secret that is deleted or denied; the deadline.
@@ -254,6 +320,27 @@ impl<T> Live<T> {
     /// secret's own, and runs the probe. Nothing is swapped, read or written.
     ///
     /// `id` is as in [`refresh_secret`](Live::refresh_secret). Use it as the first step of a rotation.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: u8,
+    /// }
+    ///
+    /// let live = Config::live(&sk)?;
+    /// live.rehearse("sk_workers", "8")?; // would be accepted
+    /// let error = live.rehearse("sk_workers", "800").unwrap_err();
+    /// assert!(error.to_string().contains("not a u8"));
+    /// assert_eq!(live.load().workers, 4); // nothing was swapped
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Why the config would be refused; a secret that the config does not read; that the client's
@@ -423,6 +510,22 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Builds an async [`resource`](Live::resource) (feature `tokio`). A task on the tokio runtime in which it
     /// is awaited builds it again.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// use std::sync::Arc;
+    /// use sikkerkey::Live;
+    ///
+    /// # struct Pool;
+    /// # impl Pool { async fn connect(_: &str) -> Result<Pool, std::io::Error> { Ok(Pool) } }
+    /// let live = Live::fixed("postgres://db.internal".to_owned());
+    /// let connect = |url: Arc<String>| async move { Pool::connect(&url).await };
+    /// let pool = live.resource_async(connect).await?;
+    /// # let _: &Pool = &pool.load();
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The error of the first build.

@@ -81,6 +81,15 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
     /// Calls `f` after each swap that counts for the part.
     ///
     /// Threads, panics, captured handles and the returned [`Listener`] are as with [`Live::on_change`].
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let (live, control) = Live::manual(("db", 4));
+    /// live.select(|config| &config.1)
+    ///     .on_change(|change| println!("{} workers instead of {}", change.after(), change.before()));
+    /// control.swap(("db", 8));
+    /// ```
     pub fn on_change(&self, f: impl Fn(&PartChange<'_, U>) + Send + Sync + 'static) -> Listener {
         let part = self.part;
         let spanned = self.spanned();

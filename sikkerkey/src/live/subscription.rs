@@ -90,6 +90,20 @@ impl<T> Subscription<T> {
     ///
     /// Dropping the future loses nothing.
     ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// use sikkerkey::Live;
+    ///
+    /// let (live, control) = Live::manual(1);
+    /// let mut changes = live.subscribe();
+    /// control.swap(2);
+    /// let change = changes.recv_async().await?;
+    /// assert_eq!((change.before(), change.after()), (&1, &2));
+    /// # Ok::<(), sikkerkey::live::RecvError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RecvError::Refused`] and [`RecvError::Closed`].
     pub async fn recv_async(&mut self) -> Result<Change<T>, RecvError> {

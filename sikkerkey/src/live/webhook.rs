@@ -16,6 +16,31 @@ impl<T> Live<T> {
     ///
     /// Call it with events of [`Webhook::verify`] only, which no stranger can make.
     ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// use sikkerkey::webhook::Webhook;
+    /// use sikkerkey::{Live, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// /// The body of a route: the status of the response.
+    /// fn hook(webhook: &Webhook, live: &Live<Config>, signature: &str, body: &[u8]) -> u16 {
+    ///     let Ok(event) = webhook.verify(signature, body) else {
+    ///         return 401;
+    ///     };
+    ///     if let Err(error) = live.on_webhook(&event) {
+    ///         eprintln!("{error:#}"); // the next poll tries again
+    ///     }
+    ///     200
+    /// }
+    /// # let _ = hook;
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As `refresh`. Answer the service with 200 nevertheless: [`status`](Live::status) says what is wrong, and the next poll tries
     /// again.

@@ -115,6 +115,25 @@ impl<T: SikkerKeyConfig> Loader<T> {
 
     /// Reads every secret that the config names, once. Failed reads are outcomes of the snapshot. If an alias
     /// or an override is wrong, nothing is read, and [`refusals`](Snapshot::refusals) says why.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let snapshot = Config::loader(&sk).snapshot();
+    /// assert_eq!(snapshot.ids().collect::<Vec<_>>(), ["sk_workers"]);
+    /// assert_eq!(Config::from_snapshot(&snapshot)?.workers, 4);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Snapshot {
         let (schema, overrides) = (T::schema(), self.overrides_of());
         let refusals = self.refusals(&schema, &overrides);

@@ -23,6 +23,24 @@ use crate::read::source::SnapshotSource;
 ///
 /// The derive of the same name writes it; there is nothing to implement by hand, and nothing else
 /// can implement it.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{SikkerKeyConfig, Snapshot};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+/// }
+///
+/// /// Works for every config: each must build from an example that the repository holds.
+/// fn builds<T: SikkerKeyConfig>(example: &Snapshot) -> bool {
+///     T::from_snapshot(example).is_ok()
+/// }
+/// assert!(builds::<Config>(&Snapshot::from_iter([("sk_workers", "4")])));
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a config, or it cannot be used alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",

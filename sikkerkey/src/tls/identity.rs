@@ -62,6 +62,17 @@ pub struct TlsIdentity {
 impl TlsIdentity {
     /// Parses a chain and its key, each in PEM. It does not check whether the leaf has expired.
     ///
+    /// ```
+    /// # let key = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    /// # let (chain, key) = (key.cert.pem(), key.signing_key.serialize_pem());
+    /// use sikkerkey::tls::TlsIdentity;
+    ///
+    /// let identity = TlsIdentity::from_pem(&chain, &key)?; // as of a secret, for a test
+    /// assert_eq!(identity.certified_key().cert.len(), 1);
+    /// assert!(TlsIdentity::from_pem(&key, &chain).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What is wrong with them, without quoting either.
     pub fn from_pem(chain: &str, key: &str) -> Result<Self, ValueError> {

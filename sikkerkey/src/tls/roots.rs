@@ -49,6 +49,12 @@ pub struct TrustRoots {
 impl TrustRoots {
     /// Parses certificates in PEM, one or more.
     ///
+    /// ```
+    /// use sikkerkey::tls::TrustRoots;
+    ///
+    /// assert!(TrustRoots::from_pem("no PEM").is_err());
+    /// ```
+    ///
     /// # Errors
     /// What is wrong with them, without quoting them.
     pub fn from_pem(text: &str) -> Result<Self, ValueError> {

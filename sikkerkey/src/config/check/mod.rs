@@ -240,6 +240,26 @@ impl CheckReport {
     /// The secrets that this machine may read and the config does not need, where
     /// [`LoadOptions::least_privilege`](crate::LoadOptions::least_privilege) asked for them.
     /// Canaries are not among them: their grants are part of the trap.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_workers", "4").secret("sk_old", "1").start()?;
+    /// # #[cfg(feature = "derive")] {
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let report = Config::loader(&sk).least_privilege().check()?;
+    /// assert!(report.is_ok() && !report.is_strictly_ok());
+    /// assert_eq!(report.unneeded()[0].id, "sk_old"); // this grant can go
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unneeded(&self) -> &[SecretDetails] {
         &self.unneeded
     }

@@ -35,6 +35,17 @@ pub struct CertificateRequest {
 
 impl SikkerKey {
     /// A certificate from a secret of the kind certificate, for a key that is made in this process: X.509 only (feature `rustls`).
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder()
+    /// #     .certificate("sk_api_cert", sikkerkey_emulator::CertificateProfile::new("api").names(["localhost"]))
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let certificate = sk.certificate("sk_api_cert").live()?;
+    /// let config = certificate.server_config(); // for one handshake, or for one accepted connection
+    /// # let _ = config;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn certificate(&self, id: impl Into<String>) -> CertificateRequest {
         CertificateRequest {
             client: self.clone(),
