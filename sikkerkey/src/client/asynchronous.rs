@@ -14,13 +14,12 @@ use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
 use crate::watch::{Watch, WatchEvent};
 
-/// [`SikkerKey`] for async programs: the same verbs as `async fn`.
+/// A client for async programs: the methods of [`SikkerKey`] as `async fn`.
 ///
-/// The work is that of the blocking client, on threads of the client: at most 16, which end when
-/// they are idle. So both behave alike to the last detail, a runtime with one thread is not blocked,
-/// and no call holds the end of a runtime. A future that is dropped before its call began sends
-/// nothing; one that is dropped later leaves the call to end by itself. Cheap to clone; all clones,
-/// and the client it was made from, are one client.
+/// The blocking client does the work, on threads of its own: at most 16, which end when they are idle. So
+/// both clients behave alike, a runtime with one thread is not blocked, and no call delays the shutdown of a
+/// runtime. A future that is dropped before its call begins sends nothing; if it is dropped later, the call
+/// runs to its end. A clone is cheap and is the same client, as is the client that it was made from.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -71,7 +70,7 @@ impl SikkerKey {
 }
 
 impl Bootstrap {
-    /// [`enroll`](Self::enroll) as `async fn`.
+    /// Enrolls a machine as [`enroll`](Self::enroll) does, as an `async fn`.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -362,7 +361,7 @@ impl From<SikkerKey> for AsyncSikkerKey {
     }
 }
 
-/// Starts a client on a thread of its own: no client has threads yet.
+/// Starts a client on a thread of its own, because there is no client yet whose threads could be used.
 async fn start(
     call: impl FnOnce() -> Result<SikkerKey, Error> + Send + 'static,
 ) -> Result<AsyncSikkerKey, Error> {

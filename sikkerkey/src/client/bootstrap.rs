@@ -58,7 +58,7 @@ impl Bootstrap {
         SikkerKeyBuilder {
             identity: NewMachine {
                 vault: vault.to_owned(),
-                // A token that was read from a file ends with a line break.
+                // A token that was read from a file may end with a line break.
                 token: token.trim().into(),
                 hostname: None,
                 name: None,
@@ -83,13 +83,13 @@ impl Bootstrap {
 
     /// Enrolls a new machine with the same token after this one has expired. Defaults to off.
     ///
-    /// Each enrollment takes one of the token's uses. However many calls fail together, one machine is
-    /// enrolled, and each call is sent once more with it. If the token is spent or refused, that error
-    /// is returned by this call and, at once, by every later one.
+    /// Each enrollment takes one of the token's uses. If many calls fail at the same time, one machine is
+    /// enrolled, and each call is sent once more with it. If the token is spent or refused, that error is
+    /// returned by this call and, at once, by every later one.
     ///
     /// In the last minute of the machine's life the client has at most two requests under way: the service
-    /// locks an address out after three failed authentications, and every request that is under way when a
-    /// machine expires is one.
+    /// locks an address out after three failed authentications, and each request that is under way when a
+    /// machine expires is one of them.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -142,8 +142,9 @@ impl Bootstrap {
     /// # Errors
     ///
     /// [`Configuration`](crate::ErrorKind::Configuration) for a setting, the vault's id or an empty token;
-    /// [`Authentication`](crate::ErrorKind::Authentication) or [`AccessDenied`](crate::ErrorKind::AccessDenied) where the service does not take
-    /// the token; any of the others that a request can end with. None of them holds the token.
+    /// [`Authentication`](crate::ErrorKind::Authentication) or
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) if the service refuses the token; any other error of
+    /// a request. No error contains the token.
     pub fn enroll(self) -> Result<SikkerKey, Error> {
         let SikkerKeyBuilder {
             identity: machine,

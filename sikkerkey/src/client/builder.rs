@@ -123,8 +123,9 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// Sets the [`resync`](Self::resync) of one secret, by its id: `Never` if reads are counted, an
-    /// interval if reads keep a lease alive. Defaults to the client's.
+    /// Sets the [`resync`](Self::resync) of one secret, by its id: `Never` if a policy limits the number of
+    /// reads, an interval if reads keep a lease alive (a *lease* is the limited life of a login that the
+    /// service makes for a reader). Defaults to the client's.
     pub fn resync_secret(mut self, id: impl Into<String>, resync: Resync) -> Self {
         self.settings.resync_secrets.insert(id.into(), resync);
         self
@@ -133,9 +134,9 @@ impl<I> SikkerKeyBuilder<I> {
     /// Pins the address of the service: an identity with another `apiUrl` is an error when the client is
     /// built. Defaults to no check.
     ///
-    /// The signature does not cover the host: who can change an identity's `apiUrl` can relay signed
-    /// requests. With an enrollment, this is the address that the service names for reads;
-    /// [`api_url`](SikkerKeyBuilder::api_url) sets where the machine is enrolled.
+    /// The signature does not cover the host, so a user who can change an identity's `apiUrl` can relay
+    /// signed requests. For a machine that is enrolled in memory, this is the address that the service names
+    /// for reads; [`api_url`](SikkerKeyBuilder::api_url) sets where the machine is enrolled.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -250,14 +251,14 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// Takes randomness from here. For tests.
+    /// Sets the source of randomness, for tests.
     #[doc(hidden)]
     pub fn randomness(mut self, random: Arc<dyn Randomness>) -> Self {
         self.settings.random = random;
         self
     }
 
-    /// Takes the time from here. For tests.
+    /// Sets the source of the time, for tests.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.settings.clock = clock;

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::error::Error;
 use crate::protocol::signing::{RequestSigner, Signer};
 
-/// What takes the place of the private key file.
+/// A key that replaces the private key file: a PEM text or a signer.
 #[derive(Clone, Default)]
 pub(super) struct KeySource {
     pub(super) pem: Option<SecretString>,

@@ -1,4 +1,4 @@
-//! The client of one vault: its verbs, and the calls behind them.
+//! The client of one vault: its methods, and the calls behind them.
 
 pub(crate) mod asynchronous;
 mod attempts;
@@ -127,13 +127,13 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// the client: the events that its own calls cause are left out. It never runs under a lock of the
 /// client, and its panic is contained.
 ///
-/// They lie in spans of `tracing`, at level `info`, that name ids and paths:
+/// Each event is in one of these spans, at level `info`, whose fields are ids and paths:
 ///
 /// | span | fields | what lies in it |
 /// | --- | --- | --- |
-/// | `call` | `method`, `path` | one call, its repetitions and what the fallback cache does; a poll's is at `debug` |
+/// | `call` | `method`, `path` | one call, with its retries and the fallback cache; a poll's is at `debug` |
 /// | `load` | `config` | the first load of a config: its calls, its build, its probe |
-/// | `swap` | `config`, `generation` | an attempt to make a newer config the running one, also one that is refused |
+/// | `swap` | `config`, `generation` | an attempt to swap in a newer config, including one that is refused |
 /// | `probe` | `config` | the [probe](crate::Loader::probe) of a config |
 ///
 /// A call of an async client lies in the span of the task that makes it. Metrics come with the feature
@@ -183,8 +183,8 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the identity or its key is missing, unreadable, wrong or
-    /// can be changed by other users.
+    /// [`ErrorKind::Configuration`] if the identity or its key is missing, unreadable or invalid, or if other
+    /// users can change it.
     pub fn new(vault_or_path: impl AsRef<OsStr>) -> Result<Self, Error> {
         Self::builder().vault(vault_or_path).build()
     }
@@ -202,7 +202,7 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and where there are several identities and none was chosen.
+    /// As [`new`](Self::new), and if there are several identities and none was chosen.
     pub fn auto() -> Result<Self, Error> {
         Self::builder().build()
     }
@@ -232,8 +232,8 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a part of a set, naming what is missing, for a variable that
-    /// is not UTF-8, and as [`new`](Self::new); where a machine is enrolled, as
+    /// [`ErrorKind::Configuration`] if a set of variables is incomplete (the text names the missing one), if
+    /// a variable is not UTF-8, and as [`new`](Self::new). If a machine is enrolled, as
     /// [`enroll`](Bootstrap::enroll).
     pub fn from_env() -> Result<Self, Error> {
         from_env::client()
@@ -278,7 +278,7 @@ impl SikkerKey {
         Bootstrap::in_memory(vault, token)
     }
 
-    /// The ids of the vaults for which this machine has an identity, sorted.
+    /// Lists the ids of the vaults for which this machine has an identity, sorted.
     ///
     /// ```no_run
     /// use sikkerkey::SikkerKey;
@@ -291,7 +291,7 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the folder of vaults exists and cannot be read.
+    /// [`ErrorKind::Configuration`] if the folder of vaults exists and cannot be read.
     pub fn list_vaults() -> Result<Vec<String>, Error> {
         identity::list_vaults(&Environment::of_process()?)
     }
@@ -318,7 +318,7 @@ impl SikkerKey {
         self.inner.session().transport.url().as_str().to_owned()
     }
 
-    /// When this machine expires; `None` for an identity on disk, and if the service gave no time.
+    /// Returns when this machine expires; `None` for an identity on disk, and if the service named no time.
     pub fn expires_at(&self) -> Option<SystemTime> {
         let Origin::Memory { expires_at, .. } = &self.inner.session().identity.origin else {
             return None;
@@ -360,8 +360,8 @@ impl SikkerKey {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidId`] before anything is sent; [`ErrorKind::NotFound`] and
-    /// [`ErrorKind::AccessDenied`] where this machine cannot have it; any of the others that a
-    /// request can end with.
+    /// [`ErrorKind::AccessDenied`] if the secret does not exist or is not granted to this machine; any other
+    /// error of a request.
     pub fn get_secret(&self, id: &str) -> Result<SecretString, Error> {
         self.inner.read_secret(id)
     }
@@ -380,8 +380,8 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] where the value is
-    /// not a JSON object.
+    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] if the value is not a JSON
+    /// object.
     pub fn get_fields(&self, id: &str) -> Result<Fields, Error> {
         let value = self.get_secret(id)?;
         Fields::parse(&value).ok_or_else(|| {
@@ -439,9 +439,9 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] where the value is
-    /// not JSON or not what `T` needs. The text says where, and never what: the parser's own text
-    /// could quote the value.
+    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] if the value is not JSON, or
+    /// does not fit `T`. The text names line and column only, because the parser's own text could quote the
+    /// value.
     pub fn get_json<T: DeserializeOwned>(&self, id: &str) -> Result<T, Error> {
         let value = self.get_secret(id)?;
         serde_json::from_str(value.expose_secret()).map_err(|cause| {
@@ -578,7 +578,7 @@ impl SikkerKey {
         purpose: Purpose<'_>,
         body: Option<Zeroizing<Vec<u8>>>,
     ) -> Result<Export, Error> {
-        // Reading what came counts too.
+        // The time to parse the response counts, too.
         let budget = self.inner.settings().budget();
         let call = Call {
             purpose,
@@ -603,27 +603,25 @@ impl SikkerKey {
     /// Calls `notify` each time the secret's value changes, is deleted, or is taken away from this
     /// machine.
     ///
-    /// The service is asked at once and then every [poll interval](Self::set_poll_interval), with
-    /// one request for everything that is watched. What counts as a change is a value that differs
-    /// from the one that this client read last, through any call, before the watch began: so read
-    /// the secret first, then watch it. For a secret that this client has not read, no read is made to
-    /// have something to compare with: the first read that is made anyway, by you, after a reported
-    /// change, or by the [resync](crate::SikkerKeyBuilder::resync), is that. Changes before it are told
-    /// as far as the service reports them.
+    /// The client polls the service at once, and then every [poll interval](Self::set_poll_interval), with
+    /// one request for all watches. A change is a value that differs from the last one that this client read
+    /// before the watch began, through any call: so read the secret first, then watch it. For a secret that
+    /// this client has not read, the watch makes no extra read. It then compares with the first value that is
+    /// read anyway: by you, after a reported change, or by the [resync](crate::SikkerKeyBuilder::resync).
+    /// Earlier changes are delivered only if the service reports them.
     ///
-    /// A change is reported once, no matter who read the new value first, this process or another one of the
-    /// same machine: what is watched is also read again from time to time
-    /// ([`resync`](crate::SikkerKeyBuilder::resync)).
+    /// A change is delivered once, whichever process of this machine read the new value first: watched
+    /// secrets are also read again from time to time ([`resync`](crate::SikkerKeyBuilder::resync)).
     ///
     /// # The callback
     ///
-    /// It runs on a thread of its own, outside every lock: it may read secrets, watch and unwatch,
-    /// close the client or drop it. Events of one secret come one after the other, in order. A call
-    /// that takes long delays other secrets by at most one cycle. A panic ends that call alone.
+    /// It runs on a thread of its own, outside every lock: it may read secrets, watch and unwatch, close the
+    /// client or drop it. Events of one secret are delivered one after the other, in order. A slow call
+    /// delays other secrets by at most one poll cycle. A panic ends only that call.
     ///
-    /// A callback that holds a handle of this client keeps it alive, and the watch with it: end
-    /// that with [`Watch::stop`], [`unwatch`](Self::unwatch) or [`close`](Self::close). Without
-    /// one, dropping the last handle ends the watch.
+    /// A callback that holds a handle of this client keeps the client and the watch alive: end it with
+    /// [`Watch::stop`], [`unwatch`](Self::unwatch) or [`close`](Self::close). Otherwise, dropping the last
+    /// handle ends the watch.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -657,9 +655,9 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`](crate::ErrorKind::InvalidId); [`Configuration`](crate::ErrorKind::Configuration)
-    /// where the operating system gives no thread. Whether the secret exists shows later, as an
-    /// event.
+    /// [`InvalidId`](crate::ErrorKind::InvalidId); [`Configuration`](crate::ErrorKind::Configuration) if the
+    /// operating system cannot start a thread. A secret that does not exist is not an error here: it shows
+    /// later, as an event.
     pub fn watch(
         &self,
         id: &str,
@@ -723,7 +721,7 @@ impl SikkerKey {
         self.inner.poller().close();
     }
 
-    /// Follows many secrets at once, from the values that the follower has.
+    /// Follows many secrets at once, starting from the values that the follower already has.
     #[cfg(feature = "live")]
     pub(crate) fn follow(
         &self,
@@ -762,14 +760,14 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the folder cannot be read or a file not be removed, or the
-    /// cache was refused.
+    /// [`ErrorKind::Configuration`] if the folder cannot be read, a file cannot be removed, or the cache was
+    /// refused.
     pub fn clear_cache(&self) -> Result<(), Error> {
         self.inner.cache().map_or(Ok(()), Cache::clear)
     }
 
-    /// The number of secrets with a cached value of this vault, also those that other clients wrote (feature
-    /// `cache`). Without a cache, 0.
+    /// Returns the number of this vault's secrets with a cached value, including values that other clients
+    /// wrote (feature `cache`). Without a cache, 0.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -787,13 +785,13 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the folder cannot be read, or the cache was refused.
+    /// [`ErrorKind::Configuration`] if the folder cannot be read, or the cache was refused.
     pub fn cached_count(&self) -> Result<usize, Error> {
         self.inner.cache().map_or(Ok(0), Cache::count)
     }
 }
 
-/// Returns itself, so that a function can take this client and the async one.
+/// Returns itself, so that a function can take this client or the async one.
 impl AsRef<SikkerKey> for SikkerKey {
     fn as_ref(&self) -> &SikkerKey {
         self

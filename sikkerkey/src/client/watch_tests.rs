@@ -50,7 +50,7 @@ fn follow(sk: &SikkerKey) -> (Follow, Receiver<Cycle>) {
     (follow, cycles)
 }
 
-/// The updates of the next cycle that has any.
+/// Returns the updates of the next cycle that has any.
 #[track_caller]
 fn updates(cycles: &Receiver<Cycle>) -> Vec<String> {
     loop {
@@ -109,7 +109,7 @@ fn a_failed_read_is_told_until_it_succeeds() {
     let vault = vault();
     let sk = client(&vault, 2);
     let (_follow, cycles) = follow(&sk);
-    // Begun, so that it is not asked for again at once.
+    // The response begins, so the request is not repeated at once.
     vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Truncated));
     vault.put("sk_a", "2");
     assert_eq!(updates(&cycles), ["sk_a Network"]);

@@ -52,14 +52,14 @@ struct ConfigErrorInner {
     problems: Vec<Problem>,
 }
 
-/// What cannot be done with a config.
+/// The operation that failed, for the report's first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
     Build,
-    /// A live config is not brought up to date.
+    /// A live config could not be refreshed.
     #[cfg_attr(not(feature = "live"), allow(dead_code))]
     Refresh,
-    /// A live config is not handed out.
+    /// A live config was not returned, because its rules refuse it.
     #[cfg_attr(not(feature = "live"), allow(dead_code))]
     Use,
 }
@@ -79,7 +79,7 @@ impl ConfigError {
         Self::to(Failed::Build, config, problems)
     }
 
-    /// An error of something other than building the config.
+    /// Makes an error of another operation than building the config.
     pub(crate) fn to(failed: Failed, config: &'static str, problems: Vec<Problem>) -> Self {
         ConfigError(Arc::new(ConfigErrorInner {
             failed,
@@ -88,17 +88,17 @@ impl ConfigError {
         }))
     }
 
-    /// What the report says cannot be done.
+    /// The operation that failed.
     pub(super) fn failed(&self) -> Failed {
         self.0.failed
     }
 
-    /// Why the config `T` cannot be built.
+    /// Makes the error of the config `T`, which could not be built.
     pub(crate) fn of<T: ?Sized>(problems: Vec<Problem>) -> Self {
         Self::new(short_name(type_name::<T>()), problems)
     }
 
-    /// What the report calls the config.
+    /// The config's name in the report.
     pub(super) fn config(&self) -> &'static str {
         self.0.config
     }
@@ -145,7 +145,7 @@ impl ConfigError {
     }
 }
 
-/// The error of a config that could not be built because of this error, for a test.
+/// Makes the error of a config that could not be built because of this error, for a test.
 ///
 /// It has one problem without a path, whose kind is [`Missing`](ProblemKind::Missing) for
 /// [`ErrorKind::NotFound`], [`Denied`](ProblemKind::Denied) for [`ErrorKind::AccessDenied`], and
@@ -171,21 +171,21 @@ impl From<ErrorKind> for ConfigError {
     }
 }
 
-/// `AppConfig` of `my_service::config::AppConfig<T>`.
+/// Shortens a type's name: `AppConfig` for `my_service::config::AppConfig<T>`.
 pub(crate) fn short_name(full: &'static str) -> &'static str {
     let path = full.split('<').next().unwrap_or(full);
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// An error of a config that another crate builds: for each problem the key path, and a text that
-/// holds no value.
+/// Makes an error of a config that another crate builds. Each problem is a key path and a text without a
+/// secret value.
 pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> ConfigError {
     let problems = problems.into_iter();
     let problem = |(path, text)| Problem::new(ProblemKind::Invalid, text).at(path);
     ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
 }
 
-/// The report, also for `{:#?}`.
+/// Shows the report, also for `{:#?}`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -201,10 +201,10 @@ impl StdError for ConfigError {
     }
 }
 
-/// What the report says of a secret that the service does not have.
+/// The report's text for a secret that does not exist.
 pub(super) const MISSING: &str = "missing: there is no such secret";
 
-/// What the report says of a secret that this machine may not read.
+/// The report's text for a secret that this machine may not read.
 pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
 
 /// One reason why a config was refused; from [`ConfigError::problems`].

@@ -129,7 +129,7 @@ mod unix {
         folder.write(&id("sk_a"), b"two").unwrap();
         assert_eq!(mode(&folder.path), 0o700);
 
-        // Stricter rights are the owner's wish.
+        // A stricter mode is left as the owner set it.
         fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o500)).unwrap();
         folder.prepare().unwrap();
         assert_eq!(mode(&folder.path), 0o500);

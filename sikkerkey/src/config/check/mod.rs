@@ -17,8 +17,7 @@ use crate::protocol::details::{SecretDetails, SecretKind};
 /// [refusals](Self::refusals) and of the [unneeded](Self::unneeded) secrets; `Serialize` writes
 /// them as a list. [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check) makes it.
 ///
-/// The first column of the table is `ok`, `??` for what the list cannot tell, and `!!` for what is
-/// wrong.
+/// The first column of the table is `ok`, `??` if the list cannot tell, and `!!` for a problem.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -83,11 +82,11 @@ pub struct Check {
     status: CheckStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    /// Whether the config can be built as far as this check knows.
+    /// Whether the config can be built, as far as this check can tell.
     ok: bool,
 }
 
-/// What the list of secrets says about one value of a config.
+/// The result of a [`Check`]: what the list of secrets says about one value of a config.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -136,13 +135,12 @@ pub enum CheckStatus {
     Canary,
     /// The secret is a certificate, which is issued to a key and has no value to read.
     Certificate,
-    /// An [override](crate::Loader::overrides) takes the place of what is there.
+    /// An [override](crate::Loader::overrides) replaces the vault's value.
     Overridden,
 }
 
 impl CheckReport {
-    /// Compares a schema with the secrets that the machine sees. `links` says where names and
-    /// aliases lead.
+    /// Compares a schema with the secrets that the machine sees. `links` maps names and aliases to ids.
     pub(crate) fn new<'a>(
         schema: &Schema,
         links: &BTreeMap<SecretRef, Link>,
@@ -156,7 +154,7 @@ impl CheckReport {
         }
     }
 
-    /// Returns the report with the requirements that overrides decide about.
+    /// Returns the report with the status of overridden requirements replaced.
     pub(crate) fn overridden(
         mut self,
         schema: &Schema,
@@ -172,7 +170,7 @@ impl CheckReport {
         self
     }
 
-    /// Returns the report with problems that would keep a load from reading anything.
+    /// Returns the report with problems that would prevent a load from reading anything.
     pub(crate) fn with_refusals(mut self, refusals: Vec<Problem>) -> Self {
         self.refusals = refusals;
         self
@@ -188,7 +186,7 @@ impl CheckReport {
         for check in &self.checks {
             let secret = check.requirement.secret();
             match links.get(secret) {
-                // One of them is meant.
+                // One of these is meant, so all count as needed.
                 Some(Link::Ambiguous(secrets)) => {
                     needed.extend(secrets.iter().map(|s| s.id.as_str()))
                 }
@@ -202,9 +200,9 @@ impl CheckReport {
         self
     }
 
-    /// Whether a load would find everything that the config needs, and trigger no canary. What it finds may
-    /// still be no `u16`, and an [uncertain](CheckStatus::Uncertain) secret may be denied;
-    /// [`is_strictly_ok`](Self::is_strictly_ok) is about that too.
+    /// Whether a load would find everything that the config needs, and trigger no canary. A value that it
+    /// finds may still fail to parse, and an [uncertain](CheckStatus::Uncertain) secret may be denied;
+    /// [`is_strictly_ok`](Self::is_strictly_ok) excludes uncertain secrets.
     pub fn is_ok(&self) -> bool {
         self.refusals.is_empty() && self.checks.iter().all(Check::is_ok)
     }
@@ -220,26 +218,26 @@ impl CheckReport {
         self.checks.iter()
     }
 
-    /// The checks that would fail the load, or trigger a canary.
+    /// Iterates over the checks that would fail the load, or trigger a canary.
     pub fn problems(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.is_ok())
     }
 
-    /// The checks of which the list cannot tell whether they would fail the load.
+    /// Iterates over the checks that may fail the load: the list cannot tell.
     pub fn uncertain(&self) -> impl Iterator<Item = &Check> {
         let is_uncertain = |check: &&Check| check.status == CheckStatus::Uncertain;
         self.checks.iter().filter(is_uncertain)
     }
 
-    /// What is wrong with the options, such as an alias that fits no secret of the config. Where
-    /// anything is, a load reads nothing and fails with these problems.
+    /// Problems of the options, such as an alias that fits no secret of the config. If there are any, a load
+    /// reads nothing and fails with them.
     pub fn refusals(&self) -> &[Problem] {
         &self.refusals
     }
 
-    /// The secrets that this machine may read and the config does not need, where
-    /// [`LoadOptions::least_privilege`](crate::LoadOptions::least_privilege) asked for them.
-    /// Canaries are not among them: their grants are part of the trap.
+    /// The secrets that this machine may read and the config does not need. Empty unless
+    /// [`LoadOptions::least_privilege`](crate::LoadOptions::least_privilege) is on. Canaries are not among
+    /// them: their grants are part of the trap.
     ///
     /// ```
     /// # use sikkerkey_emulator::Emulator;
@@ -275,13 +273,13 @@ impl<'a> IntoIterator for &'a CheckReport {
 }
 
 impl Check {
-    /// The value that the config reads.
+    /// The requirement: which value the config reads, and from which secret.
     pub fn requirement(&self) -> &Requirement {
         &self.requirement
     }
 
-    /// The id of the secret that a load would read: where an alias or a display name leads, and
-    /// otherwise the id that the config names. `None` where a name leads to no secret.
+    /// The id of the secret that a load would read: the target of an alias or a display name, otherwise the
+    /// id that the config names. `None` if a name fits no secret.
     pub fn resolved_id(&self) -> Option<&str> {
         self.resolved_id.as_deref()
     }
@@ -301,8 +299,8 @@ impl Check {
         self.hint.as_deref()
     }
 
-    /// Whether the config would load with it: it was found and is no canary, or it is missing and has a
-    /// default.
+    /// Whether the config would load with it: the secret was found and is not a canary, or it is missing and
+    /// the value has a default.
     pub fn is_ok(&self) -> bool {
         self.ok
     }
