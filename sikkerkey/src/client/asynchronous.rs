@@ -138,7 +138,7 @@ impl AsyncSikkerKey {
         start(SikkerKey::from_env).await
     }
 
-    /// The blocking client behind this one.
+    /// Returns the blocking client behind this one.
     pub fn blocking(&self) -> &SikkerKey {
         &self.blocking
     }
@@ -348,7 +348,7 @@ impl AsyncSikkerKey {
     }
 }
 
-/// The blocking client behind this one.
+/// Returns the blocking client behind this one.
 impl AsRef<SikkerKey> for AsyncSikkerKey {
     fn as_ref(&self) -> &SikkerKey {
         &self.blocking

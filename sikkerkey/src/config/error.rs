@@ -273,10 +273,10 @@ pub enum ProblemKind {
     Invalid,
     /// The struct's `validate` refused it.
     Validation,
-    /// Two values of the config contradict each other, such as by a different `resync` for one
-    /// secret, or a setting is impossible, such as an alias that fits no secret of the config.
+    /// Two values of the config contradict each other (such as two different `resync` for one secret), or a
+    /// setting is impossible (such as an alias that fits no secret of the config).
     Conflict,
-    /// The probe of a live config refused it.
+    /// The [probe](crate::Loader::probe) of a live config refused it.
     Probe,
     /// The secret is a canary, and [`LoadOptions::refuse_canaries`](crate::LoadOptions::refuse_canaries)
     /// was asked for. It was not read.
@@ -321,7 +321,7 @@ impl Problem {
         problem
     }
 
-    /// A secret that a live config had, and that is gone.
+    /// The problem of a live config whose secret was deleted.
     #[cfg(feature = "live")]
     pub(crate) fn deleted() -> Self {
         Self::new(
@@ -330,7 +330,7 @@ impl Problem {
         )
     }
 
-    /// A secret that a live config had, and that this machine may no longer read.
+    /// The problem of a live config whose secret this machine may no longer read.
     #[cfg(feature = "live")]
     pub(crate) fn denied() -> Self {
         Self::new(
@@ -339,7 +339,7 @@ impl Problem {
         )
     }
 
-    /// Where the config as a whole is refused before it is swapped in.
+    /// The problem of a config that is refused as a whole before it is swapped in.
     #[cfg(feature = "live")]
     pub(crate) fn probe(text: impl Into<Box<str>>) -> Self {
         Self::new(ProblemKind::Probe, text)
@@ -351,7 +351,7 @@ impl Problem {
         self
     }
 
-    /// Where an alias or a display name led.
+    /// Sets the id that an alias or a display name led to.
     pub(crate) fn resolved(mut self, id: Option<&str>) -> Self {
         self.resolved_id = id.map(Box::from);
         self
@@ -362,30 +362,30 @@ impl Problem {
         self
     }
 
-    /// The path of the value in the config, as Rust spells it: `db.password`. Empty where the
-    /// config as a whole was refused by its `validate`.
+    /// The path of the value in the config, as Rust spells it: `db.password`. Empty if the config as a whole
+    /// was refused, for instance by its `validate`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The secret, as the config names it; `None` where no secret is at fault, as for
+    /// The secret, as the config names it; `None` if the problem is not about one secret, as for
     /// [`ProblemKind::Validation`].
     pub fn secret(&self) -> Option<&SecretRef> {
         self.secret.as_ref()
     }
 
-    /// The id of the secret that was read or looked for: where an alias or a display name led, and
-    /// otherwise the id that the config names. `None` where a name led to no secret.
+    /// The id of the secret that was read or looked for: the target of an alias or a display name, otherwise
+    /// the id that the config names. `None` if a name fits no secret.
     pub fn resolved_id(&self) -> Option<&str> {
         self.resolved_id.as_deref()
     }
 
-    /// The field of the secret; `None` where the whole secret was wanted.
+    /// The field of the secret; `None` if the whole secret is the value.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// The class of the problem, to branch on.
+    /// The class of the problem, for a program to branch on.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
@@ -396,18 +396,18 @@ impl Problem {
         self.error.as_ref()
     }
 
-    /// What is wrong, in the words of the report.
+    /// What is wrong, in the words of the report, without path and secret.
     pub fn message(&self) -> &str {
         &self.text
     }
 
-    /// Whether it only says that nothing is there, which an `Option` or a default makes good.
+    /// Whether the problem is only that the value is missing, which an `Option` or a default allows.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
     }
 }
 
-/// Two problems are equal when they say the same of the same value.
+/// Two problems are equal if they report the same about the same value.
 impl PartialEq for Problem {
     fn eq(&self, other: &Self) -> bool {
         let said = |problem: &Self| (problem.kind, problem.error.as_ref().map(Error::kind));

@@ -139,7 +139,7 @@ impl Requirement {
     }
 
     /// How often a live config reads the secret again unasked; `None` if neither the field nor its struct
-    /// says it.
+    /// sets it.
     pub fn resync(&self) -> Option<Resync> {
         self.resync
     }
@@ -169,8 +169,7 @@ impl Requirement {
         self
     }
 
-    /// What the field says by itself: whether it is needed where its [`group`](Self::group) is
-    /// there.
+    /// The field's own necessity, which applies if its [`group`](Self::group) exists.
     pub(crate) fn declared(&self) -> Necessity {
         self.necessity
     }
@@ -182,7 +181,7 @@ impl Requirement {
 
 /// How a config names a secret.
 ///
-/// `Display` is the id as it is, and a name in quotes.
+/// `Display` shows an id as it is, and a name in quotes.
 ///
 /// ```
 /// use sikkerkey::SecretRef;
@@ -211,8 +210,8 @@ impl SecretRef {
         }
     }
 
-    /// The secret as the config names it, and the id that is read where that is another:
-    /// `sk_flags -> sk_flags_stg`.
+    /// Shows the secret as the config names it, and the id that is read if it differs: `sk_flags ->
+    /// sk_flags_stg`.
     pub(crate) fn with_id(&self, id: Option<&str>) -> String {
         match id {
             Some(id) if id != self.as_str() => format!("{self} -> {id}"),
@@ -221,14 +220,14 @@ impl SecretRef {
     }
 }
 
-/// The id or the name, so that a list of these stands where ids are expected.
+/// Returns the id or the name, so a list of these can be passed where ids are expected.
 impl AsRef<str> for SecretRef {
     fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
 
-/// The id or the name of its secret, so that a [`Schema`](crate::Schema) stands where ids are
+/// Returns the id or the name of its secret, so a [`Schema`](crate::Schema) can be passed where ids are
 /// expected: `vault.assert_reads_only(&AppConfig::schema())`.
 impl AsRef<str> for Requirement {
     fn as_ref(&self) -> &str {
@@ -268,11 +267,11 @@ impl fmt::Display for SecretRef {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Necessity {
-    /// Required: it is a problem.
+    /// Required: a missing value is a problem.
     Required,
-    /// Optional: the value is `None`.
+    /// Optional: a missing value becomes `None`.
     Optional,
-    /// With a default: the value is the field's default.
+    /// With a default: a missing value becomes the field's default.
     Default,
 }
 
@@ -286,7 +285,7 @@ impl fmt::Display for Necessity {
     }
 }
 
-/// The shape of a value, for layers that have types of their own, such as figment.
+/// The shape of a value, for layers with types of their own, such as figment.
 ///
 /// ```
 /// use serde_json::Value;
@@ -309,7 +308,7 @@ impl fmt::Display for Necessity {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ValueKind {
-    /// A text, whatever it looks like: a password `12345` stays text.
+    /// A text, even if it looks like a number: a password `12345` stays text.
     String,
     /// A number, integer or decimal.
     Number,

@@ -78,9 +78,9 @@ impl Schema {
         secrets
     }
 
-    /// How often each secret is read again unasked, for those of which the config says so, by the id
-    /// that the snapshot has for it; and a problem for each requirement whose interval is impossible,
-    /// or differs from that of an earlier requirement of the same secret.
+    /// Returns how often each secret is read again unasked, by its id in the snapshot, for secrets whose
+    /// config sets it. Also returns a problem for each requirement whose interval is impossible, or differs
+    /// from that of an earlier requirement of the same secret.
     pub(crate) fn resyncs(&self, snapshot: &Snapshot) -> (BTreeMap<String, Resync>, Vec<Problem>) {
         let mut first: BTreeMap<String, (&Requirement, Resync)> = BTreeMap::new();
         let mut problems = Vec::new();
@@ -113,9 +113,9 @@ impl Schema {
         (resyncs, problems)
     }
 
-    /// For each requirement, whether the config can be built without its value, if for each it is
-    /// known whether something is there: what a nested struct in an `Option` requires is needed only
-    /// where that struct has another value.
+    /// Returns for each requirement whether the config can be built without its value. `there` says for each
+    /// whether a value exists: a nested struct in an `Option` needs its required values only if one of its
+    /// values exists.
     #[doc(hidden)]
     pub fn may_be_absent(&self, there: &[bool]) -> Vec<bool> {
         let present: HashSet<&str> = self
@@ -137,7 +137,7 @@ impl Schema {
     }
 }
 
-/// The structs around a value: `a` and `a.b` of `a.b.c`.
+/// Iterates over the structs around a value: `a` and `a.b` of `a.b.c`.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(dot, _)| &path[..dot])
 }

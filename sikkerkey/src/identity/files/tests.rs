@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::error::ErrorKind;
 
-/// RFC 8410's example key.
+/// The example key of RFC 8410.
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
                    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
                    -----END PRIVATE KEY-----\n";
