@@ -171,7 +171,7 @@ impl Overrides {
     }
 }
 
-/// Replaces the fields of a value with those of an override. If the value has no fields, returns the
+/// Replaces the fields of a value with those of an override. If one of the two has no fields, returns the
 /// override.
 fn over_value(value: &secrecy::SecretString, over: &ReadOutcome) -> ReadOutcome {
     let merged = over.value().and_then(|over| merged(value, over));

@@ -30,8 +30,8 @@ pub struct WeakLive<T> {
 }
 
 impl<T> Live<T> {
-    /// Makes a weak handle, which does not keep the live config alive: for a listener, or for what a resource
-    /// of the config holds.
+    /// Makes a weak handle, which does not keep the live config alive: for a listener, or for code inside a
+    /// resource of the config.
     ///
     /// ```
     /// # use sikkerkey::Live;
@@ -56,9 +56,9 @@ impl<T> Live<T> {
 }
 
 impl<T> WeakLive<T> {
-    /// The live config, or `None` once its last handle was dropped.
+    /// Returns the live config, or `None` once its last handle was dropped.
     pub fn upgrade(&self) -> Option<Live<T>> {
-        // What ends the work first: the state outlives it in subscriptions.
+        // The owner first: subscriptions keep the state alive after the owner has gone.
         let owner = self.owner.upgrade()?;
         let core = self.core.upgrade()?;
         Some(Live { core, owner })

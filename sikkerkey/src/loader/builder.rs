@@ -69,7 +69,7 @@ impl<T> Loader<T> {
         }
     }
 
-    /// What is wrong with the settings for a config of this schema, so that nothing is read.
+    /// Returns the problems of the settings for a config of this schema. If there are any, nothing is read.
     pub(super) fn refusals(&self, schema: &Schema, overrides: &Overrides) -> Vec<Problem> {
         let mut refusals = self.source.options().problems(schema);
         refusals.extend(overrides.problems(schema));
@@ -94,10 +94,11 @@ impl<T: SikkerKeyConfig> Loader<T> {
         visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
     }
 
-    /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
+    /// Does a [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
     /// built, on a thread of the client.
     ///
-    /// A future that is dropped before its work began reads nothing. Dropped later, the work ends by itself.
+    /// A future that is dropped before its work begins reads nothing. If it is dropped later, the work runs
+    /// to its end.
     ///
     /// # Errors
     /// As `load`.
@@ -145,7 +146,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
         overrides.over(&schema, &read)
     }
 
-    /// [`snapshot`](Self::snapshot) as a future, on any async runtime.
+    /// Makes a [`snapshot`](Self::snapshot) as a future, on any async runtime.
     pub fn snapshot_async(&self) -> impl Future<Output = Snapshot> + Send + use<T>
     where
         T: 'static,
@@ -178,7 +179,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
         false
     }
 
-    /// [`check`](Self::check) as a future, on any async runtime.
+    /// Makes a [`check`](Self::check) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `check`.
@@ -192,7 +193,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
 }
 
 impl<T: 'static> Loader<T> {
-    /// Runs a blocking call of this loader on a thread of its client, from the first poll on.
+    /// Runs a blocking call of this loader on a thread of its client, starting when the future is first
+    /// polled.
     fn run<R: Send + 'static>(
         self,
         call: impl FnOnce(&Self) -> R + Send + 'static,
@@ -202,14 +204,14 @@ impl<T: 'static> Loader<T> {
     }
 }
 
-/// What kept a thread of the client from doing its work.
+/// The error of a config whose work could not run on a thread of the client.
 fn failed<T>(error: &Error) -> ConfigError {
     ConfigError::of::<T>(vec![Problem::unavailable(error)])
 }
 
 /// # Finding and reading the secrets
 ///
-/// Each sets one of the [`LoadOptions`].
+/// Each of these methods sets one of the [`LoadOptions`].
 impl<T> Loader<T> {
     /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
     pub fn options(self, options: LoadOptions) -> Self {
@@ -264,13 +266,13 @@ impl<T> Loader<T> {
         self.change(|options| options.concurrency(reads))
     }
 
-    /// Overrides secrets of the vault, for development: your own database, the vault's mail key. Defaults to
-    /// none.
+    /// Overrides secrets of the vault, for development: for instance your own database together with the
+    /// vault's mail key. Defaults to none.
     ///
-    /// Name them as the config does, by id or display name, or by the id that an alias leads to. An overridden
-    /// secret is not read from the service. A JSON object replaces only the fields that it names; any other
-    /// value, a denied or a missing secret replaces the whole. [`check`](Self::check) and the status of a live
-    /// config show what is overridden.
+    /// Name them as the config does, by id or display name, or by the id that an alias leads to. An
+    /// overridden secret is not read from the service. A JSON object replaces only the fields that it names;
+    /// any other value, and a denied or missing secret, replaces the whole secret. [`check`](Self::check) and
+    /// the status of a live config show what is overridden.
     ///
     /// A secret or field that the config does not read is a problem of the load. A second call replaces the
     /// overrides of the first.

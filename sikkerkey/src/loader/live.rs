@@ -34,7 +34,8 @@ impl<T> Loader<T> {
     /// Sets the [`resync`](Loader::resync) of one secret, by its id or as the config names it. Defaults to the
     /// field's own `resync`. A secret that the config does not read is a problem of the load.
     ///
-    /// Reads keep a *leased* credential alive, or replace it: use two thirds of the lease.
+    /// A *leased* credential is a login with a limited life, its *lease*. Each read extends it or makes a new
+    /// one, so set an interval of two thirds of the lease.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -89,8 +90,8 @@ impl<T> Loader<T> {
         self
     }
 
-    /// Sets a probe, which tries each config before it is swapped in, the first one included: does the database
-    /// accept these credentials? Defaults to no probe.
+    /// Sets a probe, which tries each config before it is swapped in, the first one included: for instance:
+    /// does the database accept these credentials? Defaults to no probe.
     ///
     /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it refuses,
     /// panics or takes too long, the last good config stays, and the probe is repeated after each poll.
@@ -150,8 +151,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
         live_from(Box::new(source), self)
     }
 
-    /// [`live`](Loader::live) as a future, on any async runtime: a thread of the client reads, builds and
-    /// asks the probe, and no thread of the runtime waits.
+    /// Starts a [`live`](Loader::live) config as a future, on any async runtime: a thread of the client
+    /// reads, builds and probes, and no thread of the runtime blocks.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -175,14 +176,14 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// ```
     ///
     /// # Errors
-    /// As `live`, without the error of an async probe.
+    /// As `live`, except that an async probe is not an error.
     pub fn live_async(self) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + use<T> {
         let source = Derived::new(self.source.clock());
         live_from_async(Box::new(source), self)
     }
 }
 
-/// A live config of another crate's source, with the settings of a [`loader`](super::builder::loader).
+/// Starts a live config of another crate's source, with the settings of a [`loader`](super::builder::loader).
 ///
 /// # Errors
 /// As [`Loader::live`].
@@ -198,7 +199,7 @@ pub fn live_from<T: Send + Sync + 'static>(
     start_from(source, loader)
 }
 
-/// [`live_from`] as a future.
+/// Starts a live config as [`live_from`] does, as a future.
 ///
 /// # Errors
 /// As [`Loader::live_async`].
@@ -236,7 +237,7 @@ fn start_from<T: Send + Sync + 'static>(
 }
 
 impl<T> Loader<T> {
-    /// The settings for what these overrides leave open of a schema.
+    /// Returns the settings for the part of a schema that these overrides do not cover.
     fn below(mut self, overrides: &Overrides, schema: &Schema) -> Self {
         let rest = overrides.rest(schema);
         let overridden = overrides.ids(schema);

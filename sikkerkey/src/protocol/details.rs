@@ -43,11 +43,11 @@ pub struct SecretDetails {
     pub application_id: Option<String>,
     /// The name of its application.
     pub application_name: Option<String>,
-    /// The kind, which says what a read of the secret causes.
+    /// The kind, which determines what a read of the secret does.
     pub kind: SecretKind,
 }
 
-/// The kind of a secret. `Display` is the service's own word for it.
+/// The kind of a secret, which determines what a read does. `Display` shows the service's own word for it.
 ///
 /// ```
 /// # use sikkerkey_emulator::{Emulator, Kind};
@@ -79,14 +79,14 @@ pub enum SecretKind {
     Structured,
     /// A password that the service rotates in a database before it publishes the new one.
     Managed,
-    /// A login with a lease: a read makes it, or extends it.
+    /// A login with a lease, which is its limited life: each read makes a login or extends its lease.
     #[serde(rename = "leased-secret")]
     Leased,
     /// A certificate, issued to a key that the reader sends. It has no value.
     Certificate,
-    /// A canary: a trap that raises an alarm at each read.
+    /// A canary: a trap, which raises an alarm at each read.
     Canary,
-    /// Not told by the service, as by older ones, or not known to this version.
+    /// Unknown: an older service does not report kinds, or this version does not know the kind.
     Unknown,
 }
 
@@ -159,7 +159,7 @@ impl From<DetailsEntry> for SecretDetails {
     }
 }
 
-/// What the plain list leaves out is not known.
+/// Fields that the plain list leaves out are unknown.
 impl From<SecretListItem> for SecretDetails {
     fn from(item: SecretListItem) -> Self {
         SecretDetails {

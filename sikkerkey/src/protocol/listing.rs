@@ -45,7 +45,7 @@ impl From<ListEntry> for SecretListItem {
     }
 }
 
-/// The names in the service's text, which separates them by commas; `None` for a single value.
+/// Splits the service's list of names at its commas; `None` for a single value.
 pub(crate) fn field_names(text: Option<&str>) -> Option<Vec<String>> {
     let names: Vec<String> = text?
         .split(',')

@@ -1,4 +1,4 @@
-//! Where the snapshots of a config come from.
+//! The source of a config's snapshots: a vault or a given snapshot.
 
 use std::sync::Arc;
 
