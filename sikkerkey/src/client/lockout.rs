@@ -71,8 +71,8 @@ impl Lockout {
         self.refusals.load(Ordering::Acquire)
     }
 
-    /// Whether the identity was refused since the call began, so that a request would fail, too. `seen` is
-    /// the number of refusals at that moment.
+    /// Whether a request would fail because the identity was refused: since the call began, or, if another
+    /// identity will replace it, at any time. `seen` is the number of refusals when the call began.
     pub(crate) fn is_locked_out(&self, seen: u32) -> bool {
         let refusals = self.refusals();
         refusals != seen || (self.replaceable && self.was_accepted() && refusals > 0)

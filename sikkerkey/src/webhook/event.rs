@@ -8,7 +8,8 @@ use crate::text;
 
 /// The event of a genuine delivery; from [`Webhook::verify`](super::Webhook::verify).
 ///
-/// Whatever else the body says (who did it, from where) is in the body, which is genuine then.
+/// For anything else that the service sends, such as who made the change, parse the body: after `verify` it
+/// is genuine.
 ///
 /// ```
 /// # use hmac::{Hmac, KeyInit, Mac};
@@ -85,23 +86,24 @@ impl WebhookEvent {
         &self.event
     }
 
-    /// The secret that it is about, by its id; `None` for an event that is about none.
+    /// The id of the secret that the event is about; `None` for an event that is about none.
     pub fn secret_id(&self) -> Option<&str> {
         self.secret_id.as_deref()
     }
 
-    /// When it happened, by the service's clock.
+    /// When the event happened, by the service's clock.
     pub fn timestamp(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.timestamp.max(0).unsigned_abs())
     }
 
-    /// Whether a delivery of the same event came before. Deliveries can be repeated; answer a repeated one with 200 as the first.
+    /// Whether a delivery of the same event came before. The service may repeat a delivery; respond to it
+    /// with 200, as to the first.
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
     }
 }
 
-/// The texts of the body, fit to be shown.
+/// Shows the texts of the body, escaped for a terminal.
 impl fmt::Debug for WebhookEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookEvent")

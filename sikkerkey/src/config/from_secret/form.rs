@@ -1,6 +1,7 @@
 //! Helpers that all text parsers share: stray white space, and lists.
 
-/// Names a character in the text that no number, `bool`, address or duration contains; `None` without one.
+/// Says what makes a text unfit for a number, `bool`, address or duration: it is empty, or has white space or
+/// an invisible character. `None` otherwise.
 ///
 /// Files and templates add a line end, editors a byte order mark. Both are invisible in a report
 /// that may not quote the text, so they are named.

@@ -43,18 +43,18 @@ impl CertificateStatus {
         validity::system_time(self.validity.until)
     }
 
-    /// Whether the current certificate has ended: each attempt to renew it failed.
+    /// Whether the current certificate has expired, because each attempt to renew it failed.
     pub fn has_expired(&self) -> bool {
         self.now > self.validity.until
     }
 
-    /// How many certificates have come: 1 for the first, one more with each renewal; 0 in a process that was forked from the one
-    /// that renews.
+    /// The number of certificates that were issued: 1 for the first, one more with each renewal; 0 in a
+    /// process that was forked from the one that renews.
     pub fn generation(&self) -> u64 {
         self.issued
     }
 
-    /// Why the last attempt to renew it failed; `None` once one has succeeded.
+    /// Why the last attempt to renew failed; `None` once one succeeds.
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }

@@ -46,14 +46,14 @@ fn describe(event: &WatchEvent) -> String {
     }
 }
 
-/// A registration whose events arrive here.
+/// Makes a registration whose events arrive in the returned channel.
 fn listener(id: &str) -> (Arc<Registration>, Receiver<String>) {
     let (sender, receiver) = channel();
     let tell = move |event: &WatchEvent| sender.send(describe(event)).unwrap();
     (Registration::new(id.into(), Box::new(tell)), receiver)
 }
 
-/// A registration whose every call says that it began and then waits to be let go.
+/// Makes a registration whose calls report their start and then block until the test releases them.
 fn stuck(id: &str) -> (Arc<Registration>, Receiver<String>, Sender<()>) {
     let (sender, receiver) = channel();
     let (release, gate) = channel::<()>();
@@ -117,7 +117,7 @@ fn a_call_that_hangs_keeps_its_thread_and_another_goes_on() {
         change(&other, "1"),
     ]);
     began.recv_timeout(LONG).unwrap();
-    // The thread that stands by.
+    // Wait for the thread that stands by.
     clock.at_rest(1);
     clock.advance(HANGS_AFTER - Duration::from_millis(1));
     clock.at_rest(1);
@@ -145,7 +145,7 @@ fn eight_calls_may_hang_and_then_events_wait() {
     for (n, (to, began, _)) in stuck.iter().enumerate() {
         callbacks.enqueue(vec![change(to, "1")]);
         if n > 0 {
-            // A thread stands by until the call before hangs.
+            // A thread stands by until the earlier call counts as hanging.
             clock.at_rest(1);
             clock.advance(HANGS_AFTER);
         }

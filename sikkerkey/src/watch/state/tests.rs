@@ -20,14 +20,14 @@ fn followed(id: &str, value: Option<Digest>) -> Followed<Digest> {
     }
 }
 
-/// A table, a clock, and a service that answers what the test says.
+/// A state, a clock, and a service whose responses the test sets.
 struct Bench {
     table: WatchState,
     salt: Salt,
     now: Time,
     random: f64,
     service: HashMap<&'static str, Result<&'static str, Error>>,
-    /// What the last cycle read.
+    /// The ids that the last cycle read.
     read: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Bench {
         self.service.insert(id, Err(Error::new(kind, "x")));
     }
 
-    /// A watch whose user has read `seen`.
+    /// Adds a watch whose user has read `seen`.
     fn watch(&mut self, id: &str, seen: Option<&str>) -> PartyId {
         let seen = seen.map(|value| self.salt.digest(value));
         self.table.watch(id, seen, None, self.now, self.random)
@@ -71,7 +71,7 @@ impl Bench {
         self.table.note(id, digest, None, self.now, self.random);
     }
 
-    /// One cycle; `meanwhile` happens while the reads are under way.
+    /// Runs one cycle; `meanwhile` runs while the reads are under way.
     fn cycle_with(
         &mut self,
         poll: Result<&[(&str, SecretChange)], ErrorKind>,
@@ -390,7 +390,7 @@ fn resync_can_be_off() {
     }
 }
 
-/// A policy that ends the secret with its 50th read, over a year without a rotation.
+/// With a policy that ends the secret at its 50th read, over a year without a rotation.
 #[test]
 fn without_resync_a_secret_of_fifty_reads_lives_for_years() {
     let mut bench = Bench::new();
@@ -460,7 +460,7 @@ fn who_leaves_takes_the_wish_along() {
     assert!(count <= 2, "{count}");
 }
 
-/// Lets cycles pass until one reads, and returns what it told.
+/// Runs cycles until one reads, and returns its notifications.
 fn until_read(bench: &mut Bench) -> (u32, Vec<String>) {
     for cycle in 1..1000 {
         let told = bench.quiet();
@@ -607,7 +607,7 @@ fn a_follower_that_reads_for_itself_is_not_given_the_value_again() {
         bench.read.is_empty(),
         "each read of a lease may mint another"
     );
-    // Another party is to be told, so it is read for both.
+    // Another party must be notified, so the value is read for both.
     bench.watch("sk_a", Some("1"));
     bench.table.note("sk_a", value, Some(party), bench.now, 0.5);
     bench.quiet();
@@ -849,7 +849,7 @@ fn who_leaves_in_the_middle_is_not_told_and_who_joins_is() {
         assert!(bench.leave(leaves) && !bench.leave(leaves));
         bench.follow(&["sk_a"]);
     });
-    // The newcomer may have read before the change, and the service tells it once.
+    // The new watch's user may have read before the change, and the service reports it once.
     assert_eq!(told, ["2 [sk_a=2]", "3 [sk_a=2]"]);
     assert!(bench.leave(stays));
     assert!(bench.table.knows("sk_a"));
