@@ -15,7 +15,7 @@
 //! | handle an error | [`Error`] of the client, [`ConfigError`] of a config: each has a kind |
 //! | test without a service | [`Snapshot`], [`SikkerKeyConfig::offline`]; the crate `sikkerkey-emulator` |
 //! | serve TLS from secrets | the module `tls` (feature `rustls`) |
-//! | be told of rotations | the module `webhook` (feature `webhook`) |
+//! | handle notifications of rotations | the module `webhook` (feature `webhook`) |
 //! | collect metrics | the module `metrics` (feature `metrics`) |
 //! | see what a config reads | [`Schema`] and its [`Requirement`]s; [`CheckReport`] |
 //! | learn it page by page | [`guide`] |

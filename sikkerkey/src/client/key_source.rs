@@ -1,4 +1,4 @@
-//! Where the private key of a known machine comes from.
+//! The source of a known machine's private key.
 
 use std::fmt;
 use std::sync::Arc;

@@ -669,7 +669,7 @@ impl SikkerKey {
         Ok(Watch::new(poller, party, &registration))
     }
 
-    /// Ends every watch on a secret; a `Live` that follows it goes on. After it returns, no further call of
+    /// Ends every watch on a secret; a `Live` that follows it continues. After it returns, no further call of
     /// their callbacks starts; one that has started may still run.
     ///
     /// ```

@@ -185,7 +185,8 @@ impl MachineRegistration {
     }
 }
 
-/// `expiresAt` is in seconds or in milliseconds, told apart by its size.
+/// Converts `expiresAt` to seconds. The service sends seconds or milliseconds; the size of the number tells
+/// which.
 fn unix_seconds(number: f64) -> Option<i64> {
     let seconds = if number > 1e12 {
         number / 1000.0

@@ -396,7 +396,7 @@ impl Problem {
         self.error.as_ref()
     }
 
-    /// What is wrong, in the words of the report, without path and secret.
+    /// The text of the problem, as in the report, without path and secret.
     pub fn message(&self) -> &str {
         &self.text
     }

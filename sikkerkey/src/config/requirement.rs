@@ -91,7 +91,7 @@ impl Requirement {
         self
     }
 
-    /// The path of the value in the config, as Rust spells it: `db.password`.
+    /// The key path of the value in the config, as Rust spells it: `db.password`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -106,7 +106,7 @@ impl Requirement {
         self.field.as_deref()
     }
 
-    /// What happens if the value is missing.
+    /// The necessity: what happens if the value is missing.
     ///
     /// A required value of a nested struct in an `Option` is [`Necessity::Optional`] here: it is needed only
     /// if another value of that struct exists.
@@ -244,7 +244,8 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// What happens if a secret or a field is missing. A denied secret is always a problem.
+/// The necessity of a value: what happens if its secret or field is missing. A denied secret is always a
+/// problem.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {

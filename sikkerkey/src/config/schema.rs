@@ -9,7 +9,8 @@ use super::snapshot::Snapshot;
 use super::table::Table;
 use crate::resync::Resync;
 
-/// What a config reads, as data: one [`Requirement`] for each value, in the order of the fields.
+/// The schema of a config: what it reads, as data, with one [`Requirement`] for each value, in the order of
+/// the fields.
 ///
 /// A schema comes from the type alone, so it can be printed, stored or compared before anything
 /// is read. `Display` is a table; `Serialize` is a list.
@@ -61,7 +62,7 @@ impl Schema {
         self.requirements.len()
     }
 
-    /// Whether the config reads nothing.
+    /// Whether the config reads no value at all.
     pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()
     }

@@ -250,8 +250,8 @@ impl<T> Live<T> {
     /// Calls that come before it starts share one refresh, and refreshes start at least
     /// [`refresh_gap`](crate::Loader::refresh_gap) apart. The client's
     /// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds all reads together, and the wait of the caller:
-    /// a longer refresh goes on without it. From inside a listener, a probe or a build of any live config, it
-    /// only starts the refresh and returns `Ok(false)`.
+    /// a refresh that takes longer continues in the background. From inside a listener, a probe or a build of
+    /// any live config, it only starts the refresh and returns `Ok(false)`.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -445,8 +445,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Calls `f` after each swap, on the client's callback thread, one swap after the other.
     ///
     /// A panic is contained, and the listener stays registered. A call that still runs after 10 s keeps its
-    /// thread, and other callbacks go on without it. It may drop handles, refresh, and stop listeners, itself
-    /// included. Dropping the returned [`Listener`] does not remove it.
+    /// thread, and other callbacks run on another one. A callback may drop handles, refresh, and stop
+    /// listeners, including its own. Dropping the returned [`Listener`] does not remove it.
     ///
     /// A listener that captures a `Live` of this config, or a resource built from it, keeps everything running
     /// forever: capture what [`downgrade`](Live::downgrade) returns.

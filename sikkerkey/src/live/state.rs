@@ -55,9 +55,9 @@ pub(super) struct LiveState<T> {
     fail_closed: FailClosed,
     /// See [`LiveOptions`](super::LiveOptions).
     overridden: BTreeMap<String, String>,
-    /// What errors call the config.
+    /// The config's name in errors.
     name: &'static str,
-    /// What says where the keys of a config lie in memory.
+    /// Finds the places of a config's keys; `None` if they are unknown.
     places: Option<fn(&T) -> Places>,
     /// The process whose worker keeps it up to date; `None` without a worker.
     process: Option<u32>,
@@ -77,7 +77,7 @@ struct Record<T> {
     previous: VecDeque<(Arc<T>, Duration)>,
     loaded_at: SystemTime,
     secrets: BTreeMap<String, SecretRecord>,
-    /// What the config calls its secrets, and their ids.
+    /// The config's names of its secrets, and their ids.
     names: BTreeMap<String, String>,
     rotation_lag: Option<Duration>,
     /// When the change that waits for adoption was found.
@@ -143,7 +143,7 @@ pub(super) struct LiveBegin<T> {
     pub(super) name: &'static str,
     pub(super) first: Arc<T>,
     pub(super) fingerprint: Fingerprint,
-    /// What says where the keys of a config lie in memory; `None` where that cannot be told.
+    /// Finds the places of a config's keys; `None` if they are unknown.
     pub(super) places: Option<fn(&T) -> Places>,
     pub(super) secrets: BTreeMap<String, SecretRecord>,
     pub(super) names: BTreeMap<String, String>,

@@ -170,7 +170,7 @@ pub(crate) struct EnrollResponse {
     /// Any JSON, because it is only shown: an unexpected name must not waste a spent token.
     #[serde(default)]
     pub(crate) machine_name: Value,
-    /// The same.
+    /// Any JSON, for the same reason.
     #[serde(default)]
     pub(crate) expires_at: Value,
 }

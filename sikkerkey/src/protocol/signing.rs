@@ -57,7 +57,7 @@ pub trait RequestSigner: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Why there is no signature. The call fails with
+    /// If no signature can be made. The call then fails with
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), and nothing is sent.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
 }

@@ -279,7 +279,7 @@ mod tests {
     fn an_alias_leads_from_a_secret_of_the_config_to_another_id() {
         for (aliases, expected) in [
             (vec![("sk_db", "sk_x"), ("sk_flags", "sk_x")], vec![]),
-            // One step each: sk_flags is read where the config says sk_db.
+            // One step each: for `sk_db`, `sk_flags` is read.
             (vec![("sk_db", "sk_flags"), ("sk_flags", "sk_x")], vec![]),
             (
                 vec![("sk_flag", "sk_x")],

@@ -106,10 +106,10 @@ impl LoadOptions {
     /// Refuses to read a secret that has no alias, so that this environment never reads a secret of the
     /// environment that the config was written for. Defaults to off.
     ///
-    /// Each id that the config names needs an alias, to an id that the config does not name. A
-    /// display name needs one too, unless a [`project`](Self::project) or an
-    /// [`application`](Self::application) says where it is looked up. What is missing is a problem
-    /// of the load for each secret, and then nothing is read.
+    /// Each id that the config names needs an alias, to an id that the config does not name. A display name
+    /// needs one too, unless a [`project`](Self::project) or an [`application`](Self::application) says where
+    /// it is looked up. Each secret without an alias that it needs is a problem of the load, and then nothing
+    /// is read.
     pub fn strict_aliases(mut self) -> Self {
         self.aliases.strict = true;
         self

@@ -23,11 +23,11 @@ use crate::protocol::fields::Fields;
 pub struct WatchEvent {
     /// The id of the watched secret.
     pub secret_id: String,
-    /// What happened to the secret.
+    /// The kind of the event: what happened to the secret.
     pub kind: WatchKind,
 }
 
-/// What happened to a watched secret.
+/// The kind of a [`WatchEvent`]: what happened to a watched secret.
 ///
 /// `Debug` shows no value.
 ///

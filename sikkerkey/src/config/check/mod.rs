@@ -289,7 +289,7 @@ impl Check {
         self.kind
     }
 
-    /// What the list says about the value.
+    /// The status: what the list of secrets says about the value.
     pub fn status(&self) -> CheckStatus {
         self.status
     }
