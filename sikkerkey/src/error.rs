@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unavailable_is_what_nobody_answered() {
+    fn unavailable_means_that_the_service_did_not_respond() {
         for (status, unavailable) in [
             (401, false),
             (403, false),

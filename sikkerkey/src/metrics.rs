@@ -34,7 +34,7 @@
 //! Install it before the client is built, which describes the metrics, or call [`describe`] later. A recorder
 //! is user code, like a logger: it never runs under a lock of the client, its panic is contained, and
 //! requests that it makes itself are not counted. With the `metrics-exporter-prometheus` crate,
-//! `PrometheusBuilder::new() .install_recorder()` returns the handle whose `render()` is the body of
+//! `PrometheusBuilder::new().install_recorder()` returns the handle whose `render()` is the body of
 //! `/metrics`.
 //!
 //! # Alerts

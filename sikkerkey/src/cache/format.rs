@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_with_a_vectors_nonce_is_the_vectors_file() {
+    fn sealing_with_a_vectors_nonce_gives_the_vectors_file() {
         // Python escapes characters outside ASCII, so only ASCII entries are equal byte by byte.
         for vector in Vector::all().iter().filter(|v| v.value.is_ascii()) {
             let envelope: Envelope = serde_json::from_str(&vector.file).unwrap();

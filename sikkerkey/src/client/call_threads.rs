@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_calls_run_at_once_and_what_was_dropped_before_it_began_never_runs() {
+    fn sixteen_calls_run_at_once_and_one_dropped_before_it_began_never_runs() {
         let (threads, _clock) = threads();
         let (began, begun) = channel();
         let (release, gate) = channel::<()>();

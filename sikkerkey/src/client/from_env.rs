@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_set_names_what_is_missing() {
+    fn half_a_set_names_the_missing_variable() {
         for (variables, says) in [
             (
                 &[(VAULT_ID, "a"), (MACHINE_ID, "m")][..],

@@ -81,7 +81,7 @@ fn all_of_one_poll_is_one_cycle() {
 }
 
 #[test]
-fn what_is_lost_recovers_however_the_service_tells_it() {
+fn a_lost_secret_recovers_however_the_service_reports_it() {
     for every in [true, false] {
         for returned in [true, false] {
             let vault = Emulator::builder()
@@ -105,7 +105,7 @@ fn what_is_lost_recovers_however_the_service_tells_it() {
 }
 
 #[test]
-fn a_failed_read_is_told_until_it_succeeds() {
+fn a_failed_read_is_reported_until_it_succeeds() {
     let vault = vault();
     let sk = client(&vault, 2);
     let (_follow, cycles) = follow(&sk);

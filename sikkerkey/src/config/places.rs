@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_field_with_a_size_cannot_be_told() {
+    fn a_part_without_a_sized_field_has_unknown_keys() {
         assert_eq!(spanned(|c| &c.unkeyed), None);
         assert_eq!(spanned(|c| &c.empty), None);
         assert_eq!(spanned(|c| &c.second[..0]), None);

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_leads_to_an_id_though_nothing_was_read() {
+    fn names_resolve_to_ids_even_if_nothing_was_read() {
         let snapshot = snapshot();
         for (secret, expected) in [
             (id("sk_flags"), Some("sk_flags_stg")),

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_answer_is_told_from_the_others() {
+    fn each_answer_is_distinguished_from_the_others() {
         let x509 = |leaf: &str, chain: &str| CertificateAnswer::X509 {
             leaf: leaf.to_owned(),
             chain: chain.to_owned(),

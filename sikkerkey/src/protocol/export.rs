@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_folds_into_one_name_is_told() {
+    fn secrets_that_share_a_name_are_reported() {
         let export = self::export(vec![
             entry("sk_1", "db-host", "1", false),
             entry("sk_2", "other", "2", false),
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_nobody_listed_as_a_name_is_not_shown() {
+    fn a_key_that_is_not_listed_as_a_name_is_not_shown() {
         let value = r#"{"sk-live-4242":"1","sk live 4242":"2","a":"3","A":"4"}"#;
         let export = export(vec![entry("sk_1", "db", value, true)]);
         let shown = format!("{export:?} {:?}", export.collisions());

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ed25519_key_says_what_it_is() {
+    fn the_error_says_what_is_there_in_place_of_an_ed25519_key() {
         let pem = &vectors()[0].private_key_pem;
         // The same document with X25519's algorithm, 1.3.101.110, in place of Ed25519's.
         let x25519 = pem.replace("MC4CAQAwBQYDK2Vw", "MC4CAQAwBQYDK2Vu");

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_circle_is_told_once_and_what_leads_into_it_is_not_in_it() {
+    fn a_long_circle_is_reported_once_and_an_alias_that_leads_into_it_is_not_in_it() {
         let ids: Vec<String> = (0..300).map(|n| format!("sk_{n}")).collect();
         let next = |n: usize| ids[(n + 1) % ids.len()].clone();
         let mut aliases = Aliases::default();

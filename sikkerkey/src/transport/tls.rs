@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_a_certificate_is_refused() {
+    fn a_text_that_is_not_a_certificate_is_refused() {
         for pem in [
             "",
             "hunter2",

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_makes_room() {
+    fn used_bytes_make_room() {
         let mut buffer = WipedBuffer::default();
         for _ in 0..10_000 {
             buffer.extend(&[7; 100]);

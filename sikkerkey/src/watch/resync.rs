@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_overdue_after_an_outage_is_spread_and_a_lease_over_five_minutes_at_most() {
+    fn overdue_resyncs_are_spread_after_an_outage_and_those_of_a_lease_over_five_minutes_at_most() {
         for (wanted, random, due) in [
             (Resync::Adaptive, 0.5, 150),
             (Resync::Every(s(60)), 0.5, 30),

@@ -40,7 +40,7 @@ fn refused(signature: &str, body: &[u8], error: WebhookError) {
 }
 
 #[test]
-fn a_signed_event_is_told() {
+fn a_signed_event_is_returned() {
     let (webhook, _) = webhook();
     let body = body("e1", NOW);
     let event = webhook.verify(sign(SECRET, &body), &body).unwrap();
@@ -180,7 +180,7 @@ fn a_late_delivery_is_refused() {
 }
 
 #[test]
-fn a_repeated_delivery_is_told_as_such_for_as_long_as_it_is_taken() {
+fn a_repeated_delivery_is_recognized_for_as_long_as_it_is_accepted() {
     let (webhook, clock) = webhook();
     // As far in the future as allowed, so it is accepted for ten minutes.
     let body = body("e1", NOW + 5 * MINUTE);
@@ -202,7 +202,7 @@ fn a_repeated_delivery_is_told_as_such_for_as_long_as_it_is_taken() {
 }
 
 #[test]
-fn what_was_refused_does_not_count_as_seen() {
+fn a_refused_delivery_does_not_count_as_seen() {
     let (webhook, _) = webhook();
     let body = body("e1", NOW);
     assert!(webhook.verify("00", &body).is_err());

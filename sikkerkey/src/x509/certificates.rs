@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chain_says_what_it_is() {
+    fn the_error_says_what_is_there_in_place_of_a_chain() {
         let (leaf, key) = Authority::new().issue(NOW, NOW + DAY);
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (text, says) in [

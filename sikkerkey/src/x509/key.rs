@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_says_what_it_is() {
+    fn the_error_says_what_is_there_in_place_of_a_key() {
         let (leaf, key) = Authority::new().issue(NOW, NOW + DAY);
         let labelled = |label| key.replace(" PRIVATE KEY", label);
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_is_refused() {
+    fn a_text_that_is_not_an_object_is_refused() {
         for text in ["", "hunter2", "[1]", "null", r#"{"a": 1"#, "{} {}"] {
             let refused = BTreeMap::<String, SecretString>::from_secret(text);
             assert!(refused.is_err(), "{text:?}");

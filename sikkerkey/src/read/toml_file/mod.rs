@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_secrets_is_named() {
+    fn problems_of_a_file_of_secrets_name_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let nowhere = folder.path().join("nowhere.toml");
         assert_eq!(refused(&nowhere), "the file of secrets FILE does not exist");

@@ -96,7 +96,7 @@ fn bodies_in_every_form() {
 }
 
 #[test]
-fn what_is_too_large_or_cut_off_or_broken() {
+fn bodies_that_are_too_large_or_cut_off_or_broken() {
     const CLOSED: &str = "cut off: the connection was closed before the response was complete";
     const BROKEN: &str = "cut off: the response is not HTTP";
     body(
@@ -321,7 +321,7 @@ fn informational_responses_without_end_are_given_up() {
 }
 
 #[test]
-fn what_is_not_body_has_a_limit() {
+fn bytes_beside_the_body_have_a_limit() {
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let extension = format!("1;{}\r\na\r\n", "x".repeat(1000));
     assert!(read_of_endless(CHUNKED, extension.as_bytes()) < 64 * 1024);
@@ -338,7 +338,7 @@ fn what_is_not_body_has_a_limit() {
 }
 
 #[test]
-fn the_memory_of_what_was_used_is_used_again() {
+fn the_memory_of_used_bytes_is_used_again() {
     let chunks = b"1;extension\r\na\r\n".repeat(1_000);
     let mut raw = Vec::new();
     raw.extend(&chunks);

@@ -107,7 +107,7 @@ fn a_panic_ends_its_call_and_nothing_else() {
 }
 
 #[test]
-fn a_call_that_hangs_keeps_its_thread_and_another_goes_on() {
+fn a_call_that_hangs_keeps_its_thread_and_another_thread_continues() {
     let (callbacks, clock) = callbacks();
     let (slow, began, release) = stuck("sk_slow");
     let (other, events) = listener("sk_other");
@@ -188,7 +188,7 @@ fn after_stop_no_call_begins() {
 }
 
 #[test]
-fn what_is_cleared_is_not_told_and_what_comes_after_is() {
+fn cleared_events_are_not_delivered_and_later_ones_are() {
     let (callbacks, _clock) = callbacks();
     let (slow, began, release) = stuck("sk_slow");
     let (one, ones) = listener("sk_1");

@@ -248,7 +248,7 @@ fn the_thread_does_not_keep_the_client_alive() {
 }
 
 #[test]
-fn nothing_is_told_after_the_end() {
+fn no_event_is_sent_after_the_end() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
     *lock(&bench.fake.gate) = Some(gate);
@@ -342,7 +342,7 @@ fn close_returns_when_the_thread_has_ended() {
 }
 
 #[test]
-fn values_that_nobody_waits_for_any_more_are_not_read() {
+fn values_of_an_older_generation_are_not_read() {
     let fake = Fake::default();
     let mut watches = WatchState::new(Resync::Never);
     let mut random = || 0.5;
@@ -362,7 +362,7 @@ fn values_that_nobody_waits_for_any_more_are_not_read() {
 }
 
 #[test]
-fn what_went_wrong_says_when_to_come_back() {
+fn the_error_decides_when_to_poll_again() {
     let failed = |kind| Error::new(kind, "x");
     let wait = Some(Duration::from_secs(7));
     for (error, expected) in [
@@ -419,7 +419,7 @@ impl Follower for Teller {
 }
 
 #[test]
-fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
+fn a_follower_gets_every_cycle_and_none_after_it_left() {
     let bench = Bench::new(SHORT);
     let (sender, told) = channel();
     let follower = Arc::new(Teller(Mutex::new(sender)));

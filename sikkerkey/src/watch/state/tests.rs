@@ -157,7 +157,7 @@ fn a_change_to_what_the_user_already_has_is_none() {
 }
 
 #[test]
-fn a_reported_change_is_told_to_a_watch_that_has_nothing_to_compare_with() {
+fn a_reported_change_reaches_a_watch_without_a_value_to_compare_with() {
     let mut bench = Bench::new();
     bench.watch("sk_a", None);
     bench.holds("sk_a", "1");
@@ -165,7 +165,7 @@ fn a_reported_change_is_told_to_a_watch_that_has_nothing_to_compare_with() {
 }
 
 #[test]
-fn a_reported_change_that_the_user_reads_first_is_told_all_the_same() {
+fn a_reported_change_is_delivered_even_if_the_user_reads_it_first() {
     let mut bench = Bench::new();
     let watch = bench.watch("sk_a", None);
     assert_eq!(bench.table.watches("sk_a"), [watch]);
@@ -244,7 +244,7 @@ fn a_read_that_fails_troubles_its_own_watch_alone() {
 }
 
 #[test]
-fn a_lost_secret_is_told_and_its_watches_end() {
+fn a_lost_secret_is_reported_and_its_watches_end() {
     for (status, kind, word) in [
         (SecretChange::Deleted, ErrorKind::NotFound, "Deleted"),
         (SecretChange::Denied, ErrorKind::AccessDenied, "Denied"),
@@ -443,7 +443,7 @@ fn a_stated_wish_counts_for_more_than_the_setting_and_the_most_frequent_wins() {
 }
 
 #[test]
-fn who_leaves_takes_the_wish_along() {
+fn a_party_that_leaves_takes_its_setting_along() {
     let mut bench = Bench::new();
     bench.holds("sk_a", "1");
     bench.watch("sk_a", Some("1"));
@@ -715,7 +715,7 @@ fn a_follower_learns_what_another_read_of_this_client_swallowed() {
 }
 
 #[test]
-fn a_follower_whose_value_nobody_read_anew_reads_nothing() {
+fn a_follower_whose_value_is_still_the_last_read_reads_nothing() {
     for read_last in [None, Some("1")] {
         let mut bench = Bench::new();
         let digest = |value: &str| bench.salt.digest(value);
@@ -734,7 +734,7 @@ fn a_follower_whose_value_nobody_read_anew_reads_nothing() {
 }
 
 #[test]
-fn a_follower_with_an_older_value_than_this_client_read_last_is_told() {
+fn a_follower_with_an_older_value_than_this_client_read_last_is_notified() {
     let mut bench = Bench::new();
     bench.follow(&["sk_a"]);
     bench.holds("sk_a", "2");
@@ -826,7 +826,7 @@ fn an_optional_secret_that_never_was_there_is_read_rarely() {
 }
 
 #[test]
-fn a_lost_secret_is_lost_for_those_who_join_too() {
+fn a_lost_secret_is_lost_for_parties_that_join_too() {
     let mut bench = Bench::new();
     bench.follow(&["sk_a"]);
     bench.cycle(Ok(&[("sk_a", SecretChange::Deleted)]));
@@ -841,7 +841,7 @@ fn a_lost_secret_is_lost_for_those_who_join_too() {
 }
 
 #[test]
-fn who_leaves_in_the_middle_is_not_told_and_who_joins_is() {
+fn a_party_that_leaves_in_the_middle_gets_nothing_and_one_that_joins_is_notified() {
     let mut bench = Bench::new();
     let (leaves, stays) = (bench.follow(&["sk_a"]), bench.follow(&["sk_a"]));
     bench.holds("sk_a", "2");
