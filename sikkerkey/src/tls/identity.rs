@@ -65,11 +65,13 @@ impl TlsIdentity {
     /// Parses a chain and its key, each in PEM. It does not check whether the leaf has expired.
     ///
     /// ```
-    /// # let key = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    /// # let (chain, key) = (key.cert.pem(), key.signing_key.serialize_pem());
+    /// # use pem_rfc7468::{LineEnding, encode_string};
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    /// # let chain = encode_string("CERTIFICATE", LineEnding::LF, made.cert.der()).unwrap();
+    /// # let key = encode_string("PRIVATE KEY", LineEnding::LF, &made.signing_key.serialize_der()).unwrap();
     /// use sikkerkey::tls::TlsIdentity;
     ///
-    /// let identity = TlsIdentity::from_pem(&chain, &key)?; // as of a secret, for a test
+    /// let identity = TlsIdentity::from_pem(&chain, &key)?;
     /// assert_eq!(identity.certified_key().cert.len(), 1);
     /// assert!(TlsIdentity::from_pem(&key, &chain).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

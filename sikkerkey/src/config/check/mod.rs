@@ -51,24 +51,26 @@ pub struct CheckReport {
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
-/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_worker", "4").start()?;
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .structured("sk_db", [("hostname", "db.internal")])
+/// #     .start()?;
 /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
 /// use sikkerkey::SikkerKeyConfig;
 ///
 /// #[derive(SikkerKeyConfig)]
-/// struct Config {
-///     #[sikkerkey(secret = "sk_workers")]
-///     workers: usize,
+/// #[sikkerkey(secret = "sk_db")]
+/// struct Database {
+///     host_name: String,
 /// }
 ///
-/// let report = Config::check(&sk)?;
+/// let report = Database::check(&sk)?;
 /// for check in &report {
 ///     println!("{}: {}", check.requirement().path(), check.status());
 ///     if let Some(hint) = check.hint() {
-///         println!("  {hint}"); // names the nearest id, "sk_worker"
+///         println!("  {hint}"); // did you mean "hostname"?
 ///     }
 /// }
-/// # assert!(report.iter().any(|check| check.hint().is_some_and(|hint| hint.contains("sk_worker"))));
+/// # assert!(report.iter().any(|check| check.hint().is_some_and(|hint| hint.contains("hostname"))));
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
