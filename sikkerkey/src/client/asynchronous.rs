@@ -170,6 +170,20 @@ impl AsyncSikkerKey {
 
     /// Reads the value of a secret, by its id; see [`SikkerKey::get_secret`].
     ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_a", "1").secret("sk_b", "2").start()?;
+    /// # let path = vault.identity_path();
+    /// use sikkerkey::AsyncSikkerKey;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let sk = AsyncSikkerKey::new(path)?;
+    /// let (a, b) = tokio::try_join!(sk.get_secret("sk_a"), sk.get_secret("sk_b"))?; // in parallel
+    /// # let _ = (a, b);
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`SikkerKey::get_secret`].

@@ -387,6 +387,14 @@ impl SikkerKeyBuilder {
 
     /// Reads the identity and makes the client. Sends nothing.
     ///
+    /// ```
+    /// use sikkerkey::{ErrorKind, SikkerKey};
+    ///
+    /// let error = SikkerKey::builder().identity_file("/etc/missing/identity.json").build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    /// eprintln!("{error}"); // names the file and what to do
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the identity, its key or a setting

@@ -43,6 +43,12 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// Makes a policy without retries: each call has one attempt.
+    ///
+    /// ```
+    /// use sikkerkey::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::none(), RetryPolicy::default().attempts(1));
+    /// ```
     pub fn none() -> Self {
         RetryPolicy::default().attempts(1)
     }

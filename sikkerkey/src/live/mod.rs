@@ -297,6 +297,29 @@ impl<T> Live<T> {
     /// Callers share a refresh that began less than [`refresh_gap`](crate::Loader::refresh_gap) ago and found
     /// another value: if many threads meet a rejected login, one new lease is made.
     ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let live = Config::live(&sk)?;
+    /// # vault.put("sk_workers", "8");
+    /// assert!(live.refresh_secret("sk_workers")?);
+    /// assert_eq!(live.load().workers, 8);
+    ///
+    /// let error = live.refresh_secret("sk_other").unwrap_err(); // the config does not read it
+    /// eprintln!("{error}");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As `refresh`, and for a secret that the config does not read.
     pub fn refresh_secret(&self, id: &str) -> Result<bool, ConfigError> {

@@ -159,6 +159,25 @@ impl<T: SikkerKeyConfig> Loader<T> {
     /// Compares the config with what this machine sees, without reading a value; see
     /// [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check).
     ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let report = Config::loader(&sk).least_privilege().check()?;
+    /// print!("{report}"); // a table with a line for each value
+    /// assert!(report.is_strictly_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any error of the list calls.
     pub fn check(&self) -> Result<CheckReport, Error> {

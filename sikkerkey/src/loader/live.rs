@@ -85,6 +85,25 @@ impl<T> Loader<T> {
     }
 
     /// Sets the rules by which [`Live::try_load`] refuses the running config. Defaults to no rules.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    /// use sikkerkey::live::FailClosed;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let live = Config::loader(&sk).fail_closed(FailClosed::new().on_revoked()).live()?;
+    /// assert_eq!(live.try_load()?.workers, 4); // an error after 10 minutes without the grant
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fail_closed(mut self, rules: FailClosed) -> Self {
         self.live.fail_closed = rules;
         self
@@ -125,6 +144,33 @@ impl<T> Loader<T> {
     /// Sets an async [`probe`](Loader::probe) (feature `tokio`). Its future runs on the tokio runtime that this
     /// method is called in. Await [`live_async`](Loader::live_async) with it: a blocking [`live`](Loader::live)
     /// on a thread of that runtime is an error. Defaults to no probe.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use std::sync::Arc;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// /// Could the program start this many workers?
+    /// async fn probe(config: Arc<Config>) -> Result<(), &'static str> {
+    ///     if config.workers <= 64 { Ok(()) } else { Err("more workers than the database allows") }
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let live = Config::loader(&sk).probe_async(probe).live_async().await?;
+    /// assert_eq!(live.load().workers, 4);
+    /// # Ok::<(), sikkerkey::ConfigError>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "tokio")]
     pub fn probe_async<E, F>(mut self, probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static) -> Self
     where
@@ -142,6 +188,25 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     ///
     /// Blocks for the reads of the first load, and for the probe. In an async program, await
     /// [`live_async`](Loader::live_async).
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use std::time::Duration;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let live = Config::loader(&sk).max_stale(Duration::from_secs(600)).live()?;
+    /// assert_eq!(live.load().workers, 4);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Every problem of the first load, and the probe's. Later problems keep the last good config. An async
