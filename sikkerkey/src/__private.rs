@@ -1,5 +1,5 @@
-//! Not part of the public interface: what the derive's output calls, and what this workspace's own
-//! tests reach for.
+//! Not part of the public interface: items for the code that the derive writes, and for this workspace's own
+//! tests.
 
 pub use serde::de::DeserializeOwned;
 

@@ -1,7 +1,7 @@
 //! The time, and waiting for it.
 //!
-//! All time comes in through one seam, so that schedules and clock skew are tested exactly, and a
-//! day of polls takes a moment. Only the deadlines of sockets are the operating system's own.
+//! All time comes from one trait, so that tests control it exactly and a day of polls takes a moment. Only
+//! the deadlines of sockets use the operating system's clock directly.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,15 +9,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::sync::{lock, wait_timeout};
 
-/// A year: a longer time cannot be told from never, and arithmetic with this one stays in range.
+/// A year: long enough to mean "never", and short enough that arithmetic stays in range.
 pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Where the client takes the time from.
+/// The client's source of time.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// Seconds since 1970 by this machine's own clock, however wrong it is.
+    /// Returns seconds since 1970 by this machine's clock, uncorrected.
     fn unix_now(&self) -> i64;
 
-    /// Time since some fixed moment; never goes back.
+    /// Returns the time since some fixed moment; never goes back.
     fn monotonic(&self) -> Duration;
 
     /// Blocks until the signal was raised more often than `seen`, or until
@@ -26,8 +26,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
         signal.wait_while(seen, || until.saturating_sub(self.monotonic()));
     }
 
-    /// [`wait`](Self::wait) for work that another thread does: a clock of a test, which asks whether
-    /// threads rest, does not count this one.
+    /// Waits as [`wait`](Self::wait) does, for work that another thread does. A test's clock, which checks
+    /// whether threads are idle, does not count this one.
     fn wait_for_work(&self, signal: &Signal, seen: u64, until: Duration) {
         self.wait(signal, seen, until);
     }
@@ -40,14 +40,14 @@ pub trait Clock: Debug + Send + Sync + 'static {
     }
 }
 
-/// The operating system's clock.
+/// The clock of the operating system.
 #[derive(Debug)]
 pub struct SystemClock {
     origin: Instant,
 }
 
 impl SystemClock {
-    /// A clock whose monotonic time starts now.
+    /// Makes a clock whose monotonic time starts now.
     pub fn new() -> Self {
         SystemClock {
             origin: Instant::now(),
@@ -63,7 +63,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn unix_now(&self) -> i64 {
-        // A clock before 1970 is as wrong as one at 1970: the service's `Date` corrects both.
+        // A clock before 1970 is reported as 1970; the service's `Date` corrects both.
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
@@ -76,8 +76,8 @@ impl Clock for SystemClock {
 
 /// Wakes threads that wait on a [`Clock`]. A clone is the same signal.
 ///
-/// It counts, so that nothing is missed: read the [`count`](Self::count), look at the state that
-/// the signal is about, then wait for a higher count.
+/// It counts, so that no signal is missed: read the [`count`](Self::count), check the state that the signal
+/// is about, then wait for a higher count.
 #[derive(Clone, Debug, Default)]
 pub struct Signal(Arc<Raised>);
 
@@ -88,7 +88,7 @@ struct Raised {
 }
 
 impl Signal {
-    /// How often it was raised.
+    /// Returns how often the signal was raised.
     pub fn count(&self) -> u64 {
         *lock(&self.0.count)
     }
@@ -99,7 +99,7 @@ impl Signal {
         self.0.changed.notify_all();
     }
 
-    /// Has waiting threads look at the time again; for clocks whose time jumps.
+    /// Makes waiting threads check the time again, for clocks whose time jumps.
     pub fn look_again(&self) {
         drop(lock(&self.0.count));
         self.0.changed.notify_all();
@@ -145,7 +145,7 @@ mod tests {
             signal.raise();
             waiting.join().unwrap();
         });
-        // It was raised before: nothing to wait for.
+        // The signal was raised before, so the wait ends at once.
         clock.wait(&signal, seen, FAR_FUTURE);
     }
 }

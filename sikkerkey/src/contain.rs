@@ -1,17 +1,17 @@
-//! User code, contained: a panic of it is an event, not the end of a thread.
+//! Runs user code so that its panic does not end a thread.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// User code panicked. Its text may quote a value, so it stays with the program's panic hook.
+/// User code panicked. The panic's text may quote a value, so only the program's panic hook gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Panicked;
 
-/// Runs user code and survives its panic, also one whose payload panics when it is dropped.
+/// Runs user code and contains its panic, even if the panic's payload panics when it is dropped.
 ///
 /// # Errors
-/// It panicked.
+/// If the code panicked.
 pub fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         discard(payload);
@@ -19,14 +19,14 @@ pub fn contain<R>(code: impl FnOnce() -> R) -> Result<R, Panicked> {
     })
 }
 
-/// Drops a value of the user's and survives a panic of its `Drop`, which the panic hook reports.
+/// Drops a value of the user and contains a panic of its `Drop`, which the panic hook reports.
 pub(crate) fn contain_drop<T>(value: T) {
     let _ = contain(|| drop(value));
 }
 
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // It would go on for ever.
+        // Dropping it could panic again, without end.
         std::mem::forget(payload);
     }
 }

@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Decode,
 }
 
-/// An error of the client.
+/// An error of the client: why a call, or building a client, failed.
 ///
 /// `Display` is one clause about what failed; the cause is in [`source`](StdError::source). None of
 /// `Display`, `Debug` and the causes holds a secret's value, a key or a token. A clone is cheap.
@@ -72,15 +72,15 @@ struct ErrorInner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
     /// A refused certificate or a proxy's refusal: the network works, and the same call would fail again.
     refused: bool,
-    /// The status came without the service's own JSON: a proxy may have answered in its place.
+    /// The status came without the service's own JSON: a proxy may have sent it.
     unconfirmed: bool,
     /// The request may have arrived although no response did.
     sent: bool,
-    /// How long the service asked to be left alone.
+    /// The `Retry-After` of the response.
     retry_after: Option<Duration>,
 }
 
-/// What the service itself says about a secret that a machine cannot read.
+/// The service's own statement about a secret that a machine cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The secret does not exist.
@@ -90,7 +90,7 @@ pub(crate) enum Verdict {
 }
 
 impl Error {
-    /// The class of the error, to branch on.
+    /// The class of the error, for a program to branch on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -178,7 +178,7 @@ impl Error {
         self.with(|inner| inner.fields = fields)
     }
 
-    /// Puts a clause in front that says what failed because of this error.
+    /// Adds a clause in front that says what failed because of this error.
     pub(crate) fn prefixed(self, clause: &str) -> Self {
         self.with(|inner| inner.message = format!("{clause}: {}", inner.message))
     }
@@ -187,12 +187,12 @@ impl Error {
         self.with(|inner| inner.retry_after = wait)
     }
 
-    /// How long the service asked to be left alone.
+    /// The `Retry-After` of the response.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Marks a refused certificate or a proxy's refusal: not retried, and nothing falls back because of it.
+    /// Marks a refused certificate or a proxy's refusal: no retry and no fallback follows.
     pub(crate) fn refused(self) -> Self {
         self.with(|inner| inner.refused = true)
     }
@@ -207,10 +207,10 @@ impl Error {
         self.with(|inner| inner.sent = true)
     }
 
-    /// Whether the service may have done what it was asked for, and its response was lost.
+    /// Whether the service may have processed the request although its response was lost.
     pub(crate) fn may_have_been_done(&self) -> bool {
         match self.0.status {
-            // A gateway speaks for itself; a 503 can be the service's own.
+            // Other gateway statuses are never the service's; a 503 can be.
             Some(status) => {
                 self.kind() == ErrorKind::Decode || (status != 503 && self.is_unavailable())
             }
@@ -218,8 +218,8 @@ impl Error {
         }
     }
 
-    /// What the service itself says about the secret. `None` for every other error, and for a 403
-    /// or 404 that a proxy may have made: nothing is deleted, ended or forgotten because of one.
+    /// The service's own statement about the secret. `None` for every other error, and for a 403 or 404 that
+    /// a proxy may have sent: such a status deletes, ends and forgets nothing.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         match self.kind() {
             _ if self.0.unconfirmed => None,
@@ -250,7 +250,7 @@ impl From<ErrorKind> for Error {
     }
 }
 
-/// The kind in a few words: `access denied`.
+/// Shows the kind in a few words: `access denied`.
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unavailable_is_what_nobody_answered() {
+    fn unavailable_means_that_the_service_did_not_respond() {
         for (status, unavailable) in [
             (401, false),
             (403, false),

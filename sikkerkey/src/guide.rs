@@ -1,6 +1,6 @@
 //! The guide: from the first struct to a service that runs for months.
 //!
-//! In documentation only; there is no such module in a program. The pages are `docs` of the repository.
+//! This module exists in the documentation only. Its pages are the folder `sikkerkey/docs` of the repository.
 //!
 //! # In the repository
 //!

@@ -38,7 +38,7 @@ impl fmt::Display for SecretId {
     }
 }
 
-/// Refuses what cannot be an id.
+/// Refuses a text that cannot be an id.
 pub(crate) fn check_id(id: &str) -> Result<(), Error> {
     if is_id(id) {
         return Ok(());
@@ -57,7 +57,7 @@ pub(crate) fn is_id(id: &str) -> bool {
     (1..=ID_LIMIT).contains(&id.len()) && id.chars().all(plain)
 }
 
-/// A vault's id with its prefix, fit to be part of a path.
+/// Returns a vault's id with its prefix, checked so that it can be part of a path.
 pub(crate) fn normal_vault_id(vault: &str) -> Result<String, Error> {
     if !is_id(vault) {
         return Err(Error::configuration(format!(

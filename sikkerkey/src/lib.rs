@@ -15,14 +15,14 @@
 //! | handle an error | [`Error`] of the client, [`ConfigError`] of a config: each has a kind |
 //! | test without a service | [`Snapshot`], [`SikkerKeyConfig::offline`]; the crate `sikkerkey-emulator` |
 //! | serve TLS from secrets | the module `tls` (feature `rustls`) |
-//! | be told of rotations | the module `webhook` (feature `webhook`) |
+//! | handle notifications of rotations | the module `webhook` (feature `webhook`) |
 //! | collect metrics | the module `metrics` (feature `metrics`) |
 //! | see what a config reads | [`Schema`] and its [`Requirement`]s; [`CheckReport`] |
 //! | learn it page by page | [`guide`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// What a server, a file or a user sent is never unwrapped.
+// Data from a server, a file or a user is never unwrapped.
 #![warn(clippy::unwrap_used)]
-// An example shows a struct that it need not use.
+// An example may define a struct without using all of it.
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 #[doc(hidden)]
@@ -34,7 +34,7 @@ mod clock;
 mod config;
 mod contain;
 mod error;
-// Only the fuzz targets see it, so it stands with them.
+// Only the fuzz targets use it, so its file is in their folder.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 #[path = "../../fuzz/seams/client.rs"]

@@ -1,6 +1,7 @@
-//! Logging. A logger is user code: it can panic, and it can read a secret with the client that logs.
+//! Logging of events. A logger is user code: it can panic, and it can call the client that logs.
 //!
-//! So are the subscriber of a [span](crate::span) and the recorder of a metric. They share these rules.
+//! The subscriber of a [span](crate::span) and the recorder of a metric are user code, too, with the same
+//! rules.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -14,7 +15,7 @@ thread_local! {
     static IN_LOGGER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Logs an event at a level of `tracing`, named as its macro is: `log!(warn, "text {id}")`.
+/// Logs an event. The first argument is the name of a macro of `tracing`: `log!(warn, "text {id}")`.
 macro_rules! log {
     ($level:ident, $($text:tt)+) => {
         if $crate::log::is_held() {
@@ -29,16 +30,16 @@ macro_rules! log {
 }
 pub(crate) use log;
 
-/// While one exists, the events of its thread wait. Held where other calls wait for this thread,
-/// so that a logger that makes such a call does not wait for itself.
+/// While it exists, events of its thread are kept back. It is held while other calls wait for this thread, so
+/// that a logger that makes such a call does not wait for itself.
 #[derive(Debug)]
 pub(crate) struct HeldEvents {
-    /// It counts for the thread that made it.
+    /// It belongs to the thread that made it.
     _not_send: PhantomData<*const ()>,
 }
 
 impl HeldEvents {
-    /// Create it before the lock is taken: what is created first is dropped last.
+    /// Starts to hold events. Create it before the lock is taken, so that it is dropped after the lock.
     pub(crate) fn new() -> Self {
         HOLDS.set(HOLDS.get() + 1);
         HeldEvents {
@@ -61,23 +62,24 @@ pub(crate) fn is_held() -> bool {
     HOLDS.get() > 0
 }
 
-/// Keeps an event for the end of the hold. One of a thread that is ending is lost.
+/// Keeps an event until the hold ends. An event of a thread that is ending is lost.
 pub(crate) fn defer(event: impl FnOnce() + 'static) {
     let _ = HELD.try_with(|held| held.borrow_mut().push(Box::new(event)));
 }
 
-/// Logs, unless the logger itself caused the event: it would be called without end.
+/// Logs an event, unless the logger itself caused it, which could recurse without end.
 pub(crate) fn emit(event: impl FnOnce()) {
-    // A panicking logger cannot be logged.
+    // A panic of the logger cannot be logged.
     let _ = in_logger(event);
 }
 
-/// Runs code of a logger or a subscriber; `None` where it panicked, or caused this call itself.
+/// Runs code of a logger or a subscriber. Returns `None` if it panicked, or if it caused this call itself.
 pub(crate) fn in_logger<R>(code: impl FnOnce() -> R) -> Option<R> {
     outermost(&IN_LOGGER, code)
 }
 
-/// Runs user code and marks it in a flag of its thread; `None` where it panicked, or the flag was set.
+/// Runs user code, with a flag of the thread set. Returns `None` if it panicked, or if the flag was already
+/// set.
 pub(crate) fn outermost<R>(
     flag: &'static LocalKey<Cell<bool>>,
     code: impl FnOnce() -> R,

@@ -3,44 +3,46 @@
 //!
 //! | metric | type | labels | what it is |
 //! | --- | --- | --- | --- |
-//! | `sikkerkey_requests_total` | counter | `call`, `status` | requests that were sent, repetitions included |
-//! | `sikkerkey_request_duration_seconds` | histogram | `call` | how long they took |
-//! | `sikkerkey_retries_total` | counter | `call` | those among them that repeated one before |
-//! | `sikkerkey_reads_total` | counter | `secret` | requests that read one secret, which the service audits |
+//! | `sikkerkey_requests_total` | counter | `call`, `status` | requests that were sent, retries included |
+//! | `sikkerkey_request_duration_seconds` | histogram | `call` | how long these requests took |
+//! | `sikkerkey_retries_total` | counter | `call` | requests that were retries |
+//! | `sikkerkey_reads_total` | counter | `secret` | requests that read one secret; the service audits each |
 //! | `sikkerkey_fallbacks_total` | counter | `secret` | reads that the fallback cache served |
 //! | `sikkerkey_live_generation` | gauge | `config` | the number of the running config: [`LiveStatus::generation`](crate::LiveStatus::generation) |
-//! | `sikkerkey_live_state` | gauge | `config`, `state` | 1 for what the config is, `fresh`, `stale` or `degraded`, and 0 for the others |
+//! | `sikkerkey_live_state` | gauge | `config`, `state` | 1 for the config's current state (`fresh`, `stale` or `degraded`), 0 for the others |
 //! | `sikkerkey_live_age_seconds` | gauge | `config` | how long ago the service last confirmed the secrets |
 //! | `sikkerkey_live_failures` | gauge | `config` | how many attempts in a row have failed |
 //! | `sikkerkey_live_rotation_lag_seconds` | gauge | `config` | how long the last change took from its discovery to the swap; while one waits, how long it has waited |
 //!
-//! Counters are those of all clients of the process together; [`SikkerKey::stats`](crate::SikkerKey::stats)
-//! has those of one. The gauges of a live config are set at its start and after each poll and refresh.
-//! Live configs of the same type share their series. Once the last handle is dropped, every `state` is 0.
-//! A config that follows no vault has none: one that is offline, fixed or manual.
+//! Counters add up all clients of the process; [`SikkerKey::stats`](crate::SikkerKey::stats) has those of one
+//! client. The gauges of a live config are set at its start and after each poll and refresh. Live configs of
+//! the same type share their series. Once the last handle is dropped, every `state` is 0. A config that
+//! follows no vault (offline, fixed or manual) has no metrics.
 //!
 //! # Labels
 //!
-//! They come from this crate and from schemas, so that there are few series:
+//! Labels come only from this crate and from schemas, so the number of series is bounded:
 //!
 //! - `call` is `read`, `list`, `export`, `poll`, `enroll`, or `issue` for a certificate.
-//! - `status` is the HTTP status, `other` for one that no standard names, `none` for no response.
+//! - `status` is the HTTP status, `other` for a non-standard one, `none` without a response.
 //! - `secret` is the id of a secret that a config of this client reads, 1,000 at most for one client. Every
 //!   other read counts under `other`.
 //! - `config` is the name of the config's type.
 //!
 //! # The recorder
 //!
-//! Install it before the client is built, which describes the metrics, or call [`describe`] later. It is
-//! user code, as a logger is: it never runs under a lock of the client, its panic is contained, and what
-//! it causes itself is not counted. With the `metrics-exporter-prometheus` crate, `PrometheusBuilder::new()
-//! .install_recorder()` returns the handle whose `render()` is the body of `/metrics`.
+//! Install it before the client is built, which describes the metrics, or call [`describe`] later. A recorder
+//! is user code, like a logger: it never runs under a lock of the client, its panic is contained, and
+//! requests that it makes itself are not counted. With the `metrics-exporter-prometheus` crate,
+//! `PrometheusBuilder::new().install_recorder()` returns the handle whose `render()` is the body of
+//! `/metrics`.
 //!
 //! # Alerts
 //!
-//! Page on `sikkerkey_live_state{state="stale"} == 1`: nobody knows what the secrets are now. Warn on
-//! `state="degraded"`, and where `sikkerkey_live_rotation_lag_seconds` is above minutes: a rotation went
-//! wrong, and the service runs on what it had.
+//! Page on `sikkerkey_live_state{state="stale"} == 1`: the service could not be reached for longer than
+//! `max_stale`, so the secrets may have changed. Warn on `state="degraded"`, and if
+//! `sikkerkey_live_rotation_lag_seconds` exceeds a few minutes: a rotation went wrong, and the program still
+//! uses the last good config.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -68,7 +70,7 @@ const AGE: &str = "sikkerkey_live_age_seconds";
 const FAILURES: &str = "sikkerkey_live_failures";
 const ROTATION_LAG: &str = "sikkerkey_live_rotation_lag_seconds";
 
-/// The label of what no schema or standard names.
+/// The label of ids and statuses that no schema or standard names.
 pub(crate) const OTHER: &str = "other";
 
 /// Describes each metric to the recorder. Building a client does it, too; call it only for a recorder that is
@@ -96,7 +98,7 @@ pub fn describe() {
     });
 }
 
-/// A request was sent; `status` is `None` where no response came.
+/// Counts a request that was sent; `status` is `None` without a response.
 pub(crate) fn request(call: &'static str, status: Option<u16>, repeated: bool, took: Duration) {
     record(move || {
         counter!(REQUESTS, "call" => call, "status" => status_label(status)).increment(1);
@@ -107,22 +109,22 @@ pub(crate) fn request(call: &'static str, status: Option<u16>, repeated: bool, t
     });
 }
 
-/// A request was sent that reads a secret.
+/// Counts a request that reads a secret.
 pub(crate) fn read(secret: Cow<'static, str>) {
     record(move || counter!(READS, "secret" => secret).increment(1));
 }
 
-/// The fallback cache served a read.
+/// Counts a read that the fallback cache served.
 #[cfg(feature = "cache")]
 pub(crate) fn fallback(secret: Cow<'static, str>) {
     record(move || counter!(FALLBACKS, "secret" => secret).increment(1));
 }
 
-/// What is known of a live config.
+/// The figures of a live config.
 #[cfg(feature = "live")]
 pub(crate) struct LiveFigures {
     pub(crate) generation: u64,
-    /// Each state, and whether it is the config's.
+    /// Each state, and whether the config is in it.
     pub(crate) states: [(&'static str, bool); 3],
     pub(crate) age: Duration,
     pub(crate) failures: u32,
@@ -145,7 +147,7 @@ pub(crate) fn live(config: &'static str, figures: LiveFigures) {
     });
 }
 
-/// Runs code of the recorder: now, or once nobody waits for this thread.
+/// Runs code of the recorder: now, or after the current hold, when no call waits for this thread.
 fn record(record: impl FnOnce() + 'static) {
     let record = move || {
         let _ = outermost(&IN_RECORDER, record);
@@ -160,7 +162,7 @@ fn status_label(status: Option<u16>) -> Cow<'static, str> {
     let Some(status) = status else {
         return "none".into();
     };
-    // A hostile service could answer with hundreds of others.
+    // A hostile service could use hundreds of other statuses.
     let is_known = |status: &StatusCode| status.canonical_reason().is_some();
     match StatusCode::from_u16(status).ok().filter(is_known) {
         Some(status) => status.as_u16().to_string().into(),

@@ -10,8 +10,8 @@ use crate::span::SpanContext;
 /// Calls `read` once for each id, on up to `threads` threads, this one included. The results are in
 /// the order of the ids.
 ///
-/// Once a read ended with [`ErrorKind::Authentication`], no further one begins, and the rest end
-/// with the same error: the service locks a source address out after three of them.
+/// After a read that fails with [`ErrorKind::Authentication`], no further read begins, and the rest get the
+/// same error: the service locks a source address out after three such failures.
 pub(crate) fn read_all<I: Sync, T: Send + Sync>(
     ids: &[I],
     threads: usize,
@@ -33,7 +33,7 @@ pub(crate) fn read_all<I: Sync, T: Send + Sync>(
             if let Err(error) = &result
                 && error.kind() == ErrorKind::Authentication
             {
-                // Only the first is kept, and any will do.
+                // Only the first error is kept; any of them will do.
                 let _ = refused.set(error.clone());
             }
             // Each slot belongs to one thread.
@@ -44,7 +44,7 @@ pub(crate) fn read_all<I: Sync, T: Send + Sync>(
     thread::scope(|scope| {
         for _ in 1..threads.clamp(1, ids.len().max(1)) {
             let thread = thread::Builder::new().name("sikkerkey-read".to_owned());
-            // Where the system gives fewer threads, those that exist do the work.
+            // If the system gives fewer threads, the existing ones do the work.
             if thread.spawn_scoped(scope, || context.run(work)).is_err() {
                 break;
             }
@@ -57,7 +57,7 @@ pub(crate) fn read_all<I: Sync, T: Send + Sync>(
         .collect()
 }
 
-/// For a read that was not begun because its result is no longer wanted.
+/// The error of a read that was not started because its result is no longer needed.
 pub(crate) fn given_up() -> Error {
     Error::new(
         ErrorKind::Network,

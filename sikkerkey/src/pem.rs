@@ -1,21 +1,22 @@
-//! PEM (RFC 7468), in every form that openssl takes, and in those that environment variables and secret stores make of it.
+//! Parsing of PEM (RFC 7468), in every form that openssl accepts, and in the forms that environment variables
+//! and secret stores turn it into.
 //!
-//! Text around the sections is ignored: certificates often have a description in front. Lines may have any length and spaces
-//! around them, and `\n` or a space may stand for a line end.
+//! Text around the sections is ignored: certificates often have a description in front. Lines may have any
+//! length and spaces around them, and a literal `\n` or a space may replace a line end.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// What stands between a BEGIN line and its END line.
+/// The text between a BEGIN line and its END line.
 pub(crate) struct Section<'a> {
-    /// `CERTIFICATE`, `PRIVATE KEY`.
+    /// The label, such as `CERTIFICATE` or `PRIVATE KEY`.
     pub(crate) label: &'a str,
     pub(crate) body: &'a str,
 }
 
 impl Section<'_> {
-    /// The bytes, in memory that is wiped; `None` where the text is not base64.
+    /// Decodes the bytes, in memory that is wiped; `None` if the text is not base64.
     pub(crate) fn bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
         let mut base64 = Zeroizing::new(String::with_capacity(self.body.len()));
         let mut rest = self.body.chars().peekable();
@@ -33,11 +34,11 @@ impl Section<'_> {
     }
 }
 
-/// A section that has no END line.
+/// A section without an END line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CutOff;
 
-/// The sections of a text, in order. After one that is cut off there are no more.
+/// Iterates over the sections of a text, in order. A section that is cut off is the last.
 pub(crate) fn sections(text: &str) -> impl Iterator<Item = Result<Section<'_>, CutOff>> {
     const BEGIN: &str = "-----BEGIN ";
     const DASHES: &str = "-----";

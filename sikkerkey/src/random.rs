@@ -7,20 +7,20 @@ use rand::rngs::SysRng;
 
 use crate::error::{Error, ErrorKind};
 
-/// Where the client takes randomness from.
+/// The client's source of randomness.
 pub trait Randomness: Debug + Send + Sync + 'static {
     /// Fills the buffer with bytes that cannot be predicted and never repeat.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] if the operating system gives none.
+    /// [`ErrorKind::Configuration`] if the operating system has none.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error>;
 
-    /// A random number from 0 up to, and without, 1; it spreads delays.
+    /// Returns a random number from 0 to 1, without 1; it spreads delays.
     fn fraction(&self) -> f64;
 }
 
-/// The operating system's randomness.
+/// The randomness of the operating system.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_structs, reason = "it has no state to be set")]
 pub struct SystemRandomness;
@@ -37,7 +37,7 @@ impl Randomness for SystemRandomness {
     }
 
     fn fraction(&self) -> f64 {
-        // 53 bits are what a double holds exactly; without randomness, delays are not spread.
+        // A double holds 53 bits exactly. Without randomness, delays are not spread.
         let bits = SysRng.try_next_u64();
         bits.map_or(0.5, |bits| (bits >> 11) as f64 / (1_u64 << 53) as f64)
     }

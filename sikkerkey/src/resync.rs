@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// How often a secret is read again although the service reported no change of it.
+/// How often a secret is read again although the service reported no change.
 ///
-/// A *resync* finds a change whose report was lost, or was taken by another process of the same machine.
-/// Each one is a read: the service audits it, and policies that limit, rotate or end a secret by its number
-/// of reads count it.
+/// A *resync* finds a change whose report was lost, or went to another process of the same machine. Each
+/// resync is a read: the service audits it, and policies that limit, rotate or end a secret after a number of
+/// reads count it.
 ///
 /// The derive takes it as `resync = "never"` or `resync = "40m"`, on a field or on a struct.
 /// `Display` and `Serialize` write it the same way.
@@ -25,20 +25,20 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Resync {
-    /// After 5 minutes, then ever later, up to an hour apart, while no report was lost. The default.
+    /// After 5 minutes, then at growing gaps of up to an hour, as long as no report was lost. The default.
     #[default]
     Adaptive,
-    /// Once in this time, which is above zero and at most 365 days.
+    /// Once in each interval, which is longer than zero and at most 365 days.
     Every(Duration),
-    /// Never unasked: only after the service reported a change.
+    /// Never: the secret is read again only after the service reported a change.
     Never,
 }
 
-/// The longest interval: a longer one is a mistake in a unit.
+/// The longest interval. A longer one is probably a mistake in the unit.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 impl Resync {
-    /// What is wrong with the interval, if anything is.
+    /// Returns what is wrong with the interval; `None` if it is valid.
     pub(crate) fn mistake(self) -> Option<&'static str> {
         match self {
             Resync::Every(interval) if interval.is_zero() => {
@@ -77,7 +77,7 @@ impl fmt::Display for Resync {
     }
 }
 
-/// As text: `never`, `adaptive`, `1h30m`.
+/// Serializes as text: `never`, `adaptive`, `1h30m`.
 impl Serialize for Resync {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,7 +1,7 @@
-//! Spans: the piece of work that an event belongs to. A subscriber is user code, as a logger is, and
-//! the same rules hold for it: see [`log`](crate::log).
+//! Spans: the piece of work that an event belongs to. A subscriber is user code, with the rules of a logger:
+//! see [`log`](crate::log).
 //!
-//! Spans are for subscribers of `tracing` alone: loggers of the `log` crate would get a line for each.
+//! Only subscribers of `tracing` get spans: loggers of the `log` crate would get a line for each span.
 
 use std::marker::PhantomData;
 
@@ -24,18 +24,18 @@ macro_rules! span {
 }
 pub(crate) use span;
 
-/// A span that this thread is in until this is dropped.
+/// A span that this thread is in until the value is dropped.
 #[derive(Debug)]
 #[must_use = "the span ends with it"]
 pub(crate) struct EnteredSpan {
     span: Option<Span>,
-    /// It counts for the thread that made it.
+    /// It belongs to the thread that made it.
     _not_send: PhantomData<*const ()>,
 }
 
 impl EnteredSpan {
-    /// No span where nothing could see it, where a logger's own work would be in it, and while others
-    /// wait for this thread: the events of that time belong to the span around it.
+    /// Makes and enters a span. Makes none without a subscriber, inside a logger's own work, or while other
+    /// calls wait for this thread; events then belong to the outer span.
     pub(crate) fn new(make: impl FnOnce() -> Span) -> Self {
         let span = match is_observed() && !is_held() {
             true => in_logger(make),
@@ -46,7 +46,7 @@ impl EnteredSpan {
 
     fn enter(span: Option<Span>) -> Self {
         if let Some(span) = &span {
-            // Exited also where this panics: a part of the subscriber may have entered it.
+            // The span is exited even if this panics, because a part of the subscriber may have entered it.
             let _ = in_logger(|| span.with_subscriber(|(id, to)| to.enter(id)));
         }
         EnteredSpan {
@@ -65,7 +65,7 @@ impl Drop for EnteredSpan {
     }
 }
 
-/// Where the events of this thread belong: for the threads that do parts of its work.
+/// The subscriber and span of this thread, for other threads that do parts of its work.
 #[derive(Debug)]
 pub(crate) struct SpanContext(Option<(Dispatch, Span)>);
 
@@ -78,7 +78,7 @@ impl SpanContext {
         }
     }
 
-    /// Does a part of the work on another thread.
+    /// Runs a part of the work on another thread.
     pub(crate) fn run<R>(&self, work: impl FnOnce() -> R) -> R {
         let Some((dispatch, span)) = &self.0 else {
             return work();
@@ -95,7 +95,7 @@ impl Drop for SpanContext {
     }
 }
 
-/// The subscriber of this thread until this is dropped, which may be what drops it.
+/// Sets the subscriber of this thread until the value is dropped, which may also drop the subscriber.
 struct DefaultDispatch(Option<DefaultGuard>);
 
 impl Drop for DefaultDispatch {

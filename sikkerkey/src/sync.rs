@@ -1,29 +1,29 @@
-//! Locks.
+//! Helpers for locks and condition variables.
 
 use std::sync::{
     Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 use std::time::{Duration, Instant};
 
-/// Locks a mutex, also one that a panic has poisoned.
+/// Locks a mutex, even if a panic has poisoned it.
 ///
-/// No code of the user's runs under a lock of this crate, and each critical section leaves its
-/// state whole at every step, so that a panic in one is no reason for all later calls to panic.
+/// No user code runs under a lock of this crate, and each critical section keeps its state consistent at
+/// every step, so a panic in one need not make all later calls panic.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// [`lock`] for readers of a read-write lock.
+/// Does [`lock`] for readers of a read-write lock.
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// [`lock`] for the writer of a read-write lock.
+/// Does [`lock`] for the writer of a read-write lock.
 pub(crate) fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a signal; `None`, with the lock released, once the deadline has passed.
+/// Waits for a signal. Returns `None`, with the lock released, once the deadline has passed.
 pub(crate) fn wait_deadline<'a, T>(
     condition: &Condvar,
     guard: MutexGuard<'a, T>,
@@ -33,7 +33,7 @@ pub(crate) fn wait_deadline<'a, T>(
     (!left.is_zero()).then(|| wait_timeout(condition, guard, left))
 }
 
-/// Waits for a signal, for `timeout` at most. The caller looks again at what it waits for.
+/// Waits for a signal, for at most `timeout`. The caller must check its condition again.
 pub(crate) fn wait_timeout<'a, T>(
     condition: &Condvar,
     guard: MutexGuard<'a, T>,

@@ -1,8 +1,7 @@
-//! The one cleaner for text from outside: server messages, names, ids that are none.
+//! Cleans text from outside before it is shown: server messages, names, invalid ids.
 //!
-//! Whatever passes through it is one line of bounded length that neither controls a terminal nor
-//! reads as something else: control characters, marks of direction and invisible characters are
-//! shown as `\u{…}`.
+//! The result is one line of bounded length, which cannot control a terminal or look like another text:
+//! control characters, direction marks and invisible characters are shown as `\u{…}`.
 
 use std::fmt::Write as _;
 
@@ -13,7 +12,7 @@ const NAME_LIMIT: usize = 64;
 /// The most names of one list.
 const NAMES_LIMIT: usize = 12;
 
-/// A server's message: runs of white space become one space; 200 characters at most.
+/// Cleans a server's message: runs of white space become one space; at most 200 characters.
 pub(crate) fn message(text: &str) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -29,12 +28,12 @@ pub(crate) fn message(text: &str) -> String {
     escaped(&line, MESSAGE_LIMIT)
 }
 
-/// A name as people gave it; 64 characters at most.
+/// Cleans a name that a person entered; at most 64 characters.
 pub(crate) fn name(text: &str) -> String {
     escaped(text, NAME_LIMIT)
 }
 
-/// A name between quotation marks; quotation marks and backslashes within it are escaped.
+/// Cleans and quotes a name; quotation marks and backslashes in it are escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut name = String::from("\"");
     escape_into(&mut name, text, NAME_LIMIT, true);
@@ -42,12 +41,12 @@ pub(crate) fn quoted(text: &str) -> String {
     name
 }
 
-/// Quoted names separated by commas: the first 12, and how many more there are.
+/// Shows quoted names, separated by commas: the first 12, and the number of further ones.
 pub(crate) fn quoted_names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     list(names, |text| quoted(text.as_ref()))
 }
 
-/// The keys among these that read like names, as `show` has them, and how many others there are.
+/// Shows the keys that look like names, through `show`, and the number of others.
 pub(crate) fn field_names<'a>(
     keys: impl IntoIterator<Item = &'a str>,
     show: impl Fn(&str) -> String,
@@ -64,12 +63,12 @@ pub(crate) fn field_names<'a>(
     }
 }
 
-/// Whether a key of a JSON object reads like a field's name. Any other may be a secret itself, and
-/// is not shown.
+/// Whether a key of a JSON object looks like a field's name. Any other key may be a secret itself, and is not
+/// shown.
 ///
-/// A name begins with a letter or `_` and has at most 32 characters: letters, single separators
-/// (`_`, `-`, `.`), and at most one number of up to three digits. One that begins with `sk_` or
-/// `sk-` is an id or a key.
+/// A name begins with a letter or `_` and has at most 32 characters: letters, single separators (`_`, `-`,
+/// `.`), and at most one number of up to three digits. A key that begins with `sk_` or `sk-` is an id or a
+/// secret.
 pub(crate) fn is_field_name(key: &str) -> bool {
     let is_separator = |c: char| matches!(c, '_' | '-' | '.');
     if key.starts_with("sk_") || key.starts_with("sk-") || key.chars().count() > 32 {
@@ -89,7 +88,7 @@ pub(crate) fn is_field_name(key: &str) -> bool {
             .all(|c| is_separator(c) || c.is_alphabetic() || c.is_ascii_digit())
 }
 
-/// What `show` makes of the first 12 items, and how many more there are.
+/// Shows the first 12 items through `show`, and the number of further ones.
 pub(crate) fn list<T>(items: impl IntoIterator<Item = T>, show: impl Fn(T) -> String) -> String {
     let mut names = items.into_iter();
     let first: Vec<String> = names.by_ref().take(NAMES_LIMIT).map(show).collect();
@@ -129,8 +128,8 @@ fn escape_into(line: &mut String, text: &str, limit: usize, quotes: bool) {
     }
 }
 
-/// Marks of direction, with which a line can be made to read as another one; characters without
-/// any width, with which two names can look alike; and line ends that are no control characters.
+/// Whether a character is a direction mark, which can make a line read as another one; a character without
+/// width, which can make two names look alike; or a line end that is not a control character.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -9,14 +9,14 @@ const NO_END: i64 = 253_402_300_799;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "hidden")]
 pub struct Validity {
-    /// The first second.
+    /// The first second of validity.
     pub from: i64,
-    /// The last one.
+    /// The last second of validity.
     pub until: i64,
 }
 
 impl Validity {
-    /// Why it is not valid at this time, in words; `None` where it is.
+    /// Says why it is not valid at this time; `None` if it is.
     pub(crate) fn refusal_at(self, now: i64) -> Option<String> {
         if now < self.from {
             let date = date(self.from);
@@ -29,12 +29,12 @@ impl Validity {
     }
 }
 
-/// A time as people read it: `Thu, 01 Jan 2026 00:00:00 GMT`.
+/// Formats a time for people: `Thu, 01 Jan 2026 00:00:00 GMT`.
 pub(crate) fn date(seconds: i64) -> String {
     httpdate::fmt_http_date(system_time(seconds))
 }
 
-/// A time of a certificate; one before 1970 is 1970.
+/// Converts a time of a certificate. A time before 1970 becomes 1970.
 pub(crate) fn system_time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.clamp(0, NO_END).unsigned_abs())
 }

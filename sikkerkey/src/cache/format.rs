@@ -1,8 +1,8 @@
-//! The `.skc` format, pure: a key, a binding and a clock reading in, text out, and back.
+//! The `.skc` format of a cache entry, as pure functions: sealing makes a file's text from a key, a binding
+//! and an entry, and opening reverses it.
 //!
-//! AES-256-GCM under a key that only the machine's own Ed25519 seed yields. The additional data
-//! binds an entry to vault, machine, secret and time, so that no file can stand in for another
-//! and no `cachedAt` can be moved.
+//! AES-256-GCM, with a key derived from the machine's own Ed25519 seed. The additional data binds an entry to
+//! its vault, machine, secret and time, so no file can replace another one, and no `cachedAt` can be changed.
 
 use std::fmt;
 
@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::protocol::unescape::unescape;
 
-/// The domain of the key and of the additional data; every official client has the same.
+/// The domain separator of the key and of the additional data. All official clients use this one.
 const DOMAIN: &str = "sikkerkey-cache-v1";
-/// The only version of the envelope that there is.
+/// The version of the envelope; no other exists so far.
 const VERSION: u64 = 1;
 pub(crate) const NONCE_LEN: usize = 12;
 
@@ -49,7 +49,7 @@ impl fmt::Debug for CacheKey {
     }
 }
 
-/// What an entry belongs to.
+/// The vault, machine and secret of an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding<'a> {
     pub vault_id: &'a str,
@@ -74,15 +74,15 @@ impl Binding<'_> {
 #[derive(Clone, Debug)]
 pub(crate) struct CacheEntry {
     pub value: SecretString,
-    /// The display name, empty where it is not known.
+    /// The display name; empty if unknown.
     pub name: String,
-    /// Comma-separated, as the service sends it; `None` for a single-value secret or where it is not known.
+    /// Comma-separated, as the service sends it; `None` for a single value, or if unknown.
     pub field_names: Option<String>,
-    /// Unix seconds.
+    /// When the service sent the value, in seconds since 1970.
     pub cached_at: i64,
 }
 
-/// Why a file is not an entry of this machine.
+/// Why a file cannot be opened as an entry of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unsealable {
     #[error("it is not a cache entry, or cut off")]
@@ -105,7 +105,7 @@ struct Envelope {
     cached_at: i64,
 }
 
-/// In the order in which the official clients write it.
+/// The plain text of an entry, with its fields in the order in which the official clients write them.
 #[derive(Serialize)]
 struct Plain<'a> {
     value: &'a str,
@@ -115,7 +115,7 @@ struct Plain<'a> {
     field_names: Option<&'a str>,
 }
 
-/// Lenient about what is not the value, so that a client that learns to write more there is still read.
+/// The plain text as it is read. Unknown fields are ignored, so entries of newer clients can be read.
 #[derive(Deserialize)]
 struct SealedFields<'a> {
     #[serde(borrow)]
@@ -126,7 +126,8 @@ struct SealedFields<'a> {
     field_names: Value,
 }
 
-/// What is sealed, in a buffer that is wiped and that never had to move and leave a copy behind.
+/// The plain text of an entry, in a buffer that is wiped. It has its full size from the start, because a
+/// buffer that grows leaves copies behind.
 fn plain(entry: &CacheEntry) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
     let mut plain = Zeroizing::new(Vec::with_capacity(room(entry)));
     serde_json::to_writer(
@@ -141,14 +142,14 @@ fn plain(entry: &CacheEntry) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
     Ok(plain)
 }
 
-/// The most bytes that an entry is in JSON, which makes at most six of one.
+/// The largest size of an entry in JSON, which encodes one byte in at most six.
 fn room(entry: &CacheEntry) -> usize {
     let value = entry.value.expose_secret().len();
     let names = entry.name.len() + entry.field_names.as_deref().map_or(0, str::len);
     r#"{"value":"","name":"","fieldNames":""}"#.len() + 6 * (value + names)
 }
 
-/// The text of the file that holds `entry`. The nonce must be fresh and random.
+/// Encrypts an entry. Returns the text of its file. The nonce must be fresh and random.
 pub(crate) fn seal(
     key: &CacheKey,
     binding: Binding<'_>,
@@ -174,7 +175,7 @@ pub(crate) fn seal(
     .map_err(|_| Unsealable::Malformed)
 }
 
-/// The entry in a file's bytes; `None` for a file of another version.
+/// Decrypts the entry in a file's bytes. Returns `None` for a file of another version.
 pub(crate) fn open(
     key: &CacheKey,
     binding: Binding<'_>,
@@ -278,8 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_with_a_vectors_nonce_is_the_vectors_file() {
-        // Python escapes what is not ASCII, so only ASCII entries are equal byte by byte.
+    fn sealing_with_a_vectors_nonce_gives_the_vectors_file() {
+        // Python escapes characters outside ASCII, so only ASCII entries are equal byte by byte.
         for vector in Vector::all().iter().filter(|v| v.value.is_ascii()) {
             let envelope: Envelope = serde_json::from_str(&vector.file).unwrap();
             let nonce = BASE64.decode(envelope.nonce).unwrap().try_into().unwrap();

@@ -1,9 +1,9 @@
 //! The fallback cache: the last value of each secret, encrypted on disk, for outages.
 //!
-//! Opt-in, and in the format of the official clients, who read its files and write what it
-//! reads. A value comes from it only after every repetition has failed and only where nobody
-//! who could know has answered; it is told and logged each time. What the service refuses to this
-//! machine, or does not have any more, is gone from the cache at once.
+//! The cache is opt-in. Its format is that of the official clients, so each reads the files of the others. A
+//! value is served from it only after all retries of a read have failed and the service was unreachable; each
+//! time, a warning is logged and the callback runs. A secret that the service denies to this machine, or that
+//! was deleted, is removed from the cache at once.
 
 mod folder;
 mod format;
@@ -16,7 +16,7 @@ pub use options::CacheOptions;
 pub(crate) use policy::Cache;
 pub(crate) use switch::CachedRead;
 
-/// Whether these bytes are an entry, for a key that sealed nothing.
+/// Opens these bytes with a key that sealed nothing; for fuzzing.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_open(bytes: &[u8]) -> bool {
     let binding = format::Binding {

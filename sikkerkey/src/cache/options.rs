@@ -54,8 +54,8 @@ impl CacheOptions {
     }
 
     /// Sets the folder of the files. A relative path is resolved against the current folder at this call.
-    /// Defaults to `vaults/VAULT/cache` in the folder of identities, which the official clients use, too:
-    /// the one that `SIKKERKEY_HOME` names, else the one that has the identity, else `~/.sikkerkey`.
+    /// Defaults to `vaults/VAULT/cache` in the folder of identities, as with the official clients:
+    /// `SIKKERKEY_HOME` if it is set, else the folder that holds the identity, else `~/.sikkerkey`.
     ///
     /// The folder is created with mode 0700. If it exists and others can enter it, as with `/tmp`, it stays
     /// as it is, and the files go into `sikkerkey-cache` below it. A folder of another user is an error when

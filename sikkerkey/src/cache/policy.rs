@@ -19,11 +19,11 @@ use crate::protocol::fields::Fields;
 use crate::random::{Randomness as _, SystemRandomness};
 use crate::sync;
 
-/// A clock may be off by this much against the one that wrote the entry; a later entry is a miss,
-/// because it would never grow old.
+/// How many seconds an entry's time may be ahead of this machine's clock. An entry further ahead is a miss,
+/// because it might never expire.
 const FUTURE_LIMIT: i64 = 60;
 
-/// How long an explicit look at the folder waits for entries on their way to disk.
+/// How long a count or a clear waits for entries that are still being written, before it looks at the folder.
 const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Cache {
@@ -32,7 +32,7 @@ pub(crate) struct Cache {
     pub(super) on_fallback: Option<OnFallback>,
 }
 
-/// The entries of one vault, on disk and on their way there.
+/// The entries of one vault, on disk and waiting to be written.
 pub(super) struct CacheFiles {
     pub(super) owner: RwLock<Arc<Owner>>,
     pub(super) vault_id: String,
@@ -47,7 +47,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// `None` for a machine whose key is not in this process.
+    /// Returns `None` for a machine whose key is not in this process.
     pub(super) fn of(identity: &Identity) -> Option<Self> {
         Some(Owner {
             key: CacheKey::derive(identity.signer.seed()?, &identity.vault_id),
@@ -72,12 +72,12 @@ impl Cache {
         }
     }
 
-    /// Before the request is sent.
+    /// Starts a read; call it before the request is sent.
     pub(super) fn begin(&self) -> Ticket {
         self.files.writer.begin()
     }
 
-    /// Has what the service has just sent written. Never fails or delays a read: what goes wrong is
+    /// Queues a value that the service has just sent for writing. Never fails or delays a read: errors are
     /// logged.
     pub(super) fn store(&self, id: &SecretId, value: &SecretString, ticket: Ticket, now: i64) {
         let newest = Newest {
@@ -87,13 +87,13 @@ impl Cache {
         writer::store(&self.files, id, newest, ticket);
     }
 
-    /// Removes what the service refuses or does not have. From now on it is not served, whatever
-    /// becomes of the file.
+    /// Removes a secret that was denied or deleted. From now on it is not served, even if its file cannot be
+    /// removed.
     pub(crate) fn forget(&self, id: &SecretId) {
         writer::forget(&self.files, id);
     }
 
-    /// Waits until everything is written, for this long at most.
+    /// Waits until all entries are written, for at most this long.
     pub(crate) fn flush(&self, timeout: Duration) {
         if !self.files.writer.flush(timeout) {
             log!(
@@ -104,7 +104,8 @@ impl Cache {
         }
     }
 
-    /// The value for a read without a response, and its time; reported and logged.
+    /// Returns the cached value for a read without a response, and when the service sent it. Logs a warning
+    /// and runs the callback.
     pub(crate) fn serve(
         &self,
         id: &SecretId,
@@ -113,7 +114,7 @@ impl Cache {
     ) -> Option<(SecretString, i64)> {
         let newest = match self.files.writer.look_up(id) {
             InMemory::Revoked => return None,
-            // Newer than the file, which may not be written yet.
+            // The value in memory is newer than the file, which may not be written yet.
             InMemory::Value(newest) => newest,
             InMemory::Nothing => match self.files.load(id) {
                 Ok(entry) => {
@@ -217,7 +218,8 @@ impl CacheFiles {
         self.folder.write(id, sealed.as_bytes())
     }
 
-    /// A read answers with the value alone; what another client wrote beside it is kept.
+    /// Returns the name and field names that the file holds. A read returns only the value, so what another
+    /// client stored with it is kept.
     fn known(&self, id: &SecretId, value: &SecretString) -> (String, Option<String>) {
         let Ok(Some(file)) = self.folder.read(id) else {
             return Default::default();
@@ -265,7 +267,7 @@ impl Files for CacheFiles {
                 let Err(error) = self.write(id, &value, cached_at) else {
                     return true;
                 };
-                // What the file holds is out of date, and another process would serve it.
+                // The file is out of date, and another process could serve it.
                 let removed = self.folder.remove(id);
                 log!(
                     warn,

@@ -14,15 +14,15 @@ use crate::id::{SecretId, normal_vault_id};
 use crate::identity::{Environment, Identity, Origin};
 use crate::sync;
 
-/// A value that a user's read gives, and where it comes from.
+/// The value that a user's read returns, and its source.
 pub(crate) enum CachedRead {
     Live(SecretString),
-    /// With the time at which the service sent it, in seconds since 1970.
+    /// From the cache, with the time at which the service sent it, in seconds since 1970.
     Cached(SecretString, i64),
 }
 
 impl Cache {
-    /// The cache of an identity on disk. An identity in memory has none.
+    /// Makes the cache of an identity on disk. An identity in memory has no cache.
     pub(crate) fn of(identity: &Identity, options: CacheOptions) -> Result<Cache, Error> {
         let Origin::Disk(file) = &identity.origin else {
             return Err(Error::configuration(
@@ -57,7 +57,7 @@ impl Cache {
         })
     }
 
-    /// Goes on with another identity of the same vault. What the last one sealed is no longer
+    /// Switches to another identity of the same vault. Entries that the previous one sealed can no longer be
     /// opened.
     pub(crate) fn adopt(&self, identity: &Identity) {
         if let Some(owner) = Owner::of(identity) {
@@ -65,7 +65,7 @@ impl Cache {
         }
     }
 
-    /// A user's read, served from the cache if the service was unreachable.
+    /// Makes a user's read. If the service was unreachable, the cache serves it.
     pub(crate) fn read(
         &self,
         id: &SecretId,
@@ -85,8 +85,8 @@ impl Cache {
         }
     }
 
-    /// A read that wants to know what the service says now: it feeds the cache and is never served
-    /// from it.
+    /// Makes a read that needs the service's current value: it updates the cache, and is never served from
+    /// it.
     pub(crate) fn read_live(
         &self,
         id: &SecretId,
@@ -104,10 +104,11 @@ impl Cache {
     }
 }
 
-/// Where the official clients look: in the folder of identities that the environment names. An
-/// identity that was chosen by its path has its cache beside it, where it lies in such a folder.
+/// The cache's default folder, which the official clients also use: below the folder of identities that the
+/// environment names. An identity that was chosen by its path has its cache beside it, if it lies in such a
+/// folder.
 fn usual_folder(identity: &Path, vault: &str, environment: &Environment) -> Result<PathBuf, Error> {
-    // It becomes part of a path.
+    // The id becomes part of a path.
     normal_vault_id(vault)?;
     let vault = Path::new("vaults").join(vault);
     let beside = identity.parent().filter(|folder| folder.ends_with(&vault));

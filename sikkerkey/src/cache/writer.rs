@@ -1,7 +1,7 @@
-//! The thread that writes entries: a slow disk delays no read.
+//! The thread that writes entries to disk, so that a slow disk delays no read.
 //!
-//! It takes the newest value of each id, so that a value that was superseded is not written, and it
-//! ends when nothing waits. What waits is in memory, and served from there.
+//! It writes only the newest value of each id, and ends when nothing is waiting. Values that wait are served
+//! from memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -23,24 +23,24 @@ pub(super) struct Newest {
     pub(super) cached_at: i64,
 }
 
-/// What is known of an id that its file does not say.
+/// State of an id that is newer than its file.
 enum Unwritten {
-    /// The file is to be replaced by this. Kept where that failed.
+    /// The value to write to the file. Kept in memory if the write fails.
     Value(Newest),
     /// The secret was deleted or denied: the file is to be removed, and nothing is served. Kept
     /// until the service sends a value again.
     Revoked { since: u64 },
 }
 
-/// What the thread does with the file of an id.
+/// One job of the thread, for the file of an id.
 pub(super) enum FileJob {
     Write(Newest),
     Remove,
 }
 
-/// What memory says of an id.
+/// What is held in memory for an id.
 pub(super) enum InMemory {
-    /// Its file is the newest.
+    /// Nothing: the file is up to date.
     Nothing,
     Value(Newest),
     Revoked,
@@ -49,23 +49,23 @@ pub(super) enum InMemory {
 #[derive(Default)]
 struct Queue {
     ids: HashMap<SecretId, Unwritten>,
-    /// Ids whose file is out of date, each once.
+    /// Ids whose files are out of date, without repetition.
     waiting: VecDeque<SecretId>,
-    /// Whether a thread runs; it may be in a job.
+    /// Whether a thread is running.
     running: bool,
-    /// The number of reads that have begun.
+    /// The number of reads that have started.
     reads: u64,
 }
 
-/// Entries on their way to disk.
+/// Entries that wait to be written to disk.
 #[derive(Default)]
 pub(super) struct Writer {
     queue: Mutex<Queue>,
-    /// The thread has ended.
+    /// Raised when the thread ends.
     ended: Signal,
 }
 
-/// A read of a secret that has begun: a response that is older than a revocation is not stored.
+/// Marks the start of a read: a response is not stored if the secret was revoked after that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket(u64);
 
@@ -77,8 +77,8 @@ impl Writer {
         Ticket(queue.reads)
     }
 
-    /// Takes a value to be written, unless the secret was revoked after its read began. Whether a
-    /// thread is to be started.
+    /// Queues a value, unless the secret was revoked after its read began. Returns whether a thread must be
+    /// started.
     fn take_value(&self, id: &SecretId, newest: Newest, ticket: Ticket) -> bool {
         let mut queue = lock(&self.queue);
         if let Some(Unwritten::Revoked { since }) = queue.ids.get(id)
@@ -104,14 +104,14 @@ impl Writer {
         }
     }
 
-    /// Forgets what is on its way, revocations included.
+    /// Drops all waiting entries, revocations included.
     pub(super) fn clear(&self) {
         let mut queue = lock(&self.queue);
         queue.waiting.clear();
         queue.ids.clear();
     }
 
-    /// Waits until everything is written, for this long at most; whether it is.
+    /// Waits until all entries are written, for at most this long. Returns whether they are.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         loop {
@@ -127,7 +127,7 @@ impl Writer {
         }
     }
 
-    /// The thread: does what waits, with `work`, which says whether it succeeded.
+    /// The thread's loop: runs `work` for each waiting job. `work` returns whether it succeeded.
     fn run(&self, work: impl Fn(&SecretId, FileJob) -> bool) {
         loop {
             let (id, job) = {
@@ -144,10 +144,10 @@ impl Writer {
                 FileJob::Write(newest) => Some(newest.cached_at),
                 FileJob::Remove => None,
             };
-            // A defect must not leave everything that follows unwritten.
+            // A panic in one job must not stop all later ones.
             let done = contain(|| work(&id, job)) == Ok(true);
             let mut queue = lock(&self.queue);
-            // A newer value that came meanwhile waits for its turn.
+            // If a newer value has come meanwhile, it stays in the queue.
             if done && written.is_some() && !queue.waiting.contains(&id) {
                 queue.ids.remove(&id);
             }
@@ -157,7 +157,7 @@ impl Writer {
 }
 
 impl Queue {
-    /// Whether a thread is to be started.
+    /// Sets the state of an id. Returns whether a thread must be started.
     fn set(&mut self, id: &SecretId, unwritten: Unwritten) -> bool {
         self.ids.insert(id.clone(), unwritten);
         if !self.waiting.contains(id) {
@@ -179,22 +179,22 @@ impl Queue {
     }
 }
 
-/// What a writer's thread does its work with.
+/// The files that a writer's thread works on.
 pub(super) trait Files: Send + Sync + 'static {
     fn writer(&self) -> &Writer;
 
-    /// Brings the file of an id up to date; whether that succeeded.
+    /// Brings the file of an id up to date. Returns whether that succeeded.
     fn work(&self, id: &SecretId, job: FileJob) -> bool;
 }
 
-/// Has a value written.
+/// Queues a value for writing.
 pub(super) fn store(files: &Arc<impl Files>, id: &SecretId, newest: Newest, ticket: Ticket) {
     if files.writer().take_value(id, newest, ticket) {
         start(files);
     }
 }
 
-/// Has a file removed, and serves nothing meanwhile.
+/// Queues the removal of a file, and serves nothing meanwhile.
 pub(super) fn forget(files: &Arc<impl Files>, id: &SecretId) {
     if files.writer().take_revocation(id) {
         start(files);
@@ -224,7 +224,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
-    /// A disk on which each job takes until it is let go.
+    /// A disk on which each job blocks until the test releases it.
     struct SlowDisk {
         writer: Writer,
         jobs: Mutex<Sender<String>>,

@@ -14,13 +14,12 @@ use crate::protocol::fields::Fields;
 use crate::protocol::listing::SecretListItem;
 use crate::watch::{Watch, WatchEvent};
 
-/// [`SikkerKey`] for async programs: the same verbs as `async fn`.
+/// A client for async programs: the methods of [`SikkerKey`] as `async fn`.
 ///
-/// The work is that of the blocking client, on threads of the client: at most 16, which end when
-/// they are idle. So both behave alike to the last detail, a runtime with one thread is not blocked,
-/// and no call holds the end of a runtime. A future that is dropped before its call began sends
-/// nothing; one that is dropped later leaves the call to end by itself. Cheap to clone; all clones,
-/// and the client it was made from, are one client.
+/// The blocking client does the work, on threads of its own: at most 16, which end when they are idle. So
+/// both clients behave alike, a runtime with one thread is not blocked, and no call delays the shutdown of a
+/// runtime. A future that is dropped before its call begins sends nothing; if it is dropped later, the call
+/// runs to its end. A clone is cheap and is the same client, as is the client that it was made from.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -45,6 +44,18 @@ pub struct AsyncSikkerKey {
 
 impl SikkerKey {
     /// Makes an async client of this one: the same connections, watches and identity.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let sk = sk.into_async();
+    /// sk.get_secret("sk_key").await?;
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_async(self) -> AsyncSikkerKey {
         AsyncSikkerKey { blocking: self }
     }
@@ -59,7 +70,24 @@ impl SikkerKey {
 }
 
 impl Bootstrap {
-    /// [`enroll`](Self::enroll) as `async fn`.
+    /// Enrolls a machine as [`enroll`](Self::enroll) does, as an `async fn`.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+    /// # let token = vault.enrollment_token(1, std::time::Duration::from_secs(600));
+    /// # let url = vault.url();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let machine = SikkerKey::bootstrap_in_memory("vault_abc123", &token).hostname("worker-1");
+    /// # let machine = machine.api_url(url);
+    /// let sk = machine.enroll_async().await?;
+    /// println!("enrolled as {}", sk.machine_id());
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -93,6 +121,16 @@ impl AsyncSikkerKey {
     /// Makes a client from the environment; see [`SikkerKey::from_env`]. It is async because it may enroll a
     /// machine.
     ///
+    /// ```no_run
+    /// use sikkerkey::AsyncSikkerKey;
+    ///
+    /// # async fn start() -> Result<(), sikkerkey::Error> {
+    /// let sk = AsyncSikkerKey::from_env().await?;
+    /// println!("{} in {}", sk.machine_name(), sk.vault_id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`SikkerKey::from_env`].
@@ -100,7 +138,7 @@ impl AsyncSikkerKey {
         start(SikkerKey::from_env).await
     }
 
-    /// The blocking client behind this one.
+    /// Returns the blocking client behind this one.
     pub fn blocking(&self) -> &SikkerKey {
         &self.blocking
     }
@@ -131,6 +169,20 @@ impl AsyncSikkerKey {
     }
 
     /// Reads the value of a secret, by its id; see [`SikkerKey::get_secret`].
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_a", "1").secret("sk_b", "2").start()?;
+    /// # let path = vault.identity_path();
+    /// use sikkerkey::AsyncSikkerKey;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let sk = AsyncSikkerKey::new(path)?;
+    /// let (a, b) = tokio::try_join!(sk.get_secret("sk_a"), sk.get_secret("sk_b"))?; // in parallel
+    /// # let _ = (a, b);
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -310,7 +362,7 @@ impl AsyncSikkerKey {
     }
 }
 
-/// The blocking client behind this one.
+/// Returns the blocking client behind this one.
 impl AsRef<SikkerKey> for AsyncSikkerKey {
     fn as_ref(&self) -> &SikkerKey {
         &self.blocking
@@ -323,7 +375,7 @@ impl From<SikkerKey> for AsyncSikkerKey {
     }
 }
 
-/// Starts a client on a thread of its own: no client has threads yet.
+/// Starts a client on a thread of its own, because there is no client yet whose threads could be used.
 async fn start(
     call: impl FnOnce() -> Result<SikkerKey, Error> + Send + 'static,
 ) -> Result<AsyncSikkerKey, Error> {

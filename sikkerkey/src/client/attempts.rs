@@ -1,4 +1,4 @@
-//! One call of the service: signed, attempted, and repeated where that may help.
+//! One call of the service: signed, sent, and retried if a retry may help.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,10 +25,10 @@ use crate::transport::{self, Body, Connection, Request, Response, TransportError
 /// need six, are not in texts.
 pub(crate) const READ_LIMIT: usize = 3 * VALUE_LIMIT + 4096;
 
-/// The longest body of a list or an export.
+/// The longest body of a list or an export, in bytes.
 pub(crate) const LIST_LIMIT: usize = 64 * 1024 * 1024;
 
-/// The longest body of a poll about these secrets: it has a word for each.
+/// The longest body of a poll about these secrets: it holds one entry for each.
 pub(crate) fn poll_limit(ids: &[Arc<str>]) -> usize {
     const ELSE: usize = 64 * 1024;
     const WORD: usize = 256;
@@ -41,14 +41,14 @@ pub(crate) struct Call<'a> {
     pub(crate) purpose: Purpose<'a>,
     pub(crate) method: &'static str,
     pub(crate) path: String,
-    /// Beside those that every request has. They are not signed.
+    /// Headers beside those that every request has. They are not signed.
     pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) body: Option<Zeroizing<Vec<u8>>>,
     pub(crate) limit: usize,
 }
 
 impl Call<'_> {
-    /// The span of the call and of what becomes of its response. Polls are many, so theirs is one
+    /// The span of the call and of the handling of its response. Polls are frequent, so their span is one
     /// level lower.
     pub(crate) fn span(&self) -> EnteredSpan {
         let (method, path) = (self.method, self.path.as_str());
@@ -59,7 +59,7 @@ impl Call<'_> {
     }
 }
 
-/// The time that one call has, whatever it does.
+/// The time limits of one call, retries included.
 #[derive(Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) started: Duration,
@@ -81,7 +81,7 @@ impl Budget {
         self.deadline.saturating_sub(spent)
     }
 
-    /// Whether a delay would end before the deadline does.
+    /// Whether a delay would end before the deadline.
     pub(crate) fn allows(&self, delay: Duration, clock: &dyn Clock) -> bool {
         let spent = clock.monotonic().saturating_sub(self.started);
         spent
@@ -93,7 +93,7 @@ impl Budget {
 /// The body of a 2xx response.
 pub(crate) struct Success {
     bytes: Zeroizing<Vec<u8>>,
-    /// Whether the headers told where it ends.
+    /// Whether the headers said where the body ends.
     framed: bool,
     status: u16,
     /// Whether the request was sent before, on a connection that turned out to be dead.
@@ -107,7 +107,7 @@ impl Success {
         parse: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
         parse(&self.bytes).map_err(|malformed| match malformed {
-            // Only the end of the connection said that this was all.
+            // The body ended only with the connection, so it may have been cut off.
             Malformed::Short if !self.framed => Error::new(
                 ErrorKind::Network,
                 format!("the response was cut off while {purpose}"),
@@ -148,18 +148,18 @@ pub(crate) struct Attempts<'a> {
     made: u32,
     /// A clock correction that the service has not accepted yet.
     trial: Option<i64>,
-    /// Whether an idle connection turned out dead, so that this call uses new ones from then on.
+    /// Whether an idle connection turned out to be dead. From then on this call uses new ones.
     anew: bool,
     permit: Option<Permit<'a>>,
 }
 
-/// Why an attempt brought no value.
+/// Why an attempt failed, and whether another one follows.
 enum Failure {
     /// Another attempt cannot help.
     Final(Error),
     /// The clock was off: the next attempt follows at once, with the right time.
     ClockCorrected,
-    /// The connection had died while it was idle: the next attempt follows at once, on a new one.
+    /// The connection was dead when it was reused: the next attempt follows at once, on a new one.
     StaleConnection,
     /// The service may have recovered after the policy's delay, or after the one it asks for.
     Transient(Error, Option<Duration>),
@@ -167,7 +167,7 @@ enum Failure {
 
 /// Why a request got no response.
 enum Unsent {
-    /// This machine did not send it.
+    /// The request was not sent, for a reason on this machine.
     Local(Error),
     Transport(TransportError),
 }
@@ -220,7 +220,7 @@ impl<'a> Attempts<'a> {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::ClockCorrected | Failure::StaleConnection) => {}
                 Err(Failure::Transient(error, retry_after)) => {
-                    // Others go on while this call waits.
+                    // Other calls may continue while this one waits.
                     self.permit = None;
                     last = Some(self.pause(error, retry_after)?);
                 }
@@ -228,8 +228,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits for the next attempt and gives the error back, or fails with it where no attempt
-    /// follows.
+    /// Waits until the next attempt and returns the error, or fails with it if no further attempt is made.
     fn pause(&self, error: Error, retry_after: Option<Duration>) -> Result<Error, Error> {
         let fraction = self.random.fraction();
         match self.policy.delay(self.counted, retry_after, fraction) {
@@ -241,7 +240,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// One attempt.
+    /// Makes one attempt.
     fn once(&mut self, timeout: Duration) -> Result<Success, Failure> {
         self.counted += 1;
         self.made += 1;
@@ -271,7 +270,8 @@ impl<'a> Attempts<'a> {
             Ok(sent) => sent,
             Err(error) => {
                 if error.stale && !self.anew {
-                    // Nobody is at fault, so the policy does not count it.
+                    // A connection that died while idle is no failure of the service, so the retry policy
+                    // does not count it.
                     self.anew = true;
                     self.counted -= 1;
                     return Err(Failure::StaleConnection);
@@ -290,11 +290,11 @@ impl<'a> Attempts<'a> {
             .map_err(|error| failure(error.with_retry_after(retry_after), retry_after))
     }
 
-    /// Sends the request once, signed anew; returns also the time that was signed.
+    /// Signs the request and sends it once. Returns the response, and the time that was signed.
     fn send(&mut self, deadline: Instant) -> Result<(i64, Response), Unsent> {
         let mut deadline = deadline;
         let mut connection = self.connect(deadline)?;
-        // Connections are made side by side; only then does each call wait for its permit.
+        // Connections are made in parallel; only the requests wait for permits.
         if self.permit.is_none() {
             let lockout = &self.session.lockout;
             let is_ending = self.session.is_ending(self.clock.monotonic());
@@ -304,7 +304,7 @@ impl<'a> Attempts<'a> {
                 self.permit = Some(self.wait_for_permit(is_ending)?);
                 let timeout = self.budget.attempt(self.clock);
                 deadline = transport::deadline_after(timeout.ok_or_else(|| self.late())?);
-                // The server may have ended it meanwhile.
+                // The server may have closed it meanwhile.
                 connection = match self.session.transport.after_wait(connection, since) {
                     Some(connection) => connection,
                     None => self.connect(deadline)?,
@@ -328,7 +328,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Waits for other calls, until this call's deadline: the timeout is for an attempt that has begun.
+    /// Waits for a permit, until the call's deadline. The timeout of an attempt starts only afterwards.
     fn wait_for_permit(&self, is_ending: bool) -> Result<Permit<'a>, Unsent> {
         let left = self.budget.left(self.clock);
         let deadline = transport::deadline_after(left);
@@ -377,8 +377,8 @@ impl<'a> Attempts<'a> {
         Ok(transport.exchange(connection, &request, deadline)?)
     }
 
-    /// Judges a 401: a clock that is off deserves one more attempt, which the policy does not
-    /// count, since the service is not at fault.
+    /// Handles a 401. If the clock is off, one more attempt is made, which the retry policy does not count,
+    /// because the service did not fail.
     fn unauthorized(&mut self, signed_at: i64, own: i64, response: &Response) -> Failure {
         let ahead = match self.skew.judge(signed_at, own, response.date) {
             ClockJudgment::Retry { correction } if self.trial.is_none() => {
@@ -392,14 +392,14 @@ impl<'a> Attempts<'a> {
         if self.trial == Some(0) {
             self.skew.keep(0);
         }
-        // While this call still has its permit.
+        // Before this call gives its permit back.
         self.session.lockout.refuse();
         Failure::Final(refused(self.call.purpose, response, ahead))
     }
 
-    /// Notes what a response other than 401 tells about the machine and the clock.
+    /// Records what a response other than 401 says about the identity and the clock: both were accepted.
     fn note_acceptance(&self, response: &Response, own: i64) {
-        // Only the service itself answers so; a proxy's page knows nothing of the signature.
+        // Only a response of the service itself counts: a proxy's page does not depend on the signature.
         let by_service = match response.status {
             200..=299 | 409 => true,
             403 | 404 => is_from_service(response),
@@ -420,7 +420,7 @@ impl<'a> Attempts<'a> {
             }
             None => self.skew.review(own, response.date),
         }
-        // Last: it lets others go on, and they are to find the clock corrected.
+        // Last, because it releases other calls, and they must use the corrected clock.
         self.session.lockout.accept();
     }
 

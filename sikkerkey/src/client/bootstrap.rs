@@ -22,6 +22,24 @@ use crate::transport::Transport;
 /// *Enrolling* registers a new machine with an enrollment token. The request goes to
 /// `https://api.sikkerkey.com`, or to `SIKKERKEY_API_URL` if that variable is set. Later requests go where
 /// the service says.
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+/// # let token = vault.enrollment_token(2, Duration::from_secs(600));
+/// # let url = vault.url();
+/// use std::time::Duration;
+/// use sikkerkey::{Bootstrap, SikkerKey};
+///
+/// let machine: Bootstrap = SikkerKey::bootstrap_in_memory("vault_abc123", &token)
+///     .hostname("resize-images")         // shown in the list of machines
+///     .reenroll_when_expired(true)
+///     .timeout(Duration::from_secs(5));  // and every other setting of requests
+/// # let machine = machine.api_url(url);
+/// let sk = machine.enroll()?;
+/// assert_eq!(sk.vault_id(), "vault_abc123");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type Bootstrap = SikkerKeyBuilder<NewMachine>;
 
 /// The part of a [`Bootstrap`] that describes the machine to enroll.
@@ -40,7 +58,7 @@ impl Bootstrap {
         SikkerKeyBuilder {
             identity: NewMachine {
                 vault: vault.to_owned(),
-                // A token that was read from a file ends with a line break.
+                // A token that was read from a file may end with a line break.
                 token: token.trim().into(),
                 hostname: None,
                 name: None,
@@ -65,13 +83,32 @@ impl Bootstrap {
 
     /// Enrolls a new machine with the same token after this one has expired. Defaults to off.
     ///
-    /// Each enrollment takes one of the token's uses. However many calls fail together, one machine is
-    /// enrolled, and each call is sent once more with it. If the token is spent or refused, that error
-    /// is returned by this call and, at once, by every later one.
+    /// Each enrollment takes one of the token's uses. If many calls fail at the same time, one machine is
+    /// enrolled, and each call is sent once more with it. If the token is spent or refused, that error is
+    /// returned by this call and, at once, by every later one.
     ///
     /// In the last minute of the machine's life the client has at most two requests under way: the service
-    /// locks an address out after three failed authentications, and every request that is under way when a
-    /// machine expires is one.
+    /// locks an address out after three failed authentications, and each request that is under way when a
+    /// machine expires is one of them.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().vault("vault_abc123").secret("sk_key", "1").start()?;
+    /// # let token = vault.enrollment_token(2, std::time::Duration::from_secs(600));
+    /// # let url = vault.url();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let machine = SikkerKey::bootstrap_in_memory("vault_abc123", &token).reenroll_when_expired(true);
+    /// # let machine = machine.api_url(url);
+    /// let sk = machine.enroll()?;
+    /// let first = sk.machine_id();
+    /// sk.get_secret("sk_key")?;
+    /// # vault.expire_machines();
+    /// // Later, after the machine has expired:
+    /// sk.get_secret("sk_key")?;
+    /// assert_ne!(sk.machine_id(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reenroll_when_expired(mut self, reenroll: bool) -> Self {
         self.identity.reenroll = reenroll;
         self
@@ -89,11 +126,25 @@ impl Bootstrap {
     /// The request is retried only after 429, or if it certainly did not reach the service: a lost response
     /// may have taken one of the token's uses.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().vault("vault_abc123").start()?;
+    /// # let url = vault.url();
+    /// use sikkerkey::{ErrorKind, SikkerKey};
+    ///
+    /// let machine = SikkerKey::bootstrap_in_memory("vault_abc123", "a token that has expired");
+    /// # let machine = machine.api_url(url);
+    /// let error = machine.enroll().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Authentication);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Configuration`](crate::ErrorKind::Configuration) for a setting, the vault's id or an empty token;
-    /// [`Authentication`](crate::ErrorKind::Authentication) or [`AccessDenied`](crate::ErrorKind::AccessDenied) where the service does not take
-    /// the token; any of the others that a request can end with. None of them holds the token.
+    /// [`Authentication`](crate::ErrorKind::Authentication) or
+    /// [`AccessDenied`](crate::ErrorKind::AccessDenied) if the service refuses the token; any other error of
+    /// a request. No error contains the token.
     pub fn enroll(self) -> Result<SikkerKey, Error> {
         let SikkerKeyBuilder {
             identity: machine,

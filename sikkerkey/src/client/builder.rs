@@ -91,6 +91,23 @@ impl<I> SikkerKeyBuilder<I> {
     ///
     /// The service requires at least 10 s, so a shorter interval counts as 10 s. Only an emulator on this
     /// machine takes any interval.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let path = vault.identity_path();
+    /// use std::time::Duration;
+    /// use sikkerkey::{Resync, SikkerKey};
+    ///
+    /// let sk = SikkerKey::builder()
+    ///     .identity_file(path)
+    ///     .poll_interval(Duration::from_secs(30))
+    ///     .resync(Resync::Every(Duration::from_secs(3600)))
+    ///     .resync_secret("sk_counted", Resync::Never) // a policy limits its reads
+    ///     .build()?;
+    /// # let _ = sk;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.settings.poll_interval = interval;
         self
@@ -106,8 +123,9 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// Sets the [`resync`](Self::resync) of one secret, by its id: `Never` if reads are counted, an
-    /// interval if reads keep a lease alive. Defaults to the client's.
+    /// Sets the [`resync`](Self::resync) of one secret, by its id: `Never` if a policy limits the number of
+    /// reads, an interval if reads keep a lease alive (a *lease* is the limited life of a login that the
+    /// service makes for a reader). Defaults to the client's.
     pub fn resync_secret(mut self, id: impl Into<String>, resync: Resync) -> Self {
         self.settings.resync_secrets.insert(id.into(), resync);
         self
@@ -116,9 +134,24 @@ impl<I> SikkerKeyBuilder<I> {
     /// Pins the address of the service: an identity with another `apiUrl` is an error when the client is
     /// built. Defaults to no check.
     ///
-    /// The signature does not cover the host: who can change an identity's `apiUrl` can relay signed
-    /// requests. With an enrollment, this is the address that the service names for reads;
-    /// [`api_url`](SikkerKeyBuilder::api_url) sets where the machine is enrolled.
+    /// The signature does not cover the host, so a user who can change an identity's `apiUrl` can relay
+    /// signed requests. For a machine that is enrolled in memory, this is the address that the service names
+    /// for reads; [`api_url`](SikkerKeyBuilder::api_url) sets where the machine is enrolled.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let path = vault.identity_path();
+    /// use sikkerkey::{ErrorKind, SikkerKey};
+    ///
+    /// let error = SikkerKey::builder()
+    ///     .identity_file(path) // its apiUrl leads elsewhere
+    ///     .expect_api_url("https://api.sikkerkey.com")
+    ///     .build()
+    ///     .unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expect_api_url(mut self, url: impl Into<String>) -> Self {
         self.settings.expected_api_url = Some(url.into());
         self
@@ -146,6 +179,20 @@ impl<I> SikkerKeyBuilder<I> {
     /// Trusts these certificate authorities *in addition*: PEM, with one certificate or more. They add to the
     /// bundled ones, to [`root_certificate_pem`](Self::root_certificate_pem) or to `platform_roots`. For a
     /// company's own authority, or a proxy that inspects TLS. Defaults to none.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().tls().secret("sk_key", "1").start()?;
+    /// # let (path, ca) = (vault.identity_path(), vault.ca_pem().unwrap());
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::builder()
+    ///     .identity_file(path)
+    ///     .add_root_certificate_pem(ca) // for instance from std::fs::read("/etc/ssl/company.pem")?
+    ///     .build()?;
+    /// sk.get_secret("sk_key")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_root_certificate_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.settings.trust.added.push(pem.as_ref().to_vec());
         self
@@ -204,14 +251,14 @@ impl<I> SikkerKeyBuilder<I> {
         self
     }
 
-    /// Takes randomness from here. For tests.
+    /// Sets the source of randomness, for tests.
     #[doc(hidden)]
     pub fn randomness(mut self, random: Arc<dyn Randomness>) -> Self {
         self.settings.random = random;
         self
     }
 
-    /// Takes the time from here. For tests.
+    /// Sets the source of the time, for tests.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.settings.clock = clock;
@@ -238,6 +285,14 @@ impl SikkerKeyBuilder {
     /// Uses this machine's identity of a vault, by the vault's id; `vault_` is added if it is missing. An
     /// argument that starts with `/` or contains `identity.json` is a path. Defaults to the identity that
     /// [`SikkerKey::auto`] finds.
+    ///
+    /// ```no_run
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::builder().vault("vault_abc123").build()?;
+    /// # let _ = sk;
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// ```
     pub fn vault(mut self, vault: impl AsRef<OsStr>) -> Self {
         self.identity.choice = Some(Choice::from_argument(vault.as_ref()));
         self
@@ -331,6 +386,14 @@ impl SikkerKeyBuilder {
     }
 
     /// Reads the identity and makes the client. Sends nothing.
+    ///
+    /// ```
+    /// use sikkerkey::{ErrorKind, SikkerKey};
+    ///
+    /// let error = SikkerKey::builder().identity_file("/etc/missing/identity.json").build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    /// eprintln!("{error}"); // names the file and what to do
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Threads on which blocking calls run for async callers.
 //!
-//! They are the client's, not the runtime's: a call that hangs does not hold the runtime's end, and
-//! a runtime with one thread is not blocked. A call whose future is dropped before it began is never
+//! They belong to the client, not to the runtime: a call that hangs does not delay the runtime's shutdown,
+//! and a runtime with one thread is not blocked. A call whose future is dropped before it starts is never
 //! made.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::span::SpanContext;
 use crate::sync::lock;
 
-/// How many calls run at once; more wait for a thread.
+/// The most calls that run at once. Further calls wait for a thread.
 const MOST: usize = 16;
 
 /// How long a thread without work stays for the next call.
@@ -50,15 +50,15 @@ impl CallThreads {
         })
     }
 
-    /// Threads for one call without a client: the one that is started ends with it.
+    /// Threads for one call without a client. The thread ends with that call.
     pub(crate) fn for_one_call() -> Arc<Self> {
         let threads = Self::new(Arc::new(SystemClock::new()));
         threads.close();
         threads
     }
 
-    /// Has `call` run on one of the threads. The error is for a panic in it, and for an operating
-    /// system that gives no thread.
+    /// Runs `call` on one of the threads. Fails if it panics, or if the operating system cannot start a
+    /// thread.
     pub(crate) fn run<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl FnOnce() -> T + Send + 'static,
@@ -69,7 +69,7 @@ impl CallThreads {
         let job: Job = Box::new(move || {
             // A panic's text may quote anything, so it stays with the panic hook.
             let result = contain(|| context.run(call)).map_err(|_| failed("the call panicked"));
-            // The caller may end its span as soon as it goes on.
+            // Before the caller is woken, which may then close its span.
             drop(context);
             let (old, waker) = {
                 let mut done = lock(&done);
@@ -77,7 +77,7 @@ impl CallThreads {
             };
             contain_drop(old);
             if let Some(waker) = waker {
-                // The runtime's own code.
+                // The waker is the runtime's code, so it may panic.
                 let _ = contain(|| waker.wake());
             }
         });
@@ -112,14 +112,14 @@ impl CallThreads {
                         "the operating system gives no thread for an async call",
                     )
                     .with_source(cause)),
-                    // Another thread takes the call.
+                    // Another thread will take the call.
                     _ => Ok(()),
                 }
             }
         }
     }
 
-    /// Ends the threads that have no work, and the others when they have done theirs.
+    /// Ends idle threads at once, and busy ones after their call.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.raise();
@@ -133,7 +133,7 @@ impl CallThreads {
                 let mut state = lock(&self.state);
                 let job = loop {
                     match state.waiting.pop_front().map(|job| job.upgrade()) {
-                        // Its future was dropped.
+                        // The future was dropped.
                         Some(None) => continue,
                         Some(Some(job)) => break Some(job),
                         None => break None,
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_calls_run_at_once_and_what_was_dropped_before_it_began_never_runs() {
+    fn sixteen_calls_run_at_once_and_one_dropped_before_it_began_never_runs() {
         let (threads, _clock) = threads();
         let (began, begun) = channel();
         let (release, gate) = channel::<()>();

@@ -1,4 +1,4 @@
-//! Has the service sign a key that was made here.
+//! Requests a certificate for a key that was made in this process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::x509::subject::Subject;
 const CLOCK_TOLERANCE: i64 = 300;
 
 impl ClientInner {
-    /// Asks for a certificate for this key, and checks what comes: that it is for this key, valid now, and issued by the
-    /// authority that comes with it. The leaf is first.
+    /// Requests a certificate for this key, and checks it: it must be for this key, valid now, and issued by
+    /// the authority that comes with it. The leaf is first.
     pub(crate) fn issue(
         &self,
         id: &SecretId,
@@ -29,7 +29,7 @@ impl ClientInner {
         policy: &RetryPolicy,
     ) -> Result<Certificates, Error> {
         let validity = validity.map(|validity| validity.as_secs().to_string());
-        // The service signs the one that its authority calls for.
+        // The key is sent in both formats; the service uses the one that its authority needs.
         let mut headers = vec![
             ("X-SikkerKey-Subject-Key", subject.ssh()),
             ("X-SikkerKey-Subject-Key-X509", subject.x509()),
@@ -77,7 +77,7 @@ impl ClientInner {
     }
 }
 
-/// The whole chain; or what is wrong with it.
+/// Returns the whole chain, or what is wrong with it.
 fn check(leaf: &str, chain: &str, subject: &Subject, now: i64) -> Result<Certificates, String> {
     let mut whole = Certificates::read(leaf)?;
     if whole.ders.len() > 1 {
@@ -120,7 +120,7 @@ mod tests {
         };
         assert_eq!(check(&leaf, &chain, NOW), Ok(2));
         assert_eq!(check(&leaf, " \n", NOW), Ok(1));
-        // This machine's clock is behind, as far as the service takes it.
+        // This machine's clock is behind by as much as the service accepts.
         assert_eq!(check(&leaf, "", NOW - 300), Ok(1));
 
         let (other, _) = authority.issue(NOW, NOW + DAY);

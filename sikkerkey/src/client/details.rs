@@ -1,4 +1,4 @@
-//! What only newer services offer: kinds, projects and applications.
+//! Calls that only newer services offer: kinds, projects and applications.
 
 use super::SikkerKey;
 use super::attempts::{Call, LIST_LIMIT};
@@ -10,8 +10,8 @@ use crate::protocol::export::Export;
 use crate::protocol::messages::{self, ApplicationRequest};
 
 impl SikkerKey {
-    /// The secrets that this machine may read, with kind, project and application, without their
-    /// values. No value is read, so no alarm of a canary rings.
+    /// Lists the secrets that this machine may read, with kind, project and application. No value is read, so
+    /// no canary (a secret that raises an alarm when it is read) is triggered.
     ///
     /// A service that is too old for this list (404) is asked for the plain one: then every kind is
     /// [`SecretKind::Unknown`](crate::SecretKind::Unknown), and no project has a name.
@@ -30,7 +30,7 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// Any with which a request can end.
+    /// Any error of a request.
     pub fn list_secrets_detailed(&self) -> Result<Vec<SecretDetails>, Error> {
         match self.details()? {
             Some(secrets) => Ok(secrets),
@@ -38,12 +38,23 @@ impl SikkerKey {
         }
     }
 
-    /// The projects in which this machine may read a secret.
+    /// Lists the projects in which this machine may read a secret.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder()
+    /// #     .secret("sk_a", "4").project("sk_a", "proj_shop").project_name("proj_shop", "Shop")
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// for project in sk.list_projects()? {
+    ///     println!("{}: {}", project.id, project.name); // proj_shop: Shop
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] where the service is too old for this call; any with which a request
-    /// can end.
+    /// [`ErrorKind::NotFound`] if the service is too old for this call; any other error of a request.
     pub fn list_projects(&self) -> Result<Vec<Project>, Error> {
         let call = listing(Purpose::ListProjects, "/v1/cli/projects");
         let _span = call.span();
@@ -55,8 +66,19 @@ impl SikkerKey {
     /// Reads every secret of one application that this machine may read, in one request, as names
     /// and values for an environment.
     ///
-    /// A service that is older than applications may take no notice of the application, and export
-    /// everything that this machine may read; [`list_projects`](Self::list_projects) fails there.
+    /// A service that is too old for applications may ignore the application, and export everything that this
+    /// machine may read. With such a service, [`list_projects`](Self::list_projects) fails.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder()
+    /// #     .secret("sk_a", "1").name("sk_a", "KEY").application("sk_a", "app_web")
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let export = sk.export_application("app_web")?;
+    /// assert_eq!(export.names().collect::<Vec<_>>(), ["KEY"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -69,7 +91,7 @@ impl SikkerKey {
         self.export_with(Purpose::ExportApplication(application), Some(body))
     }
 
-    /// The rich list; `None` where the service does not offer it.
+    /// Requests the detailed list. Returns `None` if the service does not offer it.
     pub(crate) fn details(&self) -> Result<Option<Vec<SecretDetails>>, Error> {
         let call = listing(Purpose::ListDetails, "/v1/cli/secrets");
         let _span = call.span();

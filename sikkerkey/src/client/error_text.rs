@@ -8,7 +8,7 @@ use crate::protocol::{messages, skew};
 use crate::text;
 use crate::transport::{Body, Response, TransportError};
 
-/// What a call is for, as errors tell it.
+/// The purpose of a call, as errors and metrics name it.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'a> {
     Read(&'a str),
@@ -37,7 +37,7 @@ impl Purpose<'_> {
         }
     }
 
-    /// What metrics call it.
+    /// The label of the call in metrics.
     #[cfg(feature = "metrics")]
     pub(super) fn label(&self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ pub(crate) fn refused(purpose: Purpose<'_>, reply: &Response, ahead: Option<i64>
     refused_with(purpose, reply, ahead, text::message)
 }
 
-/// Returns the error with the server's own text passed through `clean`.
+/// Returns the error, with the server's text passed through `clean`.
 pub(crate) fn refused_with(
     purpose: Purpose<'_>,
     reply: &Response,
@@ -210,7 +210,7 @@ fn advice(purpose: Purpose<'_>, status: u16) -> Option<&'static str> {
     })
 }
 
-/// For a call that waited while the service refused this identity.
+/// The error of a call that waited for a permit while the service refused this identity.
 pub(crate) fn locked_out(purpose: Purpose<'_>) -> Error {
     Error::new(
         ErrorKind::Authentication,

@@ -1,4 +1,4 @@
-//! A client from whatever the environment offers.
+//! A client from the environment: the first identity that is found.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const MACHINE_ID: &str = "SIKKERKEY_MACHINE_ID";
 const PRIVATE_KEY: &str = "SIKKERKEY_PRIVATE_KEY";
 const TOKEN: &str = "SIKKERKEY_ENROLLMENT_TOKEN";
 
-/// The variables that decide.
+/// The variables that decide which identity is used.
 #[derive(Default)]
 struct Variables {
     identity: Option<PathBuf>,
@@ -24,17 +24,17 @@ struct Variables {
     machine_id: Option<String>,
     private_key: Option<SecretString>,
     token: Option<SecretString>,
-    /// `identity.json` in the folder of systemd's credentials, if it is there.
+    /// `identity.json` in the folder of systemd's credentials, if that file exists.
     credential: Option<PathBuf>,
 }
 
-/// What they lead to.
+/// The identity that the variables lead to.
 enum Start {
     File(PathBuf),
     Machine(Machine, SecretString),
     Vault(String),
     Enrollment(String, SecretString),
-    /// Nothing: the error says where an identity was looked for.
+    /// None of them: the only vault on disk, or an error that says where an identity was looked for.
     Auto,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn client() -> Result<SikkerKey, Error> {
 impl Variables {
     fn of_process(environment: &Environment) -> Result<Self, Error> {
         let secret = |name| variable(name).map(|value| value.map(SecretString::from));
-        // Not a variable of ours, so one that is no path of ours is no error.
+        // This variable is systemd's, not ours, so a value without an identity is not an error.
         let credential = env::var_os("CREDENTIALS_DIRECTORY")
             .map(|folder| Path::new(&folder).join("identity.json"))
             .filter(|path| path.is_absolute() && path.try_exists().unwrap_or(true));
@@ -72,7 +72,7 @@ impl Variables {
         })
     }
 
-    /// The first that is there. `vaults` lists those on disk.
+    /// Returns the first source that exists. `vaults` lists the vaults on disk.
     fn start(
         &mut self,
         vaults: impl FnOnce() -> Result<Vec<String>, Error>,
@@ -104,12 +104,12 @@ impl Variables {
             (None, Some(_)) => Err(Error::configuration(format!(
                 "{TOKEN} is set, and {VAULT_ID} is not: set it to the vault of the token"
             ))),
-            // Says where it looked, or which vaults there are.
+            // The error says where it looked, or lists the vaults.
             (None, None) => Ok(Start::Auto),
         }
     }
 
-    /// The machine whose values are in variables.
+    /// Makes the machine whose values are in variables.
     fn machine(&mut self) -> Result<Start, Error> {
         let missing: Vec<&str> = [
             (VAULT_ID, self.vault_id.is_none()),
@@ -136,7 +136,7 @@ impl Variables {
 mod tests {
     use super::*;
 
-    /// What these variables lead to, with these vaults on disk.
+    /// Returns what these variables lead to, with these vaults on disk.
     fn start(variables: &[(&str, &str)], vaults: &[&str]) -> Result<String, String> {
         let get = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
@@ -182,14 +182,14 @@ mod tests {
         assert_eq!(start(&[], &["vault_a"]).unwrap(), "disk vault_a");
         let token = [(VAULT_ID, "abc"), (TOKEN, "t")];
         assert_eq!(start(&token, &[]).unwrap(), "token vault_abc");
-        // The variable names the vault that is meant.
+        // The variable selects one of the vaults.
         assert_eq!(start(&token, &["vault_a"]).unwrap(), "token vault_abc");
         let known = ["vault_a", "vault_abc"];
         assert_eq!(start(&token, &known).unwrap(), "disk vault_abc");
     }
 
     #[test]
-    fn half_a_set_names_what_is_missing() {
+    fn half_a_set_names_the_missing_variable() {
         for (variables, says) in [
             (
                 &[(VAULT_ID, "a"), (MACHINE_ID, "m")][..],
@@ -214,7 +214,7 @@ mod tests {
             let error = start(variables, &[]).unwrap_err();
             assert!(error.contains(says), "{error}");
         }
-        // A machine by halves is not made up for by the disk.
+        // An incomplete machine is an error, even if the disk has an identity.
         start(&[(MACHINE_ID, "m")], &["vault_a"]).unwrap_err();
     }
 }

@@ -1,4 +1,4 @@
-//! What all handles on one client share.
+//! The state that all handles of a client share.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,16 +29,16 @@ use crate::protocol::skew::Skew;
 use crate::text;
 use crate::watch::{PartyId, PollAnswer, Poller, SecretChange, Upstream};
 
-/// What follows when the service no longer takes an identity.
+/// What to do when the service no longer accepts an identity.
 pub(crate) enum Renewal {
     None,
-    /// Its files are read again.
+    /// Read its files again.
     Disk(Reload),
-    /// Another machine is enrolled.
+    /// Enroll another machine.
     Enrollment(Reenrollment),
 }
 
-/// A value, and where it comes from.
+/// A value, and whether the cache served it.
 pub(crate) struct SecretRead {
     pub(crate) value: SecretString,
     /// When the service sent it, in seconds since 1970, if the fallback cache served it.
@@ -47,7 +47,7 @@ pub(crate) struct SecretRead {
 }
 
 pub(crate) struct ClientInner {
-    /// Of the first identity; a later one is of the same vault.
+    /// The vault's id. It never changes: a later identity is of the same vault.
     vault_id: String,
     processes: Processes,
     settings: Settings,
@@ -79,7 +79,7 @@ impl ClientInner {
         }
     }
 
-    /// The connections and threads of the calling process.
+    /// Returns the connections and threads of the calling process.
     fn process(&self) -> &Process {
         self.processes.current(&self.settings)
     }
@@ -109,7 +109,7 @@ impl ClientInner {
         self.process().session.get()
     }
 
-    /// Where blocking calls of async callers run.
+    /// The threads on which blocking calls of async callers run.
     pub(crate) fn call_threads(&self) -> &Arc<CallThreads> {
         &self.process().call_threads
     }
@@ -127,15 +127,15 @@ impl ClientInner {
         self.process().cache.as_ref()
     }
 
-    /// A user's read.
+    /// Reads a secret for the user.
     pub(crate) fn read_secret(&self, id: &str) -> Result<SecretString, Error> {
         let read = self.read_secret_by(id, None, self.settings.budget())?;
         Ok(read.value)
     }
 
-    /// The one place where a user's read of a secret passes, and that of a party that follows it:
-    /// retries within the time of `budget`, then what depends on how it ended. A party is never
-    /// served from the cache: it has the last value.
+    /// The single path for reads of a secret by the user, and by a party that follows it. Retries within
+    /// `budget`, then handles the outcome. A party is never served from the cache, because it already has the
+    /// last value.
     pub(crate) fn read_secret_by(
         &self,
         id: &str,
@@ -181,8 +181,8 @@ impl ClientInner {
         }
     }
 
-    /// Reads a secret in one attempt: for the poller, whose next cycle is its repetition. Tells
-    /// nobody, and is never served from the cache.
+    /// Reads a secret in one attempt, for the poller, whose next cycle is the retry. It notifies no watch,
+    /// and is never served from the cache.
     pub(crate) fn read_once(&self, id: &str) -> Result<SecretString, Error> {
         let id = &SecretId::new(id)?;
         let call = reading(id);
@@ -195,7 +195,7 @@ impl ClientInner {
         ask()
     }
 
-    /// Asks in one attempt which of these secrets changed. Whether the request was sent twice.
+    /// Asks in one attempt which of these secrets changed. Also returns whether the request was sent twice.
     pub(crate) fn poll_once(
         &self,
         ids: &[Arc<str>],
@@ -216,8 +216,8 @@ impl ClientInner {
         Ok((changes, response.repeated))
     }
 
-    /// Told of every value that a user's call read, so that a watch does not report as new what
-    /// this process already knows, and does report what another read swallowed.
+    /// Records each value that a user's call read. So a watch does not report a value as new that this
+    /// process already knows, and does report a change whose notice another read consumed.
     pub(crate) fn note_read(&self, id: &str, value: &SecretString) {
         self.poller().note(id, value, None);
     }
@@ -232,8 +232,8 @@ impl ClientInner {
         response.decode(call.purpose, messages::value)
     }
 
-    /// Makes a call with the identity in use; enrolls again where that was asked for and the
-    /// service no longer knows this one.
+    /// Makes a call with the identity in use. If the service no longer knows that identity, and re-enrollment
+    /// is on, enrolls another machine and repeats the call.
     pub(crate) fn call(&self, call: &Call<'_>, policy: &RetryPolicy) -> Result<Success, Error> {
         self.call_within(call, policy, self.settings.budget())
     }
@@ -255,7 +255,7 @@ impl ClientInner {
             session = self.replace(reenrollment, &session, budget)?;
         }
         let attempt = |session: &Session| {
-            // The poller has growing gaps of its own; those of an emulator's are short ones.
+            // The poller has growing gaps of its own, which are short with an emulator.
             let paced =
                 matches!(call.purpose, Purpose::Poll) && session.transport.url().is_loopback();
             let turn = session.refusals.turn(clock.monotonic(), paced)?;
@@ -292,7 +292,7 @@ impl ClientInner {
         }
     }
 
-    /// Goes on with another identity from disk. The service may count changes anew for it.
+    /// Switches to another identity from disk. For it, the service may report changes from the beginning.
     fn adopt(&self, session: &Session) {
         #[cfg(feature = "cache")]
         if let Some(cache) = self.cache() {
@@ -303,7 +303,7 @@ impl ClientInner {
         self.poller().suspect_all();
     }
 
-    /// The session of the next machine, for which the service counts changes anew.
+    /// Returns the session of the next machine. For it, the service reports changes from the beginning.
     fn replace(
         &self,
         reenrollment: &Reenrollment,
@@ -370,8 +370,8 @@ impl Upstream for ClientInner {
     }
 }
 
-/// State shared by the user's handles only: the poller keeps [`ClientInner`] alive while it
-/// waits for an answer, and must not keep the watches alive with it.
+/// State shared by the user's handles only. While the poller waits for a response it keeps [`ClientInner`]
+/// alive, but must not keep the watches alive.
 pub(crate) struct Handle(Arc<ClientInner>);
 
 impl Handle {

@@ -1,4 +1,4 @@
-//! Where the private key of a known machine comes from.
+//! The source of a known machine's private key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::error::Error;
 use crate::protocol::signing::{RequestSigner, Signer};
 
-/// What takes the place of the private key file.
+/// A key that replaces the private key file: a PEM text or a signer.
 #[derive(Clone, Default)]
 pub(super) struct KeySource {
     pub(super) pem: Option<SecretString>,

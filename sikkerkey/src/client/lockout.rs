@@ -11,11 +11,11 @@ use crate::sync::{lock, wait_deadline};
 /// or a machine that has expired, fails every request that is under way at that moment.
 const UNCERTAIN: usize = 2;
 
-/// Limits concurrent requests until the service has accepted the identity once, near the known end of
-/// its life, and, where another takes its place, after a refusal. Remembers refusals.
+/// Limits concurrent requests until the service has accepted the identity once, near the known end of its
+/// life, and after a refusal if another identity can replace it. Remembers refusals.
 #[derive(Debug)]
 pub(crate) struct Lockout {
-    /// Whether another identity takes the place of this one when it expires.
+    /// Whether another identity replaces this one when it expires.
     replaceable: bool,
     accepted: AtomicBool,
     refusals: AtomicU32,
@@ -23,11 +23,11 @@ pub(crate) struct Lockout {
     changed: Condvar,
 }
 
-/// The permission to have one request under way; given back when dropped.
+/// A permit for one request; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     lockout: &'a Lockout,
-    /// Of a request that others may wait for.
+    /// Set if the permit is counted, so that other requests may wait for it.
     counted: Option<HeldEvents>,
 }
 
@@ -46,22 +46,22 @@ impl Lockout {
         self.replaceable
     }
 
-    /// Notes that the service accepted the identity.
+    /// Records that the service accepted the identity.
     pub(crate) fn accept(&self) {
         if !self.accepted.swap(true, Ordering::AcqRel) {
-            // A waiter may have looked just before; the lock makes it look again.
+            // A waiter may have checked just before; taking the lock makes sure that it is woken.
             drop(lock(&self.under_way));
             self.changed.notify_all();
         }
     }
 
-    /// Whether the service has ever accepted the identity. One that it never accepted did not
-    /// expire.
+    /// Whether the service has ever accepted the identity. An identity that was never accepted cannot have
+    /// expired.
     pub(crate) fn was_accepted(&self) -> bool {
         self.accepted.load(Ordering::Acquire)
     }
 
-    /// Notes that the service refused the identity, and a corrected clock did not help.
+    /// Records that the service refused the identity, and that a corrected clock did not help.
     pub(crate) fn refuse(&self) {
         self.refusals.fetch_add(1, Ordering::AcqRel);
     }
@@ -71,8 +71,8 @@ impl Lockout {
         self.refusals.load(Ordering::Acquire)
     }
 
-    /// Whether a request would fail as another one just did. `seen` is the number of refusals when
-    /// its call began.
+    /// Whether a request would fail because the identity was refused: since the call began, or, if another
+    /// identity will replace it, at any time. `seen` is the number of refusals when the call began.
     pub(crate) fn is_locked_out(&self, seen: u32) -> bool {
         let refusals = self.refusals();
         refusals != seen || (self.replaceable && self.was_accepted() && refusals > 0)
@@ -83,8 +83,7 @@ impl Lockout {
         self.was_accepted() && !ending && !(self.replaceable && self.refusals() > 0)
     }
 
-    /// The permission for one more request, if it can be had at once. `ending` is whether the identity's life is nearly
-    /// over.
+    /// Returns a permit if one is free. `ending` says whether the identity's life is nearly over.
     pub(crate) fn try_permit(&self, ending: bool) -> Option<Permit<'_>> {
         if self.is_certain(ending) {
             return Some(self.uncounted());
@@ -93,7 +92,7 @@ impl Lockout {
         (*under_way < UNCERTAIN).then(|| self.counted(&mut under_way))
     }
 
-    /// Waits for the permission for one more request; `None` once the deadline has passed.
+    /// Waits for a permit. Returns `None` once the deadline has passed.
     pub(crate) fn permit(&self, ending: bool, deadline: Instant) -> Option<Permit<'_>> {
         let mut under_way = lock(&self.under_way);
         loop {
@@ -128,7 +127,7 @@ impl Drop for Permit<'_> {
         if let Some(held) = self.counted.take() {
             *lock(&self.lockout.under_way) -= 1;
             self.lockout.changed.notify_one();
-            // A logger may want a permit.
+            // Events are logged only now: a logger may need a permit.
             drop(held);
         }
     }
@@ -174,7 +173,7 @@ mod tests {
         lockout.refuse();
         assert!(is_limited(&lockout, false));
 
-        // Without a next identity, a refusal is final for each call that asks.
+        // Without a replacement, a refusal is final for each call.
         let fixed = Lockout::new(false);
         fixed.accept();
         fixed.refuse();

@@ -4,7 +4,7 @@ use crate::identity::{Claims, Expected, Identity, Origin, variable};
 use crate::protocol::api_url::ApiUrl;
 use crate::protocol::signing::Signer;
 
-/// Where the service is unless the environment or the program says otherwise.
+/// The service's address, unless the environment or the program sets another one.
 const SERVICE: &str = "https://api.sikkerkey.com";
 
 /// A machine given by values instead of files, for
@@ -37,7 +37,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with this id, in this vault; `vault_` is added to the vault's id if it is missing.
+    /// Describes a machine with this id, in this vault; `vault_` is added to the vault's id if it is missing.
     pub fn new(id: impl Into<String>, vault_id: impl Into<String>) -> Self {
         Machine {
             id: id.into(),
@@ -81,7 +81,7 @@ impl Machine {
     }
 }
 
-/// The address that was given, else that of the environment, else the service's own.
+/// Returns the given address, else that of the environment, else the service's own.
 pub(super) fn service_url(given: Option<&str>) -> Result<ApiUrl, Error> {
     let (text, source) = match given {
         Some(url) => (url.to_owned(), "the API URL"),

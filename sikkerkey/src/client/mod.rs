@@ -1,4 +1,4 @@
-//! The client of one vault: its verbs, and the calls behind them.
+//! The client of one vault: its methods, and the calls behind them.
 
 pub(crate) mod asynchronous;
 mod attempts;
@@ -127,13 +127,13 @@ use crate::watch::{Upstream, Watch, WatchEvent};
 /// the client: the events that its own calls cause are left out. It never runs under a lock of the
 /// client, and its panic is contained.
 ///
-/// They lie in spans of `tracing`, at level `info`, that name ids and paths:
+/// Each event is in one of these spans, at level `info`, whose fields are ids and paths:
 ///
 /// | span | fields | what lies in it |
 /// | --- | --- | --- |
-/// | `call` | `method`, `path` | one call, its repetitions and what the fallback cache does; a poll's is at `debug` |
+/// | `call` | `method`, `path` | one call, with its retries and the fallback cache; a poll's is at `debug` |
 /// | `load` | `config` | the first load of a config: its calls, its build, its probe |
-/// | `swap` | `config`, `generation` | an attempt to make a newer config the running one, also one that is refused |
+/// | `swap` | `config`, `generation` | an attempt to swap in a newer config, including one that is refused |
 /// | `probe` | `config` | the [probe](crate::Loader::probe) of a config |
 ///
 /// A call of an async client lies in the span of the task that makes it. Metrics come with the feature
@@ -170,10 +170,21 @@ impl SikkerKey {
     /// A vault's identity is in `vaults/VAULT/identity.json` of the folder `SIKKERKEY_HOME`, or
     /// of `~/.sikkerkey`.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let path = vault.identity_path();
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::new(path)?; // or a vault's id: SikkerKey::new("vault_abc123")
+    /// println!("{} in {}", sk.machine_id(), sk.vault_id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the identity or its key is missing, unreadable, wrong or
-    /// can be changed by other users.
+    /// [`ErrorKind::Configuration`] if the identity or its key is missing, unreadable or invalid, or if other
+    /// users can change it.
     pub fn new(vault_or_path: impl AsRef<OsStr>) -> Result<Self, Error> {
         Self::builder().vault(vault_or_path).build()
     }
@@ -181,9 +192,17 @@ impl SikkerKey {
     /// Makes a client with the identity that `SIKKERKEY_IDENTITY` names, or else with the only one on this
     /// machine.
     ///
+    /// ```no_run
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::auto()?; // on a machine with one identity
+    /// println!("vault {}", sk.vault_id());
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and where there are several identities and none was chosen.
+    /// As [`new`](Self::new), and if there are several identities and none was chosen.
     pub fn auto() -> Result<Self, Error> {
         Self::builder().build()
     }
@@ -213,14 +232,26 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a part of a set, naming what is missing, for a variable that
-    /// is not UTF-8, and as [`new`](Self::new); where a machine is enrolled, as
+    /// [`ErrorKind::Configuration`] if a set of variables is incomplete (the text names the missing one), if
+    /// a variable is not UTF-8, and as [`new`](Self::new). If a machine is enrolled, as
     /// [`enroll`](Bootstrap::enroll).
     pub fn from_env() -> Result<Self, Error> {
         from_env::client()
     }
 
     /// Starts a builder, for a client with settings of its own.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let path = vault.identity_path();
+    /// use std::time::Duration;
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// let sk = SikkerKey::builder().identity_file(path).deadline(Duration::from_secs(10)).build()?;
+    /// # let _ = sk;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> SikkerKeyBuilder {
         SikkerKeyBuilder::new()
     }
@@ -247,11 +278,20 @@ impl SikkerKey {
         Bootstrap::in_memory(vault, token)
     }
 
-    /// The ids of the vaults for which this machine has an identity, sorted.
+    /// Lists the ids of the vaults for which this machine has an identity, sorted.
+    ///
+    /// ```no_run
+    /// use sikkerkey::SikkerKey;
+    ///
+    /// for vault in SikkerKey::list_vaults()? {
+    ///     println!("{vault}: {} secrets", SikkerKey::new(&vault)?.list_secrets()?.len());
+    /// }
+    /// # Ok::<(), sikkerkey::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the folder of vaults exists and cannot be read.
+    /// [`ErrorKind::Configuration`] if the folder of vaults exists and cannot be read.
     pub fn list_vaults() -> Result<Vec<String>, Error> {
         identity::list_vaults(&Environment::of_process()?)
     }
@@ -278,7 +318,7 @@ impl SikkerKey {
         self.inner.session().transport.url().as_str().to_owned()
     }
 
-    /// When this machine expires; `None` for an identity on disk, and if the service gave no time.
+    /// Returns when this machine expires; `None` for an identity on disk, and if the service named no time.
     pub fn expires_at(&self) -> Option<SystemTime> {
         let Origin::Memory { expires_at, .. } = &self.inner.session().identity.origin else {
             return None;
@@ -288,17 +328,40 @@ impl SikkerKey {
     }
 
     /// Counts what this client has sent: requests, polls, retries, and the reads of each secret.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// sk.get_secret("sk_key")?;
+    /// println!("{} requests, {} retries", sk.stats().requests(), sk.stats().retries());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stats(&self) -> Stats {
         self.inner.counters().stats()
     }
 
     /// Reads the value of a secret, by its id.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{ErrorKind, ExposeSecret};
+    ///
+    /// let key = sk.get_secret("sk_stripe_key")?;
+    /// assert_eq!(key.expose_secret(), "sk-live-1");
+    ///
+    /// let error = sk.get_secret("sk_strip_key").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidId`] before anything is sent; [`ErrorKind::NotFound`] and
-    /// [`ErrorKind::AccessDenied`] where this machine cannot have it; any of the others that a
-    /// request can end with.
+    /// [`ErrorKind::AccessDenied`] if the secret does not exist or is not granted to this machine; any other
+    /// error of a request.
     pub fn get_secret(&self, id: &str) -> Result<SecretString, Error> {
         self.inner.read_secret(id)
     }
@@ -317,8 +380,8 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] where the value is
-    /// not a JSON object.
+    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] if the value is not a JSON
+    /// object.
     pub fn get_fields(&self, id: &str) -> Result<Fields, Error> {
         let value = self.get_secret(id)?;
         Fields::parse(&value).ok_or_else(|| {
@@ -376,9 +439,9 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] where the value is
-    /// not JSON or not what `T` needs. The text says where, and never what: the parser's own text
-    /// could quote the value.
+    /// As [`get_secret`](Self::get_secret), and [`ErrorKind::SecretStructure`] if the value is not JSON, or
+    /// does not fit `T`. The text names line and column only, because the parser's own text could quote the
+    /// value.
     pub fn get_json<T: DeserializeOwned>(&self, id: &str) -> Result<T, Error> {
         let value = self.get_secret(id)?;
         serde_json::from_str(value.expose_secret()).map_err(|cause| {
@@ -422,6 +485,15 @@ impl SikkerKey {
 
     /// Lists the secrets of one project that this machine may read, by the project's id.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").project("sk_key", "proj_shop").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let secrets = sk.list_secrets_by_project("proj_shop")?;
+    /// assert_eq!(secrets[0].id, "sk_key");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`list_secrets`](Self::list_secrets), and [`ErrorKind::InvalidId`] for the project.
@@ -442,6 +514,18 @@ impl SikkerKey {
     /// Reads every secret that this machine may read, in one request, as names and values for an
     /// environment. This reads canaries, too.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "sk-live-1").name("sk_key", "Stripe key").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::ExposeSecret;
+    ///
+    /// let export = sk.export()?;
+    /// let key = export.get("STRIPE_KEY").ok_or("not granted")?;
+    /// assert_eq!(key.expose_secret(), "sk-live-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Any with which a request can end.
@@ -451,6 +535,15 @@ impl SikkerKey {
 
     /// Reads the secrets of one project that this machine may read, by the project's id, as
     /// [`export`](Self::export) does.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_a", "1").name("sk_a", "KEY").project("sk_a", "proj_shop").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let export = sk.export_project("proj_shop")?;
+    /// assert_eq!(export.names().collect::<Vec<_>>(), ["KEY"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -485,7 +578,7 @@ impl SikkerKey {
         purpose: Purpose<'_>,
         body: Option<Zeroizing<Vec<u8>>>,
     ) -> Result<Export, Error> {
-        // Reading what came counts too.
+        // The time to parse the response counts, too.
         let budget = self.inner.settings().budget();
         let call = Call {
             purpose,
@@ -510,27 +603,25 @@ impl SikkerKey {
     /// Calls `notify` each time the secret's value changes, is deleted, or is taken away from this
     /// machine.
     ///
-    /// The service is asked at once and then every [poll interval](Self::set_poll_interval), with
-    /// one request for everything that is watched. What counts as a change is a value that differs
-    /// from the one that this client read last, through any call, before the watch began: so read
-    /// the secret first, then watch it. For a secret that this client has not read, no read is made to
-    /// have something to compare with: the first read that is made anyway, by you, after a reported
-    /// change, or by the [resync](crate::SikkerKeyBuilder::resync), is that. Changes before it are told
-    /// as far as the service reports them.
+    /// The client polls the service at once, and then every [poll interval](Self::set_poll_interval), with
+    /// one request for all watches. A change is a value that differs from the last one that this client read
+    /// before the watch began, through any call: so read the secret first, then watch it. For a secret that
+    /// this client has not read, the watch makes no extra read. It then compares with the first value that is
+    /// read anyway: by you, after a reported change, or by the [resync](crate::SikkerKeyBuilder::resync).
+    /// Earlier changes are delivered only if the service reports them.
     ///
-    /// A change is reported once, no matter who read the new value first, this process or another one of the
-    /// same machine: what is watched is also read again from time to time
-    /// ([`resync`](crate::SikkerKeyBuilder::resync)).
+    /// A change is delivered once, whichever process of this machine read the new value first: watched
+    /// secrets are also read again from time to time ([`resync`](crate::SikkerKeyBuilder::resync)).
     ///
     /// # The callback
     ///
-    /// It runs on a thread of its own, outside every lock: it may read secrets, watch and unwatch,
-    /// close the client or drop it. Events of one secret come one after the other, in order. A call
-    /// that takes long delays other secrets by at most one cycle. A panic ends that call alone.
+    /// It runs on a thread of its own, outside every lock: it may read secrets, watch and unwatch, close the
+    /// client or drop it. Events of one secret are delivered one after the other, in order. A slow call
+    /// delays other secrets by at most one poll cycle. A panic ends only that call.
     ///
-    /// A callback that holds a handle of this client keeps it alive, and the watch with it: end
-    /// that with [`Watch::stop`], [`unwatch`](Self::unwatch) or [`close`](Self::close). Without
-    /// one, dropping the last handle ends the watch.
+    /// A callback that holds a handle of this client keeps the client and the watch alive: end it with
+    /// [`Watch::stop`], [`unwatch`](Self::unwatch) or [`close`](Self::close). Otherwise, dropping the last
+    /// handle ends the watch.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -564,9 +655,9 @@ impl SikkerKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`](crate::ErrorKind::InvalidId); [`Configuration`](crate::ErrorKind::Configuration)
-    /// where the operating system gives no thread. Whether the secret exists shows later, as an
-    /// event.
+    /// [`InvalidId`](crate::ErrorKind::InvalidId); [`Configuration`](crate::ErrorKind::Configuration) if the
+    /// operating system cannot start a thread. A secret that does not exist is not an error here: it shows
+    /// later, as an event.
     pub fn watch(
         &self,
         id: &str,
@@ -578,8 +669,18 @@ impl SikkerKey {
         Ok(Watch::new(poller, party, &registration))
     }
 
-    /// Ends every watch on a secret; a `Live` that follows it goes on. After it returns, no further call of
+    /// Ends every watch on a secret; a `Live` that follows it continues. After it returns, no further call of
     /// their callbacks starts; one that has started may still run.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_flags", "on").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// sk.watch("sk_flags", |event| println!("{event:?}"))?;
+    /// sk.watch("sk_flags", |event| eprintln!("{event:?}"))?;
+    /// sk.unwatch("sk_flags"); // both end
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unwatch(&self, id: &str) {
         self.inner.poller().unwatch(id);
     }
@@ -588,6 +689,16 @@ impl SikkerKey {
     ///
     /// The service requires at least 10 s: a shorter interval is raised to that, with a warning in the log.
     /// Only an emulator on this machine takes any interval.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use std::time::Duration;
+    ///
+    /// sk.set_poll_interval(Duration::from_secs(60)); // changes may be found later, with fewer requests
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_poll_interval(&self, interval: Duration) {
         self.inner.poller().set_interval(interval);
     }
@@ -596,11 +707,21 @@ impl SikkerKey {
     ///
     /// It returns within a second, even while a request hangs, whose response is then ignored. Reads still
     /// work, and a new watch polls again. It may be called twice, and from inside a callback.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_flags", "on").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// sk.watch("sk_flags", |event| println!("{event:?}"))?;
+    /// sk.close();                  // before the program ends
+    /// sk.get_secret("sk_flags")?;  // reads still work
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.inner.poller().close();
     }
 
-    /// Follows many secrets at once, from the values that the follower has.
+    /// Follows many secrets at once, starting from the values that the follower already has.
     #[cfg(feature = "live")]
     pub(crate) fn follow(
         &self,
@@ -622,26 +743,55 @@ impl SikkerKey {
 impl SikkerKey {
     /// Removes every cached value of this vault (feature `cache`). Without a cache it removes nothing.
     ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let (path, folder) = (vault.identity_path(), vault.home().join("cache"));
+    /// use sikkerkey::{CacheOptions, SikkerKey};
+    ///
+    /// let cache = CacheOptions::new();
+    /// # let cache = cache.folder(folder);
+    /// let sk = SikkerKey::builder().identity_file(path).cache(cache).build()?;
+    /// sk.get_secret("sk_key")?;
+    /// sk.clear_cache()?;
+    /// assert_eq!(sk.cached_count()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the folder cannot be read or a file not be removed, or the
-    /// cache was refused.
+    /// [`ErrorKind::Configuration`] if the folder cannot be read, a file cannot be removed, or the cache was
+    /// refused.
     pub fn clear_cache(&self) -> Result<(), Error> {
         self.inner.cache().map_or(Ok(()), Cache::clear)
     }
 
-    /// The number of secrets with a cached value of this vault, also those that other clients wrote (feature
-    /// `cache`). Without a cache, 0.
+    /// Returns the number of this vault's secrets with a cached value, including values that other clients
+    /// wrote (feature `cache`). Without a cache, 0.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_key", "1").start()?;
+    /// # let (path, folder) = (vault.identity_path(), vault.home().join("cache"));
+    /// use sikkerkey::{CacheOptions, SikkerKey};
+    ///
+    /// let cache = CacheOptions::new();
+    /// # let cache = cache.folder(folder);
+    /// let sk = SikkerKey::builder().identity_file(path).cache(cache).build()?;
+    /// sk.get_secret("sk_key")?;
+    /// assert_eq!(sk.cached_count()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] where the folder cannot be read, or the cache was refused.
+    /// [`ErrorKind::Configuration`] if the folder cannot be read, or the cache was refused.
     pub fn cached_count(&self) -> Result<usize, Error> {
         self.inner.cache().map_or(Ok(0), Cache::count)
     }
 }
 
-/// Returns itself, so that a function can take this client and the async one.
+/// Returns itself, so that a function can take this client or the async one.
 impl AsRef<SikkerKey> for SikkerKey {
     fn as_ref(&self) -> &SikkerKey {
         self

@@ -1,13 +1,12 @@
-//! What a client has in each process: its connections and its threads.
+//! The part of a client that each process has for itself: its connections and threads.
 //!
-//! A child of `fork` has a copy of the parent's memory and none of its threads, and shares its
-//! sockets. So the child makes connections, a poller and threads of its own, and leaves the copies
-//! alone: two processes on one connection would take each other's responses. Processes are told
-//! apart by their number, before any lock is taken, since a lock may have been held by a thread
-//! that the child does not have.
+//! A child of `fork` has a copy of the parent's memory and none of its threads, and shares its sockets. So
+//! the child makes connections, a poller and threads of its own, and does not touch the copies: two processes
+//! on one connection would receive each other's responses. The process id tells them apart, before any lock
+//! is taken, because a lock may have been held by a thread that the child does not have.
 //!
-//! That is promised for a fork while no other thread uses the client. If one does, it is best
-//! effort: the state that the thread was changing is copied as it is.
+//! This is promised only for a fork while no other thread uses the client. Otherwise it is best effort: state
+//! that another thread was changing is copied half-changed.
 
 use std::process;
 use std::sync::{Arc, OnceLock};
@@ -32,7 +31,7 @@ pub(crate) struct Process {
     pub(crate) cache: Option<Cache>,
 }
 
-/// How long the last handle waits for cache entries that are on their way to disk.
+/// How long dropping the last handle waits for cache entries to be written.
 #[cfg(feature = "cache")]
 const CACHE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -68,7 +67,7 @@ impl Process {
         }
     }
 
-    /// The part of a child of this process.
+    /// Makes the part of a child of this process.
     fn forked(&self, settings: &Settings) -> Self {
         Process::new(
             self.session.unlocked().forked(),
@@ -84,9 +83,9 @@ pub(crate) struct Processes(Slot);
 
 struct Slot {
     number: u32,
-    /// Always there until the slot is dropped.
+    /// Always `Some` until the slot is dropped.
     process: Option<Process>,
-    /// Of a child.
+    /// The part of a child process.
     next: OnceLock<Box<Slot>>,
 }
 
@@ -95,8 +94,8 @@ impl Processes {
         Processes(Slot::new(process))
     }
 
-    /// The part of the calling process. A child makes its own when it first asks for it, from the
-    /// session that was in use when it was forked.
+    /// Returns the part of the calling process. A child makes its own on first use, from the session that was
+    /// in use at the fork.
     pub(crate) fn current(&self, settings: &Settings) -> &Process {
         let number = process::id();
         let mut slot = &self.0;
@@ -139,7 +138,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if self.number != process::id() {
-            // The parent's: its connections are not this process's to end.
+            // The parent's part: this process must not close its connections.
             std::mem::forget(self.process.take());
         }
     }

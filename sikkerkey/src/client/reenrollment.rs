@@ -11,22 +11,21 @@ use crate::error::Error;
 use crate::log::{HeldEvents, log};
 use crate::sync::lock;
 
-/// How long a failed enrollment that may succeed later is not tried again: each attempt can use up
-/// one of the token's uses.
+/// The pause after a failed enrollment that may succeed later: each attempt can take one of the token's uses.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// How a client gets its next machine.
+/// Enrolls the next machine of a client.
 pub(crate) struct Reenrollment {
     registration: MachineRegistration,
-    /// Locked while a machine is enrolled, so that all calls that need one wait for the same.
+    /// Locked while a machine is enrolled, so that all calls wait for one enrollment.
     failure: Mutex<Option<FailedEnrollment>>,
 }
 
 struct FailedEnrollment {
     error: Error,
-    /// By the monotonic clock.
+    /// When it failed, by the monotonic clock.
     at: Duration,
-    /// Whether the service refused it, so that another attempt cannot help.
+    /// Whether the service refused it, so that a retry cannot help.
     for_good: bool,
 }
 
@@ -38,8 +37,8 @@ impl Reenrollment {
         }
     }
 
-    /// The session that replaces an expired one: the one that another call has already made, or a
-    /// new one, which becomes the current one.
+    /// Returns the session that replaces an expired one: one that another call has already made, or a new
+    /// one, which becomes the current one.
     pub(crate) fn replace(
         &self,
         expired: &Arc<Session>,

@@ -1,5 +1,5 @@
-//! What follows a final 401: calls fail at once with the same error, and one call at a time tries
-//! again, with growing gaps. The service locks a source address out after three failures.
+//! Handling of a final 401: calls fail at once with the same error, and one call at a time tries again, with
+//! growing gaps. The service locks a source address out after three failures.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,22 +18,22 @@ pub(crate) struct Refusals(Mutex<Option<Refusal>>);
 struct Refusal {
     error: Error,
     gap: Duration,
-    /// By the monotonic clock.
+    /// Until when calls fail at once, by the monotonic clock.
     until: Duration,
     trying: bool,
 }
 
-/// The permission to make a call.
+/// Permission to make a call.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     refusals: &'a Refusals,
-    /// Whether this call tries again after a refusal.
+    /// Whether this call is the one that tries again after a refusal.
     trial: bool,
 }
 
 impl Refusals {
-    /// Lets a call go on, or fails it with the error of the last refusal. One that is `paced`
-    /// otherwise always goes on.
+    /// Permits a call, or fails it with the error of the last refusal. A call whose own schedule limits it
+    /// (`paced`) is always permitted.
     pub(crate) fn turn(&self, now: Duration, paced: bool) -> Result<Turn<'_>, Error> {
         let mut refusal = lock(&self.0);
         let trial = match &mut *refusal {
@@ -55,16 +55,16 @@ impl Refusals {
 }
 
 impl Turn<'_> {
-    /// Notes how the call ended, while its end is `now`.
+    /// Records how the call ended, at the time `now`.
     pub(crate) fn ended(&self, error: Option<&Error>, now: Duration) {
         let mut refusal = lock(&self.refusals.0);
         match error {
-            // Not for a call that was only told of another one's refusal.
+            // Not if the call only received the error of another call's refusal.
             Some(error) if error.http_status() == Some(401) => {
                 let gap = match &*refusal {
                     None => FIRST_GAP,
                     Some(last) if self.trial => (last.gap * 4).min(LONGEST_GAP),
-                    // It was on its way when another call was refused.
+                    // It was sent before another call was refused.
                     Some(_) => return,
                 };
                 *refusal = Some(Refusal {
@@ -74,7 +74,7 @@ impl Turn<'_> {
                     trying: false,
                 });
             }
-            // A page of a proxy and an outage say nothing about the machine.
+            // An outage or a proxy's page says nothing about the machine.
             Some(error) if error.verdict().is_none() && error.kind() != ErrorKind::Conflict => {}
             _ => *refusal = None,
         }

@@ -1,4 +1,4 @@
-//! Enrolling one machine.
+//! Enrollment of one machine with a token.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::text;
 use crate::transport;
 use crate::transport::{Body, Request, Response, Transport};
 
-/// The longest response to an enrollment.
+/// The longest response to an enrollment, in bytes.
 const RESPONSE_LIMIT: usize = 64 * 1024;
 
-/// Everything that enrolling a machine takes.
+/// All that is needed to enroll a machine.
 pub(crate) struct MachineRegistration {
     pub(super) vault: String,
     pub(super) token: SecretString,
@@ -32,7 +32,7 @@ pub(crate) struct MachineRegistration {
     pub(super) name: Option<String>,
     pub(super) transport: Transport,
     pub(super) connections: transport::ConnectionSettings,
-    /// Whether it is used again when its machine expires.
+    /// Whether the token is used again when its machine expires.
     pub(super) replaceable: bool,
 }
 
@@ -113,8 +113,8 @@ impl MachineRegistration {
         format!("/v1/{}/enroll/register", self.vault)
     }
 
-    /// Sends the request until there is a response, or it may have reached the service. Never on a connection that was used
-    /// before: one that dies as the request goes out could have spent a use of the token.
+    /// Sends the request until there is a response, or until it may have reached the service. Uses new
+    /// connections only: if a reused one dies while the request is sent, a use of the token may be spent.
     fn register(
         &self,
         signer: &Signer,
@@ -179,13 +179,14 @@ impl MachineRegistration {
         }
     }
 
-    /// A server's text without the token, should the server repeat it.
+    /// Removes the token from a server's text, in case the server repeats it.
     fn scrub(&self, text: &str) -> String {
         text::message(&text.replace(self.token.expose_secret(), "[token]"))
     }
 }
 
-/// `expiresAt` is in seconds or in milliseconds, told apart by its size.
+/// Converts `expiresAt` to seconds. The service sends seconds or milliseconds; the size of the number tells
+/// which.
 fn unix_seconds(number: f64) -> Option<i64> {
     let seconds = if number > 1e12 {
         number / 1000.0

@@ -11,14 +11,14 @@ use crate::log::{HeldEvents, log};
 use crate::sync::lock;
 use crate::transport::{ConnectionSettings, Transport};
 
-/// How a client reads its identity again. A key or an identity can be replaced on disk while the
-/// client runs, as Kubernetes does when a mounted secret changes.
+/// Reads a client's identity again. A key or an identity can be replaced on disk while the client runs:
+/// Kubernetes does that when a mounted secret changes.
 pub(crate) struct Reload {
     file: IdentityFile,
     rules: TrustRules,
     key: KeySource,
     connections: ConnectionSettings,
-    /// Held while the files are read, so that of many refused calls one reads them.
+    /// Held while the files are read, so that one of many refused calls reads them.
     reading: Mutex<()>,
 }
 
@@ -31,7 +31,7 @@ impl Reload {
     ) -> Self {
         Reload {
             file,
-            // Readers of the key were warned of once.
+            // The warning about readers of the key was logged once already.
             rules: rules.quiet(),
             key,
             connections,
@@ -39,8 +39,8 @@ impl Reload {
         }
     }
 
-    /// The session of what is on disk now, which becomes the current one; `None` where that is what
-    /// was refused.
+    /// Reads the identity on disk and makes it the current session. Returns `None` if it is the one that was
+    /// refused.
     pub(crate) fn renew(
         &self,
         refused: &Arc<Session>,

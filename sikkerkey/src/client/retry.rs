@@ -1,4 +1,4 @@
-//! When a call is made again. Pure: time and randomness are arguments.
+//! When a call is retried. Pure: time and randomness are arguments.
 
 use std::time::Duration;
 
@@ -42,7 +42,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// A policy without retries: one attempt.
+    /// Makes a policy without retries: each call has one attempt.
+    ///
+    /// ```
+    /// use sikkerkey::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::none(), RetryPolicy::default().attempts(1));
+    /// ```
     pub fn none() -> Self {
         RetryPolicy::default().attempts(1)
     }
@@ -75,9 +81,9 @@ impl RetryPolicy {
         self
     }
 
-    /// The delay before the next attempt, when `made` attempts have failed; `None` when that was
-    /// the last. `fraction` is a random number from 0 to 1. The service's own `retry_after` is
-    /// never cut short by chance, only made longer.
+    /// Returns the delay before the next attempt after `made` failed ones, or `None` if no attempt is left.
+    /// `fraction` is a random number from 0 to 1. The service's own `retry_after` is never cut short by
+    /// chance, only made longer.
     #[doc(hidden)]
     pub fn delay(
         &self,
@@ -102,7 +108,7 @@ impl RetryPolicy {
     }
 }
 
-/// A time that no duration can say is the longest there is.
+/// A time that is too long for a `Duration` becomes the longest one.
 fn scaled(time: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }

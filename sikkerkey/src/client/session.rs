@@ -1,4 +1,4 @@
-//! One identity in use, and the connections to where it is known.
+//! One identity in use, with its connections to the service.
 
 use std::fmt;
 use std::sync::{Arc, RwLock, TryLockError};
@@ -10,7 +10,7 @@ use crate::identity::{Identity, Origin};
 use crate::sync;
 use crate::transport::Transport;
 
-/// How long before its known end an identity may already be refused.
+/// How long before its expiry an identity may already be refused.
 const NEAR_END: Duration = Duration::from_secs(60);
 
 pub(crate) struct Session {
@@ -21,7 +21,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// `replaceable` is whether another identity takes its place when it expires.
+    /// `replaceable` says whether another identity replaces this one when it expires.
     pub(crate) fn new(
         identity: impl Into<Arc<Identity>>,
         transport: Transport,
@@ -35,7 +35,7 @@ impl Session {
         }
     }
 
-    /// Returns the session for a forked process, with connections of its own.
+    /// Returns a session for a forked process, with connections of its own.
     pub(crate) fn forked(&self) -> Self {
         Session::new(
             self.identity.clone(),
@@ -44,13 +44,14 @@ impl Session {
         )
     }
 
-    /// Whether the lifetime that the service gave is over, by a clock that no wrong date confuses.
+    /// Whether the lifetime that the service gave is over, by the monotonic clock, so that a wrong date has
+    /// no effect.
     pub(crate) fn has_expired(&self, monotonic: Duration) -> bool {
         self.end().is_some_and(|end| end <= monotonic)
     }
 
-    /// Whether that lifetime is over or nearly so: the service's clock and this one do not run exactly alike, and a
-    /// request takes time.
+    /// Whether that lifetime is over or nearly over: the service's clock may differ a little, and a request
+    /// takes time.
     pub(crate) fn is_ending(&self, monotonic: Duration) -> bool {
         self.end()
             .is_some_and(|end| end.saturating_sub(NEAR_END) <= monotonic)
@@ -94,8 +95,8 @@ impl CurrentSession {
         sync::read(&self.current).clone()
     }
 
-    /// The session without waiting for the lock, which a thread of another process may hold; then
-    /// the first one.
+    /// Returns the session without waiting for the lock, which a thread of the parent process may have held
+    /// at the fork. If it is locked, returns the first session.
     pub(crate) fn unlocked(&self) -> Arc<Session> {
         match self.current.try_read() {
             Ok(current) => current.clone(),

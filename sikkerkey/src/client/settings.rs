@@ -1,4 +1,4 @@
-//! What can be set about a client, however its identity comes about.
+//! Settings of a client that do not depend on the source of its identity.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What the connections need, checked.
+    /// Checks the settings, and returns those of the connections.
     pub(crate) fn connections(&self) -> Result<ConnectionSettings, Error> {
         if self.timeout.is_zero() || self.deadline.is_zero() {
             return Err(Error::configuration(
@@ -101,7 +101,7 @@ impl Settings {
         )))
     }
 
-    /// The time of a call that begins now.
+    /// Returns the time limits of a call that starts now.
     pub(crate) fn budget(&self) -> Budget {
         Budget {
             started: self.clock.monotonic(),

@@ -15,17 +15,18 @@ use super::error_text::Purpose;
 use crate::metrics;
 use crate::sync::lock;
 
-/// Past this number, reads of further ids are counted in [`Stats::requests`] alone (about 1 MiB).
+/// How many ids have a count of their own (about 1 MiB). Reads of further ids count only in
+/// [`Stats::requests`].
 const IDS: usize = 10_000;
 
-/// How many secrets metrics name at most: each is a series.
+/// The most secrets that metrics name: each is a time series.
 #[cfg(feature = "metrics")]
 const NAMED: usize = 1_000;
 
 /// Counts of what a client has sent since it was built; from [`SikkerKey::stats`](crate::SikkerKey::stats).
 ///
-/// All clones of a client count together, and a forked process counts from zero. Each attempt counts that
-/// was written to a connection, or should have been.
+/// All clones of a client count together, and a forked process counts from zero. Each attempt is counted,
+/// including one whose connection failed.
 ///
 /// ```
 /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
@@ -84,13 +85,13 @@ pub(crate) struct Counters {
     retries: AtomicU64,
     fallbacks: AtomicU64,
     reads: Mutex<BTreeMap<String, u64>>,
-    /// The secrets that loaded configs read: those that metrics name.
+    /// The secrets that loaded configs read. Only these are named in metrics.
     #[cfg(feature = "metrics")]
     named: Mutex<BTreeSet<String>>,
 }
 
 impl Counters {
-    /// An attempt of a call is made; whether it repeats another one.
+    /// Counts an attempt of a call. `repeated` says whether it is a retry.
     pub(super) fn attempt(&self, purpose: Purpose<'_>, repeated: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.retries.fetch_add(repeated.into(), Ordering::Relaxed);
@@ -115,7 +116,7 @@ impl Counters {
         }
     }
 
-    /// The attempt was sent, and brought this status or no response.
+    /// Records the end of an attempt: its status, or no response.
     #[cfg(feature = "metrics")]
     pub(super) fn sent(
         &self,
@@ -139,7 +140,7 @@ impl Counters {
         let _ = id;
     }
 
-    /// A config that is loaded reads these secrets.
+    /// Adds the secrets that a loaded config reads.
     #[cfg(feature = "metrics")]
     pub(crate) fn name(&self, ids: &BTreeSet<String>) {
         let mut named = lock(&self.named);
@@ -159,7 +160,7 @@ impl Counters {
         }
     }
 
-    /// How often a secret was read.
+    /// Returns how often a secret was read.
     #[cfg(feature = "live")]
     pub(crate) fn reads_of(&self, id: &str) -> u64 {
         lock(&self.reads).get(id).copied().unwrap_or(0)

@@ -50,7 +50,7 @@ fn follow(sk: &SikkerKey) -> (Follow, Receiver<Cycle>) {
     (follow, cycles)
 }
 
-/// The updates of the next cycle that has any.
+/// Returns the updates of the next cycle that has any.
 #[track_caller]
 fn updates(cycles: &Receiver<Cycle>) -> Vec<String> {
     loop {
@@ -81,7 +81,7 @@ fn all_of_one_poll_is_one_cycle() {
 }
 
 #[test]
-fn what_is_lost_recovers_however_the_service_tells_it() {
+fn a_lost_secret_recovers_however_the_service_reports_it() {
     for every in [true, false] {
         for returned in [true, false] {
             let vault = Emulator::builder()
@@ -105,11 +105,11 @@ fn what_is_lost_recovers_however_the_service_tells_it() {
 }
 
 #[test]
-fn a_failed_read_is_told_until_it_succeeds() {
+fn a_failed_read_is_reported_until_it_succeeds() {
     let vault = vault();
     let sk = client(&vault, 2);
     let (_follow, cycles) = follow(&sk);
-    // Begun, so that it is not asked for again at once.
+    // The response begins, so the request is not repeated at once.
     vault.fail_next_matching("/v1/secret/sk_a", Fault::after(Fault::Truncated));
     vault.put("sk_a", "2");
     assert_eq!(updates(&cycles), ["sk_a Network"]);

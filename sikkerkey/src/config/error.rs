@@ -52,14 +52,14 @@ struct ConfigErrorInner {
     problems: Vec<Problem>,
 }
 
-/// What cannot be done with a config.
+/// The operation that failed, for the report's first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
     Build,
-    /// A live config is not brought up to date.
+    /// A live config could not be refreshed.
     #[cfg_attr(not(feature = "live"), allow(dead_code))]
     Refresh,
-    /// A live config is not handed out.
+    /// A live config was not returned, because its rules refuse it.
     #[cfg_attr(not(feature = "live"), allow(dead_code))]
     Use,
 }
@@ -79,7 +79,7 @@ impl ConfigError {
         Self::to(Failed::Build, config, problems)
     }
 
-    /// An error of something other than building the config.
+    /// Makes an error of another operation than building the config.
     pub(crate) fn to(failed: Failed, config: &'static str, problems: Vec<Problem>) -> Self {
         ConfigError(Arc::new(ConfigErrorInner {
             failed,
@@ -88,17 +88,17 @@ impl ConfigError {
         }))
     }
 
-    /// What the report says cannot be done.
+    /// The operation that failed.
     pub(super) fn failed(&self) -> Failed {
         self.0.failed
     }
 
-    /// Why the config `T` cannot be built.
+    /// Makes the error of the config `T`, which could not be built.
     pub(crate) fn of<T: ?Sized>(problems: Vec<Problem>) -> Self {
         Self::new(short_name(type_name::<T>()), problems)
     }
 
-    /// What the report calls the config.
+    /// The config's name in the report.
     pub(super) fn config(&self) -> &'static str {
         self.0.config
     }
@@ -128,6 +128,13 @@ impl ConfigError {
     /// with [`Error::is_retryable`].
     ///
     /// The client has already repeated those reads when a load returns such an error.
+    ///
+    /// ```
+    /// use sikkerkey::{ConfigError, ErrorKind};
+    ///
+    /// assert!(ConfigError::from(ErrorKind::RateLimited).is_retryable());
+    /// assert!(!ConfigError::from(ErrorKind::AccessDenied).is_retryable());
+    /// ```
     pub fn is_retryable(&self) -> bool {
         self.is_made_of(Error::is_retryable)
     }
@@ -138,7 +145,7 @@ impl ConfigError {
     }
 }
 
-/// The error of a config that could not be built because of this error, for a test.
+/// Makes the error of a config that could not be built because of this error, for a test.
 ///
 /// It has one problem without a path, whose kind is [`Missing`](ProblemKind::Missing) for
 /// [`ErrorKind::NotFound`], [`Denied`](ProblemKind::Denied) for [`ErrorKind::AccessDenied`], and
@@ -164,21 +171,21 @@ impl From<ErrorKind> for ConfigError {
     }
 }
 
-/// `AppConfig` of `my_service::config::AppConfig<T>`.
+/// Shortens a type's name: `AppConfig` for `my_service::config::AppConfig<T>`.
 pub(crate) fn short_name(full: &'static str) -> &'static str {
     let path = full.split('<').next().unwrap_or(full);
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// An error of a config that another crate builds: for each problem the key path, and a text that
-/// holds no value.
+/// Makes an error of a config that another crate builds. Each problem is a key path and a text without a
+/// secret value.
 pub fn config_error(config: &'static str, problems: Vec<(String, String)>) -> ConfigError {
     let problems = problems.into_iter();
     let problem = |(path, text)| Problem::new(ProblemKind::Invalid, text).at(path);
     ConfigError::new(config, problems.map(problem).collect::<Vec<Problem>>())
 }
 
-/// The report, also for `{:#?}`.
+/// Shows the report, also for `{:#?}`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
@@ -194,10 +201,10 @@ impl StdError for ConfigError {
     }
 }
 
-/// What the report says of a secret that the service does not have.
+/// The report's text for a secret that does not exist.
 pub(super) const MISSING: &str = "missing: there is no such secret";
 
-/// What the report says of a secret that this machine may not read.
+/// The report's text for a secret that this machine may not read.
 pub(super) const DENIED: &str = "denied: this machine is not approved, or has no grant for it";
 
 /// One reason why a config was refused; from [`ConfigError::problems`].
@@ -231,6 +238,24 @@ pub struct Problem {
 }
 
 /// The class of a [`Problem`], for a program to branch on.
+///
+/// ```
+/// use sikkerkey::{ConfigError, ErrorKind, Problem, ProblemKind};
+///
+/// /// What the person who reads the log has to do.
+/// fn advice(problem: &Problem) -> String {
+///     let secret = problem.resolved_id().unwrap_or("the secret");
+///     match problem.kind() {
+///         ProblemKind::Missing | ProblemKind::FieldMissing => format!("add {secret} to the vault"),
+///         ProblemKind::Denied => format!("grant {secret} to this machine"),
+///         ProblemKind::Unavailable => "wait for the service".to_owned(),
+///         _ => problem.message().to_owned(),
+///     }
+/// }
+///
+/// let error = ConfigError::from(ErrorKind::AccessDenied);
+/// assert_eq!(advice(&error.problems()[0]), "grant the secret to this machine");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -248,10 +273,10 @@ pub enum ProblemKind {
     Invalid,
     /// The struct's `validate` refused it.
     Validation,
-    /// Two values of the config contradict each other, such as by a different `resync` for one
-    /// secret, or a setting is impossible, such as an alias that fits no secret of the config.
+    /// Two values of the config contradict each other (such as two different `resync` for one secret), or a
+    /// setting is impossible (such as an alias that fits no secret of the config).
     Conflict,
-    /// The probe of a live config refused it.
+    /// The [probe](crate::Loader::probe) of a live config refused it.
     Probe,
     /// The secret is a canary, and [`LoadOptions::refuse_canaries`](crate::LoadOptions::refuse_canaries)
     /// was asked for. It was not read.
@@ -296,7 +321,7 @@ impl Problem {
         problem
     }
 
-    /// A secret that a live config had, and that is gone.
+    /// The problem of a live config whose secret was deleted.
     #[cfg(feature = "live")]
     pub(crate) fn deleted() -> Self {
         Self::new(
@@ -305,7 +330,7 @@ impl Problem {
         )
     }
 
-    /// A secret that a live config had, and that this machine may no longer read.
+    /// The problem of a live config whose secret this machine may no longer read.
     #[cfg(feature = "live")]
     pub(crate) fn denied() -> Self {
         Self::new(
@@ -314,7 +339,7 @@ impl Problem {
         )
     }
 
-    /// Where the config as a whole is refused before it is swapped in.
+    /// The problem of a config that is refused as a whole before it is swapped in.
     #[cfg(feature = "live")]
     pub(crate) fn probe(text: impl Into<Box<str>>) -> Self {
         Self::new(ProblemKind::Probe, text)
@@ -326,7 +351,7 @@ impl Problem {
         self
     }
 
-    /// Where an alias or a display name led.
+    /// Sets the id that an alias or a display name led to.
     pub(crate) fn resolved(mut self, id: Option<&str>) -> Self {
         self.resolved_id = id.map(Box::from);
         self
@@ -337,30 +362,30 @@ impl Problem {
         self
     }
 
-    /// The path of the value in the config, as Rust spells it: `db.password`. Empty where the
-    /// config as a whole was refused by its `validate`.
+    /// The path of the value in the config, as Rust spells it: `db.password`. Empty if the config as a whole
+    /// was refused, for instance by its `validate`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The secret, as the config names it; `None` where no secret is at fault, as for
+    /// The secret, as the config names it; `None` if the problem is not about one secret, as for
     /// [`ProblemKind::Validation`].
     pub fn secret(&self) -> Option<&SecretRef> {
         self.secret.as_ref()
     }
 
-    /// The id of the secret that was read or looked for: where an alias or a display name led, and
-    /// otherwise the id that the config names. `None` where a name led to no secret.
+    /// The id of the secret that was read or looked for: the target of an alias or a display name, otherwise
+    /// the id that the config names. `None` if a name fits no secret.
     pub fn resolved_id(&self) -> Option<&str> {
         self.resolved_id.as_deref()
     }
 
-    /// The field of the secret; `None` where the whole secret was wanted.
+    /// The field of the secret; `None` if the whole secret is the value.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
     }
 
-    /// The class of the problem, to branch on.
+    /// The class of the problem, for a program to branch on.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
@@ -371,18 +396,18 @@ impl Problem {
         self.error.as_ref()
     }
 
-    /// What is wrong, in the words of the report.
+    /// The text of the problem, as in the report, without path and secret.
     pub fn message(&self) -> &str {
         &self.text
     }
 
-    /// Whether it only says that nothing is there, which an `Option` or a default makes good.
+    /// Whether the problem is only that the value is missing, which an `Option` or a default allows.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self.kind, ProblemKind::Missing | ProblemKind::FieldMissing)
     }
 }
 
-/// Two problems are equal when they say the same of the same value.
+/// Two problems are equal if they report the same about the same value.
 impl PartialEq for Problem {
     fn eq(&self, other: &Self) -> bool {
         let said = |problem: &Self| (problem.kind, problem.error.as_ref().map(Error::kind));

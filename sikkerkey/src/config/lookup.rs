@@ -1,4 +1,4 @@
-//! One value out of a snapshot, or the problem that says why not.
+//! Looks up one value in a snapshot, or returns the problem.
 
 use std::collections::HashMap;
 
@@ -16,11 +16,11 @@ use crate::text;
 pub(super) struct Parsed(HashMap<String, Option<Fields>>);
 
 impl Snapshot {
-    /// The text that a requirement asks for.
+    /// Returns the text that a requirement asks for.
     ///
     /// # Errors
-    /// The problem that a config would report, with the requirement's path. Whether the text is
-    /// what the requirement [expects](Requirement::expected) is not looked at.
+    /// The problem that a config would report, with the requirement's path. It does not check whether the
+    /// text is what the requirement [expects](Requirement::expected).
     pub fn text(&self, requirement: &Requirement) -> Result<SecretString, Problem> {
         let (secret, field) = (requirement.secret(), requirement.field());
         find(self, &mut Parsed::default(), secret, field).map_err(|problem| {
@@ -118,7 +118,7 @@ pub(super) fn unresolved(link: &Link) -> Problem {
             ProblemKind::Canary,
             "a canary: reading it raises an alarm, so it was not read",
         ),
-        // A link that leads somewhere was followed.
+        // A link to an id was followed before.
         Link::To(_) | Link::Unknown(_) => {
             let near = match link {
                 Link::Unknown(candidates) if !candidates.is_empty() => {

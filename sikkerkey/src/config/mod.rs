@@ -1,5 +1,5 @@
-//! A struct, filled from secrets: the schema says what it reads, a snapshot is what was read, and
-//! building one from the other is a pure function that reports every problem at once.
+//! Configs: structs whose fields are filled from secrets. A schema says what a config reads, a snapshot holds
+//! what was read, and a pure function builds the config from the snapshot, reporting all problems at once.
 //!
 //! The chapter for users is "Config" in the README.
 

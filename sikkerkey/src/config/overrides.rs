@@ -1,4 +1,5 @@
-//! Secrets that lie over those of a vault: a developer's own database, and the vault's mail key.
+//! Secrets that override those of a vault: for instance a developer's own database, with the vault's mail
+//! key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,24 +13,24 @@ use super::snapshot::{Link, Located, ReadOutcome, Snapshot};
 use crate::protocol::fields::{Fields, merged};
 use crate::text;
 
-/// What lies over the secrets of a vault, by the names that a config has for them.
+/// The overrides of a vault's secrets, by the names that the config uses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
     secrets: Snapshot,
-    /// From what the config says to the id that is read.
+    /// From the config's name of a secret to the id that is read.
     aliases: BTreeMap<String, String>,
 }
 
-/// One secret's override.
+/// The override of one secret.
 struct Override<'a> {
     id: &'a str,
     outcome: &'a ReadOutcome,
-    /// The fields that it replaces; `None` where it replaces the whole secret.
+    /// The fields that it replaces; `None` if it replaces the whole secret.
     fields: Option<Fields>,
 }
 
 impl Override<'_> {
-    /// Whether a requirement's value comes from here alone.
+    /// Whether the override alone decides a requirement's value.
     fn covers(&self, requirement: &Requirement) -> bool {
         match (&self.fields, requirement.field()) {
             (None, _) => true,
@@ -49,8 +50,8 @@ impl Overrides {
         self.secrets.iter().next().is_none()
     }
 
-    /// A problem for each secret and each field that a config of this schema does not read: it would
-    /// have no effect.
+    /// Returns a problem for each overridden secret or field that a config of this schema does not read: it
+    /// would have no effect.
     pub(crate) fn problems(&self, schema: &Schema) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut read: BTreeMap<&str, Vec<&Requirement>> = BTreeMap::new();
@@ -74,7 +75,7 @@ impl Overrides {
         problems
     }
 
-    /// What is still to be read.
+    /// Returns the part of the schema that must still be read.
     pub(crate) fn rest(&self, schema: &Schema) -> Schema {
         let is_covered = |requirement: &&Requirement| {
             let found = self.find(requirement.secret());
@@ -84,7 +85,8 @@ impl Overrides {
         rest.cloned().collect()
     }
 
-    /// What a config is built from: the overrides over what was read of the [`rest`](Self::rest).
+    /// Returns the snapshot that a config is built from: the overrides, and what was read of the
+    /// [`rest`](Self::rest).
     pub(crate) fn over(&self, schema: &Schema, read: &Snapshot) -> Snapshot {
         let mut outcomes = Vec::new();
         let mut links = BTreeMap::new();
@@ -100,10 +102,10 @@ impl Overrides {
                 Located::ReadOutcome { outcome, .. } => match outcome {
                     ReadOutcome::Value(value) => over_value(value, found.outcome),
                     ReadOutcome::Missing => found.outcome.clone(),
-                    // The fields that are not overridden are those that it would have had.
+                    // The other fields of this secret could not be read, so its outcome stays.
                     ReadOutcome::Denied | ReadOutcome::Unavailable(_) => outcome.clone(),
                 },
-                // Several secrets have the name, or it could not be looked up: that is the problem.
+                // The name is ambiguous or could not be looked up. The build reports that.
                 Located::Refused(_)
                 | Located::Link(Link::Ambiguous(_) | Link::Canary(_) | Link::Unlisted(_)) => {
                     continue;
@@ -118,7 +120,7 @@ impl Overrides {
         read.with(outcomes).with_links(links)
     }
 
-    /// What the config calls the secrets that have an override, each with the id that this has here.
+    /// Returns the config's names of the overridden secrets, each with its id here.
     #[cfg(feature = "live")]
     pub(crate) fn ids(&self, schema: &Schema) -> BTreeMap<String, String> {
         let ids = schema.secrets().into_iter().filter_map(|secret| {
@@ -128,7 +130,7 @@ impl Overrides {
         ids.collect()
     }
 
-    /// What a check says of a requirement whose value comes from here; `None` where it does not.
+    /// Returns the check's status of an overridden requirement; `None` for any other.
     pub(crate) fn status(&self, requirement: &Requirement) -> Option<CheckStatus> {
         let found = self.find(requirement.secret())?;
         let whole = requirement.field().is_none();
@@ -143,7 +145,7 @@ impl Overrides {
         }
     }
 
-    /// By what the config says, or by the id that an alias leads to.
+    /// Finds the override of a secret, by the config's name or by the id that an alias leads to.
     fn find(&self, secret: &SecretRef) -> Option<Override<'_>> {
         let (id, outcome) = match self.secrets.find(secret) {
             Located::ReadOutcome { id, outcome } => (id, outcome),
@@ -169,7 +171,8 @@ impl Overrides {
     }
 }
 
-/// A value with the fields of an override in place of its own; the override where it has none.
+/// Replaces the fields of a value with those of an override. If one of the two has no fields, returns the
+/// override.
 fn over_value(value: &secrecy::SecretString, over: &ReadOutcome) -> ReadOutcome {
     let merged = over.value().and_then(|over| merged(value, over));
     merged.map_or_else(|| over.clone(), ReadOutcome::Value)

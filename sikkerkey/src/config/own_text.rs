@@ -1,8 +1,8 @@
-//! What an error of the user's code may say in a report, in the status or in an event.
+//! Which error texts of user code may be shown in a report, in the status or in an event.
 //!
-//! One rule for all: `from_str`, `with`, `validate`, probes and builds of resources return any error
-//! they like. Its text is shown if it was in the program before a secret was read, or if the error is
-//! one of this crate, which quotes none. Any other text may quote the secret, and is dropped.
+//! One rule for all: `from_str`, `with`, `validate`, probes and builds of resources may return any error. Its
+//! text is shown if it is a `&'static str`, which cannot contain a secret, or if the error is of this crate,
+//! which never quotes one. Any other text may quote the secret, and is dropped.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::from_secret::ValueError;
 use crate::error::Error;
 
-/// The error's text, if it may be shown.
+/// Returns the error's text if it may be shown.
 pub(crate) fn own_text(error: &dyn Any) -> Option<Cow<'static, str>> {
     if let Some(text) = error.downcast_ref::<&'static str>() {
         return Some(Cow::Borrowed(text));
@@ -32,7 +32,7 @@ pub(crate) fn own_text(error: &dyn Any) -> Option<Cow<'static, str>> {
     shown::<Error>(error).or_else(|| shown::<ConfigError>(error))
 }
 
-/// The error's text, or what failed and that the text is not shown.
+/// Returns the error's text, or says what failed and that the text is not shown.
 pub(crate) fn words_of(error: &dyn Any, what: &'static str) -> Cow<'static, str> {
     match own_text(error) {
         Some(text) if !text.is_empty() => text,

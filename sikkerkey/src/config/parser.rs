@@ -1,4 +1,4 @@
-//! The ways in which a secret's text becomes a value: one function for each that the derive knows.
+//! Parsers from a secret's text to a value: one function for each attribute of the derive.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,31 +15,31 @@ use super::requirement::ValueKind;
 use super::traits::{Delimited, ReadFromStr, ReadJson};
 use crate::validity::Validity;
 
-/// How text becomes a value, and what the text must be.
+/// A parser of a value, and a description of the text that it takes.
 ///
-/// It is a value and no trait: a type that cannot be read is then refused in one place, the
-/// function that makes the parser, and the compiler tells one mistake once.
+/// It is a struct, not a trait: the compiler then refuses an unsuitable type in one place, the function that
+/// makes the parser, with one error.
 pub struct Parser<'p, T> {
     pub(super) kind: ValueKind,
     /// What separates the items of a list.
     pub(super) delimiter: Option<&'static str>,
     /// The shape of each item of a list, and of each field of a structured secret.
     pub(super) items: Option<ValueKind>,
-    /// Whether the text is that of a structured secret.
+    /// Whether it reads a structured secret.
     structured: bool,
-    /// With its article: `a u16`.
+    /// What the text must be, with its article: `a u16`.
     expected: fn(Option<&str>) -> Cow<'static, str>,
-    /// What stands for nothing, in a type that has such a value.
+    /// The value of a missing secret, for types that have one.
     pub(super) absent: fn() -> Option<T>,
-    /// From when until when a value may be used.
+    /// The time in which a value is valid.
     pub(super) validity: fn(&T) -> Option<Validity>,
     read: Box<ReadFn<'p, T>>,
 }
 
-/// The value, or in a few words why there is none.
+/// Parses the value, or says in a few words why that failed.
 type ReadFn<'p, T> = dyn Fn(&str) -> Result<T, Cow<'static, str>> + 'p;
 
-/// `FromSecret`.
+/// Makes the parser of a type that implements `FromSecret`.
 pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
     Parser {
         kind: T::KIND,
@@ -54,7 +54,7 @@ pub fn value<'p, T: FromSecret + 'p>() -> Parser<'p, T> {
     }
 }
 
-/// `serde::Deserialize`.
+/// Makes the parser of `json`, by `serde::Deserialize`.
 pub fn json<'p, T: ReadJson + 'p>() -> Parser<'p, T> {
     Parser {
         kind: ValueKind::Json,
@@ -70,24 +70,24 @@ pub fn json<'p, T: ReadJson + 'p>() -> Parser<'p, T> {
     }
 }
 
-/// `FromStr`.
+/// Makes the parser of `from_str`, by `FromStr`.
 pub fn from_str<'p, T: ReadFromStr + 'p>() -> Parser<'p, T> {
     Parser::new(named::<T>, T::read_from_str)
 }
 
-/// The text of a secret while a function reads it. It owns its copy, which is wiped: a function
-/// that returns a part of it is then told so by the compiler, in words that can be followed.
+/// The text of a secret, for a function of `with`. It owns a copy, which is wiped, so a function that tries
+/// to return a part of it gets a clear compile error.
 #[derive(Debug)]
 pub struct Text(SecretString);
 
 impl Text {
-    /// The text, for as long as this value lives.
+    /// Returns the text, for as long as this value lives.
     pub fn get(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// A function of the user's.
+/// Makes the parser of `with`, by a function of the user.
 pub fn with<'p, T: 'p, F, E: 'static>(function: F) -> Parser<'p, T>
 where
     F: Fn(Text) -> Result<T, E> + 'p,
@@ -97,7 +97,7 @@ where
     })
 }
 
-/// Several values in one text.
+/// Makes the parser of `delimiter`: several values in one text.
 pub fn delimited<'p, T: Delimited + 'p>(delimiter: &'static str) -> Parser<'p, T> {
     Parser {
         kind: ValueKind::List,
@@ -140,7 +140,7 @@ impl<'p, T> Parser<'p, T> {
                 return not_structured(text);
             }
             let expected = self.expected();
-            // A reader that says nothing may have met what nobody sees.
+            // If the parser gives no reason, invisible characters may be the cause.
             let silent = || stray_at_the_ends(text.expose_secret()).unwrap_or_default();
             let reason = match &*reason {
                 "" => Cow::Borrowed(silent()),
@@ -165,7 +165,7 @@ fn named<T>(_: Option<&str>) -> Cow<'static, str> {
     with_article(&type_label::<T>()).into()
 }
 
-/// The text of a serde error can quote the value, so only the place is told.
+/// Names line and column only, because the text of a serde error can quote the value.
 fn place_in_json(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Data => "it is JSON of another shape",

@@ -1,13 +1,13 @@
-//! Where the fields of a config lie in memory, so that a part of it can be traced to the keys that
-//! it is made of: by comparing addresses, which are numbers here and never followed.
+//! The addresses of a config's fields, to find the keys that a selected part is made of. Addresses are
+//! compared as numbers, and never dereferenced.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// The places of a config's keys, while it stays where it is. Only a live config asks for them.
+/// The places of a config's keys, valid while the config is not moved. Only a live config needs them.
 #[derive(Debug)]
 pub struct Places {
-    /// The path of the struct that is visited, with a dot behind it; empty for the outermost.
+    /// The path of the struct that is visited, followed by a dot; empty for the outermost.
     prefix: String,
     places: Vec<Place>,
 }
@@ -15,19 +15,19 @@ pub struct Places {
 #[derive(Debug)]
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 struct Place {
-    /// The path of a key, or of a struct all of whose keys count.
+    /// The path of a key, or of a struct if all of its keys count.
     path: String,
     at: Range<usize>,
 }
 
-/// Says where a field lies.
+/// Records the place of a field.
 pub fn place<T>(to: &mut Places, name: &'static str, field: *const T) {
     let path = format!("{}{name}", to.prefix);
     to.push(path, field.addr(), size_of::<T>());
 }
 
 impl Places {
-    /// None yet.
+    /// Makes an empty set of places.
     pub(super) fn new() -> Places {
         Places {
             prefix: String::new(),
@@ -44,8 +44,8 @@ impl Places {
         self.prefix.truncate(outer);
     }
 
-    /// Says that all keys of the struct that is visited count for this place: a pointer to it, or
-    /// where it would be.
+    /// Records that all keys of the visited struct count for this place: a pointer to it, or the field that
+    /// could hold it.
     pub(crate) fn whole<T>(&mut self, at: &T) {
         let path = self.prefix.trim_end_matches('.').to_owned();
         self.push(path, std::ptr::from_ref(at).addr(), size_of::<T>());
@@ -56,8 +56,8 @@ impl Places {
         self.places.push(Place { path, at });
     }
 
-    /// The paths of the keys that this part of the config spans, or lies within. `None` where that
-    /// cannot be told: it spans no field that has a key and a size.
+    /// Returns the paths of the keys that this part of the config spans or lies within. `None` if they are
+    /// unknown, because the part spans no field with a key and a size.
     #[cfg_attr(not(feature = "live"), allow(dead_code))]
     pub(crate) fn spanned_by<U: ?Sized>(&self, part: &U) -> Option<BTreeSet<String>> {
         let start = std::ptr::from_ref(part).addr();
@@ -70,7 +70,7 @@ impl Places {
         if paths.is_empty() {
             return None;
         }
-        // At an edge, a field without a size may be the neighbor's: rather one key too many.
+        // At an edge, a zero-sized field may belong to a neighbor. One key too many does no harm.
         paths.extend(keys(&|at| {
             at.is_empty() && start <= at.start && at.end <= end
         }));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_no_field_with_a_size_cannot_be_told() {
+    fn a_part_without_a_sized_field_has_unknown_keys() {
         assert_eq!(spanned(|c| &c.unkeyed), None);
         assert_eq!(spanned(|c| &c.empty), None);
         assert_eq!(spanned(|c| &c.second[..0]), None);

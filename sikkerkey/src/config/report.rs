@@ -1,4 +1,4 @@
-//! How a list of problems is laid out: a heading, then a line for each; or all of it on one line.
+//! The layout of a list of problems: a heading and a line for each, or everything on one line.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,10 +7,10 @@ use super::error::{ConfigError, Problem, ProblemKind};
 use super::requirement::SecretRef;
 use super::table::{one_line, width};
 
-/// The widest that the first two columns get; a longer cell pushes its own line only.
+/// The largest width of the first two columns. A longer cell shifts only its own line.
 const WIDEST: usize = 44;
 
-/// The most problems of the form on one line.
+/// The most problems that the one-line form shows.
 const MOST_ON_A_LINE: usize = 12;
 
 impl fmt::Display for ConfigError {
@@ -64,8 +64,8 @@ fn write_report(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) 
         let indent = path_width + place_width + 6;
         write!(f, "\n  {path:path_width$}  {place:place_width$}  ")?;
         match as_above(problem) {
-            // What is wrong with a whole secret is explained once, at the first of its fields; what
-            // kept several from being read, at the first of them.
+            // A problem of a whole secret is explained once, at the first of its fields; a problem that
+            // several secrets share, at the first of them.
             Some(short) if !told.insert((told_of(problem), problem.message())) => {
                 write!(f, "{short}, as above")?;
             }
@@ -81,7 +81,8 @@ fn write_report(f: &mut fmt::Formatter<'_>, config: &str, problems: &[Problem]) 
     Ok(())
 }
 
-/// `sk_db_prod/port`, `sk_db -> sk_db_stg/port`; empty where no secret is at fault.
+/// Shows secret and field: `sk_db_prod/port`, `sk_db -> sk_db_stg/port`. Empty if the problem is not about a
+/// secret.
 fn place(problem: &Problem) -> String {
     let secret = |secret: &SecretRef| secret.with_id(problem.resolved_id());
     let place = match (problem.secret(), problem.field()) {

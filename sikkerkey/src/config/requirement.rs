@@ -91,7 +91,7 @@ impl Requirement {
         self
     }
 
-    /// The path of the value in the config, as Rust spells it: `db.password`.
+    /// The key path of the value in the config, as Rust spells it: `db.password`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -106,7 +106,7 @@ impl Requirement {
         self.field.as_deref()
     }
 
-    /// What happens if the value is missing.
+    /// The necessity: what happens if the value is missing.
     ///
     /// A required value of a nested struct in an `Option` is [`Necessity::Optional`] here: it is needed only
     /// if another value of that struct exists.
@@ -139,7 +139,7 @@ impl Requirement {
     }
 
     /// How often a live config reads the secret again unasked; `None` if neither the field nor its struct
-    /// says it.
+    /// sets it.
     pub fn resync(&self) -> Option<Resync> {
         self.resync
     }
@@ -169,8 +169,7 @@ impl Requirement {
         self
     }
 
-    /// What the field says by itself: whether it is needed where its [`group`](Self::group) is
-    /// there.
+    /// The field's own necessity, which applies if its [`group`](Self::group) exists.
     pub(crate) fn declared(&self) -> Necessity {
         self.necessity
     }
@@ -182,7 +181,7 @@ impl Requirement {
 
 /// How a config names a secret.
 ///
-/// `Display` is the id as it is, and a name in quotes.
+/// `Display` shows an id as it is, and a name in quotes.
 ///
 /// ```
 /// use sikkerkey::SecretRef;
@@ -211,8 +210,8 @@ impl SecretRef {
         }
     }
 
-    /// The secret as the config names it, and the id that is read where that is another:
-    /// `sk_flags -> sk_flags_stg`.
+    /// Shows the secret as the config names it, and the id that is read if it differs: `sk_flags ->
+    /// sk_flags_stg`.
     pub(crate) fn with_id(&self, id: Option<&str>) -> String {
         match id {
             Some(id) if id != self.as_str() => format!("{self} -> {id}"),
@@ -221,14 +220,14 @@ impl SecretRef {
     }
 }
 
-/// The id or the name, so that a list of these stands where ids are expected.
+/// Returns the id or the name, so a list of these can be passed where ids are expected.
 impl AsRef<str> for SecretRef {
     fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
 
-/// The id or the name of its secret, so that a [`Schema`](crate::Schema) stands where ids are
+/// Returns the id or the name of its secret, so a [`Schema`](crate::Schema) can be passed where ids are
 /// expected: `vault.assert_reads_only(&AppConfig::schema())`.
 impl AsRef<str> for Requirement {
     fn as_ref(&self) -> &str {
@@ -245,16 +244,35 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// What happens if a secret or a field is missing. A denied secret is always a problem.
+/// The necessity of a value: what happens if its secret or field is missing. A denied secret is always a
+/// problem.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{Necessity, SikkerKeyConfig};
+///
+/// #[derive(SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_mail")]
+/// struct Mail {
+///     host: String,
+///     #[sikkerkey(default = 587)]
+///     port: u16,
+///     user: Option<String>,
+/// }
+///
+/// let found: Vec<_> = Mail::schema().iter().map(|value| value.necessity()).collect();
+/// assert_eq!(found, [Necessity::Required, Necessity::Default, Necessity::Optional]);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Necessity {
-    /// Required: it is a problem.
+    /// Required: a missing value is a problem.
     Required,
-    /// Optional: the value is `None`.
+    /// Optional: a missing value becomes `None`.
     Optional,
-    /// With a default: the value is the field's default.
+    /// With a default: a missing value becomes the field's default.
     Default,
 }
 
@@ -268,12 +286,30 @@ impl fmt::Display for Necessity {
     }
 }
 
-/// The shape of a value, for layers that have types of their own, such as figment.
+/// The shape of a value, for layers with types of their own, such as figment.
+///
+/// ```
+/// use serde_json::Value;
+/// use sikkerkey::{Requirement, SecretRef, ValueKind};
+///
+/// /// The value for a layer of JSON.
+/// fn to_json(requirement: &Requirement, text: &str) -> Result<Value, serde_json::Error> {
+///     match requirement.kind() {
+///         ValueKind::Number | ValueKind::Bool | ValueKind::Json => serde_json::from_str(text),
+///         ValueKind::List => Ok(text.split(requirement.delimiter().unwrap_or(",")).collect()),
+///         _ => Ok(text.into()),
+///     }
+/// }
+///
+/// let port = Requirement::new("port", SecretRef::Id("sk_port".into())).with_kind(ValueKind::Number, "a number");
+/// assert_eq!(to_json(&port, "5432")?, 5432);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ValueKind {
-    /// A text, whatever it looks like: a password `12345` stays text.
+    /// A text, even if it looks like a number: a password `12345` stays text.
     String,
     /// A number, integer or decimal.
     Number,

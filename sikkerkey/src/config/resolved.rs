@@ -1,4 +1,4 @@
-//! Where the words of a config lead in a snapshot.
+//! Resolution of a config's names and aliases in a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use super::schema::Schema;
 use super::snapshot::{Link, Snapshot};
 
 impl Snapshot {
-    /// The id behind what a config says, whether or not anything was read: where a link leads, else
-    /// the id itself.
+    /// Returns the id behind a config's name of a secret, whether or not it was read: the target of a link,
+    /// else the id itself.
     pub(crate) fn resolved_id<'a>(&'a self, secret: &'a SecretRef) -> Option<&'a str> {
         match (self.link(secret), secret) {
             (Some(link), _) => link.id(),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_leads_to_an_id_though_nothing_was_read() {
+    fn names_resolve_to_ids_even_if_nothing_was_read() {
         let snapshot = snapshot();
         for (secret, expected) in [
             (id("sk_flags"), Some("sk_flags_stg")),

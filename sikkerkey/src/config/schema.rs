@@ -9,7 +9,8 @@ use super::snapshot::Snapshot;
 use super::table::Table;
 use crate::resync::Resync;
 
-/// What a config reads, as data: one [`Requirement`] for each value, in the order of the fields.
+/// The schema of a config: what it reads, as data, with one [`Requirement`] for each value, in the order of
+/// the fields.
 ///
 /// A schema comes from the type alone, so it can be printed, stored or compared before anything
 /// is read. `Display` is a table; `Serialize` is a list.
@@ -61,7 +62,7 @@ impl Schema {
         self.requirements.len()
     }
 
-    /// Whether the config reads nothing.
+    /// Whether the config reads no value at all.
     pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()
     }
@@ -78,9 +79,9 @@ impl Schema {
         secrets
     }
 
-    /// How often each secret is read again unasked, for those of which the config says so, by the id
-    /// that the snapshot has for it; and a problem for each requirement whose interval is impossible,
-    /// or differs from that of an earlier requirement of the same secret.
+    /// Returns how often each secret is read again unasked, by its id in the snapshot, for secrets whose
+    /// config sets it. Also returns a problem for each requirement whose interval is impossible, or differs
+    /// from that of an earlier requirement of the same secret.
     pub(crate) fn resyncs(&self, snapshot: &Snapshot) -> (BTreeMap<String, Resync>, Vec<Problem>) {
         let mut first: BTreeMap<String, (&Requirement, Resync)> = BTreeMap::new();
         let mut problems = Vec::new();
@@ -113,9 +114,9 @@ impl Schema {
         (resyncs, problems)
     }
 
-    /// For each requirement, whether the config can be built without its value, if for each it is
-    /// known whether something is there: what a nested struct in an `Option` requires is needed only
-    /// where that struct has another value.
+    /// Returns for each requirement whether the config can be built without its value. `there` says for each
+    /// whether a value exists: a nested struct in an `Option` needs its required values only if one of its
+    /// values exists.
     #[doc(hidden)]
     pub fn may_be_absent(&self, there: &[bool]) -> Vec<bool> {
         let present: HashSet<&str> = self
@@ -137,7 +138,7 @@ impl Schema {
     }
 }
 
-/// The structs around a value: `a` and `a.b` of `a.b.c`.
+/// Iterates over the structs around a value: `a` and `a.b` of `a.b.c`.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(dot, _)| &path[..dot])
 }

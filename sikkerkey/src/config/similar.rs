@@ -1,9 +1,9 @@
-//! The known name that was probably meant.
+//! Finds known names that a misspelt one may have meant.
 
-/// The names of `known` that are like `name`, the most alike first, at most three.
+/// Returns the names of `known` that are similar to `name`, the most similar first, at most three.
 ///
-/// Alike are names that differ in one letter of five, three at most; letters may be swapped. A name
-/// of one letter is like no other: every short one would be.
+/// Similar names differ in at most one letter of five, and in at most three; letters may be swapped. A name
+/// of one letter has no similar names: otherwise every short name would be one.
 pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = folded(name);
     if wanted.len() < 2 {

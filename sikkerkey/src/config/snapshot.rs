@@ -41,11 +41,11 @@ pub struct Snapshot(Arc<SnapshotInner>);
 
 #[derive(Clone, Default, PartialEq)]
 struct SnapshotInner {
-    /// By real id; in a snapshot that was made by hand, by whatever the config says.
+    /// By real id; in a snapshot made by hand, by the config's names.
     outcomes: BTreeMap<String, ReadOutcome>,
-    /// What a config says, where that is not the real id: names and aliases.
+    /// Targets of the config's names and aliases.
     links: BTreeMap<SecretRef, Link>,
-    /// What is wrong with the settings, so that nothing was read.
+    /// Problems of the settings. If there are any, nothing was read.
     refusals: Vec<Problem>,
 }
 
@@ -72,7 +72,7 @@ pub enum ReadOutcome {
     Unavailable(Error),
 }
 
-/// Where a name or an alias leads.
+/// The target of a name or an alias.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Link {
     To(String),
@@ -80,7 +80,7 @@ pub(crate) enum Link {
     Unknown(Vec<Candidate>),
     /// Several secrets have the name.
     Ambiguous(Vec<Candidate>),
-    /// To a canary, which was not read.
+    /// The target is a canary, which was not read.
     Canary(String),
     /// The list of names could not be read.
     Unlisted(Unlisted),
@@ -98,16 +98,16 @@ pub(crate) struct Candidate {
     pub(crate) project: Option<String>,
 }
 
-/// What a config finds where it looks.
+/// The result of looking up a secret.
 pub(super) enum Located<'a> {
-    /// Nothing was read; the first of the reasons.
+    /// Nothing was read, for this first reason.
     Refused(&'a Problem),
     ReadOutcome {
         id: &'a str,
         outcome: &'a ReadOutcome,
     },
     Link(&'a Link),
-    /// The snapshot was made without it.
+    /// The snapshot does not have the secret.
     Unknown,
 }
 
@@ -146,12 +146,20 @@ impl Snapshot {
         &self.0.refusals
     }
 
-    /// The real id behind what a config says, or else what it says.
+    /// Returns the real id behind a config's name of a secret, or else that name.
     pub(crate) fn id_or_name<'a>(&'a self, secret: &'a SecretRef) -> &'a str {
         self.id_of(secret).unwrap_or(secret.as_str())
     }
 
     /// Returns a new snapshot in which these outcomes replace the old ones.
+    ///
+    /// ```
+    /// use sikkerkey::{ReadOutcome, Snapshot};
+    ///
+    /// let secrets = Snapshot::from_iter([("sk_workers", "4"), ("sk_region", "eu")]);
+    /// let denied = secrets.with([("sk_region", ReadOutcome::Denied)]);
+    /// assert_eq!(secrets.changed(&denied), ["sk_region"]);
+    /// ```
     pub fn with<K: Into<String>>(
         &self,
         outcomes: impl IntoIterator<Item = (K, ReadOutcome)>,
@@ -192,7 +200,7 @@ impl Snapshot {
         Snapshot(Arc::new(only))
     }
 
-    /// What is known of these secrets if nothing could be read.
+    /// Makes a snapshot of these secrets for a load in which nothing could be read.
     pub(crate) fn unavailable<'a>(
         secrets: impl IntoIterator<Item = &'a SecretRef>,
         error: &Error,
@@ -204,7 +212,7 @@ impl Snapshot {
         Self::default().with(secrets.into_iter().map(outcome))
     }
 
-    /// Where names and aliases lead.
+    /// The targets of names and aliases.
     pub(crate) fn links(&self) -> &BTreeMap<SecretRef, Link> {
         &self.0.links
     }
@@ -215,7 +223,7 @@ impl Snapshot {
         Snapshot(Arc::new(inner))
     }
 
-    /// A snapshot for which nothing was read.
+    /// Makes a snapshot for which nothing was read, because of these problems.
     pub(crate) fn refused(refusals: Vec<Problem>) -> Self {
         Snapshot(Arc::new(SnapshotInner {
             refusals,
@@ -223,7 +231,7 @@ impl Snapshot {
         }))
     }
 
-    /// Where a name or an alias leads; `None` for an id that stands for itself.
+    /// Returns the target of a name or an alias; `None` for an id without an alias.
     pub(crate) fn link(&self, secret: &SecretRef) -> Option<&Link> {
         self.0.links.get(secret)
     }
@@ -279,7 +287,7 @@ impl fmt::Debug for Snapshot {
 }
 
 impl ReadOutcome {
-    /// The outcome of a read that the client made.
+    /// Makes the outcome of a read from the client's result.
     pub fn of(read: Result<SecretString, Error>) -> Self {
         match read {
             Ok(value) => ReadOutcome::Value(value),
@@ -300,7 +308,7 @@ impl ReadOutcome {
     }
 }
 
-/// Values are equal when their texts are; failed reads when they are of one kind.
+/// Values are equal if their texts are; failed reads are equal if they are of one kind.
 impl PartialEq for ReadOutcome {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -327,7 +335,7 @@ impl fmt::Debug for ReadOutcome {
 }
 
 impl Link {
-    /// The id that it leads to.
+    /// The id of the target.
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Link::To(id) | Link::Canary(id) => Some(id),

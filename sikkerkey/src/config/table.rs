@@ -1,12 +1,12 @@
 use std::fmt;
 
-/// Columns of text, each as wide as its widest cell, two spaces apart.
+/// A table of text columns, each as wide as its widest cell, two spaces apart.
 pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    /// A table with these headings.
+    /// Makes a table with these headings.
     pub(crate) fn new(headings: [&str; N]) -> Self {
         Table {
             rows: vec![headings.map(str::to_owned)],
@@ -33,12 +33,12 @@ impl<const N: usize> fmt::Display for Table<N> {
     }
 }
 
-/// The characters of the longest of these texts.
+/// Returns the length of the longest text, in characters.
 pub(crate) fn width<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(|text| text.chars().count()).max().unwrap_or(0)
 }
 
-/// The text without control characters, which could break a line or colour a terminal.
+/// Removes control characters from a text, which could break a line or color a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

@@ -1,5 +1,5 @@
-//! What the ways of reading ask of a type, each with the words that the compiler says when a type
-//! does not have it. None is implemented by hand.
+//! Traits that the derive's attributes require of a type, each with its own compile-error text. None is
+//! implemented by hand.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet, VecDeque};
@@ -36,7 +36,7 @@ impl<T: DeserializeOwned> ReadJson for T {
     note = "implement `std::str::FromStr`, or use `with = \"path::to::function\"`"
 )]
 pub trait ReadFromStr: Sized {
-    /// Reads the value, or says why it is none where that can be said.
+    /// Reads the value, or returns a reason that may be shown.
     fn read_from_str(text: &str) -> Result<Self, Cow<'static, str>>;
 }
 
@@ -65,7 +65,7 @@ impl<T: From<&'static str>> FromText for T {
     }
 }
 
-/// The value that a text in the program is.
+/// Makes the value of a `default = "text"`.
 pub fn text<T: FromText>(text: &'static str) -> T {
     T::from_text(text)
 }
@@ -88,7 +88,7 @@ impl<T: Default> FromNothing for T {
     }
 }
 
-/// The value that stands for nothing.
+/// Returns the default value.
 pub fn default<T: FromNothing>() -> T {
     T::from_nothing()
 }
@@ -100,10 +100,10 @@ pub fn default<T: FromNothing>() -> T {
     note = "`delimiter` fills a `Vec`, `Box<[T]>`, `VecDeque`, `BTreeSet` or `HashSet` whose items implement `FromSecret`"
 )]
 pub trait Delimited {
-    /// What it holds.
+    /// The type of its items.
     type Item: FromSecret;
 
-    /// A collection of these, in this order where it has one.
+    /// Makes a collection of these items, in this order if it is ordered.
     fn from_items(items: Vec<Self::Item>) -> Self;
 }
 

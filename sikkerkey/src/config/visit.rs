@@ -1,5 +1,5 @@
-//! The machinery that the derive calls. One pass over the fields either describes a config or
-//! builds it, so that a schema and what is read can never differ.
+//! Functions that the derive's code calls. One pass over the fields either describes a config or builds it,
+//! so the schema and the fields that are read cannot differ.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use super::schema::Schema;
 use super::snapshot::Snapshot;
 use crate::resync::Resync;
 
-/// A struct that describes itself and builds itself, in one pass over its fields; what the derive
-/// writes. `nested` asks for it where the nesting struct has a secret to hand on.
+/// A struct that describes itself and builds itself in one pass over its fields. The derive implements it.
+/// `nested` requires it if the outer struct has a secret to pass on.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a config",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
     note = "if it is a struct without the derive, add `#[derive(SikkerKeyConfig)]` to it"
 )]
 pub trait VisitNested: Sized {
-    /// The config, or `None` where it is only described or a problem was reported.
+    /// Returns the config, or `None` if it is only described, or if a problem was reported.
     fn visit(from: &mut Reader<'_>) -> Option<Self>;
 
-    /// Says where its fields lie.
+    /// Records the places of its fields.
     fn places(&self, to: &mut Places);
 }
 
-/// One that names its secret itself, so that it stands alone; what a struct with `inherit` is not.
-/// It seals [`SikkerKeyConfig`](crate::SikkerKeyConfig).
+/// A config that names its own secrets, so it can be used alone. A struct with `inherit` does not implement
+/// it. It seals [`SikkerKeyConfig`](crate::SikkerKeyConfig).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a config, or it cannot be used alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
@@ -60,12 +60,12 @@ macro_rules! pointers {
 
 pointers!(Box Rc Arc);
 
-/// `None` where not one of its values is there.
+/// `None` if none of its values exists.
 impl<T: VisitNested> VisitNested for Option<T> {
     fn visit(from: &mut Reader<'_>) -> Option<Self> {
         let begins = |build: &mut Build| !std::mem::replace(&mut build.looking, true);
         if from.build().is_some_and(begins) {
-            // A look before: where nothing is there, no default is made, no `validate` is called.
+            // Look first: if no value exists, no default is made and no `validate` is called.
             from.build()?.anything = false;
             let _ = T::visit(&mut from.optional());
             let build = from.build()?;
@@ -87,16 +87,16 @@ impl<T: VisitNested> VisitNested for Option<T> {
 
 impl<T: Visit> Visit for Option<T> {}
 
-/// The most structs inside each other. Only a struct that nests itself comes here.
+/// The deepest nesting of structs. Only a struct that nests itself reaches it.
 const DEEPEST: usize = 64;
 
-/// A place in a config while it is described or built.
+/// The current struct of a pass that describes or builds a config.
 #[derive(Debug)]
 pub struct Reader<'a> {
     pass: &'a mut Pass,
-    /// The path of the struct, with a dot behind it; empty for the outermost.
+    /// The path of the struct, followed by a dot; empty for the outermost.
     prefix: String,
-    /// What a field reads that names no secret.
+    /// The secret of fields that name none.
     secret: Option<SecretRef>,
     /// How often that secret is read again.
     resync: Option<Resync>,
@@ -123,11 +123,11 @@ struct Build {
     snapshot: Snapshot,
     parsed: Parsed,
     problems: Vec<Problem>,
-    /// The time by which values are judged that have an end of their own; `None` to take any.
+    /// The time at which certificates must be valid; `None` to accept any.
     now: Option<i64>,
-    /// Whether this pass only looks whether anything is there, good or bad.
+    /// Whether this pass only looks whether any value exists, valid or not.
     looking: bool,
-    /// What it found.
+    /// Whether it found a value.
     anything: bool,
 }
 
@@ -144,7 +144,7 @@ pub enum Secret {
     Name(&'static str),
 }
 
-/// Where a field's value comes from.
+/// The source of a field's value.
 #[derive(Clone, Copy, Debug)]
 #[allow(
     clippy::exhaustive_enums,
@@ -168,8 +168,8 @@ pub struct Field {
     resync: Option<Resync>,
 }
 
-/// A field: its name as Rust spells it, its doc comment, which may be empty, and where its value
-/// comes from.
+/// Describes a field: its name as Rust spells it, its doc comment (may be empty), and the source of its
+/// value.
 pub const fn field(name: &'static str, description: &'static str, source: FieldSource) -> Field {
     Field {
         name,
@@ -188,7 +188,7 @@ impl Field {
     }
 }
 
-/// What `T` reads.
+/// Returns the schema of `T`.
 pub(crate) fn schema<T: Visit>() -> Schema {
     match described::<T>().mode {
         Mode::Describe(schema) => schema,
@@ -198,13 +198,13 @@ pub(crate) fn schema<T: Visit>() -> Schema {
 
 fn described<T: Visit>() -> Pass {
     let mut pass = Pass::new(Mode::Describe(Schema::new()));
-    // Describing gives no value: each field answers that it has none.
+    // Describing builds no value, so each field returns `None`.
     let _ = T::visit(&mut pass.reader());
     pass
 }
 
-/// `T`, or every problem. `now`, in seconds since 1970, is the time by which a certificate must be valid; without one, an expired
-/// one is as good as any.
+/// Builds `T`, or returns every problem. `now`, in seconds since 1970, is the time at which certificates must
+/// be valid; `None` also accepts expired ones.
 pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T, ConfigError> {
     if !snapshot.refusals().is_empty() {
         let config = described::<T>().config;
@@ -230,7 +230,7 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T
     }
 }
 
-/// Where the keys of this config lie.
+/// Returns the places of the config's keys.
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 pub(crate) fn places<T: VisitNested>(config: &T) -> Places {
     let mut places = Places::new();
@@ -238,34 +238,34 @@ pub(crate) fn places<T: VisitNested>(config: &T) -> Places {
     places
 }
 
-/// Says which struct is read, and which secret its fields are of.
+/// Starts a struct: its name, and the secret that its fields are read from.
 pub fn enter(from: &mut Reader<'_>, name: &'static str, secret: Option<Secret>) {
     if from.pass.config.is_empty() {
         from.pass.config = name;
     }
-    // A secret that is set already is the override of the struct around this one.
+    // A secret that is already set comes from the outer struct, and takes precedence.
     if from.secret.is_none() {
         from.secret = secret.map(SecretRef::from);
     }
 }
 
-/// Says that the struct's fields are of the secret of the struct around it, unless that one named
-/// another for it.
+/// Reads the struct's fields from the secret of the outer struct, unless that struct named another secret for
+/// it.
 pub fn inherit(from: &mut Reader<'_>) {
     if from.secret.is_none() {
         from.secret = from.outer.clone();
     }
 }
 
-/// Says how often the struct's secret is read again, unless the struct around it said so.
+/// Sets how often the struct's secret is read again, unless the outer struct has set it.
 pub fn resync(from: &mut Reader<'_>, resync: Resync) {
     from.resync.get_or_insert(resync);
 }
 
-/// A value that must be there, unless its type says that it may be absent.
+/// Reads a required value. A missing value is a problem, unless its type allows it.
 ///
-/// As its siblings, it takes a field that the program holds and functions by their addresses: what
-/// is made for each field is then one call, which is quickly compiled.
+/// Like the functions below, it takes a static description of the field, and functions by address. So the
+/// derive's code is one call for each field, which compiles quickly.
 pub fn required<'p, T>(
     from: &mut Reader<'_>,
     field: &'static Field,
@@ -283,7 +283,7 @@ pub fn required<'p, T>(
     }
 }
 
-/// A value that is `None` where nothing is there.
+/// Reads an optional value, which is `None` if it is missing.
 pub fn optional<'p, T>(
     from: &mut Reader<'_>,
     field: &'static Field,
@@ -295,7 +295,7 @@ pub fn optional<'p, T>(
     }
 }
 
-/// A value that is made where nothing is there.
+/// Reads a value with a default, which is made if the value is missing.
 pub fn or_default<'p, T>(
     from: &mut Reader<'_>,
     field: &'static Field,
@@ -308,12 +308,12 @@ pub fn or_default<'p, T>(
     }
 }
 
-/// A value that is never read.
+/// Makes a value that is never read from a secret, for `skip`.
 pub fn skipped<T>(default: fn() -> T) -> T {
     default()
 }
 
-/// A config inside this one, as the derive writes it.
+/// A nested config as the derive describes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Nesting {
     name: &'static str,
@@ -321,7 +321,7 @@ pub struct Nesting {
     resync: Option<Resync>,
 }
 
-/// A config inside this one: the field's name, and what stands in place of the config's own secret.
+/// Describes a nested config: the field's name, and the secret that replaces the config's own.
 pub const fn nesting(name: &'static str, secret: Option<Secret>) -> Nesting {
     Nesting {
         name,
@@ -351,7 +351,7 @@ pub fn nested<T: Visit>() -> Nested<T> {
     nested_inherit()
 }
 
-/// Another config inside this one.
+/// Reads a nested config that may inherit its secret.
 pub fn nested_inherit<T: VisitNested>() -> Nested<T> {
     Nested {
         visit: T::visit,
@@ -359,26 +359,26 @@ pub fn nested_inherit<T: VisitNested>() -> Nested<T> {
     }
 }
 
-// One type for both, so that a field whose type is no config is one error of the compiler.
+// One type for both, so a field whose type is not a config gives one compile error.
 impl<T> Nested<T> {
-    /// The config, or `None`, as [`VisitNested::visit`].
+    /// Returns the config or `None`, as [`VisitNested::visit`] does.
     pub fn read(self, from: &mut Reader<'_>, nesting: Nesting) -> Option<T> {
         (self.visit)(&mut from.inside(nesting))
     }
 
-    /// Says where the fields of the config lie.
+    /// Records the places of the config's fields.
     pub fn place(self, to: &mut Places, name: &'static str, field: &T) {
         to.inside(name, |to| (self.places)(field, to));
     }
 }
 
-/// The config, if the user's function accepts it.
+/// Returns the config if the user's `validate` accepts it.
 pub fn validated<T, E: 'static>(
     from: &mut Reader<'_>,
     config: T,
     validate: impl FnOnce(&T) -> Result<(), E>,
 ) -> Option<T> {
-    // A config that is only described or looked for has no values.
+    // A pass that only describes or looks has no values to validate.
     from.build().filter(|build| !build.looking)?;
     match validate(&config) {
         Ok(()) => Some(config),
@@ -391,16 +391,15 @@ pub fn validated<T, E: 'static>(
     }
 }
 
-/// What a field's place in the snapshot holds.
+/// The result of reading a field.
 enum FieldValue<T> {
     Present(T),
-    /// Nothing; the problem that this is where something must be.
+    /// The value is missing; the problem is reported if the field is required.
     Absent(Problem),
 }
 
 impl Reader<'_> {
-    /// What is there, or `None` where that was reported as a problem, or where the config is only
-    /// described.
+    /// Reads a field. Returns `None` if a problem was reported, or if the config is only described.
     fn value<T>(
         &mut self,
         field: &Field,
@@ -473,14 +472,14 @@ impl Reader<'_> {
             FieldSource::Whole(secret) => (secret.into(), None),
             FieldSource::FieldOf(secret, field) => (secret.into(), Some(field)),
             FieldSource::FieldOfStruct(field) => {
-                // The derive refuses a struct where there is none.
+                // The derive refuses such a struct without a secret.
                 let none = || SecretRef::Name(String::new());
                 (self.secret.clone().unwrap_or_else(none), Some(field))
             }
         }
     }
 
-    /// A place that is that of an `Option`.
+    /// Returns the reader for a struct inside an `Option`.
     fn optional(&mut self) -> Reader<'_> {
         Reader {
             prefix: self.prefix.clone(),

@@ -1,5 +1,4 @@
-//! What an identity says of itself, checked in one place wherever it comes from: a file, an
-//! enrollment, or the program.
+//! The data of an identity, checked in one place for every source: a file, an enrollment, or the program.
 
 use crate::id::is_id;
 use crate::protocol::api_url::ApiUrl;
@@ -8,7 +7,7 @@ use crate::text;
 /// The longest id of a machine. The service's are UUIDs.
 const MACHINE_ID_LIMIT: usize = 200;
 
-/// An identity without its key, as it was read.
+/// The unchecked data of an identity, without its key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claims<'a> {
     pub(crate) vault_id: &'a str,
@@ -17,16 +16,16 @@ pub(crate) struct Claims<'a> {
     pub(crate) api_url: &'a str,
 }
 
-/// What the claims have to agree with.
+/// The values that the claims must agree with.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Expected<'a> {
     /// The vault that was asked for.
     pub(crate) vault: Option<&'a str>,
-    /// Where the claims came from: an address that is https is never followed by one that is not.
+    /// The address that sent the claims: an https address never leads to one that is not https.
     pub(crate) answered_by: Option<&'a ApiUrl>,
 }
 
-/// Claims that may be used.
+/// Claims that passed the check.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) vault_id: String,
@@ -36,8 +35,8 @@ pub(crate) struct Checked {
 }
 
 impl Claims<'_> {
-    /// Strict about what becomes part of a path, a header or an address; the name is only shown.
-    /// The error is the end of a sentence about the source.
+    /// Checks the claims, strictly those that become part of a path, a header or an address; the name is only
+    /// shown. The error is the end of a sentence about the source.
     pub(crate) fn check(&self, expected: Expected<'_>) -> Result<Checked, String> {
         if !is_id(self.vault_id) {
             return Err("has a vaultId with characters that no id has".to_owned());

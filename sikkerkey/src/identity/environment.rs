@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// What the surroundings of the process say about identities, read once, so that the rules for
-/// choosing one are pure. All paths are absolute: a later `chdir` moves none of them.
+/// The environment's settings about identities, read once, so that the rules for choosing one are pure. All
+/// paths are absolute, so a later `chdir` has no effect.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     /// `SIKKERKEY_HOME`.
@@ -25,7 +25,7 @@ impl Environment {
         })
     }
 
-    /// The folder under which everything of SikkerKey lives.
+    /// Returns the base folder, which holds all files of SikkerKey.
     pub(crate) fn base(&self) -> Result<PathBuf, Error> {
         match (&self.sikkerkey_home, &self.user_home) {
             (Some(base), _) => Ok(base.clone()),
@@ -38,12 +38,12 @@ impl Environment {
     }
 }
 
-/// A variable of the environment; one that is set to nothing counts as not set.
+/// Reads a variable of the environment. An empty variable counts as not set.
 ///
 /// # Errors
 ///
-/// One that is not UTF-8 is not what its user meant, and must not count as unset: an enrollment
-/// would go to the wrong place.
+/// A variable that is not UTF-8. It must not count as unset, because then an enrollment could go to the wrong
+/// place.
 pub(crate) fn variable(name: &str) -> Result<Option<String>, Error> {
     let Some(value) = env::var_os(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
@@ -55,8 +55,9 @@ pub(crate) fn variable(name: &str) -> Result<Option<String>, Error> {
     })
 }
 
-/// The path from the root, by the folder in which the process is now. Links are not followed.
+/// Makes a path absolute, by the process's current folder. Links are not followed.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
-    // Fails for an empty path and where that folder is gone; then nothing will be found either.
+    // Fails for an empty path, or if the current folder was deleted. The path as given will then not be found
+    // either.
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

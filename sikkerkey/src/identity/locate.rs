@@ -1,4 +1,4 @@
-//! Which identity is meant.
+//! Finds the identity that is used.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::id::{is_id, normal_vault_id};
 use crate::text;
 
-/// How the user said which identity to use.
+/// The user's choice of an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Not at all: `SIKKERKEY_IDENTITY`, or the only vault on disk.
+    /// No choice: `SIKKERKEY_IDENTITY`, or the only vault on disk.
     Auto,
     /// By the path of its `identity.json`.
     File(PathBuf),
@@ -23,7 +23,7 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
-    /// One argument may be either, as in the official clients.
+    /// Takes an argument that is a vault's id or a path, as in the official clients.
     pub(crate) fn from_argument(argument: &OsStr) -> Self {
         match argument.to_str() {
             Some(text)
@@ -34,19 +34,19 @@ impl Choice {
             {
                 Choice::Vault(text.to_owned())
             }
-            // What is not Unicode is no id of a vault.
+            // A text that is not Unicode cannot be a vault's id, so it is a path.
             _ => Choice::file(argument),
         }
     }
 
-    /// A path counts from the folder in which the process is now, not later.
+    /// A choice by path. A relative path is resolved now, so a later `chdir` has no effect.
     pub(crate) fn file(path: impl AsRef<Path>) -> Self {
         Choice::File(absolute(path.as_ref()))
     }
 }
 
-/// The `identity.json` that is meant. For a choice by path or by variable the file need not exist:
-/// reading it says what is wrong with it.
+/// Finds the `identity.json` of a choice. For a choice by path or by variable the file need not exist:
+/// reading it reports the problem.
 pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<IdentityFile, Error> {
     match choice {
         Choice::File(path) => Ok(by_path(path, environment)),
@@ -105,8 +105,8 @@ pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<Identit
     }
 }
 
-/// An identity that was chosen by its path. Where it lies in a base folder, all of that folder
-/// must be trusted; else the folder of the file.
+/// An identity that was chosen by its path. If it lies in a base folder, all of that folder must be trusted;
+/// otherwise the folder of the file.
 fn by_path(path: &Path, environment: &Environment) -> IdentityFile {
     let folder = path.parent().unwrap_or(path);
     let base = environment
@@ -124,7 +124,7 @@ fn by_path(path: &Path, environment: &Environment) -> IdentityFile {
     }
 }
 
-/// Whether a file is there. A folder that may not be looked into is an error, not an absence.
+/// Whether a file exists. A folder that this user may not search is an error.
 pub(super) fn exists(path: &Path) -> Result<bool, Error> {
     let found = path.try_exists().or_else(|cause| match cause.kind() {
         io::ErrorKind::NotADirectory => Ok(false),
@@ -140,7 +140,7 @@ pub(super) fn exists(path: &Path) -> Result<bool, Error> {
     })
 }
 
-/// The vaults on disk that have an identity, sorted. A folder that is missing has none.
+/// Lists the vaults on disk that have an identity, sorted. If the folder is missing, the list is empty.
 pub(crate) fn list_vaults(environment: &Environment) -> Result<Vec<String>, Error> {
     let folder = environment.base()?.join("vaults");
     let entries = match fs::read_dir(&folder) {
@@ -154,7 +154,7 @@ pub(crate) fn list_vaults(environment: &Environment) -> Result<Vec<String>, Erro
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        // Only an id can be chosen; anything else is another program's folder.
+        // Folders whose names are not ids belong to other programs.
         if is_id(&name) && exists(&entry.path().join("identity.json")).unwrap_or(true) {
             vaults.push(name);
         }
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    /// A base folder with an identity for each of these vaults.
+    /// Makes a base folder with an identity for each of these vaults.
     fn home(vaults: &[&str]) -> (tempfile::TempDir, Environment) {
         let base = tempfile::tempdir().unwrap();
         for vault in vaults {

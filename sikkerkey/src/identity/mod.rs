@@ -1,5 +1,4 @@
-//! Who this machine is: which identity is used, what it says, and whether its files may be
-//! trusted.
+//! The identity of this machine: which one is used, its data, and whether its files can be trusted.
 
 mod claims;
 mod environment;
@@ -28,22 +27,22 @@ use crate::protocol::signing::Signer;
 pub(crate) struct Identity {
     pub(crate) vault_id: String,
     pub(crate) machine_id: String,
-    /// The name of the service or the file, escaped for a terminal; empty if it has none.
+    /// The machine's name, from the service or the file, escaped for a terminal; empty if it has none.
     pub(crate) machine_name: String,
     pub(crate) api_url: ApiUrl,
     pub(crate) signer: Signer,
     pub(crate) origin: Origin,
 }
 
-/// Where an identity lives.
+/// Where an identity is stored.
 pub(crate) enum Origin {
-    /// In this `identity.json`.
+    /// On disk, in this `identity.json`.
     Disk(#[allow(dead_code, reason = "only the cache asks where")] PathBuf),
-    /// In this process alone.
+    /// Only in the memory of this process.
     Memory {
         /// When the service will refuse it, in seconds since 1970.
         expires_at: Option<i64>,
-        /// The same moment on the monotonic clock, which no wrong date confuses.
+        /// The same moment by the monotonic clock, which a wrong date does not affect.
         expires_monotonic: Option<Duration>,
     },
 }

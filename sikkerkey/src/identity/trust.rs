@@ -1,22 +1,22 @@
-//! Whose files are believed.
+//! The rules for trusting identity files by their owner and mode.
 //!
-//! A user who can write `identity.json` decides where signed requests go, and a signature names no
-//! host: that user could read every secret of the machine. So a file is used only if it, and each
-//! folder up to the base folder, belongs to this user, to root, or to a user who was named as
-//! trusted, and only if no other user can replace it.
+//! A user who can write `identity.json` decides where signed requests go. A signature does not cover the
+//! host, so that user could read every secret of the machine. So a file is used only if it, and each folder
+//! up to the base folder, belongs to this user, to root, or to a user who was named as trusted, and only if
+//! no other user can replace it.
 
 use std::path::Path;
 
 use crate::error::Error;
 
-/// What the user's settings say about files.
+/// The user's settings about trusted files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustRules {
-    /// A private key that others can read is refused.
+    /// Whether a private key that others can read is refused.
     pub(crate) refuse_shared_key: bool,
-    /// Users whose files are trusted beside this user's and root's.
+    /// Users whose files are trusted, in addition to this user and root.
     pub(crate) owners: Vec<u32>,
-    /// Readers of the key are not warned of.
+    /// Whether the warning about readers of the key is left out.
     #[cfg_attr(
         not(unix),
         expect(dead_code, reason = "only mode bits tell of readers")
@@ -51,7 +51,7 @@ mod unix {
     use super::{Error, Path, TrustRules};
     use crate::log::log;
 
-    /// As many links as Linux follows.
+    /// The most links that are followed, as on Linux.
     const LINKS: usize = 40;
     const STICKY: u32 = 0o1000;
 
@@ -79,7 +79,7 @@ mod unix {
         owner == 0 || owner == rustix::process::geteuid().as_raw()
     }
 
-    /// Whether a folder belongs to this user and nobody else can write to it.
+    /// Whether a folder belongs to this user, and no other user can write to it.
     #[cfg(feature = "cache")]
     pub(crate) fn is_ours(folder: &Metadata) -> bool {
         folder.uid() == rustix::process::geteuid().as_raw() && folder.mode() & 0o022 == 0
@@ -126,8 +126,8 @@ mod unix {
         Ok(())
     }
 
-    /// Checks every folder and link on the way to a file: up to `top` where that is above it, else
-    /// the folder in which it lies. A folder is checked wherever a link leads.
+    /// Checks every folder and link on the path of a file: up to `top` if that is above it, otherwise only
+    /// the file's folder. The folders of link targets are checked, too.
     pub(crate) fn check_folders(file: &Path, top: &Path, rules: &TrustRules) -> Result<(), Error> {
         let real_top = fs::canonicalize(top).unwrap_or_else(|_| top.to_owned());
         let mut at = file.to_owned();
@@ -147,7 +147,7 @@ mod unix {
         Ok(())
     }
 
-    /// The folder of a path, and those above it as far as a top.
+    /// Iterates over the folder of a path and those above it, up to the first of `tops`.
     fn folders<'a>(path: &'a Path, tops: [&Path; 2]) -> impl Iterator<Item = &'a Path> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let top = tops
@@ -159,7 +159,7 @@ mod unix {
             .take_while(move |folder| folder.starts_with(&top))
     }
 
-    /// Where a link leads; `None` for what is not a link.
+    /// Returns the target of a link; `None` if the path is not a link.
     fn link(path: &Path, rules: &TrustRules) -> Result<Option<PathBuf>, Error> {
         let found = fs::symlink_metadata(path).map_err(|cause| unreadable(path, cause))?;
         if !found.is_symlink() {
@@ -178,7 +178,8 @@ mod unix {
         if mode & 0o022 == 0 {
             return Ok(());
         }
-        // In a sticky folder, others add files and replace none. Kubernetes mounts secrets so.
+        // In a sticky folder, others can add files but replace none. Kubernetes mounts secrets in sticky
+        // folders.
         let others_replace_nothing = mode & STICKY != 0 || is_read_only(folder);
         if is_own_or_root(found.uid()) && others_replace_nothing {
             return Ok(());
@@ -206,7 +207,7 @@ mod unix {
     }
 }
 
-// Elsewhere access is not in mode bits: the folder's inherited rights protect the files.
+// On other systems there are no mode bits: the folder's inherited access rights protect the files.
 #[cfg(not(unix))]
 mod elsewhere {
     use std::fs::Metadata;

@@ -11,29 +11,30 @@ use crate::config::error::{Problem, ProblemKind};
 use crate::config::own_text::words_of;
 use crate::resync::Resync;
 
-/// How long a config may go unconfirmed before it is stale: twenty polls.
+/// How long a config may be unconfirmed before it is stale: twenty polls.
 const MAX_STALE: Duration = Duration::from_secs(300);
-/// How far apart refreshes begin: a thousand threads that the database refused are one read.
+/// The shortest time between the starts of two refreshes: a thousand threads that the database refuses cause
+/// one read.
 const REFRESH_GAP: Duration = Duration::from_secs(1);
 
-/// How long a build and its probe may take: as long as a call of the client.
+/// The time limit of a build and its probe: as long as a call of the client.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 type ProbeResult = Result<(), Cow<'static, str>>;
 
-/// What a [`Loader`] knows about the live config that it is asked for.
+/// The settings of a [`Loader`] for a live config.
 pub(crate) struct LiveOptions<T> {
-    /// `None`: what the client is set to.
+    /// `None` for the client's setting.
     pub(crate) resync: Option<Resync>,
-    /// By what the config says, or by id.
+    /// By the config's name of the secret, or by its id.
     pub(crate) resync_secrets: BTreeMap<String, Resync>,
     pub(crate) max_stale: Duration,
     pub(crate) grace: Duration,
     pub(crate) refresh_gap: Duration,
     pub(crate) probe_timeout: Duration,
     pub(crate) fail_closed: FailClosed,
-    /// The secrets over which another value lies, in whole or in part: what the config says, and the id
-    /// that is shown where nothing is read below.
+    /// The secrets that are overridden, in whole or in part: from the config's name to the id that is shown
+    /// if nothing is read.
     pub(crate) overridden: BTreeMap<String, String>,
     probe: Option<Probe<T>>,
 }
@@ -96,18 +97,18 @@ impl<T> Default for LiveOptions<T> {
 }
 
 impl<T> LiveOptions<T> {
-    /// Whether it was said here how often a secret is read again.
+    /// Whether these settings say how often a secret is read again.
     pub(crate) fn has_resync(&self, secret: &str, id: &str) -> bool {
         let said = |secret| self.resync_secrets.contains_key(secret);
         self.resync.is_some() || said(secret) || said(id)
     }
 
-    /// Forgets the resyncs of secrets for which this holds.
+    /// Removes the resyncs of secrets for which `of` returns `true`.
     pub(crate) fn forget_resyncs(&mut self, of: impl Fn(&str) -> bool) {
         self.resync_secrets.retain(|secret, _| !of(secret));
     }
 
-    /// The settings that cannot be.
+    /// Returns a problem for each impossible setting.
     pub(super) fn mistakes(&self) -> Vec<Problem> {
         match self.probe_timeout.is_zero() {
             true => vec![Problem::new(
@@ -118,7 +119,7 @@ impl<T> LiveOptions<T> {
         }
     }
 
-    /// Whether waiting for the probe on this thread may be waiting for this thread.
+    /// Whether this thread would wait for a probe that itself needs this thread.
     pub(crate) fn would_wait_for_itself(&self) -> bool {
         match &self.probe {
             None | Some(Probe::Blocking(_)) => false,
@@ -131,7 +132,7 @@ impl<T> LiveOptions<T> {
         self.probe.is_some()
     }
 
-    /// Asks the user's probe, if there is one. Not on a thread of an async runtime.
+    /// Runs the user's probe, if one is set. Must not be called on a thread of an async runtime.
     pub(super) fn probe(&self, config: &Arc<T>) -> ProbeResult {
         match &self.probe {
             None => Ok(()),
@@ -176,7 +177,7 @@ impl<T> LiveOptions<T> {
     }
 }
 
-/// What a probe that refuses says.
+/// Returns the text of a probe's refusal that may be shown.
 fn refused(error: &dyn Any) -> Cow<'static, str> {
     words_of(error, "the probe refused it")
 }

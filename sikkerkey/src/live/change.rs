@@ -117,15 +117,15 @@ impl<U: ?Sized> fmt::Debug for PartChange<'_, U> {
     }
 }
 
-/// Whether a swap that changed these key paths counts for a part of the config that spanned some
-/// keys before and spans others, or the same, now; `None` where they cannot be told.
+/// Whether a swap that changed these key paths counts for a part of the config. `before` and `after` are the
+/// keys that the part spanned and spans; `None` if they are unknown.
 pub(super) fn part_changed(
     before: Option<&BTreeSet<String>>,
     after: Option<&BTreeSet<String>>,
     paths: &[String],
 ) -> bool {
     match (before, after) {
-        // A part that spans other keys than before is another.
+        // A part that spans other keys than before has changed.
         (Some(before), Some(after)) => {
             before != after || after.iter().any(|key| touches(paths, key))
         }

@@ -1,24 +1,24 @@
-//! What a live config says in the log at the end of an attempt: one line for each.
+//! Log events at the end of an attempt to update a live config: one line for each.
 
 use super::status::SecretState;
 use crate::log::log;
 use crate::text;
 
-/// Collected while the record is locked, logged once it is not.
+/// Events that are collected while the record is locked, and logged after it is unlocked.
 #[derive(Default)]
 pub(super) struct AttemptEvents {
-    /// Secrets that are deleted or denied since.
+    /// Secrets that were newly found deleted or denied.
     pub(super) lost: Vec<(String, SecretState)>,
-    /// Why the new config was refused, if that is news.
+    /// Why the new config was refused, unless it was logged before.
     pub(super) refused: Option<String>,
-    /// The number of the config that was swapped in.
+    /// The generation of the config that was swapped in.
     pub(super) swapped: Option<u64>,
-    /// All is well again, after this many failures.
+    /// Set after a recovery: the number of failures before it.
     pub(super) recovered: Option<u32>,
 }
 
 impl AttemptEvents {
-    /// `changed` are the key paths in which the config that was swapped in differs.
+    /// Logs the events. `changed` are the key paths that the swap changed.
     pub(super) fn log(self, config: &'static str, changed: Option<&[String]>) {
         for (id, state) in self.lost {
             log!(
@@ -32,7 +32,7 @@ impl AttemptEvents {
         if let Some(generation) = self.swapped {
             let changed = changed.unwrap_or_default();
             let paths = text::list(changed, |path| text::name(path));
-            // A config that a test swaps in may name none.
+            // A swap by a test may name no key paths.
             let colon = if changed.is_empty() { "" } else { ": " };
             log!(info, "{config} is at generation {generation}{colon}{paths}");
         }

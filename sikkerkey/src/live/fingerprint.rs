@@ -1,20 +1,19 @@
 use std::collections::BTreeMap;
 
-/// A config as something that can be compared: each key path with a hash of its value, in the order
-/// of the config.
+/// The comparable form of a config: each key path with a hash of its value, in the order of the config.
 ///
-/// It says which keys differ between two configs, and holds no second copy of the secrets.
+/// It tells which keys differ between two configs, without a second copy of the secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// `None` where there is no value.
+    /// The hash is `None` for a missing value.
     keys: Vec<(String, Option<u64>)>,
-    /// How many swaps said nothing about their keys.
+    /// The number of swaps that named no keys.
     unnamed: u64,
 }
 
 impl Fingerprint {
-    /// The key paths in which `newer` differs, in its order and then those that are gone. `None`
-    /// where nothing differs.
+    /// Returns the key paths that differ in `newer`, in its order, and then those that are gone. `None` if
+    /// nothing differs.
     pub(super) fn difference(&self, newer: &Fingerprint) -> Option<Vec<String>> {
         if self == newer {
             return None;
@@ -32,8 +31,8 @@ impl Fingerprint {
         (!paths.is_empty() || self.unnamed != newer.unnamed).then_some(paths)
     }
 
-    /// The fingerprint after a swap by hand that changed these keys; where it names none, it may
-    /// have changed anything.
+    /// Returns the fingerprint after a swap by a test that changed these keys. Without keys, anything may
+    /// have changed.
     pub(super) fn swapped(&self, paths: &[&str]) -> Fingerprint {
         let mut next = self.clone();
         next.unnamed += u64::from(paths.is_empty());

@@ -1,8 +1,8 @@
-//! What waits for the worker of a live config, and who waits for the worker.
+//! The inbox of a live config's worker: news and requests for it, and callers that wait for its answers.
 //!
-//! The poller puts cycles in and never waits; cycles that the worker has not taken yet fold into one,
-//! so that the latest values win. Callers put in what they ask for, with a ticket, and wait for its
-//! result until their deadline.
+//! The poller adds cycles and never waits; cycles that the worker has not taken yet are merged into one, so
+//! that the latest values win. Callers add requests, get a ticket, and wait for its answer until their
+//! deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,11 +18,11 @@ use crate::error::Error;
 use crate::sync::lock;
 use crate::watch::{Cycle, Follower, UpdateKind};
 
-/// What a refresh is to read again.
+/// The secrets that a refresh reads again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     All,
-    /// These, by id.
+    /// These secrets, by id.
     Secrets(BTreeSet<String>),
 }
 
@@ -38,16 +38,16 @@ impl Scope {
     }
 }
 
-/// The news that the worker takes at once.
+/// Everything that has arrived since the worker last looked.
 #[derive(Default)]
 pub(super) struct News {
-    /// How the newest poll ended; `None` where there was none.
+    /// How the newest poll ended; `None` if there was none.
     pub(super) polled: Option<Result<(), Error>>,
-    /// When the first of the polls that are folded into one ended.
+    /// When the first of the merged polls ended.
     pub(super) since: Option<Duration>,
-    /// Whether another process takes reports of changes.
+    /// Whether another process consumes reports of changes.
     pub(super) shared: bool,
-    /// The newest of each secret.
+    /// The newest update of each secret.
     pub(super) updates: BTreeMap<Arc<str>, UpdateKind>,
     pub(super) refresh: Option<Refresh>,
     pub(super) rehearsals: Vec<Rehearsal>,
@@ -59,15 +59,15 @@ impl News {
     }
 }
 
-/// A refresh that somebody asked for.
+/// A refresh that a caller asked for.
 pub(super) struct Refresh {
     pub(super) scope: Scope,
-    /// The secrets of which a webhook told: those of which nothing new is found are read once more.
+    /// The secrets that a webhook named. If no new value is found for one, it is read once more.
     pub(super) told: BTreeSet<String>,
     pub(super) ticket: u64,
 }
 
-/// A value that is to be tried, and not installed.
+/// A value to try without installing it.
 pub(super) struct Rehearsal {
     pub(super) id: String,
     pub(super) value: SecretString,
@@ -79,14 +79,14 @@ pub(super) type Answer = Result<bool, ConfigError>;
 
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
-    /// For the worker.
+    /// Wakes the worker.
     arrived: Signal,
-    /// For those who wait for an answer, on a thread or in a future.
+    /// Wakes callers that wait for an answer, on a thread or in a future.
     answered: Signal,
     answered_async: Event,
     clock: Arc<dyn Clock>,
-    /// When the service last confirmed all that is followed: milliseconds of the clock's monotonic
-    /// time, below zero where that was before the clock began.
+    /// When the service last confirmed all secrets: milliseconds of the clock's monotonic time, negative if
+    /// that was before the clock began.
     confirmed: AtomicI64,
 }
 
@@ -96,21 +96,21 @@ struct InboxState {
     /// The newest ticket given out.
     last: u64,
     tickets: BTreeMap<u64, Ticket>,
-    /// When callers will wait no longer, each with a number of its own.
+    /// The deadlines of the callers, each with a unique number.
     deadlines: BTreeSet<(Duration, u64)>,
     waiters: u64,
-    /// Whether the refresh that waits is made at once, however short ago the last one was.
+    /// Whether the waiting refresh starts at once, even soon after the last one.
     urgent: bool,
-    /// Secrets that are to be read once more, and when.
+    /// Secrets to read once more, and when.
     second_look: Option<(Duration, BTreeSet<String>)>,
-    /// Whether no worker takes the news: a refresh is answered as soon as it is asked for.
+    /// Whether there is no worker. Then a refresh is answered at once.
     unattended: bool,
     closed: bool,
 }
 
 #[derive(Default)]
 struct Ticket {
-    /// Who wants the answer.
+    /// The number of callers that wait for the answer.
     waiters: usize,
     answer: Option<Answer>,
 }
@@ -129,7 +129,7 @@ impl Inbox {
         inbox
     }
 
-    /// One of a config that no worker keeps up to date: its refreshes change nothing.
+    /// Makes the inbox of a config without a worker. Its refreshes change nothing.
     pub(super) fn unattended(clock: Arc<dyn Clock>) -> Self {
         let inbox = Inbox::new(clock);
         inbox.state().unattended = true;
@@ -140,26 +140,26 @@ impl Inbox {
         lock(&self.state)
     }
 
-    /// The service has just confirmed everything.
+    /// Records that the service has just confirmed all secrets.
     pub(super) fn confirm(&self) {
         self.confirmed_before(Duration::ZERO);
     }
 
-    /// The service confirmed everything this long ago.
+    /// Records that the service confirmed all secrets this long ago.
     pub(super) fn confirmed_before(&self, age: Duration) {
         let time = milliseconds(self.clock.monotonic()).saturating_sub(milliseconds(age));
         self.confirmed.store(time, Ordering::Relaxed);
     }
 
-    /// How long ago the service last confirmed everything.
+    /// Returns how long ago the service last confirmed all secrets.
     pub(super) fn age(&self) -> Duration {
         let confirmed = self.confirmed.load(Ordering::Relaxed);
         let age = milliseconds(self.clock.monotonic()).saturating_sub(confirmed);
         Duration::from_millis(u64::try_from(age).unwrap_or(0))
     }
 
-    /// Waits for news: until `until` (empty news then), and with a refresh not before
-    /// `refresh_from`; both by the clock's monotonic time. `None` once closed.
+    /// Waits for news until `until`, then returns empty news. A refresh is not returned before
+    /// `refresh_from`. Both are monotonic times. Returns `None` once closed.
     pub(super) fn take(&self, until: Duration, refresh_from: Duration) -> Option<News> {
         loop {
             let seen = self.arrived.count();
@@ -197,18 +197,18 @@ impl Inbox {
         }
     }
 
-    /// How often something has arrived.
+    /// Returns how often something has arrived.
     pub(super) fn wakes(&self) -> u64 {
         self.arrived.count()
     }
 
-    /// Has the worker look again.
+    /// Wakes the worker.
     pub(super) fn wake(&self) {
         self.arrived.raise();
     }
 
-    /// Waits, as the worker, for a job to end, until `until` at most; callers whose time is up
-    /// meanwhile are let go.
+    /// Waits, on the worker's thread, for a job to end, at most until `until`. Meanwhile, callers whose
+    /// deadline passes are released.
     pub(super) fn wait_for_job(&self, clock: &dyn Clock, seen: u64, until: Option<Duration>) {
         let now = clock.monotonic();
         self.release_overdue(now);
@@ -246,7 +246,7 @@ impl Inbox {
         !was_closed
     }
 
-    /// Asks for a refresh. All who ask before it starts share one.
+    /// Asks for a refresh. All callers that ask before it starts share it.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
         let mut state = self.state();
         if state.unattended {
@@ -261,7 +261,8 @@ impl Inbox {
         ticket
     }
 
-    /// The same for a secret of which a webhook told: at once, however short ago the last refresh was.
+    /// Asks for a refresh of a secret that a webhook named. It starts at once, even soon after the last
+    /// refresh.
     #[cfg(feature = "webhook")]
     pub(super) fn ask_told(&self, id: &str) -> u64 {
         let told = BTreeSet::from([id.to_owned()]);
@@ -270,7 +271,7 @@ impl Inbox {
         ticket
     }
 
-    /// Has these secrets read again at this time. Called by the worker, which takes it up by itself.
+    /// Schedules another read of these secrets. Only the worker calls it, so it need not be woken.
     pub(super) fn look_again(&self, due: Duration, ids: BTreeSet<String>) {
         if ids.is_empty() {
             return;
@@ -282,7 +283,7 @@ impl Inbox {
         }
     }
 
-    /// Answers the refresh that waits, as far as what it asks for was just done.
+    /// Removes from the waiting refresh the secrets that were just read, and answers it if none is left.
     pub(super) fn share(&self, is_done: impl Fn(&str) -> bool) {
         let mut state = self.state();
         let Some(Refresh {
@@ -293,7 +294,7 @@ impl Inbox {
         else {
             return;
         };
-        // What a webhook told of is news, however short ago the last read was.
+        // A secret that a webhook named is read again, even soon after the last read.
         ids.retain(|id| told.contains(id) || !is_done(id));
         let ticket = *ticket;
         if ids.is_empty() {
@@ -304,7 +305,7 @@ impl Inbox {
         }
     }
 
-    /// Asks for a value to be tried.
+    /// Asks for a rehearsal of a value.
     pub(super) fn rehearse(&self, id: String, value: SecretString) -> u64 {
         let mut state = self.state();
         let ticket = state.new_ticket();
@@ -314,7 +315,7 @@ impl Inbox {
         ticket
     }
 
-    /// Waits for the answer, for `time` at most.
+    /// Waits for the answer, for at most `time`.
     pub(super) fn wait(&self, ticket: u64, time: Duration) -> Waited {
         let waiting = self.waiting(ticket, time);
         loop {
@@ -326,7 +327,7 @@ impl Inbox {
         }
     }
 
-    /// [`wait`](Self::wait) as a future.
+    /// Waits for the answer as a future, as [`wait`](Self::wait) does.
     pub(super) async fn wait_async(&self, ticket: u64, time: Duration) -> Waited {
         let waiting = self.waiting(ticket, time);
         loop {
@@ -346,7 +347,7 @@ impl Inbox {
         state.deadlines.insert((until, number));
         state.tickets.entry(ticket).or_default().waiters += 1;
         drop(state);
-        // The worker is to know of the deadline.
+        // The worker must know of the deadline.
         self.arrived.raise();
         Waiting {
             inbox: self,
@@ -358,7 +359,7 @@ impl Inbox {
 
     pub(super) fn answer(&self, ticket: u64, answer: Answer) {
         let mut state = self.state();
-        // Also before the first of its callers waits.
+        // The answer may come before any caller waits for it.
         state.tickets.entry(ticket).or_default().answer = Some(answer);
         let abandoned = state.tickets.len().saturating_sub(MOST_ANSWERS);
         let old: Vec<u64> = state.unwanted().take(abandoned).collect();
@@ -370,7 +371,7 @@ impl Inbox {
     }
 }
 
-/// How many answers are kept that nobody waits for yet.
+/// The most answers that are kept before a caller waits for them.
 const MOST_ANSWERS: usize = 64;
 
 impl InboxState {
@@ -400,7 +401,7 @@ impl InboxState {
         self.ask(scope, told)
     }
 
-    /// Nothing but a refresh, if that, waits for the worker.
+    /// Whether nothing waits for the worker, except possibly a refresh.
     fn is_quiet(&self) -> bool {
         self.news.polled.is_none() && self.news.rehearsals.is_empty()
     }
@@ -409,7 +410,7 @@ impl InboxState {
         self.deadlines.first().map(|(until, _)| *until)
     }
 
-    /// Answers that nobody waits for, oldest first.
+    /// Iterates over answers without a waiting caller, oldest first.
     fn unwanted(&self) -> impl Iterator<Item = u64> {
         let tickets = self.tickets.iter();
         let unwanted = tickets.filter(|(_, ticket)| ticket.waiters == 0 && ticket.answer.is_some());
@@ -468,7 +469,7 @@ impl Follower for Inbox {
         if state.closed {
             return;
         }
-        // By the poller, so that a slow build or probe makes nothing stale.
+        // Recorded here by the poller, so a slow build or probe does not make the config stale.
         if confirmed {
             self.confirm();
         }

@@ -1,8 +1,8 @@
-//! Work that takes time, on a thread of its own: reads, and the user's code.
+//! Slow work on a thread of its own: reads, and user code.
 //!
-//! The worker waits for it, and goes on without it when its time is up or the live config ends. What
-//! hangs keeps its thread and the source of the config, so that no second build or probe begins
-//! before it returns.
+//! The worker waits for a job, and continues without it when its time is up or the live config ends. A job
+//! that hangs keeps its thread and the source of the config, so no second build or probe starts before it
+//! returns.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,24 +20,24 @@ use crate::watch::callbacks::mark_callback_thread;
 
 /// Runs the jobs of one live config, one after the other.
 pub(super) struct Jobs<T> {
-    /// What errors call the config.
+    /// The config's name in errors.
     name: &'static str,
     /// Whether the config depends on more than its secrets.
     more: bool,
     clock: Arc<dyn Clock>,
     inbox: Arc<Inbox>,
-    /// Empty while a job has it.
+    /// `None` while a job uses it.
     source: Arc<Mutex<Option<Box<dyn ConfigSource<T>>>>>,
-    /// What has the source although its time is up, and since when.
+    /// The job that hangs with the source, and since when.
     hanging: Option<(&'static str, Duration)>,
-    /// The longest time of the user's code.
+    /// The time limit of user code.
     limit: Duration,
 }
 
-/// What a job does that asks the source what it reads.
+/// The name of a job that asks the source for its schema.
 const LAYERING: &str = "putting the layers together";
 
-/// Why a job brought nothing.
+/// Why a job returned no result.
 enum Unfinished {
     OutOfTime,
     /// The live config has ended.
@@ -72,7 +72,7 @@ impl<T: 'static> Jobs<T> {
         self.more
     }
 
-    /// What the source reads by now; `None` where that never changes.
+    /// Returns the source's current schema; `None` if it never changes.
     pub(super) fn schema(&mut self) -> Result<Option<Schema>, ConfigError> {
         match self.more {
             true => self
@@ -82,7 +82,7 @@ impl<T: 'static> Jobs<T> {
         }
     }
 
-    /// Whether the source names secrets by now that it did not name before.
+    /// Whether the source now names secrets that it did not name before.
     pub(super) fn names_more(&mut self) -> Result<bool, ConfigError> {
         match self.more {
             true => self.with_source(LAYERING, |source| Ok(source.names_more())),
@@ -90,10 +90,10 @@ impl<T: 'static> Jobs<T> {
         }
     }
 
-    /// Runs code of the user's with the source. A panic, or a time that is up, is a refusal.
+    /// Runs user code with the source. A panic or a timeout refuses the config.
     ///
     /// # Errors
-    /// What `code` returns, or why it did not; `what` says in words what it does.
+    /// The error of `code`, a panic or a timeout. `what` is the job's name in the text.
     pub(super) fn with_source<R: Send + 'static>(
         &mut self,
         what: &'static str,
@@ -134,7 +134,7 @@ impl<T: 'static> Jobs<T> {
         }
     }
 
-    /// Runs reads, which have a deadline of their own; `None` where there was no thread for them, or
+    /// Runs reads, which have a deadline of their own. Returns `None` if no thread could be started, or if
     /// the live config has ended.
     pub(super) fn reads<R: Send + 'static>(
         &self,
@@ -156,10 +156,10 @@ impl<T: 'static> Jobs<T> {
             // Builds and probes are user code.
             mark_callback_thread();
             let done = contain(|| context.run(code)).ok();
-            // The worker may end its span as soon as it goes on.
+            // Before the worker continues, which may then close its span.
             drop(context);
             *lock(&result) = Some(done);
-            // After a time that was up, what it holds is the user's to drop, here.
+            // After a timeout the result is dropped here, and its `Drop` is user code.
             contain_drop(result);
             inbox.wake();
         };

@@ -24,8 +24,8 @@ impl Listener {
         }
     }
 
-    /// Removes the callback and drops it. A call that is running goes on to its end; none starts
-    /// afterwards. It can be called from inside a callback.
+    /// Removes the callback and drops it. A running call ends normally; no further call starts. It can be
+    /// called from inside a callback.
     pub fn stop(self) {
         (self.stop)();
     }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A guard on the config, or the resource, of the moment it was loaded; dereferences to it.
+/// A guard on a config or a resource, as it was when it was loaded; dereferences to it.
 ///
 /// It keeps that config alive, also after a swap. Hold it for a request, not for the life of the program.
 ///
@@ -21,7 +21,7 @@ impl<T> Loaded<T> {
         Loaded(guard)
     }
 
-    /// One that was loaded before, to keep for long: it takes no slot of the readers'.
+    /// Makes a guard on an `Arc`, which may be kept long: it occupies no slot for fast readers.
     #[cfg(feature = "tokio")]
     pub(super) fn owned(value: Arc<T>) -> Self {
         Loaded(arc_swap::Guard::from_inner(value))

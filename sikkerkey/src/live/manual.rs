@@ -18,12 +18,12 @@ use crate::log::HeldEvents;
 use crate::sync::lock;
 use crate::watch::callbacks::{Callbacks, in_callback};
 
-/// How old the config has to be to be stale; as a loader has it.
+/// The age at which the config is stale: a loader's default.
 const MAX_STALE: Duration = Duration::from_secs(300);
 
 /// # Without a service
 impl<T: Send + Sync + 'static> Live<T> {
-    /// Makes a live config that never changes, for code that takes a `Live` and has nothing to follow.
+    /// Makes a live config that never changes, for code that needs a `Live` without secrets to follow.
     ///
     /// It has no client and no thread. It is always [`Fresh`](super::Freshness::Fresh), its age is zero, and a
     /// refresh changes nothing.
@@ -40,11 +40,10 @@ impl<T: Send + Sync + 'static> Live<T> {
         start(config, clock, Duration::MAX).0
     }
 
-    /// Makes a live config for a test, which changes it by the [`LiveControl`].
+    /// Makes a live config for a test, which changes the config through the [`LiveControl`].
     ///
     /// Listeners, subscriptions, resources and the status behave as with a service.
-    /// [`previous`](Live::previous) keeps the configs before without a limit of time. A refresh
-    /// changes nothing.
+    /// [`previous`](Live::previous) keeps earlier configs without a time limit. A refresh changes nothing.
     ///
     /// ```
     /// use sikkerkey::{Freshness, Live};
@@ -96,7 +95,7 @@ fn start<T: Send + Sync + 'static>(
     })
 }
 
-/// A live config without a worker.
+/// Makes a live config without a worker.
 pub(super) fn unattended<T: Send + Sync + 'static>(
     begin: LiveBegin<T>,
 ) -> (Live<T>, Arc<LiveState<T>>) {
@@ -109,7 +108,7 @@ pub(super) fn unattended<T: Send + Sync + 'static>(
             move || core.close()
         }),
         following: Arc::default(),
-        // Nothing is waited for.
+        // No caller ever waits.
         deadline: Duration::ZERO,
     });
     let live = Live {
@@ -126,16 +125,41 @@ pub(super) fn unattended<T: Send + Sync + 'static>(
 /// [`resource_async`](Live::resource_async), which are tasks. Inside a callback it does not wait.
 ///
 /// It does not keep the live config alive. After the last handle is dropped, its methods have no effect.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use sikkerkey::Live;
+///
+/// struct Config {
+///     host: &'static str,
+///     workers: u16,
+/// }
+///
+/// let (live, control) = Live::manual(Config { host: "db", workers: 4 });
+///
+/// // The code under test: it follows one key.
+/// let pool_sizes = Arc::new(Mutex::new(Vec::new()));
+/// let sizes = Arc::clone(&pool_sizes);
+/// live.on_change(move |change| {
+///     if change.touches("workers") {
+///         sizes.lock().unwrap().push(change.after().workers);
+///     }
+/// });
+///
+/// control.swap_paths(Config { host: "db2", workers: 4 }, &["host"]);
+/// control.swap_paths(Config { host: "db2", workers: 8 }, &["workers"]);
+/// assert_eq!(*pool_sizes.lock().unwrap(), [8]); // its callback has run
+/// ```
 pub struct LiveControl<T> {
     core: Arc<LiveState<T>>,
     clock: Arc<ManualClock>,
-    /// Held while an attempt ends, so that listeners get the changes in their order.
+    /// Held while an attempt ends, so that listeners get changes in order.
     turn: Mutex<()>,
 }
 
 impl<T: Send + Sync + 'static> LiveControl<T> {
-    /// Swaps in a new config, equal or not. [`Change::paths`](super::Change::paths) is empty, and
-    /// each [`select`](Live::select) takes the change for one of its part.
+    /// Swaps in a new config, equal or not. [`Change::paths`](super::Change::paths) is empty, and listeners
+    /// and resources of every [`select`](Live::select) treat it as a change of their part.
     pub fn swap(&self, config: T) {
         self.swap_paths(config, &[]);
     }
@@ -177,14 +201,14 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
         self.end(Some(ErrorKind::Network.into()), |_| Adoption::Held);
     }
 
-    /// Ends an attempt that finds this, given what runs.
+    /// Ends an attempt with an outcome that depends on the running config.
     fn end(
         &self,
         unanswered: Option<ConfigError>,
         adoption: impl FnOnce(&Fingerprint) -> Adoption<T>,
     ) {
         let gone = {
-            // A logger may swap, too: its events wait until the turn is over.
+            // A logger may call this, too, so events are logged after the lock is released.
             let _held = HeldEvents::new();
             let _turn = lock(&self.turn);
             if self.core.is_closed() {

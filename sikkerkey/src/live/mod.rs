@@ -1,33 +1,34 @@
 //! A config that follows its secrets: [`Live`].
 //!
 //! A live config is one `T` at a time. When the client's poller finds a change, a thread of the live config
-//! reads what changed, builds the next `T`, validates and probes it, and swaps it in with one atomic store.
+//! reads what changed, builds the next `T`, validates it, runs the *probe* (your function that tries a
+//! config, for instance by logging in to a database), and swaps it in with one atomic store.
 //!
 //! # Guarantees
 //!
-//! - All that changed in one poll is one swap: no reader sees half of a rotation. While one value cannot be
-//!   read, the others wait for it, for [`max_stale`](crate::Loader::max_stale) at most. (If several secrets
-//!   rotate while a poll and its reads are under way, that may be two swaps.)
+//! - All changes that one poll finds are one swap: no reader sees half of a rotation. While one value cannot
+//!   be read, the others wait for it, for [`max_stale`](crate::Loader::max_stale) at most. (If several
+//!   secrets rotate while a poll and its reads are under way, that may be two swaps.)
 //! - If an update fails (a read, a value that does not parse, a validation, a probe), the last good config
 //!   stays, [`Live::status`] reports why, subscribers get [`RecvError::Refused`], and the update is retried at
 //!   each poll.
 //! - Equal values cause no swap.
 //! - A change whose report was lost, or taken by another process of the same machine, is found by the next
-//!   [resync](crate::Resync).
+//!   [resync](crate::Resync), a read without a reported change.
 //! - Your code cannot stop it: panics are contained, a build or a probe has 30 s
 //!   ([`probe_timeout`](crate::Loader::probe_timeout)), and a caller of [`Live::refresh`] waits no longer than
 //!   the client's deadline.
 //!
 //! # Threads
 //!
-//! One for each live config, one for the client's poller, whatever the number of secrets; one more while it
-//! reads, builds or probes. Listeners and builds of resources run on the client's callback thread, one after
-//! the other: put long work behind a [`Subscription`].
+//! Each live config has one thread, and one more while it reads, builds or probes. Each client has one thread
+//! for its poller, whatever the number of secrets. Listeners and builds of resources run on the client's
+//! callback thread, one after the other: put long work behind a [`Subscription`].
 //!
 //! # More
 //!
-//! The guide's page on [live configs](crate::guide::live) has what reads and how often, the order of a rotation, leased
-//! credentials, what happens in each outage, and what to alert on.
+//! The guide's page on [live configs](crate::guide::live) explains what is read and how often, the order of a
+//! rotation, leased credentials, each kind of outage, and what to alert on.
 
 mod builder;
 mod change;
@@ -112,19 +113,19 @@ pub struct Live<T> {
     owner: Arc<Owner>,
 }
 
-/// What ends the work when the last handle is dropped.
+/// Ends the work when the last handle is dropped.
 struct Owner {
     inbox: Arc<Inbox>,
     close: Box<dyn Fn() + Send + Sync>,
     following: Following,
-    /// How long a caller waits.
+    /// How long a caller waits for an answer.
     deadline: Duration,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // The worker ends after what it is doing; it is not waited for, since it may be the one
-        // that drops this, or be in a probe that hangs.
+        // The worker ends after its current job. It is not joined, because it may be the thread that drops
+        // this, or its probe may hang.
         self.inbox.close();
         let follow = lock(&self.following).take();
         drop(follow);
@@ -150,6 +151,14 @@ impl<T> Live<T> {
     }
 
     /// Returns the current config as an `Arc`, to keep or to send to another thread.
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let live = Live::fixed("db.internal".to_owned());
+    /// let host = live.get();
+    /// std::thread::spawn(move || println!("connecting to {host}")).join().unwrap();
+    /// ```
     pub fn get(&self) -> Arc<T> {
         self.core.current.load_full()
     }
@@ -157,8 +166,21 @@ impl<T> Live<T> {
     /// Returns the current config, unless the rules of [`fail_closed`](crate::Loader::fail_closed) refuse it.
     /// Without rules it is never refused.
     ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// /// The status of the response to a request.
+    /// fn serve(live: &Live<String>) -> u16 {
+    ///     match live.try_load() {
+    ///         Ok(_config) => 200,
+    ///         Err(_refused) => 503, // for instance after the secret was revoked
+    ///     }
+    /// }
+    /// assert_eq!(serve(&Live::fixed("db.internal".to_owned())), 200);
+    /// ```
+    ///
     /// # Errors
-    /// Each rule that refuses it, with the secrets that are the reason.
+    /// Each rule that refuses the config, with the secrets that cause it.
     pub fn try_load(&self) -> Result<Loaded<T>, ConfigError> {
         self.core.permit()?;
         Ok(self.load())
@@ -168,6 +190,29 @@ impl<T> Live<T> {
     ///
     /// For a service that checks credentials and also accepts those of the last rotation. If several secrets
     /// may rotate within the grace, accept what any of [`previous_all`](Live::previous_all) accepts.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # use std::time::Duration;
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_password", "first").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{ExposeSecret, SecretString, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_password")]
+    ///     password: SecretString,
+    /// }
+    ///
+    /// let live = Config::loader(&sk).grace(Duration::from_secs(600)).live()?;
+    /// # vault.put("sk_password", "second");
+    /// // After a rotation both are accepted, for ten minutes:
+    /// live.refresh()?;
+    /// let accepts = |config: &Config| config.password.expose_secret() == "first";
+    /// assert!(accepts(&live.load()) || live.previous().is_some_and(|before| accepts(&before)));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn previous(&self) -> Option<Arc<T>> {
         self.core.previous().into_iter().next()
     }
@@ -200,13 +245,35 @@ impl<T> Live<T> {
     }
 
     /// Reads every secret of the config again, now, and swaps if anything differs. Returns whether the config
-    /// was swapped. For the moment in which a server refuses a credential.
+    /// was swapped. Use it when a server refuses a credential.
     ///
-    /// Calls before it starts share one refresh, and refreshes start at least
+    /// Calls that come before it starts share one refresh, and refreshes start at least
     /// [`refresh_gap`](crate::Loader::refresh_gap) apart. The client's
-    /// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds all reads together, and the wait of the caller: a
-    /// longer refresh goes on without it. From inside a listener, a probe or a build of any live config, it
-    /// only starts the refresh and returns `Ok(false)`.
+    /// [`deadline`](crate::SikkerKeyBuilder::deadline) bounds all reads together, and the wait of the caller:
+    /// a refresh that takes longer continues in the background. From inside a listener, a probe or a build of
+    /// any live config, it only starts the refresh and returns `Ok(false)`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_password", "first").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::{ExposeSecret, SecretString, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_password")]
+    ///     password: SecretString,
+    /// }
+    ///
+    /// let live = Config::live(&sk)?;
+    /// # vault.put("sk_password", "second");
+    /// // The database has just refused the password:
+    /// let is_new = live.refresh()?;
+    /// assert!(is_new);
+    /// assert_eq!(live.load().password.expose_secret(), "second");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// A failed read; a refused config; a required secret that is deleted or denied; the deadline.
@@ -215,7 +282,7 @@ impl<T> Live<T> {
         self.wait(ticket, "the refresh")
     }
 
-    /// [`refresh`](Live::refresh) as a future, on any async runtime.
+    /// Does a [`refresh`](Live::refresh) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `refresh`.
@@ -228,7 +295,30 @@ impl<T> Live<T> {
     /// display name that the config reads it by.
     ///
     /// Callers share a refresh that began less than [`refresh_gap`](crate::Loader::refresh_gap) ago and found
-    /// another value: however many meet a rejected login, the next lease is made once.
+    /// another value: if many threads meet a rejected login, one new lease is made.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let live = Config::live(&sk)?;
+    /// # vault.put("sk_workers", "8");
+    /// assert!(live.refresh_secret("sk_workers")?);
+    /// assert_eq!(live.load().workers, 8);
+    ///
+    /// let error = live.refresh_secret("sk_other").unwrap_err(); // the config does not read it
+    /// eprintln!("{error}");
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As `refresh`, and for a secret that the config does not read.
@@ -239,7 +329,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// [`refresh_secret`](Live::refresh_secret) as a future, on any async runtime.
+    /// Does a [`refresh_secret`](Live::refresh_secret) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `refresh_secret`.
@@ -255,16 +345,36 @@ impl<T> Live<T> {
     ///
     /// `id` is as in [`refresh_secret`](Live::refresh_secret). Use it as the first step of a rotation.
     ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: u8,
+    /// }
+    ///
+    /// let live = Config::live(&sk)?;
+    /// live.rehearse("sk_workers", "8")?; // would be accepted
+    /// let error = live.rehearse("sk_workers", "800").unwrap_err();
+    /// assert!(error.to_string().contains("not a u8"));
+    /// assert_eq!(live.load().workers, 4); // nothing was swapped
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// Why the config would be refused; a secret that the config does not read; that the client's
-    /// deadline is over; that it is called from inside a listener, a probe or a build, which may be
-    /// what it would wait for.
+    /// If the config would be refused; if the config does not read the secret; after the client's deadline;
+    /// if it is called from inside a listener, a probe or a build, because it might wait for itself.
     pub fn rehearse(&self, id: &str, value: impl Into<SecretString>) -> Result<(), ConfigError> {
         let ticket = self.ask_rehearsal(id, value.into())?;
         self.wait(ticket, "the rehearsal").map(|_| ())
     }
 
-    /// [`rehearse`](Live::rehearse) as a future, on any async runtime.
+    /// Does a [`rehearse`](Live::rehearse) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `rehearse`.
@@ -284,7 +394,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// `None` where a refresh of this secret has just found another value.
+    /// Returns `None` if a refresh of this secret has just found another value.
     fn ask_secret(&self, id: &str) -> Result<Option<u64>, ConfigError> {
         if let Some(error) = self.core.forked() {
             return Err(error);
@@ -358,8 +468,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Calls `f` after each swap, on the client's callback thread, one swap after the other.
     ///
     /// A panic is contained, and the listener stays registered. A call that still runs after 10 s keeps its
-    /// thread, and other callbacks go on without it. It may drop handles, refresh, and stop listeners, itself
-    /// included. Dropping the returned [`Listener`] does not remove it.
+    /// thread, and other callbacks run on another one. A callback may drop handles, refresh, and stop
+    /// listeners, including its own. Dropping the returned [`Listener`] does not remove it.
     ///
     /// A listener that captures a `Live` of this config, or a resource built from it, keeps everything running
     /// forever: capture what [`downgrade`](Live::downgrade) returns.
@@ -423,6 +533,22 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Builds an async [`resource`](Live::resource) (feature `tokio`). A task on the tokio runtime in which it
     /// is awaited builds it again.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// use std::sync::Arc;
+    /// use sikkerkey::Live;
+    ///
+    /// # struct Pool;
+    /// # impl Pool { async fn connect(_: &str) -> Result<Pool, std::io::Error> { Ok(Pool) } }
+    /// let live = Live::fixed("postgres://db.internal".to_owned());
+    /// let connect = |url: Arc<String>| async move { Pool::connect(&url).await };
+    /// let pool = live.resource_async(connect).await?;
+    /// # let _: &Pool = &pool.load();
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The error of the first build.

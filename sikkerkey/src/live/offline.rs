@@ -1,4 +1,4 @@
-//! A live config that follows no vault.
+//! A live config that is loaded from a snapshot and follows no vault.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::span::span;
 use crate::watch::callbacks::Callbacks;
 
-/// Builds and probes a config from secrets that are at hand; there is nothing to follow.
+/// Builds and probes a config from the secrets of a snapshot.
 pub(crate) fn start<T: Send + Sync + 'static>(
     mut source: Box<dyn ConfigSource<T>>,
     secrets: impl FnOnce(&Schema) -> Snapshot,

@@ -1,4 +1,4 @@
-//! What a live config knows of its secrets after a cycle or a refresh.
+//! The values and states of a live config's secrets after a cycle or a refresh.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::error::Error;
 use crate::watch::UpdateKind;
 
-/// The newest values, and what has become of each secret that something new is known of.
+/// The newest values, and the new state of each secret that changed.
 pub(super) struct Reading {
     pub(super) snapshot: Snapshot,
     pub(super) states: BTreeMap<String, SecretState>,
-    /// The secrets whose value is another one than before.
+    /// The secrets whose values differ from before.
     pub(super) changed: BTreeSet<String>,
-    /// Why the service did not answer, in whole or in part.
+    /// Why reads or the poll failed, in whole or in part.
     pub(super) unanswered: Option<ConfigError>,
 }
 
@@ -31,7 +31,7 @@ impl Reading {
         }
     }
 
-    /// Takes what the poller found.
+    /// Adds what the poller found.
     pub(super) fn take_updates(
         &mut self,
         config: &'static str,
@@ -50,7 +50,8 @@ impl Reading {
         self.take_outcomes(config, outcomes);
     }
 
-    /// Values replace values; where there is none, the last good one stays and the state says why.
+    /// Adds the outcomes of reads. A new value replaces the old one; without one, the last good value stays
+    /// and the state says why.
     pub(super) fn take_outcomes(
         &mut self,
         config: &'static str,
@@ -68,7 +69,7 @@ impl Reading {
             if outcome.value().is_some() && before != Some(&outcome) {
                 self.changed.insert(id.clone());
             }
-            // A secret that is named for the first time counts as it is.
+            // A secret that is named for the first time counts even without a value.
             if outcome.value().is_some() || before.is_none() {
                 taken.push((id, outcome));
             }
@@ -78,7 +79,7 @@ impl Reading {
         }
     }
 
-    /// Takes a read that confirmed that optional secrets do not exist.
+    /// Records that a read confirmed that optional secrets do not exist.
     pub(super) fn take_absent(&mut self, ids: impl IntoIterator<Item = String>) {
         let absent: Vec<_> = ids.into_iter().collect();
         for id in &absent {
@@ -89,8 +90,7 @@ impl Reading {
         self.snapshot = self.snapshot.with(outcomes);
     }
 
-    /// The secrets that had a value and are now said to be deleted, and that the config can do
-    /// without.
+    /// Returns the optional secrets that had a value and were deleted.
     pub(super) fn lost_optional(&self, schema: &Schema) -> BTreeSet<String> {
         let deleted = self.states.iter();
         let deleted = deleted.filter(|(_, state)| **state == SecretState::Deleted);
@@ -98,7 +98,7 @@ impl Reading {
         optional.map(|(id, _)| id.clone()).collect()
     }
 
-    /// A problem for each value that the config must have and whose secret is deleted or denied.
+    /// Returns a problem for each required value whose secret was deleted or denied.
     pub(super) fn losses(&self, schema: &Schema) -> Vec<Problem> {
         let mut problems = Vec::new();
         for requirement in schema {
@@ -138,7 +138,7 @@ fn is_optional(schema: &Schema, snapshot: &Snapshot, id: &str) -> bool {
     requirements.all(|requirement| requirement.necessity() != Necessity::Required)
 }
 
-/// What a config calls its secrets, and their ids.
+/// Maps the config's names of its secrets to their ids.
 pub(super) fn names(schema: &Schema, snapshot: &Snapshot) -> BTreeMap<String, String> {
     let secrets = schema.secrets().into_iter();
     let named = secrets.filter_map(|secret: &SecretRef| {

@@ -11,23 +11,23 @@ use crate::config::snapshot::Snapshot;
 use crate::resync::Resync;
 use crate::text::quoted;
 
-/// What the config and its loader say; where they say nothing, the client's setting counts.
+/// The settings of the config and its loader; otherwise the client's setting applies.
 #[derive(Debug, Default)]
 pub(super) struct ResyncPlan {
-    /// Of secrets that have one of their own, by id.
+    /// Settings of single secrets, by id.
     own: BTreeMap<String, Resync>,
     others: Option<Resync>,
 }
 
 impl ResyncPlan {
-    /// The plan, and what is wrong with the loader's part of it.
+    /// Makes the plan. Also returns the problems of the loader's settings.
     pub(super) fn new<T>(
         schema: &Schema,
         snapshot: &Snapshot,
         options: &LiveOptions<T>,
     ) -> (Self, Vec<Problem>) {
         let id_of = |secret: &SecretRef| snapshot.id_or_name(secret).to_owned();
-        // What is wrong with the fields' own, each build says.
+        // Problems of the fields' settings are reported by each build.
         let (mut own, _) = schema.resyncs(snapshot);
         let mut problems = Vec::new();
         let secrets = schema.secrets();
@@ -59,12 +59,12 @@ impl ResyncPlan {
         (plan, problems)
     }
 
-    /// What is said about a secret.
+    /// Returns the setting of a secret.
     pub(super) fn of(&self, id: &str) -> Option<Resync> {
         self.own.get(id).copied().or(self.others)
     }
 
-    /// Whether the secret has a setting of its own, so that each read of it may count.
+    /// Whether the secret has a setting of its own. If so, policies may count its reads.
     pub(super) fn is_own(&self, id: &str) -> bool {
         self.own.contains_key(id)
     }
@@ -75,7 +75,7 @@ fn mistake(resync: Resync) -> Option<String> {
     Some(format!("resync {resync}: {mistake}"))
 }
 
-/// A setting for a secret that the config does not read.
+/// Returns a problem for each setting of a secret that the config does not read.
 pub(super) fn unknown<'a>(
     setting: &str,
     said: &str,

@@ -8,9 +8,9 @@ impl<T> Live<T> {
     /// newest secrets and calls it once more.
     ///
     /// The second call is made only with a newer config: one that was swapped in meanwhile, or that one
-    /// [`refresh`](Live::refresh) finds. So a thousand requests that are refused at once cost one read of each
-    /// secret, and a credential that is simply wrong costs no second call. A callback does not wait for a
-    /// refresh.
+    /// [`refresh`](Live::refresh) finds. So if a thousand requests are refused at once, each secret is read
+    /// once, and a credential that is simply wrong causes no second call. Inside a callback it does not wait
+    /// for a refresh.
     ///
     /// ```
     /// # use sikkerkey::Live;
@@ -40,7 +40,7 @@ impl<T> Live<T> {
         };
         drop(config);
         if self.newer_than(generation).is_none() {
-            // An error of it is in the status, and leaves no newer config.
+            // The status shows an error of it, and then there is no newer config.
             let _ = self.refresh();
         }
         match self.newer_than(generation) {
@@ -94,14 +94,14 @@ impl<T> Live<T> {
 
     fn running(&self) -> (Arc<T>, u64) {
         if self.core.forked().is_some() {
-            // Nothing newer will come, and a thread of the other process may have held the lock.
+            // After a fork no newer config comes, and a thread of the parent process may have held the lock.
             return (self.get(), 0);
         }
         let place = self.core.place();
         (place.config, place.generation)
     }
 
-    /// The running config, if it is another than that of this generation.
+    /// Returns the running config if it is newer than this generation.
     fn newer_than(&self, generation: u64) -> Option<Arc<T>> {
         let (config, newest) = self.running();
         (newest > generation).then_some(config)

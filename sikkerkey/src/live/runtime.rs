@@ -1,4 +1,4 @@
-//! Probes that are futures, on the runtime of the program.
+//! Runs async probes on the program's tokio runtime.
 
 use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Waker};
@@ -18,12 +18,12 @@ pub(super) fn wait_for<R: Send + 'static>(
     told.recv().ok()
 }
 
-/// Whether a tokio runtime polls a future on this thread: waiting here for another future may be
-/// waiting for this thread.
+/// Whether a tokio runtime polls a future on this thread. If so, blocking here could wait for a future that
+/// needs this thread.
 ///
-/// tokio has no question for it, and where a thread must not block, it panics. But it gives a budget
-/// to what it polls, and to nothing else: not to `spawn_blocking`, `block_in_place` and a thread that
-/// has only entered a runtime.
+/// tokio has no function for this, and panics if a thread must not block. But tokio gives a budget to what it
+/// polls, and to nothing else: not to `spawn_blocking`, to `block_in_place` or to a thread that has only
+/// entered a runtime.
 pub(super) fn is_polling() -> bool {
     let mut context = Context::from_waker(Waker::noop());
     let mut steps = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn is_polling() -> bool {
         }
         Poll::Pending => true,
     });
-    // Each step gives back what it took, the last one first.
+    // Each step restores the budget that it took, the last one first.
     while steps.pop().is_some() {}
     has_budget
 }

@@ -10,20 +10,20 @@ use super::loaded::Loaded;
 use super::resource::{self, LiveResource};
 use super::state::LiveState;
 
-/// A part of a live config, which changes only when its own keys do; from [`Live::select`].
+/// A part of a live config, whose listeners and resources follow only changes of its own keys; from
+/// [`Live::select`].
 ///
 /// # Which swaps count
 ///
 /// A swap counts if it changes the key path of a field that the part spans, or lies within: `|c| &c.db` of a
-/// nested struct for all of its fields, `|c| &c.db.password` for one, `|c| &c.flags.beta` for all of
-/// the field `flags` that `json` reads. So a feature flag that changes does not rebuild the pool of
-/// the database.
+/// nested struct for all of its fields, `|c| &c.db.password` for one, `|c| &c.flags.beta` for all of the
+/// field `flags` that `json` reads. So a changed feature flag does not rebuild the database's pool.
 ///
-/// Every swap counts where the place of the part cannot be told:
-/// - of something that a field has on the heap, such as `|c| c.host.as_str()` or an item of a `Vec`
-///   (select the field instead; the fields of a nested struct are found in a `Box`, `Rc` or `Arc`, too);
-/// - of a field with `skip`, and of one without a size;
-/// - of a config that derives no `SikkerKeyConfig`: one of figment, [`fixed`](Live::fixed) or
+/// Every swap counts if the fields of the part are unknown:
+/// - for a value that a field keeps on the heap, such as `|c| c.host.as_str()` or an item of a `Vec` (select
+///   the field instead; the fields of a nested struct are found in a `Box`, `Rc` or `Arc`, too);
+/// - for a field with `skip`, and for a zero-sized field;
+/// - for a config that does not derive `SikkerKeyConfig`: one of figment, [`fixed`](Live::fixed) or
 ///   [`manual`](Live::manual).
 ///
 /// ```
@@ -81,6 +81,15 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
     /// Calls `f` after each swap that counts for the part.
     ///
     /// Threads, panics, captured handles and the returned [`Listener`] are as with [`Live::on_change`].
+    ///
+    /// ```
+    /// use sikkerkey::Live;
+    ///
+    /// let (live, control) = Live::manual(("db", 4));
+    /// live.select(|config| &config.1)
+    ///     .on_change(|change| println!("{} workers instead of {}", change.after(), change.before()));
+    /// control.swap(("db", 8));
+    /// ```
     pub fn on_change(&self, f: impl Fn(&PartChange<'_, U>) + Send + Sync + 'static) -> Listener {
         let part = self.part;
         let spanned = self.spanned();
@@ -116,7 +125,7 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
         })
     }
 
-    /// The async twin of [`resource`](Select::resource), whose builder gets the part to keep; see
+    /// Builds an async [`resource`](Select::resource), whose builder gets a guard on the part; see
     /// [`Live::resource_async`].
     ///
     /// # Errors
@@ -144,7 +153,7 @@ impl<T: Send + Sync + 'static, U: ?Sized + 'static> Select<T, U> {
         resource::build_async(&self.live, self.spanned(), build).await
     }
 
-    /// What finds the keys of the part in a config.
+    /// Returns a function that finds the keys of the part in a config.
     fn spanned(
         &self,
     ) -> impl Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>> + Send + Sync + 'static {
@@ -168,7 +177,25 @@ impl<T, U: ?Sized> fmt::Debug for Select<T, U> {
     }
 }
 
-/// A guard on a part of the config of the moment it was loaded; dereferences to it.
+/// A guard on a part of a config, as it was when it was loaded; dereferences to the part.
+///
+/// ```
+/// use sikkerkey::Live;
+///
+/// struct Config {
+///     db: Database,
+/// }
+///
+/// struct Database {
+///     host: String,
+///     port: u16,
+/// }
+///
+/// let live = Live::fixed(Config { db: Database { host: "db.internal".to_owned(), port: 5432 } });
+/// let db = live.select(|config| &config.db);
+/// let now = db.load(); // keep it for one piece of work: host and port are of one config
+/// assert_eq!(format!("{}:{}", now.host, now.port), "db.internal:5432");
+/// ```
 pub struct LoadedPart<T, U: ?Sized> {
     whole: Loaded<T>,
     part: fn(&T) -> &U,

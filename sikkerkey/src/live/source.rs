@@ -14,51 +14,50 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::config::visit::{self, Visit};
 
-/// Where a live config comes from: which secrets, and how a snapshot of them becomes a `T`.
+/// The source of a live config: the secrets that it reads, and how a `T` is built from a snapshot of them.
 ///
-/// Called by the live config's worker alone. A config that derives `SikkerKeyConfig` depends on
-/// nothing but its secrets; other sources may read files too, in [`schema`](ConfigSource::schema).
+/// Only the live config's worker calls it. A config that derives `SikkerKeyConfig` depends only on its
+/// secrets; other sources may also read files, in [`schema`](ConfigSource::schema).
 pub trait ConfigSource<T>: Send + 'static {
-    /// What errors call the config.
+    /// Returns the config's name for errors.
     fn name(&self) -> &'static str;
 
-    /// What is read. Asked at the start and with each full refresh.
+    /// Returns the schema. Called at the start and with each full refresh.
     ///
     /// # Errors
-    /// Why that cannot be said; a refresh then fails and changes nothing.
+    /// If the schema cannot be made. A refresh then fails and changes nothing.
     fn schema(&mut self) -> Result<Schema, ConfigError>;
 
-    /// Builds a config.
+    /// Builds a config from a snapshot.
     ///
     /// # Errors
-    /// Every problem of it.
+    /// Every problem of the config.
     fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError>;
 
-    /// The fingerprint of the config that was built last, from this snapshot.
+    /// Returns the fingerprint of the last config that was built, from this snapshot.
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint;
 
-    /// What says where the keys of a config lie in memory; `None` where that cannot be told.
+    /// Returns a function that finds the places of a config's keys; `None` if they are unknown.
     fn places(&self) -> Option<fn(&T) -> Places> {
         None
     }
 
-    /// Whether a full refresh can bring another config though no secret changed.
+    /// Whether a full refresh can change the config although no secret changed.
     fn has_more_than_secrets(&self) -> bool;
 
-    /// Whether what else it reads names a secret by now that the last [`schema`](ConfigSource::schema)
-    /// did not have. Asked before each build for a change; then everything is read, as by a full
-    /// refresh.
+    /// Whether its other sources now name a secret that the last [`schema`](ConfigSource::schema) did not
+    /// contain. Called before each build for a change; if so, everything is read, as by a full refresh.
     fn names_more(&mut self) -> bool {
         false
     }
 }
 
-/// A config that derives [`SikkerKeyConfig`](crate::SikkerKeyConfig).
+/// The source of a config that derives [`SikkerKeyConfig`](crate::SikkerKeyConfig).
 pub(crate) struct Derived<T> {
     schema: Schema,
-    /// By which certificates are judged, if by any.
+    /// The clock by which certificates must be valid; `None` to accept any.
     clock: Option<Arc<dyn Clock>>,
-    /// With a key of its own, so that a hash says nothing about a value.
+    /// With a random key, so that a hash reveals nothing about a value.
     hasher: RandomState,
     config: PhantomData<fn() -> T>,
 }
@@ -90,7 +89,7 @@ impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
 
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint {
         let hash = |requirement: &Requirement| {
-            // Where there is no value, it does not matter why.
+            // The reason for a missing value does not matter.
             let text = snapshot.text(requirement).ok()?;
             Some(self.hasher.hash_one(text.expose_secret()))
         };

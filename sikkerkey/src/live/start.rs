@@ -91,8 +91,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         deadline: client.inner().settings().deadline,
     });
 
-    // Followed from here on: what changed since it was read is told by the first poll, which is
-    // made at once.
+    // From here on the secrets are followed. The first poll is made at once, and reports what changed since
+    // the read.
     let follower: Arc<dyn Follower> = Arc::<Inbox>::clone(&inbox);
     let secrets = followed(&snapshot, &plan, |id| cached.contains_key(id));
     *lock(&following) = Some(client.follow(&secrets, follower));
@@ -122,7 +122,8 @@ pub(crate) fn start<T: Send + Sync + 'static>(
     Ok(Live { core, owner })
 }
 
-/// The config of a first snapshot, valid and probed, and how often its secrets are read again.
+/// Builds, validates and probes the config of the first snapshot. Also returns how often its secrets are read
+/// again.
 pub(super) fn first_config<T: Send + Sync + 'static>(
     jobs: &mut Jobs<T>,
     schema: &Schema,
@@ -131,8 +132,8 @@ pub(super) fn first_config<T: Send + Sync + 'static>(
 ) -> Result<((Arc<T>, Fingerprint), ResyncPlan), ConfigError> {
     let (plan, mut problems) = ResyncPlan::new(schema, snapshot, options);
     problems.extend(options.mistakes());
-    // On a thread of its own, as ever after: an async probe blocks the thread that it is asked on,
-    // and a runtime's own threads refuse to be blocked.
+    // On a thread of its own, as later builds: an async probe blocks its thread, and tokio does not allow its
+    // own threads to block.
     match build_and_probe(jobs, options, snapshot) {
         Ok(first) if problems.is_empty() => return Ok((first, plan)),
         Ok(_) => {}

@@ -1,5 +1,5 @@
-//! State shared by all handles of a live config: the current value, its status record, the
-//! listeners. The worker writes it; everybody reads it.
+//! State shared by all handles of a live config: the current value, its status record, the listeners. Only
+//! the worker writes it; every handle reads it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,7 +31,7 @@ use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
 
 type ListenerFn<T> = Arc<dyn Fn(LiveEvent<T>) + Send + Sync>;
 
-/// What a listener is called for, on the client's callback thread.
+/// An event for a listener, which is called on the client's callback thread.
 pub(super) enum LiveEvent<T> {
     /// A config was swapped in.
     Changed(Change<T>),
@@ -40,11 +40,11 @@ pub(super) enum LiveEvent<T> {
 }
 
 pub(super) struct LiveState<T> {
-    /// The running config. Readers touch this alone: one atomic load, no lock.
+    /// The running config. Readers use only this field: one atomic load, no lock.
     pub(super) current: ArcSwap<T>,
     /// Notified after each swap, refusal, and at the end.
     pub(super) happened: Event,
-    /// Notified after each cycle too, for those who try again with each.
+    /// Notified after each cycle too, for work that is retried with each cycle.
     pub(super) ticked: Event,
     clock: Arc<dyn Clock>,
     inbox: Arc<Inbox>,
@@ -55,11 +55,11 @@ pub(super) struct LiveState<T> {
     fail_closed: FailClosed,
     /// See [`LiveOptions`](super::LiveOptions).
     overridden: BTreeMap<String, String>,
-    /// What errors call the config.
+    /// The config's name in errors.
     name: &'static str,
-    /// What says where the keys of a config lie in memory.
+    /// Finds the places of a config's keys; `None` if they are unknown.
     places: Option<fn(&T) -> Places>,
-    /// The process whose worker keeps it up to date; `None` where there is no worker.
+    /// The process whose worker keeps it up to date; `None` without a worker.
     process: Option<u32>,
     record: Mutex<Record<T>>,
     listeners: Mutex<Vec<RegisteredListener<T>>>,
@@ -67,44 +67,44 @@ pub(super) struct LiveState<T> {
     callbacks: Arc<Callbacks>,
 }
 
-/// What is known about the running config. Locked for moments only, never while user code runs.
+/// The record about the running config. Locked only briefly, and never while user code runs.
 struct Record<T> {
     generation: u64,
-    /// How many attempts have ended.
+    /// The number of attempts that have ended.
     attempts: u64,
     fingerprint: Arc<Fingerprint>,
-    /// Replaced configs and when each is let go, newest first.
+    /// Replaced configs, newest first, and when each is dropped.
     previous: VecDeque<(Arc<T>, Duration)>,
     loaded_at: SystemTime,
     secrets: BTreeMap<String, SecretRecord>,
-    /// What the config calls its secrets, and their ids.
+    /// The config's names of its secrets, and their ids.
     names: BTreeMap<String, String>,
     rotation_lag: Option<Duration>,
-    /// When the change was found that waits to be adopted.
+    /// When the change that waits for adoption was found.
     waiting_since: Option<Duration>,
     identity_shared: bool,
-    /// Why the candidate was refused; cleared by the next config that is adopted.
+    /// Why the candidate was refused; cleared by the next adopted config.
     refused: Option<ConfigError>,
-    /// Why the last cycle failed; cleared by the next that is answered.
+    /// Why the last cycle failed; cleared by the next cycle with a response.
     unanswered: Option<ConfigError>,
     refusals: u64,
     failures: u32,
     closed: bool,
-    /// Why the worker has ended though handles exist.
+    /// Why the worker has ended although handles exist.
     ended: Option<ConfigError>,
 }
 
-/// How many replaced configs are kept within the grace.
+/// The most replaced configs that are kept within the grace.
 const MOST_PREVIOUS: usize = 64;
 
-/// What is known of one secret.
+/// The record of one secret.
 #[derive(Clone, Debug)]
 pub(super) struct SecretRecord {
     pub(super) state: SecretState,
     last_change: Option<SystemTime>,
-    /// When the service first said that it is deleted or denied, and when it last did.
+    /// When the service first reported it as deleted or denied, and when it last did.
     gone: Option<(Duration, Duration)>,
-    /// When the last refresh began that found another value and had it adopted.
+    /// When the last refresh began that found another value, which was then adopted.
     refreshed: Option<Duration>,
 }
 
@@ -119,31 +119,31 @@ impl SecretRecord {
     }
 
     fn update(&mut self, state: SecretState, now: Duration) {
-        // A cached value stays one until another was read.
+        // A cached value stays `Cached` until another one is read.
         if (self.state, state) != (SecretState::Cached, SecretState::Pending) {
             self.state = state;
         }
         self.gone = match state.degrades() {
             true => Some((self.gone.map_or(now, |(since, _)| since), now)),
-            // Whether it is still gone is not known.
+            // It is unknown whether the secret is still gone.
             false if state == SecretState::Pending => self.gone,
             false => None,
         };
     }
 
-    /// Whether the service has said for long enough that it is gone.
+    /// Whether the service has reported the secret as gone for long enough.
     fn is_revoked(&self) -> bool {
         self.gone
             .is_some_and(|(since, last)| last.saturating_sub(since) >= REVOKED_AFTER)
     }
 }
 
-/// What a live config's state begins with.
+/// The initial values of a live config's state.
 pub(super) struct LiveBegin<T> {
     pub(super) name: &'static str,
     pub(super) first: Arc<T>,
     pub(super) fingerprint: Fingerprint,
-    /// What says where the keys of a config lie in memory; `None` where that cannot be told.
+    /// Finds the places of a config's keys; `None` if they are unknown.
     pub(super) places: Option<fn(&T) -> Places>,
     pub(super) secrets: BTreeMap<String, SecretRecord>,
     pub(super) names: BTreeMap<String, String>,
@@ -158,8 +158,8 @@ pub(super) struct LiveBegin<T> {
     pub(super) overridden: BTreeMap<String, String>,
 }
 
-/// The number of one more listener. Lanes of callbacks are shared by all lives of a client, so the
-/// numbers are the process's.
+/// Returns a new listener's number. It is unique in the process, because all live configs of a client share
+/// the lanes of callbacks.
 pub(super) fn next_listener() -> u64 {
     static LISTENERS: AtomicU64 = AtomicU64::new(0);
     LISTENERS.fetch_add(1, Ordering::Relaxed)
@@ -168,7 +168,7 @@ pub(super) fn next_listener() -> u64 {
 struct RegisteredListener<T> {
     number: u64,
     stopped: Arc<AtomicBool>,
-    /// Whether it has something to try again.
+    /// Whether the listener has work to retry.
     retry: Arc<AtomicBool>,
     callback: ListenerFn<T>,
 }
@@ -197,7 +197,7 @@ impl<T> Record<T> {
         self.failures > 0 || self.secrets.values().any(|secret| secret.state.degrades())
     }
 
-    /// Whether this is news: the same refusal again is not.
+    /// Records a refusal. Returns whether it differs from the last one.
     fn refuse(&mut self, error: ConfigError) -> bool {
         let known = self.refused.as_ref().map(ConfigError::to_string);
         if known == Some(error.to_string()) {
@@ -209,18 +209,19 @@ impl<T> Record<T> {
     }
 }
 
-/// What somebody has seen of a live config.
+/// A subscriber's or a resource's last view of a live config.
 pub(super) struct Place<T> {
     pub(super) config: Arc<T>,
     pub(super) generation: u64,
-    /// The number of attempts that have ended, by which retries tell them apart.
+    /// The number of attempts that have ended, so that retries can tell them apart.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(super) attempts: u64,
     pub(super) fingerprint: Arc<Fingerprint>,
     pub(super) refusals: u64,
 }
 
-/// What an attempt took out of use. The drop of a config is user code: contained, and under no lock.
+/// Values that an attempt replaced. Dropping a config is user code, so it is contained, and done outside
+/// locks.
 #[must_use]
 pub(super) struct Gone<T> {
     swapped: Option<Change<T>>,
@@ -230,29 +231,29 @@ pub(super) struct Gone<T> {
 
 /// How a cycle or a refresh ended.
 pub(super) struct Attempt<T> {
-    /// Why the service did not answer, in whole or in part.
+    /// Why reads or the poll failed, in whole or in part.
     pub(super) unanswered: Option<ConfigError>,
     /// Whether every secret was read, so that the service has confirmed them.
     pub(super) confirmed: bool,
-    /// When what is new was found.
+    /// When the new values were found.
     pub(super) since: Duration,
     /// When the refresh began, if this is one.
     pub(super) refreshed: Option<Duration>,
-    /// The secrets whose value is another one.
+    /// The secrets whose values changed.
     pub(super) changed_secrets: Vec<String>,
     pub(super) shared: bool,
-    /// What the config calls its secrets, where that has changed.
+    /// The config's names of its secrets, if they changed.
     pub(super) names: Option<BTreeMap<String, String>>,
-    /// The secrets of which something new is known.
+    /// The secrets whose states changed.
     pub(super) secrets: BTreeMap<String, SecretState>,
     pub(super) adoption: Adoption<T>,
 }
 
-/// What became of the newest values.
+/// The outcome for the newest values.
 pub(super) enum Adoption<T> {
-    /// They are what runs.
+    /// They equal those of the running config.
     Same,
-    /// Not all of them could be read yet: they wait for the rest.
+    /// They wait, because others could not be read yet.
     Held,
     Swap {
         new: Arc<T>,
@@ -317,12 +318,12 @@ impl<T> LiveState<T> {
     }
 
     fn record(&self) -> MutexGuard<'_, Record<T>> {
-        // Nothing panics under this lock; were it to, the record would still be whole.
+        // Nothing panics while this lock is held. If it did, the record would still be consistent.
         lock(&self.record)
     }
 
-    /// Why this config does not follow its secrets: the process was forked from the one that has the
-    /// worker.
+    /// Returns an error if this process was forked from the one with the worker, so that this config does not
+    /// follow its secrets.
     pub(super) fn forked(&self) -> Option<ConfigError> {
         let is_other = |process| process != std::process::id();
         self.process.is_some_and(is_other).then(|| {
@@ -339,7 +340,7 @@ impl<T> LiveState<T> {
     }
 
     pub(super) fn status(&self) -> LiveStatus {
-        // Before any lock: a thread of the other process may have held it.
+        // Before any lock is taken: a thread of the parent process may have held it.
         if let Some(error) = self.forked() {
             return LiveStatus {
                 generation: 0,
@@ -391,7 +392,7 @@ impl<T> LiveState<T> {
         self.record().secrets.contains_key(id)
     }
 
-    /// Has the status show this resource for as long as it is there.
+    /// Adds this resource to the status for as long as it exists.
     pub(super) fn show_resource(&self, record: &Arc<ResourceRecord>) {
         let mut resources = lock(&self.resources);
         resources.retain(|other| other.strong_count() > 0);
@@ -411,7 +412,7 @@ impl<T> LiveState<T> {
             let id = record.names.get(said).unwrap_or(own);
             let overridden = || SecretRecord::new(SecretState::Overridden);
             let secret = secrets.entry(id.clone()).or_insert_with(overridden);
-            // What is wrong with the fields that are not overridden is said first.
+            // A problem of the fields that are not overridden takes precedence.
             if !secret.state.degrades() && secret.state != SecretState::Pending {
                 secret.state = SecretState::Overridden;
             }
@@ -428,7 +429,7 @@ impl<T> LiveState<T> {
         }
     }
 
-    /// Whether the running config may be used, by the rules that were set.
+    /// Returns an error if the rules of `fail_closed` refuse the running config.
     pub(super) fn permit(&self) -> Result<(), ConfigError> {
         let rules = &self.fail_closed;
         if *rules == FailClosed::new() {
@@ -462,10 +463,10 @@ impl<T> LiveState<T> {
         }
     }
 
-    /// The id behind what somebody calls a secret: its id, an alias or a display name of the config.
+    /// Returns the id of a secret that is given by its id, or by an alias or display name of the config.
     pub(super) fn id_called(&self, said: &str) -> Result<String, ConfigError> {
         let record = self.record();
-        // What a config reads that was not built from secrets is not known; a refresh changes nothing.
+        // A config that was not built from secrets has no known ids. A refresh of it changes nothing.
         let knows_none = self.is_unattended() && record.secrets.is_empty();
         if knows_none || record.secrets.contains_key(said) {
             return Ok(said.to_owned());
@@ -490,7 +491,7 @@ impl<T> LiveState<T> {
         refreshed.is_some_and(|at| now.saturating_sub(at) < self.refresh_gap)
     }
 
-    /// Has metrics say how it is, where this process keeps it up to date.
+    /// Updates the metrics, if this process keeps the config up to date.
     pub(super) fn measure(&self) {
         #[cfg(feature = "metrics")]
         while self.process == Some(std::process::id()) {
@@ -520,7 +521,7 @@ impl<T> LiveState<T> {
         self.name
     }
 
-    /// The replaced configs whose grace lasts, newest first.
+    /// Returns the replaced configs whose grace lasts, newest first.
     pub(super) fn previous(&self) -> Vec<Arc<T>> {
         if self.forked().is_some() {
             return Vec::new();
@@ -531,7 +532,7 @@ impl<T> LiveState<T> {
         kept.map(|(config, _)| Arc::clone(config)).collect()
     }
 
-    /// Lets the configs go whose grace is over; returns how long the next one has.
+    /// Drops the configs whose grace is over. Returns how long the next one still has.
     pub(super) fn expire_previous(&self) -> Option<Duration> {
         let now = self.clock.monotonic();
         let mut record = self.record();
@@ -549,12 +550,12 @@ impl<T> LiveState<T> {
         &self.callbacks
     }
 
-    /// The key paths that a part of this config spans; `None` where that cannot be told.
+    /// Returns the key paths that a part of this config spans; `None` if they are unknown.
     pub(super) fn spanned_by<U: ?Sized>(&self, config: &T, part: &U) -> Option<BTreeSet<String>> {
         (self.places?)(config).spanned_by(part)
     }
 
-    /// What runs now.
+    /// Returns the current view: the running config, its generation and its fingerprint.
     pub(super) fn place(&self) -> Place<T> {
         let record = self.record();
         Place {
@@ -566,8 +567,8 @@ impl<T> LiveState<T> {
         }
     }
 
-    /// The change from what was seen to what runs now, which is seen afterwards. Nothing where the
-    /// keys are as they were, also after swaps there and back.
+    /// Returns the change from the last view to the running config, and updates the view. Returns `None` if
+    /// no key differs, for instance after a swap and a swap back.
     pub(super) fn change_since(&self, seen: &mut Place<T>) -> Option<Change<T>> {
         if self.forked().is_some() {
             return None;
@@ -607,7 +608,7 @@ impl<T> LiveState<T> {
         }
     }
 
-    /// The worker has ended by itself, which no handle asked for.
+    /// Records that the worker ended although handles exist.
     pub(super) fn worker_ended(&self) {
         let problem = Problem::probe("the thread that follows the secrets has ended");
         let error = ConfigError::to(Failed::Refresh, self.name, vec![problem]);
@@ -626,7 +627,7 @@ impl<T> LiveState<T> {
         for listener in &listeners {
             self.callbacks.stop(&listener.stopped);
         }
-        // The callbacks may hold resources and handles: dropped outside the lock.
+        // The callbacks may own resources and handles, so they are dropped outside the lock.
         contain_drop(listeners);
     }
 
@@ -634,7 +635,7 @@ impl<T> LiveState<T> {
         lock(&self.listeners)
     }
 
-    /// Registers a listener; `retry` says whether it has something to try again.
+    /// Registers a listener. `retry` says whether it has work to retry.
     pub(super) fn listen(&self, callback: ListenerFn<T>, retry: Arc<AtomicBool>) -> u64 {
         let number = next_listener();
         self.listeners().push(RegisteredListener {
@@ -660,8 +661,8 @@ impl<T> LiveState<T> {
 }
 
 impl<T: Send + Sync + 'static> LiveState<T> {
-    /// Takes the end of an attempt (a cycle of the poller, or a refresh): the record is brought up
-    /// to date in one step, then the listeners are called. Returns what is to be dropped.
+    /// Ends an attempt (a cycle of the poller, or a refresh): updates the record in one step, then calls the
+    /// listeners. Returns values that the caller must drop.
     pub(super) fn end(&self, attempt: Attempt<T>) -> Gone<T> {
         let mut gone = Gone {
             swapped: None,
@@ -767,7 +768,7 @@ impl<T: Send + Sync + 'static> LiveState<T> {
         gone
     }
 
-    /// Calls one listener to try again, now.
+    /// Calls one listener to retry, now.
     pub(super) fn call(&self, number: u64) {
         let listeners = self.listeners();
         let call = listeners.iter().find(|to| to.number == number);
@@ -776,8 +777,8 @@ impl<T: Send + Sync + 'static> LiveState<T> {
         self.callbacks.enqueue(call);
     }
 
-    /// Calls the listeners that have something to try again. A change is told to all, and is a
-    /// moment to try again, too.
+    /// Calls the listeners that have work to retry. A change is sent to all listeners, and they retry then,
+    /// too.
     fn retry(&self) {
         let calls: Vec<_> = self
             .listeners()

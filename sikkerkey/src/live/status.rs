@@ -25,8 +25,8 @@ pub enum Freshness {
     /// The service has not confirmed the secrets for longer than `max_stale`: it cannot be reached. The last
     /// good config stays.
     Stale,
-    /// The service answers, and the update cannot be used: a secret is deleted or denied, or the new values do
-    /// not make a valid config. The last good config stays.
+    /// The service responds, but the update cannot be used: a secret is deleted or denied, or the new values
+    /// do not make a valid config. The last good config stays.
     Degraded,
 }
 
@@ -47,6 +47,23 @@ impl fmt::Display for Freshness {
 }
 
 /// The state of one secret that a live config follows; from [`SecretStatus::state`].
+///
+/// ```
+/// use sikkerkey::Live;
+/// use sikkerkey::live::{SecretState, SecretStatus};
+///
+/// /// The alerts that a person has to act on; everything else settles by itself.
+/// fn alerts<T>(live: &Live<T>) -> Vec<String> {
+///     let status = live.status();
+///     let alert = |secret: &SecretStatus| match secret.state() {
+///         SecretState::Deleted => Some(format!("{} was deleted", secret.id())),
+///         SecretState::Denied => Some(format!("grant {} to this machine again", secret.id())),
+///         _ => None,
+///     };
+///     status.secrets().filter_map(alert).collect()
+/// }
+/// assert!(alerts(&Live::fixed(1)).is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -67,7 +84,7 @@ pub enum SecretState {
     /// The config holds an [override](crate::Loader::overrides) of the secret, or of some of its
     /// fields.
     Overridden,
-    /// The config holds a value of a snapshot, which nothing keeps up to date: see
+    /// The config holds a value of a snapshot, which never changes: see
     /// [`offline`](crate::SikkerKeyConfig::offline).
     Offline,
 }
@@ -126,13 +143,14 @@ impl SecretStatus {
         self.state
     }
 
-    /// How often this client has read it, for any purpose: each read is audited, and policies count
+    /// How often this client has read it, for any purpose. The service audits each read, and policies count
     /// it.
     pub fn reads(&self) -> u64 {
         self.reads
     }
 
-    /// When another value of it was last read; `None` if there was none since the start.
+    /// When its value last changed, as far as this client read it; `None` if it has not changed since the
+    /// start.
     pub fn last_change(&self) -> Option<SystemTime> {
         self.last_change
     }
@@ -224,8 +242,8 @@ impl LiveStatus {
         self.last_error.as_ref()
     }
 
-    /// How many attempts in a row have failed: polls without an answer, reads that failed, and
-    /// configs that were refused; 0 once one succeeds.
+    /// How many attempts in a row have failed: polls without a response, failed reads, and refused configs; 0
+    /// once one succeeds.
     pub fn consecutive_failures(&self) -> u32 {
         self.consecutive_failures
     }
@@ -245,15 +263,15 @@ impl LiveStatus {
     /// change waits, because a read, a build or the probe fails, how long it has waited so far.
     /// `None` if nothing has changed since the start.
     ///
-    /// How long a change went unnoticed before, the client cannot know: up to one poll interval for
-    /// those that are reported, up to one [`resync`](crate::Resync) for others.
+    /// It does not include the time before the change was found, which the client cannot know: up to one poll
+    /// interval for reported changes, up to one [`resync`](crate::Resync) for others.
     pub fn rotation_lag(&self) -> Option<Duration> {
         self.rotation_lag
     }
 
-    /// Whether another process uses this machine's identity and takes reports of changes: two resyncs found
-    /// changes that no poll had reported. Adaptive resyncs then run every 5 minutes. Give each process an
-    /// identity of its own.
+    /// Whether another process uses this machine's identity, so that reports of changes go to it: two resyncs
+    /// found changes that no poll had reported. Adaptive resyncs then run every 5 minutes. Give each process
+    /// an identity of its own.
     pub fn identity_shared(&self) -> bool {
         self.identity_shared
     }
@@ -266,7 +284,7 @@ impl LiveStatus {
     }
 }
 
-/// One line: `fresh, generation 3, confirmed 4s ago`.
+/// Shows one line: `fresh, generation 3, confirmed 4s ago`.
 impl fmt::Display for LiveStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, generation {}", self.freshness, self.generation)?;

@@ -9,9 +9,8 @@ use crate::config::error::ConfigError;
 /// A receiver of a live config's changes; from [`Live::subscribe`](super::Live::subscribe).
 ///
 /// The latest config wins: a slow receiver gets one [`Change`] from the config it saw last to the one that
-/// runs now, and never misses that something changed. It works on any async runtime, and without one.
-/// It keeps the config that it last returned until it is asked again, and it does not keep the
-/// live config going.
+/// runs now, and never misses that something changed. It works on any async runtime, and without one. It
+/// holds the config that it last returned until the next call, and does not keep the live config running.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,7 +49,7 @@ pub struct Subscription<T> {
 #[non_exhaustive]
 pub enum RecvError {
     /// An update failed, and the last good config stays. Returned once for each distinct failure; the next
-    /// call waits for what follows.
+    /// call waits for the next event.
     Refused(ConfigError),
     /// The wait of [`recv_timeout`](Subscription::recv_timeout) timed out.
     Timeout,
@@ -90,11 +89,25 @@ impl<T> Subscription<T> {
     ///
     /// Dropping the future loses nothing.
     ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// use sikkerkey::Live;
+    ///
+    /// let (live, control) = Live::manual(1);
+    /// let mut changes = live.subscribe();
+    /// control.swap(2);
+    /// let change = changes.recv_async().await?;
+    /// assert_eq!((change.before(), change.after()), (&1, &2));
+    /// # Ok::<(), sikkerkey::live::RecvError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RecvError::Refused`] and [`RecvError::Closed`].
     pub async fn recv_async(&mut self) -> Result<Change<T>, RecvError> {
         loop {
-            // Listening before looking: what happens in between wakes the listener.
+            // Listen before checking, so an event in between wakes the listener.
             let listener = self.core.happened.listen();
             if let Some(news) = self.news() {
                 return news;
@@ -139,7 +152,7 @@ impl<T> Subscription<T> {
     /// Returns a change that has not been returned yet, without waiting.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if nothing has, [`RecvError::Refused`] and [`RecvError::Closed`].
+    /// [`RecvError::Empty`] if there is none, [`RecvError::Refused`] and [`RecvError::Closed`].
     pub fn try_recv(&mut self) -> Result<Change<T>, RecvError> {
         self.news().unwrap_or(Err(RecvError::Empty))
     }

@@ -5,14 +5,33 @@ use super::state::LiveState;
 use super::{Live, Owner};
 
 /// A weak handle on a live config, which does not keep it alive; from [`Live::downgrade`].
+///
+/// ```
+/// use sikkerkey::Live;
+/// use sikkerkey::live::WeakLive;
+///
+/// /// The line of a health route, which may be asked after the config was dropped.
+/// fn health<T>(config: &WeakLive<T>) -> String {
+///     match config.upgrade() {
+///         Some(live) => live.status().to_string(),
+///         None => "shutting down".to_owned(),
+///     }
+/// }
+///
+/// let live = Live::fixed(1);
+/// let weak = live.downgrade();
+/// assert_eq!(health(&weak), "fresh, generation 1, offline");
+/// drop(live);
+/// assert_eq!(health(&weak), "shutting down");
+/// ```
 pub struct WeakLive<T> {
     core: Weak<LiveState<T>>,
     owner: Weak<Owner>,
 }
 
 impl<T> Live<T> {
-    /// Makes a weak handle, which does not keep the live config alive: for a listener, or for what a resource
-    /// of the config holds.
+    /// Makes a weak handle, which does not keep the live config alive: for a listener, or for code inside a
+    /// resource of the config.
     ///
     /// ```
     /// # use sikkerkey::Live;
@@ -37,9 +56,9 @@ impl<T> Live<T> {
 }
 
 impl<T> WeakLive<T> {
-    /// The live config, or `None` once its last handle was dropped.
+    /// Returns the live config, or `None` once its last handle was dropped.
     pub fn upgrade(&self) -> Option<Live<T>> {
-        // What ends the work first: the state outlives it in subscriptions.
+        // The owner first: subscriptions keep the state alive after the owner has gone.
         let owner = self.owner.upgrade()?;
         let core = self.core.upgrade()?;
         Some(Live { core, owner })

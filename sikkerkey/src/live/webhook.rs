@@ -1,4 +1,4 @@
-//! What a live config does with the service's webhooks.
+//! Webhook events for a live config.
 
 use secrecy::SecretString;
 
@@ -10,15 +10,41 @@ use crate::webhook::{Webhook, WebhookEvent};
 impl<T> Live<T> {
     /// Reads the secret of a webhook event now, and swaps if it differs. Returns whether it did.
     ///
-    /// `false` for a secret that this config does not read, for a [repeated](WebhookEvent::is_repeat) delivery, which does nothing,
-    /// and where nothing new was found: then the secret is read once more after 2 s, without its caller, since a delivery can be
-    /// ahead of the value. Unlike [`refresh`](Live::refresh) it does not wait for a gap.
+    /// Returns `false` for a secret that this config does not read, for a [repeated](WebhookEvent::is_repeat)
+    /// delivery, which does nothing, and if the value has not changed. In the last case the secret is read
+    /// once more in the background after 2 s, because a delivery can arrive before the new value can be read.
+    /// Unlike [`refresh`](Live::refresh) it does not wait for the `refresh_gap`.
     ///
-    /// Call it with events of [`Webhook::verify`] only, which no stranger can make.
+    /// Call it only with events of [`Webhook::verify`], which cannot be forged without the signing secret.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// use sikkerkey::webhook::Webhook;
+    /// use sikkerkey::{Live, SikkerKeyConfig};
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// /// The body of a route: the status of the response.
+    /// fn hook(webhook: &Webhook, live: &Live<Config>, signature: &str, body: &[u8]) -> u16 {
+    ///     let Ok(event) = webhook.verify(signature, body) else {
+    ///         return 401;
+    ///     };
+    ///     if let Err(error) = live.on_webhook(&event) {
+    ///         eprintln!("{error:#}"); // the next poll tries again
+    ///     }
+    ///     200
+    /// }
+    /// # let _ = hook;
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As `refresh`. Answer the service with 200 nevertheless: [`status`](Live::status) says what is wrong, and the next poll tries
-    /// again.
+    /// As `refresh`. Respond with 200 nevertheless: [`status`](Live::status) says what is wrong, and the next
+    /// poll retries.
     pub fn on_webhook(&self, event: &WebhookEvent) -> Result<bool, ConfigError> {
         match self.ask_told(event)? {
             Some(ticket) => self.wait(ticket, "the refresh"),
@@ -26,7 +52,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// [`on_webhook`](Live::on_webhook) as a future, on any async runtime.
+    /// Handles a webhook event as [`on_webhook`](Live::on_webhook) does, as a future, on any async runtime.
     ///
     /// # Errors
     /// As `on_webhook`.
@@ -37,7 +63,7 @@ impl<T> Live<T> {
         }
     }
 
-    /// `None` where there is nothing to read.
+    /// Returns `None` if there is nothing to read.
     fn ask_told(&self, event: &WebhookEvent) -> Result<Option<u64>, ConfigError> {
         if let Some(error) = self.core.forked() {
             return Err(error);
@@ -51,10 +77,10 @@ impl<T> Live<T> {
 }
 
 impl Webhook {
-    /// A webhook whose signing secret is a part of a live config. After a rotation of it, what the config had before is accepted too, for
-    /// the config's [`grace`](crate::Loader::grace): set one.
+    /// Makes a verifier whose signing secret is a part of a live config. After that secret rotates, the
+    /// previous one is still accepted for the config's [`grace`](crate::Loader::grace), so set a grace.
     ///
-    /// It keeps the live config going.
+    /// It keeps the live config running.
     ///
     /// ```no_run
     /// # use std::time::Duration;

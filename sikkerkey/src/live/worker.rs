@@ -1,7 +1,7 @@
-//! The thread of one live config: takes what the poller found, makes one new config of it, has it
-//! validated and probed, and swaps it in.
+//! The thread of one live config: takes the poller's changes, builds, validates and probes one new config,
+//! and swaps it in.
 //!
-//! It never blocks on anything but its inbox: reads and the user's code are [jobs](super::job).
+//! It blocks only on its inbox: reads and user code run as [jobs](super::job).
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -29,14 +29,14 @@ use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
 use crate::watch::{Follow, Followed, PartyId};
 
-/// How often secrets that may be of different moments are read again until two readings agree.
+/// How often secrets are read again until two readings agree, so that all values are of one moment.
 const READINGS: usize = 2;
 
-/// How long after a webhook a read that found nothing new is repeated: whether the new value can be
-/// read at the moment of delivery is not published.
+/// How long after a webhook a read without a new value is repeated. The service does not document whether the
+/// new value can be read at the moment of delivery.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
-/// The poller's registration; empty once the live config was dropped.
+/// The registration with the poller; `None` once the live config was dropped.
 pub(super) type Following = Arc<Mutex<Option<Follow>>>;
 
 pub(super) struct Worker<T> {
@@ -48,19 +48,19 @@ pub(super) struct Worker<T> {
     pub(super) options: LiveOptions<T>,
     pub(super) schema: Arc<Schema>,
     pub(super) plan: ResyncPlan,
-    /// What the running config was built from.
+    /// The snapshot that the running config was built from.
     pub(super) running: Snapshot,
-    /// Newer values that were refused so far; tried again with each cycle.
+    /// Newer values that were refused; retried with each cycle.
     pub(super) candidate: Option<Snapshot>,
     /// When the last refresh began.
     pub(super) refreshed: Option<Duration>,
     /// Since when newer values have waited for one that could not be read.
     pub(super) held_since: Option<Duration>,
-    /// Whether the list of names failed, so that it is asked for again.
+    /// Whether the list of names failed, so that it is requested again.
     pub(super) unlisted: bool,
 }
 
-/// Closes the inbox, however the worker ends.
+/// Closes the inbox when the worker ends, also after a panic.
 pub(super) struct EndGuard<T>(Arc<LiveState<T>>, Arc<Inbox>);
 
 impl<T> EndGuard<T> {
@@ -81,7 +81,7 @@ impl<T> Drop for EndGuard<T> {
 impl<T: Send + Sync + 'static> Worker<T> {
     pub(super) fn run(mut self) {
         let _end = EndGuard::new(&self.core, &self.inbox);
-        // The drop of a config is user code too.
+        // Dropping a config is user code, too.
         mark_callback_thread();
         loop {
             let now = self.clock().monotonic();
@@ -110,7 +110,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.inbox.answer(ticket, answer);
         }
         if news.polled.is_some() || news.refresh.is_some() {
-            // A poll that changes nothing swaps nothing.
+            // A poll without changes needs no attempt.
             let has_work = news.refresh.is_some()
                 || !news.updates.is_empty()
                 || self.candidate.is_some()
@@ -178,14 +178,14 @@ impl<T: Send + Sync + 'static> Worker<T> {
             (adoption, None) => Ok(matches!(adoption, Adoption::Swap { .. })),
         };
         if let Some(refresh) = &news.refresh {
-            // What was refused was found too.
+            // A refused value was found, too.
             let found = |id: &String| reading.changed.contains(id);
             let unfound = refresh.told.iter().filter(|id| !found(id));
             let due = self.clock().monotonic().saturating_add(SECOND_LOOK);
             self.inbox.look_again(due, unfound.cloned().collect());
         }
         if self.inbox.is_closed() {
-            // Nobody is left to be told, and what was given up failed for that reason alone.
+            // No handle is left, and the reads failed only because they were given up.
             return;
         }
         let gone = self.core.end(Attempt {
@@ -202,14 +202,14 @@ impl<T: Send + Sync + 'static> Worker<T> {
         contain_drop(gone);
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
-            // Those who asked while it was under way were refused with the same old value.
+            // Callers that asked meanwhile were refused with the same old value, so they share the result.
             self.inbox.share(|id| self.core.was_just_refreshed(id));
         }
     }
 
-    /// Whether what a poll brought waits for a value that could not be read: what changed together
-    /// is swapped in together. It waits for `max_stale` at most, so that one secret that cannot be
-    /// read does not hold back the others for good.
+    /// Whether the poll's changes must wait for a value that could not be read, so that values that changed
+    /// together are swapped in together. They wait for at most `max_stale`, so that one unreadable secret
+    /// does not block the others for good.
     fn holds(&mut self, reading: &Reading) -> bool {
         let is_pending = |state: &SecretState| *state == SecretState::Pending;
         if !reading.states.values().any(is_pending) {
@@ -221,9 +221,9 @@ impl<T: Send + Sync + 'static> Worker<T> {
         now.saturating_sub(since) < self.options.max_stale
     }
 
-    /// Values that were read one after the other may be of different moments. They are read again
-    /// until two readings in a row agree: then all of them held at the moment between. Not those with
-    /// a resync of their own, where each read may count.
+    /// Values that were read one after the other may be of different moments. They are read again until two
+    /// readings in a row agree: then all of them were valid at the moment between. Secrets with a resync of
+    /// their own are not read again, because policies may count their reads.
     fn settle(&self, reading: &mut Reading) {
         let changed = reading.changed.iter().filter(|id| !self.plan.is_own(id));
         let ids: BTreeSet<String> = changed.cloned().collect();
@@ -239,8 +239,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
     }
 
-    /// An optional secret that is said to be deleted is read once more: it is absent only if its own
-    /// read says so.
+    /// Reads an optional secret once more after it was reported as deleted: it is absent only if its own read
+    /// says so.
     fn drop_absent(&self, reading: &mut Reading) {
         let ids = reading.lost_optional(&self.schema);
         if ids.is_empty() {
@@ -254,7 +254,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         reading.take_absent(absent.into_iter().map(|(id, _)| id));
     }
 
-    /// Reads again what `scope` says.
+    /// Reads the secrets of `scope` again.
     fn refresh(&mut self, scope: &Scope, reading: &mut Reading) -> Result<(), ConfigError> {
         let ids = match scope {
             Scope::Secrets(ids) => {
@@ -269,7 +269,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                     }
                     self.schema = Arc::new(schema);
                 }
-                // Names may lead elsewhere now, and other secrets may be named.
+                // Names may now lead to other ids, and the schema may name other secrets.
                 self.relink(reading)
             }
         };
@@ -278,8 +278,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         Ok(())
     }
 
-    /// Asks for the list of names again after it failed, and reads the secrets to which they lead only
-    /// now.
+    /// Requests the list of names again after a failure, and reads the secrets that the names lead to for the
+    /// first time.
     fn look_up(&mut self, reading: &mut Reading) {
         let mut ids = self.relink(reading);
         ids.retain(|id| reading.snapshot.get(id).is_none());
@@ -287,8 +287,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         self.follow(&reading.snapshot);
     }
 
-    /// Looks up where the config's secrets are; their ids. The reading then has what is known of these
-    /// alone. A name that leads nowhere keeps the id that it led to.
+    /// Resolves the names of the config's secrets, and returns their ids. The reading then holds only these
+    /// secrets. A name that no longer leads to an id keeps its last one.
     fn relink(&mut self, reading: &mut Reading) -> BTreeSet<String> {
         let (fetch, schema) = (self.fetch.clone(), Arc::clone(&self.schema));
         let Some(resolved) = self.jobs.reads(move || fetch.resolve(&schema)) else {
@@ -310,7 +310,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         resolved.ids
     }
 
-    /// Reads secrets by their ids; nothing once the live config has ended.
+    /// Reads secrets by their ids. Returns nothing once the live config has ended.
     fn read(&self, ids: BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
         let Some(party) = self.party() else {
             return Vec::new();
@@ -324,7 +324,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         lock(&self.following).as_ref().map(Follow::party)
     }
 
-    /// Has the poller ask for these secrets from now on, where they are others than before.
+    /// Tells the poller which secrets to follow, if they changed.
     fn follow(&self, snapshot: &Snapshot) {
         let before = self.candidate.as_ref().unwrap_or(&self.running);
         if before.ids().eq(snapshot.ids()) {
@@ -338,7 +338,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
     }
 
-    /// Makes the config of `snapshot` the running one, if it is another and a good one.
+    /// Builds the config of `snapshot`. If it differs and is accepted, it becomes the running one.
     fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Adoption<T> {
         if snapshot == self.running && !forced {
             self.candidate = None;
@@ -354,7 +354,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                         fingerprint,
                         changed,
                     },
-                    // Another text around the same fields: what the config reads is as it was.
+                    // The secret's text differs, but the fields that the config reads do not.
                     None => {
                         contain_drop(new);
                         Adoption::Same
@@ -368,23 +368,24 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
     }
 
-    /// Builds and probes a config with a value that is not installed.
+    /// Builds and probes a config with a value, without installing it.
     fn rehearse(&mut self, rehearsal: Rehearsal) -> Answer {
         let outcome = (rehearsal.id, ReadOutcome::Value(rehearsal.value));
         let snapshot = self.running.with([outcome]);
         let options = self.options.clone();
         let tried = self.jobs.with_source(JUDGING, move |source| {
-            // Dropped here, in the job: its drop is user code.
+            // The config is dropped here, in the job, because its drop is user code.
             checked(source, &options, &snapshot).map(|_| ())
         });
         tried.map(|()| false)
     }
 }
 
-/// What a job does that builds and probes a config.
+/// The name of a job that builds and probes a config.
 const JUDGING: &str = "building or probing it";
 
-/// The config of a snapshot, built, valid and probed within its time, and its fingerprint.
+/// Builds, validates and probes the config of a snapshot, within the time limit. Also returns its
+/// fingerprint.
 pub(super) fn build_and_probe<T: Send + Sync + 'static>(
     jobs: &mut Jobs<T>,
     options: &LiveOptions<T>,
@@ -397,7 +398,7 @@ pub(super) fn build_and_probe<T: Send + Sync + 'static>(
     })
 }
 
-/// A config that is built, valid and probed, or why not.
+/// Builds, validates and probes a config.
 fn checked<T: 'static>(
     source: &mut dyn ConfigSource<T>,
     options: &LiveOptions<T>,
@@ -413,7 +414,7 @@ fn checked<T: 'static>(
     }
 }
 
-/// What a follower of this snapshot's secrets has of them, and wants.
+/// Returns what a follower of this snapshot's secrets has read of each, and how often it wants resyncs.
 pub(super) fn followed(
     snapshot: &Snapshot,
     plan: &ResyncPlan,

@@ -69,7 +69,7 @@ impl<T> Loader<T> {
         }
     }
 
-    /// What is wrong with the settings for a config of this schema, so that nothing is read.
+    /// Returns the problems of the settings for a config of this schema. If there are any, nothing is read.
     pub(super) fn refusals(&self, schema: &Schema, overrides: &Overrides) -> Vec<Problem> {
         let mut refusals = self.source.options().problems(schema);
         refusals.extend(overrides.problems(schema));
@@ -94,10 +94,11 @@ impl<T: SikkerKeyConfig> Loader<T> {
         visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
     }
 
-    /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
+    /// Does a [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
     /// built, on a thread of the client.
     ///
-    /// A future that is dropped before its work began reads nothing. Dropped later, the work ends by itself.
+    /// A future that is dropped before its work begins reads nothing. If it is dropped later, the work runs
+    /// to its end.
     ///
     /// # Errors
     /// As `load`.
@@ -115,6 +116,25 @@ impl<T: SikkerKeyConfig> Loader<T> {
 
     /// Reads every secret that the config names, once. Failed reads are outcomes of the snapshot. If an alias
     /// or an override is wrong, nothing is read, and [`refusals`](Snapshot::refusals) says why.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let snapshot = Config::loader(&sk).snapshot();
+    /// assert_eq!(snapshot.ids().collect::<Vec<_>>(), ["sk_workers"]);
+    /// assert_eq!(Config::from_snapshot(&snapshot)?.workers, 4);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot(&self) -> Snapshot {
         let (schema, overrides) = (T::schema(), self.overrides_of());
         let refusals = self.refusals(&schema, &overrides);
@@ -126,7 +146,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
         overrides.over(&schema, &read)
     }
 
-    /// [`snapshot`](Self::snapshot) as a future, on any async runtime.
+    /// Makes a [`snapshot`](Self::snapshot) as a future, on any async runtime.
     pub fn snapshot_async(&self) -> impl Future<Output = Snapshot> + Send + use<T>
     where
         T: 'static,
@@ -138,6 +158,25 @@ impl<T: SikkerKeyConfig> Loader<T> {
 
     /// Compares the config with what this machine sees, without reading a value; see
     /// [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check).
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let report = Config::loader(&sk).least_privilege().check()?;
+    /// print!("{report}"); // a table with a line for each value
+    /// assert!(report.is_strictly_ok());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Any error of the list calls.
@@ -159,7 +198,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
         false
     }
 
-    /// [`check`](Self::check) as a future, on any async runtime.
+    /// Makes a [`check`](Self::check) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `check`.
@@ -173,7 +212,8 @@ impl<T: SikkerKeyConfig> Loader<T> {
 }
 
 impl<T: 'static> Loader<T> {
-    /// Runs a blocking call of this loader on a thread of its client, from the first poll on.
+    /// Runs a blocking call of this loader on a thread of its client, starting when the future is first
+    /// polled.
     fn run<R: Send + 'static>(
         self,
         call: impl FnOnce(&Self) -> R + Send + 'static,
@@ -183,14 +223,14 @@ impl<T: 'static> Loader<T> {
     }
 }
 
-/// What kept a thread of the client from doing its work.
+/// The error of a config whose work could not run on a thread of the client.
 fn failed<T>(error: &Error) -> ConfigError {
     ConfigError::of::<T>(vec![Problem::unavailable(error)])
 }
 
 /// # Finding and reading the secrets
 ///
-/// Each sets one of the [`LoadOptions`].
+/// Each of these methods sets one of the [`LoadOptions`].
 impl<T> Loader<T> {
     /// Replaces all options of finding and reading secrets. Defaults to [`LoadOptions::new`].
     pub fn options(self, options: LoadOptions) -> Self {
@@ -245,13 +285,13 @@ impl<T> Loader<T> {
         self.change(|options| options.concurrency(reads))
     }
 
-    /// Overrides secrets of the vault, for development: your own database, the vault's mail key. Defaults to
-    /// none.
+    /// Overrides secrets of the vault, for development: for instance your own database together with the
+    /// vault's mail key. Defaults to none.
     ///
-    /// Name them as the config does, by id or display name, or by the id that an alias leads to. An overridden
-    /// secret is not read from the service. A JSON object replaces only the fields that it names; any other
-    /// value, a denied or a missing secret replaces the whole. [`check`](Self::check) and the status of a live
-    /// config show what is overridden.
+    /// Name them as the config does, by id or display name, or by the id that an alias leads to. An
+    /// overridden secret is not read from the service. A JSON object replaces only the fields that it names;
+    /// any other value, and a denied or missing secret, replaces the whole secret. [`check`](Self::check) and
+    /// the status of a live config show what is overridden.
     ///
     /// A secret or field that the config does not read is a problem of the load. A second call replaces the
     /// overrides of the first.

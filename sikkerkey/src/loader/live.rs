@@ -34,7 +34,8 @@ impl<T> Loader<T> {
     /// Sets the [`resync`](Loader::resync) of one secret, by its id or as the config names it. Defaults to the
     /// field's own `resync`. A secret that the config does not read is a problem of the load.
     ///
-    /// Reads keep a *leased* credential alive, or replace it: use two thirds of the lease.
+    /// A *leased* credential is a login with a limited life, its *lease*. Each read extends it or makes a new
+    /// one, so set an interval of two thirds of the lease.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -84,13 +85,32 @@ impl<T> Loader<T> {
     }
 
     /// Sets the rules by which [`Live::try_load`] refuses the running config. Defaults to no rules.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    /// use sikkerkey::live::FailClosed;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let live = Config::loader(&sk).fail_closed(FailClosed::new().on_revoked()).live()?;
+    /// assert_eq!(live.try_load()?.workers, 4); // an error after 10 minutes without the grant
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fail_closed(mut self, rules: FailClosed) -> Self {
         self.live.fail_closed = rules;
         self
     }
 
-    /// Sets a probe, which tries each config before it is swapped in, the first one included: does the database
-    /// accept these credentials? Defaults to no probe.
+    /// Sets a probe, which tries each config before it is swapped in, the first one included: for instance:
+    /// does the database accept these credentials? Defaults to no probe.
     ///
     /// It runs on a thread of its own, within [`probe_timeout`](Loader::probe_timeout). While it refuses,
     /// panics or takes too long, the last good config stays, and the probe is repeated after each poll.
@@ -124,6 +144,33 @@ impl<T> Loader<T> {
     /// Sets an async [`probe`](Loader::probe) (feature `tokio`). Its future runs on the tokio runtime that this
     /// method is called in. Await [`live_async`](Loader::live_async) with it: a blocking [`live`](Loader::live)
     /// on a thread of that runtime is an error. Defaults to no probe.
+    ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use std::sync::Arc;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// /// Could the program start this many workers?
+    /// async fn probe(config: Arc<Config>) -> Result<(), &'static str> {
+    ///     if config.workers <= 64 { Ok(()) } else { Err("more workers than the database allows") }
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let live = Config::loader(&sk).probe_async(probe).live_async().await?;
+    /// assert_eq!(live.load().workers, 4);
+    /// # Ok::<(), sikkerkey::ConfigError>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "tokio")]
     pub fn probe_async<E, F>(mut self, probe: impl Fn(Arc<T>) -> F + Send + Sync + 'static) -> Self
     where
@@ -142,6 +189,25 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// Blocks for the reads of the first load, and for the probe. In an async program, await
     /// [`live_async`](Loader::live_async).
     ///
+    /// ```
+    /// # #[cfg(feature = "derive")] {
+    /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_workers", "4").start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use std::time::Duration;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let live = Config::loader(&sk).max_stale(Duration::from_secs(600)).live()?;
+    /// assert_eq!(live.load().workers, 4);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Every problem of the first load, and the probe's. Later problems keep the last good config. An async
     /// probe is an error on a thread that polls futures of a tokio runtime: it would wait for that thread.
@@ -150,8 +216,8 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
         live_from(Box::new(source), self)
     }
 
-    /// [`live`](Loader::live) as a future, on any async runtime: a thread of the client reads, builds and
-    /// asks the probe, and no thread of the runtime waits.
+    /// Starts a [`live`](Loader::live) config as a future, on any async runtime: a thread of the client
+    /// reads, builds and probes, and no thread of the runtime blocks.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -175,14 +241,14 @@ impl<T: SikkerKeyConfig + Send + Sync + 'static> Loader<T> {
     /// ```
     ///
     /// # Errors
-    /// As `live`, without the error of an async probe.
+    /// As `live`, except that an async probe is not an error.
     pub fn live_async(self) -> impl Future<Output = Result<Live<T>, ConfigError>> + Send + use<T> {
         let source = Derived::new(self.source.clock());
         live_from_async(Box::new(source), self)
     }
 }
 
-/// A live config of another crate's source, with the settings of a [`loader`](super::builder::loader).
+/// Starts a live config of another crate's source, with the settings of a [`loader`](super::builder::loader).
 ///
 /// # Errors
 /// As [`Loader::live`].
@@ -198,7 +264,7 @@ pub fn live_from<T: Send + Sync + 'static>(
     start_from(source, loader)
 }
 
-/// [`live_from`] as a future.
+/// Starts a live config as [`live_from`] does, as a future.
 ///
 /// # Errors
 /// As [`Loader::live_async`].
@@ -236,7 +302,7 @@ fn start_from<T: Send + Sync + 'static>(
 }
 
 impl<T> Loader<T> {
-    /// The settings for what these overrides leave open of a schema.
+    /// Returns the settings for the part of a schema that these overrides do not cover.
     fn below(mut self, overrides: &Overrides, schema: &Schema) -> Self {
         let rest = overrides.rest(schema);
         let overridden = overrides.ids(schema);

@@ -21,8 +21,25 @@ use crate::read::source::SnapshotSource;
 
 /// A config: a struct whose fields are filled from secrets.
 ///
-/// The derive of the same name writes it; there is nothing to implement by hand, and nothing else
-/// can implement it.
+/// The derive of the same name implements it. It cannot be implemented by hand.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{SikkerKeyConfig, Snapshot};
+///
+/// #[derive(SikkerKeyConfig)]
+/// struct Config {
+///     #[sikkerkey(secret = "sk_workers")]
+///     workers: usize,
+/// }
+///
+/// /// Works for every config: each must build from an example that the repository holds.
+/// fn builds<T: SikkerKeyConfig>(example: &Snapshot) -> bool {
+///     T::from_snapshot(example).is_ok()
+/// }
+/// assert!(builds::<Config>(&Snapshot::from_iter([("sk_workers", "4")])));
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a config, or it cannot be used alone",
     label = "`SikkerKeyConfig` is not implemented for `{Self}`",
@@ -31,7 +48,7 @@ use crate::read::source::SnapshotSource;
     note = "if it is generic, each of its fields must be of a type that a secret can be read as"
 )]
 pub trait SikkerKeyConfig: Visit {
-    /// The schema: what the config reads, from the type alone.
+    /// Returns the schema: what the config reads. It depends on the type only, so nothing is read.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -89,9 +106,9 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).load()
     }
 
-    /// [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
-    /// built, on a thread of the client. The future holds a handle of the client and borrows nothing,
-    /// so it may be spawned.
+    /// Does a [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is
+    /// built, on a thread of the client. The future holds a handle of the client and borrows nothing, so it
+    /// may be spawned.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -131,11 +148,11 @@ pub trait SikkerKeyConfig: Visit {
         Loader::new(SnapshotSource::Vault(Fetch::new(client)))
     }
 
-    /// A [`Loader`] without a vault: it takes the config's secrets from a snapshot, and sends nothing.
+    /// Starts a [`Loader`] without a vault: it takes the config's secrets from a snapshot, and sends nothing.
     ///
-    /// Everything that a loader does works: [`load`](Loader::load), [`check`](Loader::check), and
-    /// [`live`](Loader::live) of a config that never changes. What the snapshot lacks is missing, as it
-    /// would be in a vault. For unit tests, and for development without the service, with
+    /// All methods of a loader work: [`load`](Loader::load), [`check`](Loader::check), and
+    /// [`live`](Loader::live) of a config that never changes. What the snapshot lacks is missing, as it would
+    /// be in a vault. For unit tests, and for development without the service, with
     /// [`Snapshot::from_toml_file`] (feature `toml`).
     ///
     /// ```
@@ -163,7 +180,7 @@ pub trait SikkerKeyConfig: Visit {
     /// Loads the config and follows its secrets: a [`Live`](crate::Live), whose page has an example.
     ///
     /// # Errors
-    /// Every problem of the first load. Later ones keep the last good config.
+    /// Every problem of the first load. After later problems the last good config stays.
     #[cfg(feature = "live")]
     fn live(client: impl AsRef<SikkerKey>) -> Result<crate::live::Live<Self>, ConfigError>
     where
@@ -172,7 +189,7 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).live()
     }
 
-    /// [`live`](Self::live) as a future, on any async runtime.
+    /// Starts a [`live`](Self::live) config as a future, on any async runtime.
     ///
     /// # Errors
     /// As `live`.
@@ -186,12 +203,12 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).live_async()
     }
 
-    /// Compares the config with the list of secrets that this machine sees. No value is read, so no canary is
-    /// triggered: for a deploy pipeline.
+    /// Compares the config with the list of secrets that this machine sees. Use it in a deploy pipeline: no
+    /// value is read, so no canary (a secret that raises an alarm when it is read) is triggered.
     ///
-    /// The report says for each value whether its secret and field exist, and whether the secret is a canary, a
-    /// certificate, or leased without a resync of its own. It costs one request, and two or three if the
-    /// service is too old to tell kinds.
+    /// The report says for each value whether its secret and field exist, and whether the secret is a canary,
+    /// a certificate, or leased without a resync of its own. It sends one request, or two or three if the
+    /// service is too old to report kinds.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -217,7 +234,7 @@ pub trait SikkerKeyConfig: Visit {
         Self::loader(client).check()
     }
 
-    /// [`check`](Self::check) as a future, on any async runtime.
+    /// Makes a [`check`](Self::check) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `check`.

@@ -6,12 +6,11 @@ use crate::config::snapshot::Snapshot;
 use crate::live::fingerprint::Fingerprint;
 use crate::live::source::ConfigSource;
 
-/// A source of live configs with overrides over its secrets. Only what they leave open is read and
-/// followed.
+/// A source of live configs with overrides. Only secrets that are not fully overridden are read and followed.
 pub(super) struct Overridden<T> {
     source: Box<dyn ConfigSource<T>>,
     overrides: Overrides,
-    /// What the config reads, overridden or not.
+    /// The whole schema of the config, overridden or not.
     schema: Schema,
 }
 

@@ -1,4 +1,4 @@
-//! Where requests go, and the rule that nothing is sent in clear text to another machine.
+//! The service's address, and the rule that nothing is sent in clear text to another machine.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use http::Uri;
 use rustls::pki_types::ServerName;
 
-/// The service's address, checked: https, or http to this machine.
+/// The service's address, checked: https, or http to this machine only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiUrl {
     text: String,
@@ -17,13 +17,13 @@ pub(crate) struct ApiUrl {
 }
 
 impl ApiUrl {
-    /// Reads an address. The error is the end of a sentence about it and never repeats it: a
-    /// refused one may hold a password.
+    /// Parses an address. The error is the end of a sentence about the address, and never repeats it, because
+    /// a refused one may contain a password.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() {
             return Err("is empty");
         }
-        // The parser drops a fragment in silence, and a query would swallow the path.
+        // The parser silently drops a fragment, and a query would absorb the path.
         if text.contains(['#', '?']) {
             return Err("has a query or a fragment; only a host, a port and a path belong there");
         }
@@ -54,7 +54,7 @@ impl ApiUrl {
                  localhost, 127.0.0.0/8 and [::1])",
             );
         }
-        // What no certificate can be for would only fail later, as TLS.
+        // A host that no certificate can name would only fail later, in TLS.
         let is_possible = match host.starts_with('[') {
             true => without_brackets(&host).parse::<Ipv6Addr>().is_ok(),
             false => ServerName::try_from(host.as_str()).is_ok(),
@@ -81,7 +81,7 @@ impl ApiUrl {
         &self.text
     }
 
-    /// The host without the brackets of an IPv6 address.
+    /// Returns the host, without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
         without_brackets(&self.host)
     }
@@ -90,7 +90,7 @@ impl ApiUrl {
         self.port.unwrap_or(if self.tls { 443 } else { 80 })
     }
 
-    /// Host and port as the `Host` header and a proxy want them.
+    /// Returns host and port in the form of the `Host` header and of a proxy.
     pub(crate) fn authority(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),
@@ -98,7 +98,8 @@ impl ApiUrl {
         }
     }
 
-    /// The path under which the service lives; not part of what is signed. Without a last slash.
+    /// Returns the path in front of the service's own paths, without a final slash. It is not part of the
+    /// signed text.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -107,8 +108,8 @@ impl ApiUrl {
         self.tls
     }
 
-    /// Whether the service is this machine: an emulator, on which the service's lower bound of
-    /// the poll interval is not enforced.
+    /// Whether the service is on this machine: an emulator, for which the lower bound of the poll interval is
+    /// not enforced.
     pub(crate) fn is_loopback(&self) -> bool {
         is_this_machine(&self.host)
     }
@@ -120,10 +121,10 @@ impl fmt::Display for ApiUrl {
     }
 }
 
-/// The number after a colon.
+/// Parses the port after a colon.
 fn port_number(port: &str) -> Option<u16> {
     let digits = port.strip_prefix(':')?;
-    // `parse` takes a sign too.
+    // `parse` accepts a sign, too.
     let number = digits.parse().ok().filter(|_| !digits.starts_with('+'))?;
     (number != 0).then_some(number)
 }
@@ -134,7 +135,8 @@ fn without_brackets(host: &str) -> &str {
         .unwrap_or(host)
 }
 
-/// Whole names and parsed addresses, never prefixes: `127.0.0.1.evil.example` is another machine.
+/// Whether the host is this machine. Compares whole names and parsed addresses, never prefixes:
+/// `127.0.0.1.evil.example` is another machine.
 fn is_this_machine(host: &str) -> bool {
     host == "localhost"
         || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())

@@ -1,25 +1,26 @@
-//! What the service answers to a read that brings a key to be signed.
+//! The service's response to a request for a certificate.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::messages::{Malformed, decode};
 
-/// What came in place of, or as, a certificate.
+/// The content of the response: a certificate, or what came instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CertificateAnswer {
     X509 {
-        /// In PEM.
+        /// The leaf certificate in PEM.
         leaf: String,
         /// The issuing authority in PEM; may be empty.
         chain: String,
     },
     Ssh,
-    /// A type that a later version of the service may have.
+    /// A type that this version does not know.
     Unknown,
-    /// The value that a secret for certificates has, and that a service older than certificates hands out.
+    /// The placeholder value of a certificate secret, which a service that is older than certificates
+    /// returns.
     Placeholder,
-    /// A value: the secret is of another kind. It is not kept.
+    /// A value: the secret is of another kind. The value is dropped.
     Value,
 }
 
@@ -42,7 +43,7 @@ struct CertificateFields {
     chain: Option<String>,
 }
 
-/// The answer to such a read.
+/// Parses the response.
 pub(crate) fn answer(body: &[u8]) -> Result<CertificateAnswer, Malformed> {
     let answer: RawCertificate<'_> = decode(body)?;
     if !answer.certificate.is_empty() {
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_answer_is_told_from_the_others() {
+    fn each_answer_is_distinguished_from_the_others() {
         let x509 = |leaf: &str, chain: &str| CertificateAnswer::X509 {
             leaf: leaf.to_owned(),
             chain: chain.to_owned(),

@@ -43,11 +43,32 @@ pub struct SecretDetails {
     pub application_id: Option<String>,
     /// The name of its application.
     pub application_name: Option<String>,
-    /// The kind, which says what a read of the secret causes.
+    /// The kind, which determines what a read of the secret does.
     pub kind: SecretKind,
 }
 
-/// The kind of a secret. `Display` is the service's own word for it.
+/// The kind of a secret, which determines what a read does. `Display` shows the service's own word for it.
+///
+/// ```
+/// # use sikkerkey_emulator::{Emulator, Kind};
+/// # let vault = Emulator::builder()
+/// #     .secret("sk_key", "sk-live-1").kind("sk_key", Kind::Secret)
+/// #     .secret("sk_trap", "never read").kind("sk_trap", Kind::Canary)
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SecretKind;
+///
+/// for secret in sk.list_secrets_detailed()? {
+///     match secret.kind {
+///         SecretKind::Canary => println!("{}: an alarm at each read", secret.id),
+///         SecretKind::Leased => println!("{}: each read makes or extends a login", secret.id),
+///         SecretKind::Certificate => println!("{}: has no value to read", secret.id),
+///         _ => drop(sk.get_secret(&secret.id)?), // a read has no effect but its line in the audit log
+///     }
+/// }
+/// # assert!(vault.alarms().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -58,14 +79,14 @@ pub enum SecretKind {
     Structured,
     /// A password that the service rotates in a database before it publishes the new one.
     Managed,
-    /// A login with a lease: a read makes it, or extends it.
+    /// A login with a lease, which is its limited life: each read makes a login or extends its lease.
     #[serde(rename = "leased-secret")]
     Leased,
     /// A certificate, issued to a key that the reader sends. It has no value.
     Certificate,
-    /// A canary: a trap that raises an alarm at each read.
+    /// A canary: a trap, which raises an alarm at each read.
     Canary,
-    /// Not told by the service, as by older ones, or not known to this version.
+    /// Unknown: an older service does not report kinds, or this version does not know the kind.
     Unknown,
 }
 
@@ -138,7 +159,7 @@ impl From<DetailsEntry> for SecretDetails {
     }
 }
 
-/// What the plain list leaves out is not known.
+/// Fields that the plain list leaves out are unknown.
 impl From<SecretListItem> for SecretDetails {
     fn from(item: SecretListItem) -> Self {
         SecretDetails {

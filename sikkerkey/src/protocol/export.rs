@@ -9,7 +9,7 @@ use super::messages::{ExportEntry, Malformed};
 use crate::log::log;
 use crate::text;
 
-/// The most names of an export.
+/// The most names that an export may have.
 const NAMES_LIMIT: usize = 100_000;
 
 /// Secrets as names and values for an environment; from [`SikkerKey::export`](crate::SikkerKey::export).
@@ -40,7 +40,22 @@ pub struct Export {
     hidden: HashSet<String>,
 }
 
-/// Several secrets that get one name in an [`Export`]; from [`Export::collisions`].
+/// Two or more secrets that get one name in an [`Export`]; from [`Export::collisions`].
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # let vault = Emulator::builder()
+/// #     .secret("sk_a1", "1").name("sk_a1", "Stripe key")
+/// #     .secret("sk_b2", "2").name("sk_b2", "STRIPE_KEY")
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let export = sk.export()?;
+/// for collision in export.collisions() {
+///     eprintln!("{} is ambiguous: {}", collision.name, collision.secrets.join(", "));
+/// }
+/// assert_eq!(export.collisions()[0].name, "STRIPE_KEY");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Collision {
@@ -96,7 +111,7 @@ impl Export {
         &self.collisions
     }
 
-    /// Flattens the entries. Gives up where `in_time` says so.
+    /// Flattens the entries. Gives up when `in_time` returns `false`.
     pub(crate) fn from_entries(
         entries: Vec<ExportEntry>,
         in_time: &dyn Fn() -> bool,
@@ -168,7 +183,7 @@ impl fmt::Debug for Collision {
     }
 }
 
-/// What stands for a name that may be a secret itself.
+/// Shown in place of a name that may be a secret itself.
 const NOT_SHOWN: &str = "(a name that is not shown)";
 
 fn shown(name: &str, hidden: bool) -> String {
@@ -182,7 +197,7 @@ fn shown(name: &str, hidden: bool) -> String {
 struct Building {
     places: HashMap<String, usize>,
     entries: Vec<(String, SecretString)>,
-    /// For each entry, everything that folded into it.
+    /// For each entry, the secrets and fields that share its name.
     sources: Vec<Vec<String>>,
     hidden: HashSet<String>,
 }
@@ -252,8 +267,8 @@ impl Building {
     }
 }
 
-/// Whether a variable of this name changes what a program runs, loads or trusts, so that anyone who
-/// may name a secret could take the program over.
+/// Whether a variable of this name changes what a program runs, loads or trusts, so that a user who may name
+/// a secret could take over the program.
 fn steers_programs(name: &str) -> bool {
     const NAMES: [&str; 41] = [
         "ALL_PROXY",
@@ -302,8 +317,8 @@ fn steers_programs(name: &str) -> bool {
     NAMES.binary_search(&name).is_ok() || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The name of an environment variable: upper case as Unicode has it, everything outside `A-Z0-9`
-/// as `_`, runs of it as one, none at the ends.
+/// Makes the name of an environment variable: upper case by Unicode's rules, each run of characters outside
+/// `A-Z0-9` as one `_`, and no `_` at the ends.
 fn env_name(name: &str) -> String {
     let mut env = String::with_capacity(name.len());
     let mut gap = false;
@@ -390,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_folds_into_one_name_is_told() {
+    fn secrets_that_share_a_name_are_reported() {
         let export = self::export(vec![
             entry("sk_1", "db-host", "1", false),
             entry("sk_2", "other", "2", false),
@@ -441,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_nobody_listed_as_a_name_is_not_shown() {
+    fn a_key_that_is_not_listed_as_a_name_is_not_shown() {
         let value = r#"{"sk-live-4242":"1","sk live 4242":"2","a":"3","A":"4"}"#;
         let export = export(vec![entry("sk_1", "db", value, true)]);
         let shown = format!("{export:?} {:?}", export.collisions());

@@ -9,16 +9,16 @@ use serde_json::value::RawValue;
 use super::unescape::unescape;
 use crate::text;
 
-/// The most fields of a secret. The service takes values of 12 KB, in which two thousand fit.
+/// The most fields of a secret. The service accepts values of 12 KB, which hold about two thousand fields.
 const FIELDS_LIMIT: usize = 10_000;
 
-/// The fields of a structured secret, in the order in which the secret has them.
+/// The fields of a structured secret, in the secret's own order.
 ///
-/// A field that is not a string is its JSON text: the number `5432` is `"5432"`, `null` is
-/// `"null"`. `Debug` shows names and never values; of a name that may be a secret itself it says only
-/// that there is one, as [`Error::available_fields`](crate::Error::available_fields) does.
+/// A field that is not a string is its JSON text: the number `5432` is `"5432"`, `null` is `"null"`. `Debug`
+/// shows names and never values; a name that may be a secret itself is only counted, by the rule of
+/// [`Error::available_fields`](crate::Error::available_fields).
 ///
-/// A value with more than 10,000 fields counts as one without any.
+/// A value with more than 10,000 fields counts as one without fields.
 ///
 /// ```
 /// # use sikkerkey_emulator::Emulator;
@@ -37,7 +37,7 @@ const FIELDS_LIMIT: usize = 10_000;
 #[derive(Clone, Default)]
 pub struct Fields {
     fields: Vec<(String, SecretString)>,
-    /// Those whose text `null` is no string: for a typed config they are not there.
+    /// Fields that are JSON's `null`, not the string: in a typed config they count as missing.
     nulls: HashSet<String>,
 }
 
@@ -67,19 +67,19 @@ impl Fields {
         self.fields.is_empty()
     }
 
-    /// Whether the field is there and is JSON's `null`, not the string.
+    /// Whether the field exists and is JSON's `null`, not the string.
     pub(crate) fn is_null(&self, name: &str) -> bool {
         self.nulls.contains(name)
     }
 
-    /// Reads a value that is a JSON object; `None` for anything else. Of two fields with one name
-    /// the last counts, as in the official clients.
+    /// Parses a value that is a JSON object; `None` for anything else. Of two fields with one name the last
+    /// counts, as in the official clients.
     pub(crate) fn parse(value: &SecretString) -> Option<Self> {
         let raw = raw_fields(value)?;
         let mut fields = Vec::with_capacity(raw.len());
         let mut nulls = HashSet::new();
         for (name, raw) in raw {
-            // Borrowed from the secret's own text, so each value is copied once, into its place.
+            // Borrowed from the secret's text, so each value is copied only once.
             let value = match raw {
                 text if text.starts_with('"') => unescape(text)?,
                 text => SecretString::from(text),
@@ -93,8 +93,8 @@ impl Fields {
     }
 }
 
-/// The object `below` with the fields of the object `over` in place of its own; `None` where one of
-/// the two is no object.
+/// Replaces fields of the object `below` with those of the object `over`; `None` if one of the two is not an
+/// object.
 pub(crate) fn merged(below: &SecretString, over: &SecretString) -> Option<SecretString> {
     let (mut fields, over) = (raw_fields(below)?, raw_fields(over)?);
     for (name, raw) in over {
@@ -103,7 +103,7 @@ pub(crate) fn merged(below: &SecretString, over: &SecretString) -> Option<Secret
             None => fields.push((name, raw)),
         }
     }
-    // Names are escaped anew; values are taken as they stand, into memory of their size.
+    // Names are escaped again; values are copied unchanged, into memory of their exact size.
     let names: Vec<String> = fields
         .iter()
         .map(|(name, _)| serde_json::Value::from(name.as_str()).to_string())
@@ -136,7 +136,7 @@ impl<'a> IntoIterator for &'a Fields {
     }
 }
 
-/// Names with their values.
+/// An iterator over names with their values.
 pub(crate) type NamedValues<'a> = std::iter::Map<
     std::slice::Iter<'a, (String, SecretString)>,
     fn(&'a (String, SecretString)) -> (&'a str, &'a SecretString),
@@ -155,8 +155,8 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// The fields of an object, each as its JSON text. Of two with one name the last counts, in the
-/// place of the first.
+/// Returns the fields of an object, each as its JSON text. Of two fields with one name the last counts, at
+/// the position of the first.
 fn raw_fields(value: &SecretString) -> Option<Vec<(String, &str)>> {
     let mut json = serde_json::Deserializer::from_str(value.expose_secret());
     let fields = json.deserialize_map(Object).ok()?;

@@ -8,6 +8,19 @@ use crate::text;
 ///
 /// Names are as people entered them and may hold any character; `Debug` escapes what does not belong on a
 /// terminal or in a log.
+///
+/// ```
+/// # use sikkerkey_emulator::Emulator;
+/// # let vault = Emulator::builder()
+/// #     .structured("sk_db_prod", [("host", "db.internal")]).name("sk_db_prod", "Database")
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let secrets = sk.list_secrets()?;
+/// let database = secrets.iter().find(|secret| secret.name == "Database").ok_or("not granted")?;
+/// assert_eq!(database.id, "sk_db_prod");
+/// assert_eq!(database.field_names, Some(vec!["host".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecretListItem {
@@ -32,7 +45,7 @@ impl From<ListEntry> for SecretListItem {
     }
 }
 
-/// The names in the service's text, which separates them by commas; `None` for a single value.
+/// Splits the service's list of names at its commas; `None` for a single value.
 pub(crate) fn field_names(text: Option<&str>) -> Option<Vec<String>> {
     let names: Vec<String> = text?
         .split(',')

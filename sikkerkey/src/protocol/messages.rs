@@ -1,8 +1,8 @@
-//! What requests and responses look like as JSON.
+//! The JSON of requests and responses.
 //!
-//! Nothing of serde_json's own error texts leaves this module: they can quote what they read. A
-//! value is decoded from the raw JSON into wiped memory of its size. Lists are bounded, and an entry
-//! that is not understood is left out and named, so that one of them does not hide the others.
+//! Error texts of serde_json never leave this module, because they can quote the input. A value is decoded
+//! from the raw JSON into memory of its exact size, which is wiped. Lists are bounded. An entry that cannot
+//! be parsed is left out and named in the log, so that it does not hide the others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::id::is_id;
 use crate::log::log;
 use crate::text;
 
-/// The longest value of a secret.
+/// The longest value of a secret, in bytes.
 pub(crate) const VALUE_LIMIT: usize = 1024 * 1024;
 
 /// The most entries of a list, an export or a poll.
@@ -29,15 +29,15 @@ const ENTRIES_LIMIT: usize = 100_000;
 /// A response that is not what the protocol says, as the end of a sentence about it.
 #[derive(Debug)]
 pub(crate) enum Malformed {
-    /// It ends too early to be JSON.
+    /// It is incomplete JSON.
     Short,
     /// It is not JSON at all.
     NotJson,
-    /// It is JSON of another shape.
+    /// It is JSON of an unexpected shape.
     Shape,
     /// It has a value that is longer than any secret.
     LongValue,
-    /// Reading it took longer than the call has.
+    /// Parsing it took longer than the call may take.
     OutOfTime,
 }
 
@@ -47,21 +47,21 @@ struct ReadResponse<'a> {
     value: &'a RawValue,
 }
 
-/// The entries of a list or an export, as they came.
+/// The unparsed entries of a list or an export.
 #[derive(Deserialize)]
 struct Entries<'a> {
     #[serde(borrow)]
     secrets: BoundedList<'a>,
 }
 
-/// The projects of a list, as they came.
+/// The unparsed projects of a list.
 #[derive(Deserialize)]
 struct Projects<'a> {
     #[serde(borrow)]
     projects: BoundedList<'a>,
 }
 
-/// A list that is refused before it takes more memory than its limit.
+/// A list that is refused before it uses more memory than its limit.
 struct BoundedList<'a>(Vec<&'a RawValue>);
 
 #[derive(Deserialize)]
@@ -76,7 +76,7 @@ pub(crate) struct ListEntry {
     pub(crate) project_id: Option<String>,
 }
 
-/// An entry of the rich list.
+/// An entry of the detailed list.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DetailsEntry {
@@ -93,7 +93,7 @@ pub(crate) struct DetailsEntry {
     pub(crate) application_id: Option<String>,
     #[serde(default)]
     pub(crate) application_name: Option<String>,
-    /// Whatever it is, the secret is there.
+    /// Any JSON: an unexpected kind does not hide the secret.
     #[serde(default, rename = "type")]
     pub(crate) kind: Value,
 }
@@ -129,7 +129,7 @@ struct RawExportEntry<'a> {
     field_names: Option<String>,
 }
 
-/// An entry of which only the id is looked at.
+/// An entry of which only the id is parsed.
 #[derive(Deserialize)]
 struct Named {
     #[serde(alias = "projectId")]
@@ -155,7 +155,7 @@ pub(crate) enum PollStatus {
     Changed,
     Deleted,
     AccessDenied,
-    /// A word that a later version of the service may use, or no word at all.
+    /// A status that this version does not know, or not a string.
     #[serde(other)]
     Unknown,
 }
@@ -167,10 +167,10 @@ pub(crate) struct EnrollResponse {
     pub(crate) vault_id: String,
     #[serde(default)]
     pub(crate) api_url: Option<String>,
-    /// Only shown: whatever it is, a spent token is not thrown away for it.
+    /// Any JSON, because it is only shown: an unexpected name must not waste a spent token.
     #[serde(default)]
     pub(crate) machine_name: Value,
-    /// The same.
+    /// Any JSON, for the same reason.
     #[serde(default)]
     pub(crate) expires_at: Value,
 }
@@ -207,25 +207,25 @@ pub(crate) struct EnrollRequest<'a> {
     pub(crate) name: Option<&'a str>,
 }
 
-/// The value of a secret.
+/// Parses the value of a secret.
 pub(crate) fn value(body: &[u8]) -> Result<SecretString, Malformed> {
     let ReadResponse { value } = decode(body)?;
     secret(value)
 }
 
-/// The secrets of a list.
+/// Parses the secrets of a list.
 pub(crate) fn list(body: &[u8]) -> Result<Vec<ListEntry>, Malformed> {
     let Entries { secrets } = decode(body)?;
     listed(secrets, "list", |entry: &ListEntry| &entry.id)
 }
 
-/// The secrets of the rich list.
+/// Parses the secrets of the detailed list.
 pub(crate) fn details(body: &[u8]) -> Result<Vec<DetailsEntry>, Malformed> {
     let Entries { secrets } = decode(body)?;
     listed(secrets, "list", |entry: &DetailsEntry| &entry.id)
 }
 
-/// The projects of a list.
+/// Parses the projects of a list.
 pub(crate) fn projects(body: &[u8]) -> Result<Vec<ProjectEntry>, Malformed> {
     let Projects { projects } = decode(body)?;
     listed(projects, "list of projects", |entry: &ProjectEntry| {
@@ -233,7 +233,7 @@ pub(crate) fn projects(body: &[u8]) -> Result<Vec<ProjectEntry>, Malformed> {
     })
 }
 
-/// The secrets of an export with their values. Gives up where `in_time` says so.
+/// Parses the secrets of an export, with their values. Gives up when `in_time` returns `false`.
 pub(crate) fn export(
     body: &[u8],
     in_time: &dyn Fn() -> bool,
@@ -253,7 +253,8 @@ pub(crate) fn export(
     })
 }
 
-/// What changed since this machine last read it. An id that is left out did not change.
+/// Parses the response to a poll: what changed since this machine last read it. An id that is left out did
+/// not change.
 pub(crate) fn changes(body: &[u8]) -> Result<BTreeMap<String, PollStatus>, Malformed> {
     let PollResponse { changes } = decode(body)?;
     let changes = changes.0.into_iter().map(|(id, raw)| {
@@ -266,12 +267,12 @@ pub(crate) fn changes(body: &[u8]) -> Result<BTreeMap<String, PollStatus>, Malfo
     Ok(changes.collect())
 }
 
-/// The machine of an enrollment.
+/// Parses the machine of an enrollment.
 pub(crate) fn enrollment(body: &[u8]) -> Result<EnrollResponse, Malformed> {
     decode(body)
 }
 
-/// Each entry of a list with an id that is one.
+/// Parses the entries of a list whose ids are valid.
 fn listed<T: DeserializeOwned>(
     list: BoundedList<'_>,
     noun: &str,
@@ -286,8 +287,8 @@ fn listed<T: DeserializeOwned>(
     })
 }
 
-/// Each entry that `read` understands; the others are named in the log. A list of which nothing is
-/// understood is not one.
+/// Returns each entry that `read` can parse; the others are named in the log. A list without any such entry
+/// is an error.
 fn entries<T>(
     list: BoundedList<'_>,
     noun: &str,
@@ -398,18 +399,18 @@ impl<'de: 'a, 'a> Visitor<'de> for MapVisitor<'a> {
     }
 }
 
-/// The bytes of a request. They are wiped, for an enrollment's hold the token.
+/// Encodes a request. The bytes are wiped, because an enrollment contains the token.
 pub(crate) fn encode(request: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    // As large as any enrollment, so that the token is not left behind by a growing buffer.
+    // Large enough for any enrollment, because a buffer that grows could leave a copy of the token behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
-    // Structs of strings always serialise, and a Vec takes every byte.
+    // Serializing structs of strings to a `Vec` cannot fail.
     let written = serde_json::to_writer(&mut *bytes, request);
     debug_assert!(written.is_ok());
     bytes
 }
 
-/// The message of the service's error, which may be empty; `None` for a body that is not the
-/// service's own.
+/// Returns the message of the service's error, which may be empty; `None` for a body that is not the
+/// service's.
 pub(crate) fn error_message(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<ErrorResponse>(body)
         .ok()

@@ -1,4 +1,4 @@
-//! What the client and the service say to each other: addresses, signatures, messages, fields.
+//! The protocol between client and service: addresses, signatures, messages, fields.
 //!
 //! Pure: nothing here opens a file or a socket, or asks for the time.
 

@@ -1,4 +1,4 @@
-//! The machine's key and what it signs. Pure: no socket, no file, no clock.
+//! The machine's key, and the text that it signs. Pure: no socket, no file, no clock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,15 +17,13 @@ use crate::text;
 /// The length of a nonce before it is written in base64.
 pub(crate) const NONCE_BYTES: usize = 16;
 
-/// Signs requests with a machine's Ed25519 key that this process does not hold: one in a hardware
-/// module, a key service or an agent. Given to
-/// [`SikkerKeyBuilder::signer`](crate::SikkerKeyBuilder::signer).
+/// Signs requests with a machine's Ed25519 key outside this process: in a hardware module, a key service or
+/// an agent. Pass it to [`SikkerKeyBuilder::signer`](crate::SikkerKeyBuilder::signer).
 ///
-/// A signer is called on the thread that makes the call, once for each attempt, by several threads
-/// at once. What it does is outside the client's timeouts: one that hangs makes its call hang, so
-/// give it a time limit of its own. A signature that does not fit the public key is an error and is
-/// not sent, because the service locks an address out after three. A panic is contained and becomes
-/// an error.
+/// A signer is called on the thread that makes the call, once for each attempt, by several threads at once.
+/// The client's timeouts do not cover it: if a signer hangs, its call hangs, so give it a time limit of its
+/// own. A signature that does not fit the public key is an error and is not sent, because the service locks
+/// an address out after three. A panic is contained and becomes an error.
 ///
 /// ```
 /// use sikkerkey::{RequestSigner, SignError};
@@ -51,21 +49,20 @@ pub(crate) const NONCE_BYTES: usize = 16;
 /// # let _ = Module;
 /// ```
 pub trait RequestSigner: Send + Sync + 'static {
-    /// The public key with which the machine was enrolled. Asked for once, when the client is
-    /// built.
+    /// Returns the public key with which the machine was enrolled. Called once, when the client is built.
     fn public_key(&self) -> [u8; 32];
 
-    /// The Ed25519 signature of a message, made with the key that belongs to
+    /// Returns the Ed25519 signature of a message, made with the private key that belongs to
     /// [`public_key`](Self::public_key).
     ///
     /// # Errors
     ///
-    /// Why there is no signature. The call fails with
+    /// If no signature can be made. The call then fails with
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), and nothing is sent.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
 }
 
-/// Why a [`RequestSigner`] made no signature, in words that are safe to show and to log.
+/// The reason why a [`RequestSigner`] made no signature, in words that are safe to show and to log.
 #[allow(
     clippy::exhaustive_structs,
     reason = "signers of other crates construct it"
@@ -74,7 +71,7 @@ pub trait RequestSigner: Send + Sync + 'static {
 #[error("{0}")]
 pub struct SignError(pub &'static str);
 
-/// What signs a machine's requests: a key in this process, or a [`RequestSigner`].
+/// The signer of a machine's requests: a key in this process, or a [`RequestSigner`].
 pub(crate) struct Signer(Box<dyn Key>);
 
 trait Key: Send + Sync {
@@ -91,15 +88,15 @@ pub(crate) struct Signed {
 }
 
 impl Signer {
-    /// The seed goes into the box once, and is wiped when the box is dropped.
+    /// Makes a signer from a seed. The seed is copied once, into the box, and wiped when the box is dropped.
     pub(crate) fn from_seed(seed: &[u8; 32]) -> Self {
         Signer(Box::new(SigningKey::from_bytes(seed)))
     }
 
-    /// Reads PKCS#8 PEM as `openssl genpkey -algorithm Ed25519` writes it, in every form that
-    /// openssl takes: lines of any length, blank lines, spaces around them. Also in the forms that
-    /// environment variables have: with `\n` or a space in place of each line end. The error says
-    /// what the text is instead, as the end of a sentence about the file.
+    /// Reads PKCS#8 PEM as `openssl genpkey -algorithm Ed25519` writes it, in every form that openssl
+    /// accepts: lines of any length, blank lines, spaces around them. Also accepts the forms of environment
+    /// variables: with a literal `\n` or a space in place of each line end. The error says what the text is
+    /// instead, as the end of a sentence about the file.
     pub(crate) fn from_pem(text: &str) -> Result<Self, &'static str> {
         const DAMAGED: &str = "holds a private key that is damaged or is not an Ed25519 key";
         let is_key = |section: &Result<Section<'_>, CutOff>| match section {
@@ -115,7 +112,7 @@ impl Signer {
         Ok(Self::from_seed(seed))
     }
 
-    /// A signer of the user's.
+    /// Wraps a signer of the user.
     pub(crate) fn foreign(signer: Arc<dyn RequestSigner>) -> Result<Self, Error> {
         let key = contained(|| Ok(signer.public_key()))?;
         let public = VerifyingKey::from_bytes(&key)
@@ -131,8 +128,8 @@ impl Signer {
         STANDARD.encode(self.public_key())
     }
 
-    /// The 32 bytes from which the key is made, and from which the cache derives its own; `None`
-    /// for a key that is not in this process.
+    /// Returns the 32 bytes of the key's seed, from which the cache derives its own key; `None` for a key
+    /// that is not in this process.
     #[cfg_attr(
         not(feature = "cache"),
         allow(dead_code, reason = "only the cache needs it")
@@ -202,7 +199,7 @@ impl Key for Foreign {
     }
 }
 
-/// Calls the user's signer.
+/// Calls the user's signer and contains its panic.
 fn contained<T>(call: impl FnOnce() -> Result<T, SignError>) -> Result<T, Error> {
     match contain(call) {
         Ok(Ok(result)) => Ok(result),
@@ -216,7 +213,7 @@ fn contained<T>(call: impl FnOnce() -> Result<T, SignError>) -> Result<T, Error>
     }
 }
 
-/// The seed within a PKCS#8 document of an Ed25519 key (RFC 8410), where it lies.
+/// Borrows the seed from a PKCS#8 document of an Ed25519 key (RFC 8410).
 fn seed_of(der: &[u8]) -> Option<&[u8; 32]> {
     let info = PrivateKeyInfoRef::try_from(der).ok()?;
     if info.algorithm.oid != ALGORITHM_OID || info.algorithm.parameters.is_some() {
@@ -342,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ed25519_key_says_what_it_is() {
+    fn the_error_says_what_is_there_in_place_of_an_ed25519_key() {
         let pem = &vectors()[0].private_key_pem;
         // The same document with X25519's algorithm, 1.3.101.110, in place of Ed25519's.
         let x25519 = pem.replace("MC4CAQAwBQYDK2Vw", "MC4CAQAwBQYDK2Vu");

@@ -1,22 +1,22 @@
-//! A clock that is off, put right by the service's `Date`.
+//! Correction of a wrong clock by the service's `Date`.
 //!
-//! The service refuses a timestamp that is more than five minutes from its own clock, with the
-//! same 401 as a wrong key. Its `Date` header tells the two apart. The correction is always
-//! measured against this machine's own clock, never against a corrected one, so it cannot build
-//! up; and it is dropped once that clock is right again.
+//! The service refuses a timestamp that is more than five minutes from its own clock, with the same 401 as a
+//! wrong key. Its `Date` header distinguishes the two. The correction is always measured against this
+//! machine's own clock, never against a corrected one, so it cannot accumulate; it is dropped once that clock
+//! is right again.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A difference up to which clocks agree.
+/// The largest difference, in seconds, of clocks that agree.
 const AGREED: i64 = 60;
 
 /// Dates outside 2020 to 2100 come from a server whose own clock is off.
 const SANE: std::ops::Range<i64> = 1_577_836_800..4_102_444_800;
 
-/// A correction into the future up to which a right clock is more likely than a wrong `Date`.
+/// The largest correction into the future, in seconds, that is made on the word of a `Date` alone.
 const DAY: i64 = 24 * 60 * 60;
 
-/// No clock of a machine that runs this version is before this, unless it is wrong: 2026-11-01.
+/// A clock that is before this (2026-11-01) is wrong for certain, because this version did not exist then.
 const RELEASED: i64 = 1_793_491_200;
 
 /// The seconds to be added to this machine's clock; zero while it is right.
@@ -26,13 +26,13 @@ pub(crate) struct Skew {
     enabled: bool,
 }
 
-/// What a 401 says about the clock.
+/// The conclusion from a 401 about the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClockJudgment {
     /// The timestamp was off. Signing with this correction is worth one more attempt.
     Retry { correction: i64 },
-    /// The timestamp was good, or nothing is known. `ahead` is how far this machine's clock is
-    /// ahead of the service's, where that is more than clocks usually differ.
+    /// The timestamp was right, or nothing is known. `ahead` is how many seconds this machine's clock is
+    /// ahead of the service's, if that is more than clocks usually differ.
     Final { ahead: Option<i64> },
 }
 
@@ -43,7 +43,7 @@ impl Default for Skew {
 }
 
 impl Skew {
-    /// A clock that is taken for right; `enabled` is whether it is ever corrected.
+    /// Starts without a correction; `enabled` says whether the clock is ever corrected.
     pub(crate) fn new(enabled: bool) -> Self {
         Skew {
             correction: AtomicI64::new(0),
@@ -51,7 +51,7 @@ impl Skew {
         }
     }
 
-    /// [`judge`], without a correction where none is wanted.
+    /// Does [`judge`], but without a correction if corrections are off.
     pub(crate) fn judge(&self, signed: i64, own: i64, date: Option<i64>) -> ClockJudgment {
         match judge(signed, own, date) {
             ClockJudgment::Retry { correction } if !self.enabled => ClockJudgment::Final {
@@ -65,13 +65,13 @@ impl Skew {
         self.correction.load(Ordering::Relaxed)
     }
 
-    /// Keeps a correction that was seen to help; zero drops it. Says whether it is news.
+    /// Keeps a correction that has helped; zero drops it. Returns whether it is new.
     pub(crate) fn keep(&self, correction: i64) -> bool {
         let old = self.correction.swap(correction, Ordering::Relaxed);
         old.abs_diff(correction) > AGREED.unsigned_abs()
     }
 
-    /// After an answer that is no 401: drops or renews a correction that the clock has outgrown.
+    /// After a response other than 401: drops or renews a correction that no longer fits the clock.
     pub(crate) fn review(&self, own: i64, date: Option<i64>) {
         let correction = self.correction();
         let Some(date) = date.filter(|date| SANE.contains(date)) else {
@@ -107,13 +107,13 @@ pub(crate) fn judge(signed: i64, own: i64, date: Option<i64>) -> ClockJudgment {
     }
 }
 
-/// Whether a correction may be made: a far one into the future only where this machine's clock is
-/// wrong for certain. A wrong `Date` would else make signatures for a time to come.
+/// Whether a correction may be made. A large one into the future needs a clock that is wrong for certain;
+/// otherwise a wrong `Date` could collect signatures for a later time.
 fn is_plausible(correction: i64, own: i64) -> bool {
     correction <= DAY || own < RELEASED
 }
 
-/// How far off the clock is, as part of a sentence.
+/// Says how far off the clock is, as part of a sentence.
 pub(crate) fn describe(ahead: i64) -> String {
     let direction = if ahead > 0 { "ahead of" } else { "behind" };
     format!(
@@ -204,7 +204,7 @@ mod tests {
                 correction: NOW - unset
             }
         );
-        // Back in time, a signature is for a time that has been.
+        // Into the past, a signature is for a time that is over.
         assert_eq!(
             judge(NOW, NOW, Some(NOW - 9 * DAY)),
             ClockJudgment::Retry {
@@ -257,7 +257,7 @@ mod tests {
         skew.review(NOW, Some(NOW + 3));
         assert_eq!(skew.correction(), 0);
 
-        // Up to a minute clocks agree: with a correction that is kept, and without any.
+        // Clocks agree up to a minute, with and without a correction.
         for (needed, kept) in [(560, 500), (440, 500), (561, 561), (60, 0), (61, 61)] {
             skew.keep(500);
             skew.review(NOW, Some(NOW + needed));

@@ -1,13 +1,12 @@
-//! The text of a JSON string, decoded into memory of exactly its size.
+//! Decodes a JSON string into memory of exactly its size.
 //!
-//! A buffer that grows leaves copies of a secret behind, and so does a parser's scratch space. So a
-//! string is gone through twice: the first pass checks and counts, the second fills a buffer that
-//! never moves, and that is wiped when it is dropped.
+//! A buffer that grows leaves copies of a secret behind, and so does a parser's scratch space. So a string is
+//! processed twice: the first pass checks and counts, the second fills a buffer that never moves and is wiped
+//! when it is dropped.
 
 use secrecy::SecretString;
 
-/// The string in a JSON text, which begins and ends with its quotation marks; `None` for anything
-/// that JSON does not allow.
+/// Decodes a JSON string, which begins and ends with quotation marks; `None` if it is not valid JSON.
 pub(crate) fn unescape(json: &str) -> Option<SecretString> {
     let body = json.strip_prefix('"')?.strip_suffix('"')?;
     let mut length = 0;
@@ -36,7 +35,7 @@ fn each_part(mut body: &str, mut part: impl FnMut(&str)) -> Option<()> {
     }
 }
 
-/// The character of an escape, without its backslash, and the text behind it.
+/// Decodes an escape, given without its backslash. Returns the character and the rest of the text.
 fn escape(text: &str) -> Option<(char, &str)> {
     let mut rest = text.chars();
     let c = match rest.next()? {
@@ -52,7 +51,7 @@ fn escape(text: &str) -> Option<(char, &str)> {
     Some((c, rest.as_str()))
 }
 
-/// The character of four digits, or of eight in two escapes.
+/// Decodes the four digits of a `\u` escape, or the eight of a surrogate pair.
 fn unicode(text: &str) -> Option<(char, &str)> {
     let (first, rest) = digits(text)?;
     match first {
@@ -62,7 +61,7 @@ fn unicode(text: &str) -> Option<(char, &str)> {
             let c = char::from_u32(0x10000 + ((first - 0xd800) << 10) + low)?;
             Some((c, rest))
         }
-        // None for the second half of a pair without its first.
+        // `None` for the second half of a pair without the first.
         _ => Some((char::from_u32(first)?, rest)),
     }
 }
@@ -80,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Both parsers on one JSON text.
+    /// Whether this parser and serde_json agree on a JSON text.
     #[track_caller]
     fn same(json: &str) -> bool {
         let theirs = serde_json::from_str::<String>(json).ok();

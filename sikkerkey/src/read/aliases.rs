@@ -1,4 +1,4 @@
-//! Aliases: what another environment has in place of the secrets that a config names.
+//! Aliases: secrets of another environment in place of those that a config names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use crate::id::is_id;
 use crate::identity::variable;
 use crate::text::quoted;
 
-/// From what a config names to the id that is read, and what was wrong with the texts that said so.
+/// A map from the config's names of secrets to the ids that are read, and the problems of the texts that it
+/// was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Aliases {
     map: BTreeMap<String, String>,
@@ -23,12 +24,12 @@ impl Aliases {
         &self.map
     }
 
-    /// Takes the place of an earlier one of the same secret.
+    /// Adds an alias. It replaces an earlier one of the same secret.
     pub(super) fn insert(&mut self, from: String, to: String) {
         self.map.insert(from, to);
     }
 
-    /// Those of one source, which says each secret once.
+    /// Adds the aliases of one source, in which each secret may occur once.
     pub(super) fn extend(&mut self, source: &str, aliases: impl Iterator<Item = (String, String)>) {
         let mut said = BTreeSet::new();
         for (from, to) in aliases {
@@ -40,7 +41,7 @@ impl Aliases {
         }
     }
 
-    /// Those of an environment variable, which may be unset.
+    /// Adds the aliases of an environment variable, which may be unset.
     pub(super) fn extend_from_env(&mut self, name: &str) {
         match variable(name) {
             Ok(text) => self.extend_from_text(name, text.as_deref().unwrap_or_default()),
@@ -48,7 +49,7 @@ impl Aliases {
         }
     }
 
-    /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`; white space around ids and an empty end are nothing.
+    /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`; white space around ids and a final comma are ignored.
     fn extend_from_text(&mut self, source: &str, text: &str) {
         let mut aliases = Vec::new();
         let entries = text.trim().trim_end_matches(',');
@@ -67,7 +68,7 @@ impl Aliases {
         self.extend(source, aliases.into_iter());
     }
 
-    /// Forgets the aliases of other secrets, and no longer asks for any.
+    /// Removes the aliases of secrets outside this part, and turns `strict` off.
     pub(super) fn keep_those_of(&mut self, part: &Schema) {
         let secrets = part.secrets();
         let is_named = |from: &String| secrets.iter().any(|secret| secret.as_str() == from);
@@ -75,8 +76,8 @@ impl Aliases {
         self.strict = false;
     }
 
-    /// What is wrong with the aliases of a config. `names_are_scoped` says whether display names
-    /// are looked up in one project or application.
+    /// Returns the problems of the aliases for a config. `names_are_scoped` says whether display names are
+    /// looked up in one project or application.
     pub(super) fn problems(&self, schema: &Schema, names_are_scoped: bool) -> Vec<Problem> {
         let mut texts = self.mistakes.clone();
         for (from, to) in &self.map {
@@ -102,7 +103,7 @@ impl Aliases {
         problems
     }
 
-    /// The circle that an alias begins, told at the first of its secrets alone.
+    /// Describes the circle that an alias starts, only for the first of its secrets.
     fn circle(&self, first: &str) -> Option<String> {
         let mut circle = shown(first);
         let mut at = self.map.get(first)?;
@@ -119,8 +120,8 @@ impl Aliases {
         None
     }
 
-    /// What strict aliases find: secrets that this environment would share with the one that the
-    /// config was written for.
+    /// Returns the secrets that `strict_aliases` refuses, because this environment would share them with the
+    /// one that the config was written for.
     fn unaliased(&self, schema: &Schema, names_are_scoped: bool) -> Vec<Problem> {
         let mut problems = Vec::new();
         let named: BTreeSet<&SecretRef> = schema.secrets().into_iter().collect();
@@ -150,7 +151,7 @@ impl Aliases {
     }
 }
 
-/// Why an alias has no effect, if it has none.
+/// Says why an alias has no effect; `None` if it has one.
 fn unmatched(schema: &Schema, from: &str, to: &str) -> Option<String> {
     let secrets = schema.secrets();
     let known = || secrets.iter().map(|secret| secret.as_str());
@@ -168,7 +169,7 @@ fn unmatched(schema: &Schema, from: &str, to: &str) -> Option<String> {
     Some(format!("fits no secret of the config{advice}"))
 }
 
-/// An id as it is, and anything else between quotation marks.
+/// Shows an id as it is, and any other text in quotes.
 fn shown(secret: &str) -> String {
     match is_id(secret) {
         true => secret.to_owned(),
@@ -176,7 +177,7 @@ fn shown(secret: &str) -> String {
     }
 }
 
-/// What is taken from the text of an environment variable, and what is wrong with it.
+/// Parses the text of an environment variable: its aliases and its problems; for fuzzing.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_aliases(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
     let mut aliases = Aliases::default();
@@ -231,7 +232,7 @@ mod tests {
                 " sk_db = sk_db_stg ,\n SENTRY DSN = sk_1 ,\n",
                 vec![("SENTRY DSN", "sk_1"), ("sk_db", "sk_db_stg")],
             ),
-            // Two secrets may be one elsewhere.
+            // Two secrets may lead to one id in another environment.
             (
                 "sk_db=sk_one,sk_flags=sk_one",
                 vec![("sk_db", "sk_one"), ("sk_flags", "sk_one")],
@@ -278,7 +279,7 @@ mod tests {
     fn an_alias_leads_from_a_secret_of_the_config_to_another_id() {
         for (aliases, expected) in [
             (vec![("sk_db", "sk_x"), ("sk_flags", "sk_x")], vec![]),
-            // One step each: sk_flags is read where the config says sk_db.
+            // One step each: for `sk_db`, `sk_flags` is read.
             (vec![("sk_db", "sk_flags"), ("sk_flags", "sk_x")], vec![]),
             (
                 vec![("sk_flag", "sk_x")],
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_circle_is_told_once_and_what_leads_into_it_is_not_in_it() {
+    fn a_long_circle_is_reported_once_and_an_alias_that_leads_into_it_is_not_in_it() {
         let ids: Vec<String> = (0..300).map(|n| format!("sk_{n}")).collect();
         let next = |n: usize| ids[(n + 1) % ids.len()].clone();
         let mut aliases = Aliases::default();

@@ -1,4 +1,4 @@
-//! Which secrets a machine sees, and among which of them display names are looked up.
+//! The secrets that a machine sees, and those among which display names are looked up.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,17 @@ use crate::id::check_id;
 use crate::log::log;
 use crate::protocol::details::{SecretDetails, SecretKind};
 
-/// What a machine sees, with kinds and applications as far as the service tells them.
+/// The secrets that a machine sees, with kinds and applications if the service reports them.
 #[derive(Default)]
 pub(super) struct Listing {
     /// Every secret that the machine sees.
     pub(super) all: Vec<SecretDetails>,
-    /// Those that a display name can be of.
+    /// The secrets among which display names are looked up.
     pub(super) named: Vec<SecretDetails>,
 }
 
 impl Listing {
-    /// One request; two or three where the service is too old for it.
+    /// Reads the list: one request, or two or three if the service is too old.
     pub(super) fn read(client: &SikkerKey, options: &LoadOptions) -> Result<Self, Error> {
         if let Some(application) = options.application_name() {
             check_id(application)?;
@@ -57,7 +57,7 @@ impl Listing {
     }
 }
 
-/// The secrets that a display name can be of, by one request where that is possible.
+/// Reads the secrets among which display names are looked up, by one request if possible.
 pub(super) fn named(
     client: &SikkerKey,
     options: &LoadOptions,
@@ -68,7 +68,8 @@ pub(super) fn named(
     }
 }
 
-/// A project goes first where an application is set too.
+/// Whether a secret is in the project or application of the options. A project takes precedence over an
+/// application.
 fn is_in_scope(secret: &SecretDetails, options: &LoadOptions) -> bool {
     match (options.project_name(), options.application_name()) {
         (Some(project), _) => secret.project_id.as_deref() == Some(project),

@@ -1,4 +1,4 @@
-//! Reading what a schema names: names and aliases become ids, and ids become a snapshot.
+//! Reads the secrets of a schema: resolves names and aliases to ids, and reads the ids into a snapshot.
 
 mod aliases;
 mod listing;

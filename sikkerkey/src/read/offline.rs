@@ -1,4 +1,4 @@
-//! A snapshot in the place of a vault.
+//! A snapshot that replaces a vault.
 
 use super::options::LoadOptions;
 use crate::config::check::CheckReport;
@@ -7,7 +7,7 @@ use crate::config::snapshot::{ReadOutcome, Snapshot};
 use crate::protocol::details::{SecretDetails, SecretKind};
 use crate::protocol::fields::Fields;
 
-/// Secrets that are at hand, and how a config finds them.
+/// The secrets of a snapshot, and the options by which a config finds them.
 #[derive(Clone, Debug)]
 pub(crate) struct Offline {
     pub(crate) secrets: Snapshot,
@@ -22,7 +22,7 @@ impl Offline {
         }
     }
 
-    /// What the schema names, and nothing else.
+    /// Returns a snapshot of the secrets that the schema names, and no others.
     pub(crate) fn snapshot(&self, schema: &Schema) -> Snapshot {
         let refusals = self.options.problems(schema);
         match refusals.is_empty() {
@@ -36,7 +36,7 @@ impl Offline {
         aliased.only(schema.secrets())
     }
 
-    /// Compares the schema with the secrets as a machine would see them: those with a value.
+    /// Compares the schema with the secrets that a machine would see: those with a value.
     pub(super) fn check(&self, schema: &Schema) -> CheckReport {
         let snapshot = self.found(schema);
         let listed: Vec<SecretDetails> = snapshot.iter().filter_map(listed).collect();
@@ -44,10 +44,10 @@ impl Offline {
     }
 }
 
-/// A secret as the service lists it.
+/// Describes a secret as the service would list it.
 fn listed((id, outcome): (&str, &ReadOutcome)) -> Option<SecretDetails> {
     let fields = Fields::parse(outcome.value()?);
-    // The service separates names by commas, so one with a comma arrives in parts.
+    // As the service does: it separates names with commas, so a name that contains one arrives in parts.
     let names = |fields: Fields| {
         let names = fields.names().flat_map(|name| name.split(','));
         names.map(str::to_owned).collect()

@@ -4,7 +4,7 @@ use super::aliases::Aliases;
 use crate::config::error::Problem;
 use crate::config::schema::Schema;
 
-/// How many reads are under way at once, unless the options say otherwise.
+/// The default limit of concurrent reads.
 const CONCURRENCY: usize = 8;
 
 /// Settings of how a config's secrets are found and read; for [`Loader::options`](crate::Loader::options),
@@ -43,8 +43,8 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The defaults: display names are looked up in all projects, there are no aliases, canaries are read like
-    /// any secret, and up to 8 reads are under way.
+    /// Makes the default options: display names are looked up in all projects, there are no aliases, canaries
+    /// are read like other secrets, and up to 8 reads run at once.
     pub fn new() -> Self {
         LoadOptions {
             project: None,
@@ -63,8 +63,8 @@ impl LoadOptions {
         self
     }
 
-    /// Looks display names up in one application, by its id. Ids are read as they are. Defaults to
-    /// all applications; a [`project`](Self::project) goes first where both are set.
+    /// Looks display names up in one application, by its id. Ids are read as they are. Defaults to all
+    /// applications; a [`project`](Self::project) takes precedence if both are set.
     ///
     /// A service that is too old for applications is asked for the plain list: then names are looked
     /// up among all secrets that the machine sees, and a warning is logged. A name that several
@@ -74,8 +74,8 @@ impl LoadOptions {
         self
     }
 
-    /// Reads the secret with the id `to` wherever the config names `from`, which is an id or a
-    /// display name. It takes the place of an earlier alias of `from`. Defaults to no alias.
+    /// Reads the secret with the id `to` wherever the config names `from`, which is an id or a display name.
+    /// It replaces an earlier alias of `from`. Defaults to no alias.
     pub fn alias(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.aliases.insert(from.into(), to.into());
         self
@@ -93,34 +93,34 @@ impl LoadOptions {
     }
 
     /// Adds the aliases that an environment variable holds as text, such as
-    /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`. It is read now. A variable that is unset or empty
-    /// has none; white space around ids is ignored. Defaults to no variable.
+    /// `sk_db=sk_db_stg,sk_flags=sk_flags_stg`. The variable is read now. If it is unset or empty, no alias
+    /// is added; white space around ids is ignored. Defaults to no variable.
     ///
-    /// A text that is not such a list is a problem of the load, which names the entry. A display name
-    /// with a comma or an equals sign is for [`alias`](Self::alias).
+    /// A text that is not such a list is a problem of the load, which names the entry. For a display name
+    /// with a comma or an equals sign, use [`alias`](Self::alias).
     pub fn aliases_from_env(mut self, variable: &str) -> Self {
         self.aliases.extend_from_env(variable);
         self
     }
 
-    /// Refuses to read a secret that has no alias, so that this environment never reads an id of the
-    /// one that the config was written for. Defaults to off.
+    /// Refuses to read a secret that has no alias, so that this environment never reads a secret of the
+    /// environment that the config was written for. Defaults to off.
     ///
-    /// Each id that the config names needs an alias, to an id that the config does not name. A
-    /// display name needs one too, unless a [`project`](Self::project) or an
-    /// [`application`](Self::application) says where it is looked up. What is missing is a problem
-    /// of the load for each secret, and then nothing is read.
+    /// Each id that the config names needs an alias, to an id that the config does not name. A display name
+    /// needs one too, unless a [`project`](Self::project) or an [`application`](Self::application) says where
+    /// it is looked up. Each secret without an alias that it needs is a problem of the load, and then nothing
+    /// is read.
     pub fn strict_aliases(mut self) -> Self {
         self.aliases.strict = true;
         self
     }
 
-    /// Asks for the list of secrets first, by one request more, and refuses the load with a problem
-    /// for each canary that the config names: it is not read, so it raises no alarm. The other
-    /// secrets are read, so that every problem is reported together. Defaults to off.
+    /// Refuses the load with a problem for each canary (a secret that raises an alarm when it is read) that
+    /// the config names. The list of secrets is requested first, which is one more request, and the canaries
+    /// are not read. The other secrets are read, so that every problem is reported together. Defaults to off.
     ///
-    /// If there is no list, nothing is read and the load fails. A service that is too old to say what
-    /// a canary is refuses none; a warning is logged.
+    /// If the list fails, nothing is read and the load fails. If the service is too old to report kinds, no
+    /// canary can be refused, and a warning is logged.
     pub fn refuse_canaries(mut self) -> Self {
         self.refuse_canaries = true;
         self
@@ -150,13 +150,13 @@ impl LoadOptions {
         self.application.as_deref()
     }
 
-    /// From what the config names to the id that is read.
+    /// Returns the map from the config's names of secrets to the ids that are read.
     #[doc(hidden)]
     pub fn alias_map(&self) -> &BTreeMap<String, String> {
         self.aliases.map()
     }
 
-    /// What of these options is wrong for a config of this schema.
+    /// Returns the problems of these options for a config of this schema.
     #[doc(hidden)]
     pub fn problems(&self, schema: &Schema) -> Vec<Problem> {
         let names_are_scoped = self.project.is_some() || self.application.is_some();

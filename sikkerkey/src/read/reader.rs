@@ -14,10 +14,10 @@ use crate::parallel;
 #[cfg(feature = "live")]
 use crate::watch::PartyId;
 
-/// Reads the secrets of a [`Schema`]: what a [`Loader`](crate::Loader) does, without a struct.
+/// A reader of the secrets of a [`Schema`]: a [`Loader`](crate::Loader) without a struct.
 ///
-/// k distinct secrets are k reads, however many requirements they serve, and no secret is read
-/// that the schema does not name.
+/// Each distinct secret is read once, even if several requirements need it. Secrets that the schema does not
+/// name are never read.
 ///
 /// ```
 /// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_stripe_key", "sk-live-1").start()?;
@@ -38,7 +38,7 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// Reads with a client, and the [`LoadOptions`] of the default.
+    /// Makes a reader with a client and the default [`LoadOptions`].
     pub fn new(client: impl AsRef<SikkerKey>) -> Self {
         Fetch {
             client: client.as_ref().clone(),
@@ -62,16 +62,16 @@ impl Fetch {
         self
     }
 
-    /// Reads every secret of the schema once. What could not be read is in the snapshot as such.
+    /// Reads every secret of the schema once. A failed read is an outcome of the snapshot.
     ///
-    /// Nothing is read where an alias or another option is wrong for this schema;
-    /// [`Snapshot::refusals`] says what. Where the service does not know this machine (401), no
-    /// further read is begun: it locks an address out after a few of these.
+    /// If an alias or another option is wrong for this schema, nothing is read, and [`Snapshot::refusals`]
+    /// says why. After a 401 no further read is begun, because the service locks an address out after three
+    /// of them.
     pub fn snapshot(&self, schema: &Schema) -> Snapshot {
         self.first_reads(schema).snapshot
     }
 
-    /// [`snapshot`](Self::snapshot) as a future, on any async runtime: a thread of the client reads.
+    /// Makes a [`snapshot`](Self::snapshot) as a future, on any async runtime: a thread of the client reads.
     pub fn snapshot_async(&self, schema: &Schema) -> impl Future<Output = Snapshot> + Send + use<> {
         let (fetch, schema) = (self.clone(), schema.clone());
         async move {
@@ -84,7 +84,7 @@ impl Fetch {
         }
     }
 
-    /// A snapshot, and which of its values the fallback cache served.
+    /// Reads a snapshot. Also returns which of its values the fallback cache served.
     pub(crate) fn first_reads(&self, schema: &Schema) -> FirstReads {
         let refusals = self.refusals(schema);
         if !refusals.is_empty() {
@@ -117,12 +117,12 @@ impl Fetch {
         }
     }
 
-    /// What is wrong with the options for this schema, so that nothing is read.
+    /// Returns the problems of the options for this schema. If there are any, nothing is read.
     pub(crate) fn refusals(&self, schema: &Schema) -> Vec<Problem> {
         self.options.problems(schema)
     }
 
-    /// Where the schema's secrets are, and which of them may be read.
+    /// Resolves the schema's secrets to ids, and says which of them may be read.
     pub(crate) fn resolve(&self, schema: &Schema) -> Resolved {
         let resolved = self.resolve_all(schema);
         #[cfg(feature = "metrics")]
@@ -143,8 +143,8 @@ impl Fetch {
         }
     }
 
-    /// Compares the schema with what this machine sees, without reading a value: by one list
-    /// call, or two or three where the service is too old to say what kind a secret is.
+    /// Compares the schema with what this machine sees, without reading a value: by one list call, or two or
+    /// three if the service is too old to report kinds.
     ///
     /// # Errors
     /// Any error of the list calls.
@@ -152,7 +152,7 @@ impl Fetch {
         self.check_with(schema, |_, _| false)
     }
 
-    /// [`check`](Self::check) as a future, on any async runtime.
+    /// Makes a [`check`](Self::check) as a future, on any async runtime.
     ///
     /// # Errors
     /// As `check`.
@@ -165,8 +165,8 @@ impl Fetch {
         async move { client.run(move || fetch.check(&schema)).await? }
     }
 
-    /// `check`, where `has_resync` knows secrets, with their ids, for which a resync was chosen
-    /// outside the schema and the client.
+    /// Does a `check`. `has_resync` returns whether a resync was set for a secret and its id outside the
+    /// schema and the client.
     pub(crate) fn check_with(
         &self,
         schema: &Schema,
@@ -189,8 +189,8 @@ impl Fetch {
         })
     }
 
-    /// Reads secrets by their real ids, all within one deadline, for the party that follows them.
-    /// The fallback cache serves none of them.
+    /// Reads secrets by their real ids, all within one deadline, for the party that follows them. The
+    /// fallback cache is not used.
     #[cfg(feature = "live")]
     pub(crate) fn outcomes(
         &self,
@@ -219,7 +219,7 @@ impl Fetch {
     }
 }
 
-/// What a live config begins with.
+/// The first reads of a live config.
 pub(crate) struct FirstReads {
     pub(crate) snapshot: Snapshot,
     /// When the service sent the values that the fallback cache served, in seconds since 1970.

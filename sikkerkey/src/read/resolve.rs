@@ -1,4 +1,4 @@
-//! From what a config says to the real ids: aliases first, then names by one list call.
+//! Resolves a config's names of secrets to real ids: aliases first, then display names by one list call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use crate::config::snapshot::{Candidate, Link, Unlisted};
 use crate::error::Error;
 use crate::protocol::details::SecretDetails;
 
-/// Where a schema's secrets are.
+/// The resolved secrets of a schema.
 pub(crate) struct Resolved {
-    /// The distinct real ids, which are to be read.
+    /// The distinct real ids to read.
     pub(crate) ids: BTreeSet<String>,
-    /// Real ids that are not to be read, because nobody told whether they are canaries.
+    /// Real ids that must not be read, because it is unknown whether they are canaries.
     pub(crate) unread: BTreeSet<String>,
     pub(crate) links: BTreeMap<SecretRef, Link>,
-    /// Why there is no list, where one was needed.
+    /// Why the list of secrets failed, if it was needed.
     pub(crate) unlisted: Option<Error>,
 }
 
-/// `names` is called at most once, and only where a name needs it.
+/// Resolves the schema. `names` is called at most once, and only if a display name needs it.
 pub(super) fn resolve(
     schema: &Schema,
     aliases: &BTreeMap<String, String>,
@@ -79,7 +79,7 @@ fn by_name(items: &[SecretDetails], name: &str) -> Link {
 }
 
 impl Resolved {
-    /// Leaves out what leads to one of these canaries, however the schema names it.
+    /// Removes each of these canaries, by whatever name the schema has for it.
     pub(super) fn refuse(mut self, schema: &Schema, canaries: &BTreeSet<&str>) -> Self {
         for secret in schema.secrets() {
             let id = match (self.links.get(secret), secret) {
@@ -94,15 +94,15 @@ impl Resolved {
         self
     }
 
-    /// Has nothing read, because there is no list that could tell canaries.
+    /// Removes everything from the ids to read, because without the list canaries are unknown.
     pub(super) fn unread(mut self, unlisted: Error) -> Self {
         self.unread = std::mem::take(&mut self.ids);
         self.unlisted = Some(unlisted);
         self
     }
 
-    /// Keeps the ids to which names led before and now lead no more: because there was no list, or
-    /// because the list does not show them. What became of such a secret, its own read says.
+    /// Keeps the last ids of names that no longer lead to one, because the list failed or does not show them.
+    /// The secret's own read then says what became of it.
     #[cfg(feature = "live")]
     pub(crate) fn keep(mut self, before: &Snapshot) -> Self {
         let ids = match self.unread.is_empty() {

@@ -1,4 +1,4 @@
-//! Where the snapshots of a config come from.
+//! The source of a config's snapshots: a vault or a given snapshot.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::config::schema::Schema;
 use crate::config::snapshot::Snapshot;
 use crate::error::Error;
 
-/// A vault, or a snapshot in its place.
+/// The source of a config's secrets: a vault, or a snapshot that replaces it.
 #[derive(Clone, Debug)]
 pub(crate) enum SnapshotSource {
     Vault(Fetch),
@@ -39,12 +39,13 @@ impl SnapshotSource {
         }
     }
 
-    /// Returns the source for a part of a schema for which the options were checked.
+    /// Returns the source for a part of a schema whose options were already checked.
     pub(crate) fn for_part(self, part: &Schema) -> Self {
         self.change(|options| options.for_part(part))
     }
 
-    /// By which certificates are judged: the client's clock. Secrets at hand are taken as they are.
+    /// Returns the client's clock, by which certificates must be valid. Secrets of a snapshot are not checked
+    /// against a clock.
     pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
         match self {
             SnapshotSource::Vault(fetch) => {
@@ -54,7 +55,7 @@ impl SnapshotSource {
         }
     }
 
-    /// Each secret of the schema, and why there is none.
+    /// Reads each secret of the schema: its value, or why it has none.
     pub(crate) fn snapshot(&self, schema: &Schema) -> Snapshot {
         match self {
             SnapshotSource::Vault(fetch) => fetch.snapshot(schema),
@@ -62,7 +63,7 @@ impl SnapshotSource {
         }
     }
 
-    /// Compares the schema with what is there, without reading a value from a vault; see
+    /// Compares the schema with the available secrets, without reading a value from a vault; see
     /// [`Fetch::check_with`].
     ///
     /// # Errors
@@ -78,7 +79,7 @@ impl SnapshotSource {
         }
     }
 
-    /// Runs a blocking call on a thread of the client, or on one of its own where there is no client.
+    /// Runs a blocking call on a thread of the client, or without a client on a new thread.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
         call: impl FnOnce() -> R + Send + 'static,

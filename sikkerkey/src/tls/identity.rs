@@ -26,8 +26,9 @@ use crate::x509::provider;
 ///
 /// # From one secret
 ///
-/// A structured secret with the fields `chain` (certificates in PEM, the leaf first) and `key` (one private key in PEM, not
-/// encrypted) is a field, or a nested config whose problems name the field:
+/// A structured secret with the fields `chain` (certificates in PEM, the leaf first) and `key` (one private
+/// key in PEM, not encrypted) can be a field, or a nested config, whose problems name the field `chain` or
+/// `key`:
 ///
 /// ```
 /// use sikkerkey::SikkerKeyConfig;
@@ -47,11 +48,12 @@ use crate::x509::provider;
 ///
 /// # What is refused
 ///
-/// A chain without a certificate or with a private key in it, an encrypted key, a key of another certificate. And where the
-/// time is known, in `load` and in a [`Live`](crate::Live) from a vault, a leaf that has expired or is not yet valid. A `Live` keeps
-/// the last good one, and says in `status().last_error()` what is wrong and since when. Text around the PEM is ignored.
+/// A chain without a certificate, or with a private key in it; an encrypted key; a key of another
+/// certificate. In `load`, and in a [`Live`](crate::Live) from a vault, also a leaf that has expired or is
+/// not yet valid. A `Live` keeps the last good one, and says in `status().last_error()` what is wrong and
+/// since when. Text around the PEM is ignored.
 ///
-/// Two are equal if their certificates are.
+/// Two identities are equal if their certificates are.
 #[derive(Clone)]
 pub struct TlsIdentity {
     pair: Arc<CertifiedKey>,
@@ -62,8 +64,21 @@ pub struct TlsIdentity {
 impl TlsIdentity {
     /// Parses a chain and its key, each in PEM. It does not check whether the leaf has expired.
     ///
+    /// ```
+    /// # use pem_rfc7468::{LineEnding, encode_string};
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    /// # let chain = encode_string("CERTIFICATE", LineEnding::LF, made.cert.der()).unwrap();
+    /// # let key = encode_string("PRIVATE KEY", LineEnding::LF, &made.signing_key.serialize_der()).unwrap();
+    /// use sikkerkey::tls::TlsIdentity;
+    ///
+    /// let identity = TlsIdentity::from_pem(&chain, &key)?;
+    /// assert_eq!(identity.certified_key().cert.len(), 1);
+    /// assert!(TlsIdentity::from_pem(&key, &chain).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// What is wrong with them, without quoting either.
+    /// Why the chain or the key cannot be used, without quoting either.
     pub fn from_pem(chain: &str, key: &str) -> Result<Self, ValueError> {
         Ok(Self::new(&Certificates::read(chain)?, key::read(key)?)?)
     }
@@ -99,7 +114,8 @@ impl TlsIdentity {
         self.validity
     }
 
-    /// Returns a server configuration with this identity: TLS 1.2 and 1.3, no client certificates, no ALPN. It is made once.
+    /// Returns a server configuration with this identity: TLS 1.2 and 1.3, no client certificates, no ALPN.
+    /// The configuration is made once, and shared.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         let made = self.server.get_or_init(|| {
             let resolver = Resolver::new({
@@ -116,14 +132,14 @@ impl TlsIdentity {
 }
 
 fn server_builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
-    // Fails only for a provider without a cipher for these versions, which ring is not.
+    // Fails only for a provider without a cipher for these versions; ring has some.
     #[allow(clippy::expect_used, reason = "ring supports the default versions")]
     ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring supports TLS 1.2 and 1.3")
 }
 
-/// The text of a structured secret with the fields `chain` and `key`.
+/// Reads a structured secret with the fields `chain` and `key`.
 impl FromSecret for TlsIdentity {
     const KIND: ValueKind = ValueKind::Json;
 
@@ -147,7 +163,7 @@ impl FromSecret for TlsIdentity {
     }
 }
 
-/// The fields `chain` and `key` of the secret that is named where it is nested.
+/// Reads the fields `chain` and `key` of the secret that the outer struct names.
 impl VisitNested for TlsIdentity {
     fn visit(from: &mut Reader<'_>) -> Option<Self> {
         enter(from, "TlsIdentity", None);
@@ -164,7 +180,7 @@ impl VisitNested for TlsIdentity {
     }
 }
 
-/// Where chain and key are read from, as their fields.
+/// Describes the sources of chain and key as fields.
 pub(super) const fn parts(chain: FieldSource, key: FieldSource) -> [Field; 2] {
     [
         field("chain", "The certificates in PEM, the leaf first.", chain),
@@ -229,7 +245,7 @@ impl PartialEq for TlsIdentity {
 
 impl Eq for TlsIdentity {}
 
-/// The number of certificates and the last moment of the leaf.
+/// Shows the number of certificates, and until when the leaf is valid.
 impl fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsIdentity")

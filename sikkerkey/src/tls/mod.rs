@@ -1,15 +1,16 @@
 //! TLS material from secrets, without files (feature `rustls`): identities and roots that rotate, and certificates that
 //! the service issues.
 //!
-//! | what | where it is from | when it changes |
+//! | material | source | changes |
 //! | --- | --- | --- |
 //! | [`TlsIdentity`]: chain and key | a structured secret, or [two](TwoSecrets) | with the secret |
-//! | [`TrustRoots`]: who vouches for the other side | a secret | with the secret |
-//! | [`LiveCertificate`] (feature `live`) | [`SikkerKey::certificate`](crate::SikkerKey::certificate): issued to a key that is made here | at two thirds of its life |
+//! | [`TrustRoots`]: the authorities that vouch for the other side | a secret | with the secret |
+//! | [`LiveCertificate`] (feature `live`) | [`SikkerKey::certificate`](crate::SikkerKey::certificate): issued to a key that is made in this process | at two thirds of its life |
 //!
-//! The first two are fields of a config. In a [`Live`](crate::Live), a [`Select`](crate::live::Select) of one has what rustls
-//! takes: `server_cert_resolver`, `client_cert_resolver`, `client_cert_verifier`. Give it to a configuration of rustls once: each
-//! handshake uses the current material, and open connections stay as they are.
+//! The first two are fields of a config. In a [`Live`](crate::Live), [select](crate::live::Select) such a
+//! field, and call `server_cert_resolver`, `client_cert_resolver` or `client_cert_verifier` on it. Pass the
+//! result to a rustls configuration once: each handshake uses the current material, and open connections stay
+//! as they are.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -35,13 +36,15 @@
 //!
 //! # Guarantees
 //!
-//! - A key that does not belong to its chain, a leaf that has expired or is not yet valid, and a text that is no PEM never replace
-//!   a good identity: the last good one stays, `status()` says why, and [`TlsIdentity::valid_until`] until when it is valid.
-//! - Nothing is written to a disk. A text with a key is wiped after it was read, and so is the key as it was parsed; rustls keeps
-//!   its own copy for as long as the identity is used.
+//! - A key that does not belong to its chain, a leaf that has expired or is not yet valid, and a text that is
+//!   not PEM never replace a good identity. The last good one stays, `status()` says why, and
+//!   [`TlsIdentity::valid_until`] returns until when it is valid.
+//! - Nothing is written to a disk. The text of a key and the parsed key are wiped after use; rustls keeps its
+//!   own copy as long as the identity is used.
 //! - No key is in `Debug`, an error or an event.
 //!
-//! Revocation lists and OCSP are not covered, and SSH certificates are not either: one of them is an error that says so.
+//! Revocation lists, OCSP and SSH certificates are not supported. An SSH certificate is an error that says
+//! so.
 
 mod identity;
 #[cfg(feature = "live")]

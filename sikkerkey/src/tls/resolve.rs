@@ -1,4 +1,4 @@
-//! What a configuration of rustls asks at each handshake.
+//! A resolver that rustls calls at each handshake.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// Answers each handshake with the pair that a function has now.
+/// Presents the pair that a function returns at each handshake.
 pub(super) struct Resolver<F>(F);
 
 impl<F: Fn() -> Arc<CertifiedKey> + Send + Sync> Resolver<F> {
@@ -23,7 +23,7 @@ impl<F: Fn() -> Arc<CertifiedKey> + Send + Sync> ResolvesServerCert for Resolver
     }
 }
 
-/// Whatever the server's hints are: a server that does not take the certificate says so in the handshake.
+/// Ignores the server's hints: a server that does not accept the certificate says so in the handshake.
 impl<F: Fn() -> Arc<CertifiedKey> + Send + Sync> ResolvesClientCert for Resolver<F> {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some((self.0)())

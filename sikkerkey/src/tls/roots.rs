@@ -19,7 +19,8 @@ use crate::x509::provider;
 
 /// The certificates of the authorities that vouch for the other side of a connection.
 ///
-/// A secret whose value is certificates in PEM is a field; a structured one with the field `roots` is a nested config.
+/// A secret whose value is certificates in PEM can be a field; a structured secret with the field `roots` can
+/// be a nested config.
 ///
 /// ```
 /// use sikkerkey::SikkerKeyConfig;
@@ -35,10 +36,10 @@ use crate::x509::provider;
 /// assert_eq!(AppConfig::schema().len(), 2); // sk_client_authorities, sk_upstream/roots
 /// ```
 ///
-/// A text without a certificate, or with a private key in it, is refused. When a root ends is not looked at: webpki does not
-/// either.
+/// A text without a certificate, or with a private key in it, is refused. The expiry of a root is not
+/// checked, as in webpki.
 ///
-/// Two are equal if they trust the same authorities, in the same order.
+/// Two values are equal if they trust the same authorities, in the same order.
 #[derive(Clone)]
 pub struct TrustRoots {
     store: Arc<RootCertStore>,
@@ -49,8 +50,14 @@ pub struct TrustRoots {
 impl TrustRoots {
     /// Parses certificates in PEM, one or more.
     ///
+    /// ```
+    /// use sikkerkey::tls::TrustRoots;
+    ///
+    /// assert!(TrustRoots::from_pem("no PEM").is_err());
+    /// ```
+    ///
     /// # Errors
-    /// What is wrong with them, without quoting them.
+    /// Why the text cannot be used, without quoting it.
     pub fn from_pem(text: &str) -> Result<Self, ValueError> {
         const UNFIT: ValueError = ValueError::new("a certificate that cannot be a root");
         let mut store = RootCertStore::empty();
@@ -95,7 +102,7 @@ impl FromSecret for TrustRoots {
     }
 }
 
-/// The field `roots` of the secret that is named where it is nested.
+/// Reads the field `roots` of the secret that the outer struct names.
 impl VisitNested for TrustRoots {
     fn visit(from: &mut Reader<'_>) -> Option<Self> {
         enter(from, "TrustRoots", None);
@@ -127,7 +134,7 @@ impl PartialEq for TrustRoots {
 
 impl Eq for TrustRoots {}
 
-/// The number of roots.
+/// Shows the number of roots.
 impl fmt::Debug for TrustRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrustRoots")

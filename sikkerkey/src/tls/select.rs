@@ -1,4 +1,4 @@
-//! The parts of a live config that rustls asks at each handshake.
+//! TLS resolvers and verifiers from parts of a live config, which rustls calls at each handshake.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::live::Select;
 
 /// # A TLS identity (feature `rustls`)
 ///
-/// For a part that is a [`TlsIdentity`], a [`TwoSecrets`](crate::tls::TwoSecrets), or a type of yours that is `AsRef<TlsIdentity>`.
-/// A resolver keeps the live config going.
+/// For a part that is a [`TlsIdentity`], a [`TwoSecrets`](crate::tls::TwoSecrets), or a type of yours that is
+/// `AsRef<TlsIdentity>`. A resolver keeps the live config running.
 impl<T, U> Select<T, U>
 where
     T: Send + Sync + 'static,
@@ -60,8 +60,8 @@ where
         Arc::new(Resolver::new(self.current_pair()))
     }
 
-    /// A configuration with the identity that runs now, and no other: ask for it at each accept. TLS 1.2 and 1.3, no client
-    /// certificates, no ALPN; it is made once for each generation.
+    /// Returns a server configuration with the current identity only, so call this at each accept: TLS 1.2
+    /// and 1.3, no client certificates, no ALPN. It is made once for each generation.
     ///
     /// For anything else, make a configuration of your own with [`server_cert_resolver`](Self::server_cert_resolver).
     pub fn server_config(&self) -> Arc<ServerConfig> {
@@ -80,14 +80,15 @@ where
 
 /// # Trusted authorities (feature `rustls`)
 ///
-/// For a part that is a [`TrustRoots`], or a type of yours that is `AsRef<TrustRoots>`. A verifier keeps the live config going.
+/// For a part that is a [`TrustRoots`], or a type of yours that is `AsRef<TrustRoots>`. A verifier keeps the
+/// live config running.
 impl<T, U> Select<T, U>
 where
     T: Send + Sync + 'static,
     U: AsRef<TrustRoots> + 'static,
 {
-    /// Returns a verifier of client certificates by the current roots at each handshake; clients must have one. It does not
-    /// tell clients which authorities it trusts.
+    /// Returns a verifier of client certificates by the current roots at each handshake; clients must have
+    /// one. It does not send clients the list of trusted authorities.
     pub fn client_cert_verifier(&self) -> Arc<dyn ClientCertVerifier> {
         let part = self.clone();
         Arc::new(Verifier::new(move || {

@@ -6,18 +6,33 @@ use super::identity::{TlsIdentity, parts, visit_parts};
 use crate::config::places::Places;
 use crate::config::visit::{FieldSource, Reader, Secret, Visit, VisitNested, enter};
 
-/// The two secrets of a [`TwoSecrets`], by their ids.
+/// Names the two secrets of a [`TwoSecrets`] by their ids.
+///
+/// ```
+/// use sikkerkey::SikkerKeyConfig;
+/// use sikkerkey::tls::{TlsSecrets, TwoSecrets};
+///
+/// struct Mail; // names the pair, and is never made
+///
+/// impl TlsSecrets for Mail {
+///     const CHAIN: &'static str = "sk_mail_chain";
+///     const KEY: &'static str = "sk_mail_key";
+/// }
+///
+/// let schema = <TwoSecrets<Mail>>::schema();
+/// assert_eq!(schema.secrets()[1].as_str(), "sk_mail_key");
+/// ```
 pub trait TlsSecrets: 'static {
-    /// The secret with the certificate chain.
+    /// The id of the secret with the certificate chain.
     const CHAIN: &'static str;
-    /// The secret with the private key.
+    /// The id of the secret with the private key.
     const KEY: &'static str;
 }
 
 /// A [`TlsIdentity`] whose chain and key are two secrets, as a nested config. It dereferences to the identity.
 ///
-/// Both are read before they are judged, and a rotation of both that one poll reports is one swap. Where it is two, the
-/// half-rotated pair is refused, and the old pair stays until the other half has come.
+/// Both are read before they are checked. If one poll reports the rotation of both, it is one swap. If two
+/// polls do, the half-rotated pair is refused, and the old pair stays until the other half has arrived.
 ///
 /// ```
 /// use sikkerkey::SikkerKeyConfig;

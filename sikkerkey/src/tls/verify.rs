@@ -1,4 +1,4 @@
-//! Verifiers that hand each question on to the roots of this moment.
+//! Verifiers that use the current roots at each handshake.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Verifies with what a function has now.
+/// A verifier of clients that uses the roots that a function returns.
 pub(super) struct Verifier<F>(F);
 
 impl<F> Verifier<F> {
@@ -21,7 +21,8 @@ impl<F> ClientCertVerifier for Verifier<F>
 where
     F: Fn() -> Arc<dyn ClientCertVerifier> + Send + Sync,
 {
-    /// None: they would have to live as long as this verifier, and the roots do not. A client then chooses by itself.
+    /// Returns no hints, because they would have to live as long as this verifier, and the roots do not. A
+    /// client then chooses a certificate by itself.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

@@ -1,4 +1,4 @@
-//! From an address to a stream: TCP, the proxy's tunnel, TLS; every step within one deadline.
+//! Opens a connection: TCP, the proxy's tunnel, TLS; all steps within one deadline.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::stream::{Stream, TcpSocket, left};
 use super::{Endpoint, TransportError, http1};
 
-/// How long an address is waited for before the next one is tried beside it (RFC 8305, section 5).
+/// How long an address has before the next one is tried in parallel (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// How many addresses are tried side by side.
+/// How many addresses are tried in parallel.
 const ATTEMPTS: usize = 4;
 
 /// Opens a new connection to the service.
@@ -30,7 +30,7 @@ fn open_to(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, TransportEr
         Some(proxy) => (proxy.host(), proxy.port()),
         None => (endpoint.url.host(), endpoint.url.port()),
     };
-    // In clear text, only this machine: a resolver that says otherwise is not believed.
+    // Clear text is only for this machine, even if a resolver returns other addresses.
     let loopback_only = endpoint.proxy.is_none() && !endpoint.url.is_tls();
     let addresses = endpoint
         .names
@@ -42,7 +42,7 @@ fn open_to(endpoint: &Endpoint, deadline: Instant) -> Result<Stream, TransportEr
             None => TransportError::connecting(cause),
         })?;
     endpoint.names.prefer(address);
-    // Requests are one write each; waiting for more would only delay them.
+    // Each request is one write, so Nagle's algorithm would only delay it.
     tcp.set_nodelay(true).map_err(TransportError::connecting)?;
     let mut socket = TcpSocket::new(tcp, deadline);
     if let Some(proxy) = &endpoint.proxy {
@@ -64,8 +64,9 @@ fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> io::Result<(Socke
     }
 }
 
-/// Connects to the first address that answers. Each is tried in a thread of its own, which ends with the deadline: an address
-/// that swallows packets costs `delay` and not the whole time. One that fails makes room for the next at once.
+/// Connects to the first address that responds. Each is tried on a thread of its own, which ends with the
+/// deadline, so an address that drops packets costs only `delay`. After a failure the next address is tried
+/// at once.
 fn race<T: Send + 'static>(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -84,7 +85,7 @@ fn race<T: Send + 'static>(
             let (tell, connect) = (tell.clone(), connect.clone());
             let started = thread::Builder::new()
                 .name("sikkerkey-connect".to_owned())
-                // After the first success nobody listens, and a late connection is closed.
+                // After the first success the channel is closed, and a late connection is dropped.
                 .spawn(move || drop(tell.send((address, connect(address, timeout)))));
             match started {
                 Ok(_) => under_way += 1,
@@ -129,7 +130,7 @@ mod tests {
         SocketAddr::from(([192, 0, 2, last], 443))
     }
 
-    /// Addresses that answer nothing until they are released.
+    /// Addresses that do not respond until the test releases them.
     #[derive(Clone, Default)]
     struct Silent(Arc<(Mutex<Tried>, Condvar)>);
 
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!((address, tcp.peer_addr().unwrap()), (only, only));
     }
 
-    /// A real socket that swallows packets: its queue of connections is full.
+    /// A real socket that drops packets, because its queue of connections is full.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_listener_with_a_full_queue_does_not_keep_the_others_waiting() {
@@ -256,7 +257,7 @@ mod tests {
         let _fills_the_queue = TcpStream::connect(swallows).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let answers = listener.local_addr().unwrap();
-        // Seven of them used up 14.9 of 15 s when each got half of what was left.
+        // When each address got half of the remaining time, seven such addresses used up 14.9 of 15 s.
         let mut addresses = vec![swallows; 3];
         addresses.push(answers);
         let deadline = Instant::now() + LONG;

@@ -1,4 +1,4 @@
-//! Looked-up names, kept for a minute.
+//! Resolved host names, kept for a minute.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::stream::left;
 use crate::sync::lock;
 
-/// How long an answer is used. Moving a service to other addresses takes longer than that.
+/// How long a result is used. Moving a service to other addresses takes longer.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// The addresses of the one host that a transport connects to.
@@ -23,12 +23,12 @@ struct Known {
     addresses: Vec<SocketAddr>,
     /// When they were looked up.
     since: Option<Instant>,
-    /// The address that was connected to last.
+    /// The address of the last successful connection.
     preferred: Option<SocketAddr>,
 }
 
 impl Names {
-    /// The addresses in the order in which to try them.
+    /// Returns the addresses, in the order in which to try them.
     pub(super) fn look_up(
         &self,
         host: &str,
@@ -64,17 +64,17 @@ impl Names {
         is_fresh.then(|| known.in_order())
     }
 
-    /// The address that is tried first from now on.
+    /// Sets the address to try first from now on.
     pub(super) fn prefer(&self, address: SocketAddr) {
         lock(&self.0).preferred = Some(address);
     }
 
-    /// After a failed connection: the service may have moved.
+    /// Forgets the addresses, after a failed connection: the service may have moved.
     pub(super) fn forget(&self) {
         *lock(&self.0) = Known::default();
     }
 
-    /// In place of what the system's resolver would find.
+    /// Sets the addresses, in place of the system's resolver.
     #[cfg(test)]
     pub(super) fn set(&self, addresses: Vec<SocketAddr>) {
         let mut known = lock(&self.0);
@@ -96,8 +96,8 @@ impl Known {
     }
 }
 
-/// The families in turn, so that a network on which one of them is broken costs one attempt and not one for each
-/// address; the resolver's choice comes first (RFC 8305, section 4).
+/// Alternates between IPv6 and IPv4, so that a broken network for one of them costs only one attempt. The
+/// family of the resolver's first address comes first (RFC 8305, section 4).
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut these, mut others): (VecDeque<_>, VecDeque<_>) = addresses
@@ -112,14 +112,14 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// The system's resolver has no timeout, so it waits in a thread of its own.
+/// Resolves a host on a thread of its own, because the system's resolver has no timeout.
 fn resolve(host: String, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
     let (answer, wait) = mpsc::sync_channel(1);
     thread::Builder::new()
         .name("sikkerkey-resolve".to_owned())
         .spawn(move || {
             let found = (host.as_str(), port).to_socket_addrs();
-            // Nobody waits any more after a timeout.
+            // After a timeout the receiver is gone.
             let _ = answer.send(found.map(Vec::from_iter));
         })?;
     match wait.recv_timeout(left(deadline)?) {
@@ -196,7 +196,7 @@ mod tests {
         names.set(vec![v6(1), v4(1), v6(2)]);
         names.prefer(v6(2));
         assert_eq!(names.known().unwrap(), [v6(2), v6(1), v4(1)]);
-        // One that the name no longer has is not tried.
+        // A preferred address that the name no longer has is not tried.
         names.prefer(v4(9));
         assert_eq!(names.known().unwrap(), [v6(1), v4(1), v6(2)]);
     }

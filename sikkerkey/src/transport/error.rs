@@ -4,13 +4,14 @@ use std::io;
 
 use rustls::CertificateError;
 
-/// The reason why no response came. It never names a value or a header, only what the network did.
+/// The reason why no response came. Its text never contains a value or a header, only what the network did.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     kind: TransportErrorKind,
     /// Whether any byte of the request may have reached the service.
     pub(crate) sent: bool,
-    /// Whether the connection had been used before and brought nothing, so that a new one may do better at once.
+    /// Whether the connection was a reused one that returned nothing, so that the request can be sent on a
+    /// new one at once.
     pub(crate) stale: bool,
     cause: Option<io::Error>,
 }
@@ -30,7 +31,7 @@ enum TransportErrorKind {
     SwitchedProtocols,
 }
 
-/// What is wrong with a server's certificate.
+/// The problem of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CertificateProblem {
     Expired,
@@ -59,8 +60,8 @@ impl TransportError {
         Self::new(TransportErrorKind::Proxy, false, cause)
     }
 
-    /// The proxy's response to `CONNECT`. With 5xx it says that it cannot reach the service; with any other status, that it
-    /// will not.
+    /// The error of a proxy's response to `CONNECT`. A 5xx means that it cannot reach the service; any other
+    /// status, that it refuses to.
     pub(super) fn proxy_response(status: u16) -> Self {
         match status {
             500..=599 => Self::proxy(io::Error::other(format!("the proxy's status was {status}"))),
@@ -73,7 +74,7 @@ impl TransportError {
         }
     }
 
-    /// The handshake is over before the request is written, so nothing was sent.
+    /// The error of a TLS handshake. It ends before the request is written, so nothing was sent.
     pub(super) fn handshake(cause: io::Error) -> Self {
         match classify(&cause) {
             TransportErrorKind::Broken => Self::new(TransportErrorKind::Tls, false, cause),
@@ -93,7 +94,7 @@ impl TransportError {
         Self::of_response(TransportErrorKind::SwitchedProtocols)
     }
 
-    /// The server ended a connection that had been used before, as it does with one that was silent for too long (408).
+    /// The error of a reused connection that the server closed because it was idle for too long (408).
     pub(super) fn idle_for_too_long() -> Self {
         Self::of_response(TransportErrorKind::Closed).on_stale_connection()
     }
@@ -116,7 +117,7 @@ impl TransportError {
         }
     }
 
-    /// Marks that the connection had been used before and brought nothing.
+    /// Marks a reused connection that returned nothing.
     pub(super) fn on_stale_connection(self) -> Self {
         TransportError {
             stale: true,
@@ -129,7 +130,8 @@ impl TransportError {
         self.kind == TransportErrorKind::Closed
     }
 
-    /// Whether there was a server or a proxy, and it is the wrong one or refuses: no outage, and the same the next time.
+    /// Whether a server or a proxy was reached, but is the wrong one or refuses. This is no outage, and a
+    /// retry cannot help.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self.kind,
@@ -137,8 +139,8 @@ impl TransportError {
         )
     }
 
-    /// The cause, for `Error::source`: texts of the operating system and of rustls, which know
-    /// nothing of requests.
+    /// Returns the cause for `Error::source`: an error of the operating system or of rustls, whose text
+    /// contains nothing of a request.
     pub(crate) fn into_cause(self) -> Option<io::Error> {
         self.cause
     }
@@ -206,7 +208,7 @@ fn classify(cause: &io::Error) -> TransportErrorKind {
         };
     }
     match cause.kind() {
-        // A socket's own timeout is one or the other, by the operating system.
+        // A socket's timeout is one or the other, depending on the operating system.
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => TransportErrorKind::Timeout,
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset

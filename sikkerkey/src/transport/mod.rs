@@ -1,36 +1,40 @@
-//! One request out, one response in: HTTP/1.1 over TCP and rustls, through a proxy where the
-//! environment names one. It knows nothing of signatures, retries or what a status means.
+//! Sends one request and reads one response: HTTP/1.1 over TCP and rustls, through a proxy if the environment
+//! names one. Signatures, retries and the meaning of a status are handled elsewhere.
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - A response belongs to its request. A connection is used again only where the server has sent nothing beyond the last
-//!   response, neither into the socket nor into TLS ([`stream`]).
-//! - Everything ends with the deadline: the lookup of a name, each address, the proxy, the handshake, each read and write.
-//! - Memory has a limit, whatever a server sends: heads, informational responses, chunk overhead and bodies each have
-//!   theirs ([`http1`]).
-//! - A redirect is not followed, a body is not decoded, and nothing that was sent or received is logged.
+//! - A response belongs to its request. A connection is used again only if the server has sent nothing after
+//!   the last response, neither into the socket nor into TLS ([`stream`]).
+//! - Everything ends with the deadline: the lookup of a name, each address, the proxy, the handshake, each
+//!   read and write.
+//! - Memory is bounded: heads, informational responses, chunk overhead and bodies each have a limit
+//!   ([`http1`]).
+//! - A redirect is not followed, content codings are not decoded, and nothing that was sent or received is
+//!   logged.
 //!
 //! # What is wiped, and what is not
 //!
 //! | wiped when dropped | not wiped |
 //! | --- | --- |
-//! | the request: signature, and an enrollment's token | rustls's buffers, which hold what it decrypted until they are used again |
+//! | the request: signature, and an enrollment's token | rustls's buffers, which hold decrypted data until they are used again |
 //! | each buffer that a response was read into, and the memory that a buffer outgrew | the operating system's socket buffers |
-//! | the body, which its receiver gets in memory that is wiped | a response's status and the headers that are kept |
+//! | the body, which is returned in memory that is wiped | a response's status and the headers that are kept |
 //! | the value of `Proxy-Authorization` | the environment, with a proxy's password in it |
 //!
 //! # Why it is not a library
 //!
-//! ureq logs the head of every request and the body of every response at trace level, by design and without a switch;
-//! it goes out directly where a proxy's variable cannot be read; and it looks a name up in a new thread for each request.
-//! hyper is clean, but it would replace 250 of 1,500 lines, and needs a blocking adapter that is as subtle as what it
-//! replaces. The time of a signed read on a connection that is open, as a multiple of one signature over a raw socket:
+//! ureq logs the head of every request and the body of every response at trace level, by design and without a
+//! switch; it connects directly if a proxy's variable cannot be parsed; and it resolves the name on a new
+//! thread for each request. hyper is clean, but it would replace 250 of 1,500 lines, and needs a blocking
+//! adapter that is as subtle as what it replaces. The time of a signed read on an open connection, as a
+//! multiple of one signature over a raw socket:
 //!
 //! | raw socket | this | hyper 1 | ureq 3, names cached | ureq 3 |
 //! | --- | --- | --- | --- | --- |
 //! | 1.0 | 1.21 | 1.27 | 1.49 | 4.07 |
 //!
-//! The price is proof: the tests compare this reader with hyper's, stream by stream, and so does a fuzz target.
+//! In return this code must be tested well: the tests and a fuzz target compare this reader with hyper's,
+//! stream by stream.
 
 mod connect;
 mod dns;
@@ -59,7 +63,7 @@ use crate::clock::FAR_FUTURE;
 use crate::error::Error;
 use crate::protocol::api_url::ApiUrl;
 
-/// One request, ready to be written. `path` is what was signed.
+/// One request, ready to be written. `path` is the signed path.
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
@@ -75,12 +79,12 @@ pub(crate) struct Response {
     /// The `Date` header in seconds since 1970, unless an `Age` says that the response is old.
     pub(crate) date: Option<i64>,
     pub(crate) retry_after: Option<RetryAfter>,
-    /// The content coding that the body has, though none was asked for.
+    /// The content coding of the body, although none was requested.
     pub(crate) coding: Option<String>,
     pub(crate) body: Body,
 }
 
-/// A `Retry-After` header, in the form in which it came.
+/// A `Retry-After` header, as it was sent: seconds or a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryAfter {
     In(Duration),
@@ -89,8 +93,8 @@ pub(crate) enum RetryAfter {
 }
 
 impl Response {
-    /// The delay that the service asks for; a date counts from the service's own time where that
-    /// is known, else from `own`.
+    /// Returns the delay that the service asks for. A date counts from the service's own time if it is known,
+    /// otherwise from `own`.
     pub(crate) fn retry_after_from(&self, own: i64) -> Option<Duration> {
         self.retry_after.map(|when| match when {
             RetryAfter::In(delay) => delay,
@@ -102,25 +106,25 @@ impl Response {
     }
 }
 
-/// What became of a response's body.
+/// The body of a response, or why it is incomplete.
 pub(crate) enum Body {
     Whole(Zeroizing<Vec<u8>>),
-    /// The server closed the connection to end the body, so nothing says whether it is whole.
+    /// The server closed the connection to end the body, so it is unknown whether the body is complete.
     UntilClose(Zeroizing<Vec<u8>>),
     /// It has more bytes than allowed; none were kept.
     TooLarge,
-    /// The status came; the body did not, or not all of it.
+    /// The status arrived, but the body did not, or not completely.
     CutOff(TransportError),
 }
 
-/// What all connections of a client have in common.
+/// The settings that all connections of a client share.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionSettings {
     pub(crate) user_agent: String,
     pub(crate) roots: Roots,
 }
 
-/// A service's address with its idle connections and looked-up names. A clone shares them.
+/// A service's address with its idle connections and resolved names. A clone shares them.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport(Arc<Endpoint>);
 
@@ -135,7 +139,7 @@ struct Endpoint {
 }
 
 impl Transport {
-    /// Connects nothing yet. Fails where the environment names a proxy that cannot be used.
+    /// Makes a transport without connecting. Fails if the environment names a proxy that cannot be used.
     pub(crate) fn new(url: &ApiUrl, settings: &ConnectionSettings) -> Result<Self, Error> {
         Ok(Transport(Arc::new(Endpoint {
             url: url.clone(),
@@ -147,8 +151,8 @@ impl Transport {
         })))
     }
 
-    /// Returns the transport for a forked process, without the connections of the other
-    /// process. It resumes no TLS session: the tickets are the other process's too.
+    /// Returns a transport for a forked process, without the parent's connections. It resumes no TLS session,
+    /// because the tickets belong to the parent, too.
     pub(crate) fn forked(&self) -> Self {
         let Endpoint {
             url,
@@ -176,8 +180,8 @@ impl Transport {
         &self.0.url
     }
 
-    /// Sends the request once, on a new connection, and reads the response, all within `timeout`. For a request that must not be
-    /// repeated: a connection that was used before may be ending just as the request goes out.
+    /// Sends the request once, on a new connection, and reads the response, all within `timeout`. For a
+    /// request that must not be repeated: a reused connection may be closed just while the request is sent.
     pub(crate) fn send(
         &self,
         request: &Request<'_>,
@@ -188,7 +192,7 @@ impl Transport {
         self.exchange(connection, request, deadline)
     }
 
-    /// A connection that waits for a request: an idle one or a new one.
+    /// Returns a connection for a request: an idle one or a new one.
     pub(crate) fn connect(&self, deadline: Instant) -> Result<Connection, TransportError> {
         match self.0.pool.take(Instant::now()) {
             Some(idle) => Ok(idle),
@@ -196,7 +200,7 @@ impl Transport {
         }
     }
 
-    /// A new connection.
+    /// Opens a new connection.
     pub(crate) fn connect_anew(&self, deadline: Instant) -> Result<Connection, TransportError> {
         connect::open(&self.0, deadline).map(Connection::new)
     }
@@ -231,7 +235,7 @@ impl Transport {
         Err(error)
     }
 
-    /// A connection that has waited since then, unless the server has ended it.
+    /// Returns a connection that has waited since then, unless the server has closed it.
     pub(crate) fn after_wait(&self, connection: Connection, since: Instant) -> Option<Connection> {
         connection.after_wait(since, Instant::now())
     }
@@ -242,15 +246,15 @@ impl Transport {
     }
 }
 
-/// The status with which a server ends a connection on which it waited too long for a request.
+/// The status of a server that closes a connection because it waited too long for a request.
 const REQUEST_TIMEOUT: u16 = 408;
 
-/// When this time will be over.
+/// Returns the moment at which this timeout ends.
 pub(crate) fn deadline_after(timeout: Duration) -> Instant {
     Instant::now() + timeout.min(FAR_FUTURE)
 }
 
-/// The response that comes as these bytes.
+/// Reads these bytes as a response, for fuzzing.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz_read(mut bytes: &[u8]) -> Option<Response> {
     Some(http1::read(&mut bytes, 64 * 1024).ok()?.response)

@@ -1,17 +1,17 @@
 //! `NO_PROXY`: the hosts that are reached without a proxy.
 //!
-//! A list with commas or blanks between its entries, read as curl and Go read it:
+//! A list with commas or spaces between its entries, parsed as curl and Go do:
 //!
 //! | entry | what it excepts |
 //! | --- | --- |
 //! | `*` | every host |
 //! | `example.com`, `.example.com`, `example.com.` | this name and those below it |
 //! | `*.example.com` | the names below it |
-//! | `10.1.2.3`, `::1`, `[::1]` | this address, however it is written |
+//! | `10.1.2.3`, `::1`, `[::1]` | this address, in any notation |
 //! | `10.0.0.0/8`, `fd00::/8` | the addresses of this network |
-//! | any of a name or an address with `:443` after it | the same, on this port only |
+//! | a name or an address followed by `:443` | the same host, on this port only |
 //!
-//! Names are compared with names, and addresses with addresses; no name is looked up for it.
+//! Names are compared with names, and addresses with addresses; no name is resolved for this.
 
 use std::net::IpAddr;
 
@@ -40,7 +40,7 @@ impl<'a> Host<'a> {
         if entry == "*" {
             return true;
         }
-        // An IPv6 address without brackets has colons and no port.
+        // An IPv6 address without brackets contains colons, but no port.
         let (entry, port_matches) = match entry.rsplit_once(':') {
             Some((host, stated)) if !host.contains(':') || host.ends_with(']') => {
                 (host, stated.parse() == Ok(port))
@@ -55,7 +55,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Whether an address is this one, or one of this network.
+/// Whether the address equals the entry, or is in its network.
 fn is_of_network(address: IpAddr, entry: &str) -> bool {
     let (network, bits) = match entry.split_once('/') {
         Some((network, bits)) => match bits.parse::<u32>() {
@@ -83,7 +83,7 @@ fn is_of_network(address: IpAddr, entry: &str) -> bool {
     }
 }
 
-/// Whether a name is this one or below it.
+/// Whether the name equals the entry or is below it.
 fn is_below(name: &str, entry: &str) -> bool {
     let (parent, only_below) = match entry.strip_prefix("*.") {
         Some(parent) => (parent, true),
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// What curl does not know, or knows otherwise: ports and wildcards as Go has them, and IPv6.
+    /// Entries that curl does not support or treats differently: ports and wildcards as in Go, and IPv6.
     #[test]
     fn entries_beyond_those_of_curl() {
         for (list, host, excepted) in [
@@ -133,7 +133,7 @@ mod tests {
             ("[::1]:443", "::1", true),
             ("[::1]:80", "::1", false),
             ("[::1]", "::1", true),
-            // The curl of Debian 12 compares IPv6 addresses as text, and knows no networks of them.
+            // The curl of Debian 12 compares IPv6 addresses as text, and does not support IPv6 networks.
             ("2001:db8:0::1", "2001:db8::1", true),
             ("2001:0DB8:0:0:0:0:0:1", "2001:db8::1", true),
             ("2001:db8::/32", "2001:db8::1", true),
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Lists and hosts; whether a list excepts a host is what the installed curl does.
+    /// Lists and hosts. The installed curl decides whether a list excepts a host.
     const CURL: &[(&str, &str)] = &[
         ("example.com", "example.com"),
         ("example.com", "api.example.com"),
@@ -202,8 +202,8 @@ mod tests {
         ("10.1.2.3", "[2001:db8::1]"),
     ];
 
-    /// Runs curl against a proxy of this test, which refuses every tunnel, and sees whether it was asked for one. What curl
-    /// reaches without the proxy is a closed port of this machine.
+    /// Runs curl with a proxy of this test, which refuses every tunnel, and checks whether curl asked for
+    /// one. Without the proxy, curl reaches a closed port of this machine.
     #[test]
     #[ignore = "needs curl, which .ci/run installs"]
     fn curl_agrees() {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use super::stream::Stream;
 use crate::sync::lock;
 
-/// As many as a burst of parallel reads leaves behind; more would only be closed by the service.
+/// The most idle connections: as many as a burst of parallel reads leaves. The service would close more.
 const MOST: usize = 16;
 
-/// The longest time without a request: shorter than the minute after which common servers and gateways close a silent connection.
+/// The longest time without a request: shorter than the minute after which common servers and gateways close
+/// a silent connection.
 const IDLE: Duration = Duration::from_secs(45);
 
-/// The longest life of a connection, so that a service that moves to other addresses is found there.
+/// The longest life of a connection, so that a service that moves to other addresses is found again.
 const LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// A connection that waits for a request.
@@ -20,7 +21,7 @@ const LIFE: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Connection {
     pub(super) stream: Stream,
     opened: Instant,
-    /// When it was last taken for a request after it had been idle; `None` for a new one.
+    /// When it was last taken from the pool; `None` for a new one.
     taken: Option<Instant>,
 }
 
@@ -33,12 +34,12 @@ impl Connection {
         }
     }
 
-    /// When it was last taken for a request after it had been idle; `None` for a new one.
+    /// When it was last taken from the pool; `None` for a new one.
     pub(super) fn taken(&self) -> Option<Instant> {
         self.taken
     }
 
-    /// This connection, idle since then, if it can still be used.
+    /// Returns the connection, idle since then, if it can still be used.
     pub(super) fn after_wait(self, since: Instant, now: Instant) -> Option<Self> {
         let idle = Idle {
             since,
@@ -73,7 +74,7 @@ impl Idle {
 }
 
 impl Pool {
-    /// The connection that was used last and is still open and silent.
+    /// Takes the connection that was used last and is still open and silent.
     pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         loop {
             let idle = lock(&self.0).pop()?;
@@ -83,7 +84,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection, if the server has sent nothing that was not asked for.
+    /// Keeps a connection, if the server has sent no unexpected bytes.
     pub(super) fn put(&self, mut connection: Connection, now: Instant) {
         if !connection.stream.is_silent() {
             return;
@@ -99,8 +100,8 @@ impl Pool {
         }
     }
 
-    /// Drops the connections that were idle at that moment. One of them turned out dead, and what ended it, a restart
-    /// of the service or a gateway that forgets, ended the others too.
+    /// Drops the connections that were idle at that moment. One of them turned out to be dead, and the cause,
+    /// a restart of the service or a gateway's timeout, has ended the others, too.
     pub(super) fn drop_idle_at(&self, moment: Instant) {
         lock(&self.0).retain(|idle| idle.since > moment);
     }
@@ -114,14 +115,14 @@ mod tests {
     use super::*;
     use crate::transport::stream::TcpSocket;
 
-    /// Both sides of a connection.
+    /// Makes both sides of a connection.
     fn sockets() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         (client, listener.accept().unwrap().0)
     }
 
-    /// A connection, and the server's side of it.
+    /// Makes a connection, and the server's side of it.
     fn connection() -> (Connection, TcpStream) {
         let (client, server) = sockets();
         let socket = TcpSocket::new(client, Instant::now());
@@ -162,7 +163,7 @@ mod tests {
             pool.put(Connection::new(Stream::Plain(socket)), now);
             server.write_all(sent.as_bytes()).unwrap();
             drop(server);
-            // Until the byte or the end has arrived.
+            // Waits until the byte or the end of the stream has arrived.
             let _ = arrival.peek(&mut [0]);
             assert!(pool.take(now).is_none(), "{sent:?}");
         }

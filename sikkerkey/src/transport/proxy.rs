@@ -1,4 +1,4 @@
-//! The proxy that the environment names, if any.
+//! The proxy that the environment variables name, if any.
 
 use std::env;
 use std::fmt;
@@ -15,10 +15,10 @@ use crate::protocol::api_url::ApiUrl;
 /// The port of a proxy that names none, as in every URL with `http:`.
 const DEFAULT_PORT: u16 = 80;
 
-/// The variables that count for https, as every common tool reads them.
+/// The proxy variables for https, as common tools read them.
 #[derive(Default)]
 pub(super) struct Variables {
-    /// `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY`, `all_proxy`: the first that is set, and its name.
+    /// The first of `HTTPS_PROXY`, `https_proxy`, `ALL_PROXY` and `all_proxy` that is set, with its name.
     proxy: Option<(&'static str, String)>,
     /// `NO_PROXY` or `no_proxy`.
     no_proxy: String,
@@ -35,8 +35,8 @@ impl Variables {
     }
 }
 
-/// The first of these variables that is set and not empty. One that cannot be read is an error: without it, requests would
-/// go another way than the environment says.
+/// Returns the first of these variables that is set and not empty. A variable that cannot be read is an
+/// error, because without it requests would not take the route that the environment sets.
 fn first_set(names: &[&'static str]) -> Result<Option<(&'static str, String)>, Error> {
     for name in names {
         match env::var(name) {
@@ -50,7 +50,7 @@ fn first_set(names: &[&'static str]) -> Result<Option<(&'static str, String)>, E
     Ok(None)
 }
 
-/// A proxy that is asked to `CONNECT`; it sees the service's name and nothing else.
+/// A proxy for `CONNECT`. It sees the service's name and nothing else.
 #[derive(Clone)]
 pub(super) struct Proxy {
     host: String,
@@ -59,7 +59,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy for this address. This machine is never reached through one, whatever the variables are.
+    /// Returns the proxy for this address. Loopback never uses a proxy.
     pub(super) fn for_url(
         url: &ApiUrl,
         variables: Result<Variables, Error>,
@@ -84,14 +84,14 @@ impl Proxy {
         })
     }
 
-    /// Reads a proxy's URL; its scheme may be left out. The error is the end of a sentence about it.
+    /// Parses a proxy's URL; its scheme may be left out. The error is the end of a sentence about the URL.
     fn parse(value: &str) -> Result<Self, &'static str> {
         let rest = match value.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some(_) => return Err("names a proxy with a scheme other than http"),
             None => value,
         };
-        // A password with a slash, `#` or `?` would end the host where its writer did not mean it to.
+        // A `/`, `#` or `?` in a password must be percent-encoded: otherwise it would end the host too early.
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let is_plain = |c: char| c.is_ascii_graphic() && !r#"#?/\"<>^`{|}"#.contains(c);
         if !authority.chars().all(is_plain) {
@@ -136,7 +136,7 @@ fn split_port(address: &str) -> Result<(&str, u16), &'static str> {
     match address.rsplit_once(':') {
         // The last colon inside brackets is part of an IPv6 address.
         Some((_, rest)) if rest.ends_with(']') => Ok((address, DEFAULT_PORT)),
-        // `parse` takes a sign too.
+        // `parse` accepts a sign, too.
         Some((host, port)) => match port.parse() {
             Ok(number) if number != 0 && !port.starts_with('+') => Ok((host, number)),
             _ => Err("has a port that is not a number from 1 to 65535"),
@@ -145,7 +145,7 @@ fn split_port(address: &str) -> Result<(&str, u16), &'static str> {
     }
 }
 
-/// The host without the brackets of an IPv6 address.
+/// Returns the host, without the brackets of an IPv6 address.
 fn host_of(host: &str) -> Result<&str, &'static str> {
     if let Some(inner) = host.strip_prefix('[') {
         return inner
@@ -160,7 +160,7 @@ fn host_of(host: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// The value of `Proxy-Authorization` for `user:password`.
+/// Makes the value of `Proxy-Authorization` for `user:password`.
 fn authorization(user: &str) -> Result<Zeroizing<String>, &'static str> {
     let mut credentials =
         percent_decoded(user).ok_or("has a % that is not followed by two hexadecimal digits")?;
@@ -172,7 +172,7 @@ fn authorization(user: &str) -> Result<Zeroizing<String>, &'static str> {
 }
 
 fn percent_decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // One more than needed, so that nothing outgrows the memory that is wiped.
+    // One byte more than needed, so that the buffer never grows: only its last memory would be wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

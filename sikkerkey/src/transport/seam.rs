@@ -1,4 +1,5 @@
-//! Where the tests come in that compare this transport with another one: responses over a socket of their own.
+//! Access for tests that compare this transport with another one: they send responses over a socket of their
+//! own.
 
 use std::io;
 use std::sync::Arc;
@@ -9,33 +10,33 @@ use super::Body;
 use super::http1;
 use super::stream::{Socket, Stream};
 
-/// What the tests write for each request; their servers do not read it.
+/// The request of the tests; their servers do not read it.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A connection of the client over a socket of a test.
 #[derive(Debug)]
 pub struct TestConnection<S>(Stream<S>);
 
-/// What the client made of one response.
+/// The client's result for one response.
 #[derive(Debug)]
 #[allow(
     clippy::exhaustive_structs,
     reason = "not part of the public interface"
 )]
 pub struct TestExchange {
-    /// The status, and the body where it is complete as far as the client can know.
+    /// The status, and the body if it is complete as far as the client can know.
     pub response: Option<(u16, Option<Vec<u8>>)>,
-    /// Whether the connection can be used again as far as the response itself goes.
+    /// Whether the response allows the connection to be used again.
     pub reusable: bool,
 }
 
 impl<S: Socket> TestConnection<S> {
-    /// Without TLS.
+    /// Makes a connection without TLS.
     pub fn plain(socket: S) -> Self {
         TestConnection(Stream::Plain(socket))
     }
 
-    /// With TLS; makes the handshake.
+    /// Makes a connection with TLS, including the handshake.
     pub fn tls(socket: S, config: &Arc<ClientConfig>, host: &str) -> io::Result<Self> {
         Stream::handshake(socket, config, host).map(TestConnection)
     }
@@ -60,12 +61,13 @@ impl<S: Socket> TestConnection<S> {
         }
     }
 
-    /// What the pool asks before it keeps a connection and before it hands it out.
+    /// Whether the connection is silent: the pool's check before it keeps a connection, and before it returns
+    /// one.
     pub fn is_silent(&mut self) -> bool {
         self.0.is_silent()
     }
 
-    /// The socket.
+    /// Returns the connection's socket.
     pub fn socket(&mut self) -> &mut S {
         self.0.socket()
     }

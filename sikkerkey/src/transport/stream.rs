@@ -1,7 +1,7 @@
-//! A connection as a stream of bytes: a socket, with TLS over it where the service has it.
+//! A connection as a stream of bytes: a socket, with TLS if the service uses it.
 //!
-//! What this file decides is when a connection may carry another request. Whatever the server has sent
-//! by then belongs to no request, and would be read as the response to the next one. Such bytes can be in two places:
+//! This file decides when a connection may be used for another request. Bytes that the server has sent by
+//! then belong to no request, and would be read as the response to the next one. They can be in two places:
 //! in the socket, and decrypted inside rustls.
 
 use std::io::{self, Read, Write};
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
-/// How often a silent connection is read from for session tickets and key updates. A server sends a few of them;
-/// one that never stops is not silent.
+/// How often a silent connection is read from for session tickets and key updates. A server sends only a few;
+/// a connection with more is not silent.
 const LATE_READS: usize = 16;
 
-/// What a connection is made on: a TCP socket, or what a test has in its place.
+/// The socket of a connection: TCP, or a test's replacement.
 pub trait Socket: Read + Write {
-    /// The moment after which reads and writes fail.
+    /// Sets the moment after which reads and writes fail.
     fn set_deadline(&mut self, deadline: Instant);
 
-    /// Reads what has arrived, without waiting for more; `WouldBlock` where nothing has.
+    /// Reads bytes that have arrived, without blocking; `WouldBlock` if there are none.
     fn read_now(&mut self, bytes: &mut [u8]) -> io::Result<usize>;
 }
 
-/// A TCP socket that fails once its deadline has passed, however slowly bytes drip in.
+/// A TCP socket that fails once its deadline has passed, even if bytes keep arriving slowly.
 #[derive(Debug)]
 pub(super) struct TcpSocket {
     tcp: TcpStream,
@@ -69,7 +69,7 @@ impl Write for TcpSocket {
     }
 }
 
-/// The time that is left, which a socket takes as a timeout: never zero.
+/// Returns the time that is left, as a socket's timeout: never zero.
 pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
     match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
@@ -81,7 +81,7 @@ pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
 #[derive(Debug)]
 pub(super) enum Stream<S = TcpSocket> {
     Plain(S),
-    // A TLS connection's state is some kilobytes.
+    // Boxed, because a TLS connection's state has some kilobytes.
     Tls(Box<Tls<S>>),
 }
 
@@ -103,8 +103,8 @@ impl<S: Socket> Stream<S> {
         self.socket().set_deadline(deadline);
     }
 
-    /// Whether the connection is open and the server has sent nothing but what TLS needs for itself, so that the
-    /// next byte belongs to the next response.
+    /// Whether the connection is open, and the server has sent nothing except messages of TLS itself, so that
+    /// the next byte belongs to the next response.
     pub(super) fn is_silent(&mut self) -> bool {
         match self {
             Stream::Plain(socket) => {
@@ -147,8 +147,8 @@ impl<S: Socket> Write for Stream<S> {
     }
 }
 
-/// A TLS session over a socket. `rustls::StreamOwned` writes before it reads, so that after a failed write it
-/// cannot read the response that the server sent before it closed.
+/// A TLS session over a socket. Used in place of `rustls::StreamOwned`, which writes before it reads: after a
+/// failed write it cannot read the response that the server sent before it closed.
 #[derive(Debug)]
 pub(super) struct Tls<S> {
     session: ClientConnection,
@@ -169,7 +169,7 @@ impl<S: Socket> Tls<S> {
         }
     }
 
-    /// Reads once from the socket with `read`, and decrypts what came; 0 at the end of the stream.
+    /// Reads once from the socket with `read`, and decrypts the bytes. Returns 0 at the end of the stream.
     fn receive(&mut self, read: fn(&mut S, &mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         let read = self.session.read_tls(&mut Metered {
             socket: &mut self.socket,
@@ -177,7 +177,7 @@ impl<S: Socket> Tls<S> {
             read,
         })?;
         if let Err(error) = self.session.process_new_packets() {
-            // The alert that tells the server why, where it can still be sent.
+            // Send the alert that tells the server why, if that is still possible.
             let _ = self.flush();
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
@@ -194,7 +194,7 @@ impl<S: Socket> Tls<S> {
                 Ok(0) => return false,
                 Ok(_) => {}
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                // The rest of a record may hold anything.
+                // A partial record may hold anything.
                 Err(cause) => {
                     return cause.kind() == io::ErrorKind::WouldBlock && self.records.are_whole();
                 }
@@ -211,7 +211,7 @@ impl<S: Socket> Read for Tls<S> {
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            // At the end of the stream the reader above tells an end by TLS from a cut.
+            // At the end of the stream the reader distinguishes a TLS close from a cut.
             self.receive(S::read)?;
         }
     }
@@ -236,7 +236,7 @@ impl<S: Socket> Write for Tls<S> {
     }
 }
 
-/// Reads for rustls, and follows the records meanwhile.
+/// Reads for rustls, and tracks the TLS records.
 struct Metered<'a, S> {
     socket: &'a mut S,
     records: &'a mut Records,
@@ -251,13 +251,13 @@ impl<S: Socket> Read for Metered<'_, S> {
     }
 }
 
-/// The bytes of a TLS record's header: its type, two of a version, two of its length.
+/// The size of a TLS record's header: one byte of type, two of version, two of length.
 const RECORD_HEADER: u8 = 5;
 
-/// Follows the records of a TLS stream, since rustls does not say whether it holds a part of one.
+/// Tracks the records of a TLS stream, because rustls does not say whether it holds a partial one.
 #[derive(Debug, Default)]
 struct Records {
-    /// How many bytes of a header have come.
+    /// How many bytes of the header have arrived.
     header: u8,
     /// The last two bytes of the header.
     length: u16,

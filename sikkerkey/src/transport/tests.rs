@@ -54,7 +54,7 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
-/// Reads a little, refuses and closes, as a gateway does with a request that it does not want.
+/// Reads a part of the request, responds and closes, as a gateway does that refuses a request.
 fn refuse(mut line: impl Read + Write, response: &str) {
     line.read_exact(&mut [0; 100]).unwrap();
     line.write_all(response.as_bytes()).unwrap();
@@ -62,10 +62,11 @@ fn refuse(mut line: impl Read + Write, response: &str) {
 }
 
 #[test]
-// Shown with the standard library alone: under wine, a write that waits does not end when the other side resets.
+// Not under wine: there a blocked write does not end when the other side resets, even with the standard
+// library alone.
 #[cfg_attr(windows, ignore = "wine does not wake a blocked write after a reset")]
 fn a_refusal_is_read_though_the_request_was_not() {
-    // More than the buffers of both sockets hold.
+    // Larger than the buffers of both sockets.
     let body = vec![b'x'; 32 * 1024 * 1024];
     let (config, ca) = certificate();
     for tls in [false, true] {
@@ -96,7 +97,7 @@ fn a_refusal_is_read_though_the_request_was_not() {
     }
 }
 
-/// An address that swallows packets: its queue of connections is full as long as the sockets live.
+/// Makes an address that drops packets: its queue of connections is full as long as the sockets live.
 #[cfg(target_os = "linux")]
 fn swallowing() -> (SocketAddr, Socket, TcpStream) {
     let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -1,4 +1,4 @@
-//! Which servers are believed.
+//! The certificate authorities that are trusted to vouch for the service.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::Error;
 
-/// What a user says about who may vouch for the service.
+/// The user's settings of trusted authorities.
 #[derive(Clone, Default)]
 pub(crate) struct TrustSettings {
-    /// Certificates in PEM, in place of the bundled ones.
+    /// Certificates in PEM that replace the bundled ones.
     pub(crate) own: Vec<Vec<u8>>,
-    /// Certificates in PEM, beside whatever else is trusted.
+    /// Certificates in PEM that are trusted in addition.
     pub(crate) added: Vec<Vec<u8>>,
     #[cfg(feature = "platform-roots")]
     pub(crate) platform: bool,
@@ -23,7 +23,7 @@ pub(crate) struct TrustSettings {
     pub(crate) config: Option<Arc<ClientConfig>>,
 }
 
-/// The checked form: how connections to the service are secured.
+/// The TLS configuration of connections to the service, made from checked settings.
 #[derive(Clone)]
 pub(crate) struct Roots(Arc<ClientConfig>);
 
@@ -111,7 +111,7 @@ impl Roots {
 fn start(
     provider: Arc<CryptoProvider>,
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
-    // Fails only for a provider without a cipher for these versions, which ring is not.
+    // Fails only for a provider without a cipher for these versions; ring has some.
     #[allow(clippy::expect_used, reason = "ring supports the default versions")]
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -121,7 +121,7 @@ fn start(
 const DAMAGED: &str =
     "the root certificate is damaged: it is PEM with a part that is not a certificate";
 
-/// Every certificate of a PEM text.
+/// Parses every certificate of a PEM text.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let certificates = certificates.map_err(|_| Error::configuration(DAMAGED))?;
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_a_certificate_is_refused() {
+    fn a_text_that_is_not_a_certificate_is_refused() {
         for pem in [
             "",
             "hunter2",

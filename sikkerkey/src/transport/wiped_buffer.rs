@@ -1,4 +1,4 @@
-//! A buffer for what was read: bounded, and wiped, also where it had to grow.
+//! A bounded buffer for bytes that were read. It is wiped, also when it grows.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 const FIRST: usize = 4 * 1024;
 
-/// Bytes in memory that is wiped. A `Vec` that grows by itself leaves its old memory as it was.
+/// Bytes in memory that is wiped. A plain `Vec` that grows leaves its old memory unwiped.
 #[derive(Default)]
 pub(super) struct WipedBuffer(Zeroizing<Vec<u8>>);
 
@@ -24,7 +24,8 @@ impl WipedBuffer {
         self.0.len()
     }
 
-    /// Drops the first bytes and moves the others to the front. What they leave behind is wiped with the whole memory.
+    /// Drops the first bytes and moves the others to the front. The bytes behind them are wiped with the
+    /// whole memory.
     pub(super) fn drop_front(&mut self, bytes: usize) {
         let left = self.0.len() - bytes;
         self.0.copy_within(bytes.., 0);
@@ -44,7 +45,7 @@ impl WipedBuffer {
         self.0
     }
 
-    /// Reads once, at most `most` bytes; returns how many, 0 at the end of the stream.
+    /// Reads once, at most `most` bytes. Returns how many; 0 at the end of the stream.
     pub(super) fn read_once(&mut self, from: &mut impl Read, most: usize) -> io::Result<usize> {
         let start = self.0.len();
         let most = most.min(16 * 1024);
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_makes_room() {
+    fn used_bytes_make_room() {
         let mut buffer = WipedBuffer::default();
         for _ in 0..10_000 {
             buffer.extend(&[7; 100]);

@@ -23,33 +23,51 @@ use crate::protocol::fields::Fields;
 pub struct WatchEvent {
     /// The id of the watched secret.
     pub secret_id: String,
-    /// What happened to the secret.
+    /// The kind of the event: what happened to the secret.
     pub kind: WatchKind,
 }
 
-/// What happened to a watched secret.
+/// The kind of a [`WatchEvent`]: what happened to a watched secret.
 ///
 /// `Debug` shows no value.
+///
+/// ```
+/// use sikkerkey::WatchKind;
+///
+/// /// The line for a log, and whether the watch goes on.
+/// fn shown(kind: &WatchKind) -> (String, bool) {
+///     match kind {
+///         WatchKind::Changed { fields: Some(fields), .. } => (format!("{} fields", fields.len()), true),
+///         WatchKind::Changed { .. } => ("a new value".to_owned(), true),
+///         WatchKind::Deleted | WatchKind::AccessDenied => ("the last value stays".to_owned(), false),
+///         WatchKind::Error(error) => (error.to_string(), true),
+///         other => (format!("{other:?}"), true),
+///     }
+/// }
+///
+/// assert_eq!(shown(&WatchKind::Recovered), ("Recovered".to_owned(), true));
+/// assert!(!shown(&WatchKind::Deleted).1);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WatchKind {
-    /// The value differs from the last one that this watch knew.
+    /// The value differs from the last one that this watch knows.
     Changed {
         /// The new value.
         value: SecretString,
-        /// The fields of a structured secret; `None` where the value is not a JSON object.
+        /// The fields of a structured secret; `None` if the value is not a JSON object.
         fields: Option<Fields>,
     },
-    /// The secret was deleted, and this watch has ended. If the secret returns, watch it again.
+    /// The secret was deleted, and this watch has ended. If the secret is created again, start a new watch.
     Deleted,
-    /// This machine may no longer read the secret, and this watch has ended. If the grant returns, watch it
-    /// again.
+    /// This machine may no longer read the secret, and this watch has ended. If the grant returns, start a
+    /// new watch.
     AccessDenied,
-    /// An outage began: a poll failed, or the new value could not be read. Sent once; the watch goes on, and
-    /// no change is lost.
+    /// An outage began: a poll failed, or the new value could not be read. Sent once for each outage; the
+    /// watch continues, and no change is lost.
     Error(Error),
-    /// The outage after [`Error`](WatchKind::Error) is over. A change during it comes as an event of its
-    /// own, after this one.
+    /// The outage after [`Error`](WatchKind::Error) is over. A change during the outage is a separate event,
+    /// after this one.
     Recovered,
 }
 

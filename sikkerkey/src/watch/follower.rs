@@ -1,4 +1,4 @@
-//! What a party inside this crate that follows many secrets at once agrees on with the poller.
+//! The interface between the poller and a part of this crate that follows many secrets at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::error::Error;
 
 /// A party that follows a set of secrets.
 ///
-/// Told at the end of each poll cycle, on the poller's thread and outside every lock. Must return
-/// quickly: whatever takes time belongs on a thread of its own.
+/// Called at the end of each poll cycle, on the poller's thread and outside every lock. It must return
+/// quickly: slow work belongs on another thread.
 pub(crate) trait Follower: Send + Sync {
     fn cycle(&self, cycle: Cycle);
 }
 
-/// What one poll brought for one follower. All of it arrives together, and a cycle that brought
-/// nothing arrives too.
+/// The result of one poll for one follower. All updates arrive together, and a cycle without updates arrives,
+/// too.
 #[derive(Debug)]
 pub(crate) struct Cycle {
-    /// Whether the poll itself was answered.
+    /// Whether the poll succeeded.
     pub outcome: Result<(), Error>,
-    /// Only ids of this follower, in the order of the ids; may be empty.
+    /// Updates of this follower's secrets, sorted by id; may be empty.
     pub updates: Vec<Update>,
-    /// Whether another process takes reports of changes that are meant for this one.
+    /// Whether another process consumes reports of changes that this one needs.
     pub shared: bool,
 }
 
@@ -34,14 +34,14 @@ pub(crate) struct Update {
 }
 
 pub(crate) enum UpdateKind {
-    /// The value was read, because it changed or because it was time; it may be an old one.
+    /// The value was read, because it changed or for a resync; it may be unchanged.
     Value(SecretString),
-    /// Told each time that a poll or a read says so; the id stays followed, and a `Value` follows when
-    /// the secret comes back.
+    /// The secret was deleted. Sent each time that a poll or a read says so; the id stays followed, and a
+    /// `Value` follows if the secret comes back.
     Deleted,
-    /// The grant was taken away.
+    /// The machine may no longer read the secret.
     Denied,
-    /// The value could not be read; the next cycle tries again, and tells again if it fails.
+    /// The value could not be read. The next cycle tries again, and reports each failure.
     Failed(Error),
 }
 

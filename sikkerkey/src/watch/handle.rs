@@ -7,8 +7,18 @@ use super::state::PartyId;
 
 /// A handle on a watch of one secret; from [`SikkerKey::watch`](crate::SikkerKey::watch).
 ///
-/// Dropping it does not end the watch: it ends by [`stop`](Self::stop), `unwatch` or `close`, or when its
-/// secret is deleted or denied. It does not keep the client alive.
+/// Dropping it does not end the watch. [`stop`](Self::stop), `unwatch` and `close` do, and the secret's
+/// deletion or denial. It does not keep the client alive.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder().secret("sk_flags", "on").start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// let watch = sk.watch("sk_flags", |event| println!("{event:?}"))?;
+/// println!("following {}", watch.secret_id());
+/// // Later, for instance when the part of the program that needs it shuts down:
+/// watch.stop();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Watch {
     poller: Weak<Poller>,
     party: PartyId,
@@ -41,7 +51,7 @@ impl Watch {
         }
     }
 
-    /// The id of the watched secret.
+    /// Returns the id of the watched secret.
     pub fn secret_id(&self) -> &str {
         &self.id
     }
@@ -55,8 +65,8 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// Keeps a follower in the poller; dropping it stops the following at once. It does not keep the
-/// client alive.
+/// Keeps a follower registered with the poller; dropping it ends that at once. It does not keep the client
+/// alive.
 pub(crate) struct Follow {
     poller: Weak<Poller>,
     party: PartyId,
@@ -73,7 +83,7 @@ impl Follow {
 
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 impl Follow {
-    /// Who follows, for reads of its own.
+    /// The follower's id, for reads of its own.
     pub(crate) fn party(&self) -> PartyId {
         self.party
     }

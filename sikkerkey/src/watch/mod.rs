@@ -1,11 +1,11 @@
-//! Watching: one thread and one request a cycle for everything that is watched.
+//! Watches: one thread, and one request in each cycle for all watched secrets.
 //!
-//! What it promises: a change that the service reports stays pending until its value was read;
-//! what another process of the same identity swallowed is found by the next re-read; an outage is one
-//! error and one recovery; a callback that is slow or panics harms no other secret.
+//! Guarantees: a reported change stays pending until its value was read; a change whose report another
+//! process of the same identity consumed is found by the next resync; an outage is one error and one
+//! recovery; a callback that is slow or panics does not affect other secrets.
 //!
-//! `schedule`, `resync` and `state` are pure, `poller` is the thread around them, `callbacks` runs what the
-//! user registered.
+//! `schedule`, `resync` and `state` are pure, `poller` is the thread around them, and `callbacks` runs the
+//! user's callbacks.
 
 #![cfg_attr(
     not(feature = "live"),

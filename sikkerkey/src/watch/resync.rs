@@ -1,4 +1,4 @@
-//! When a secret is read again although the service reported no change: arithmetic alone.
+//! When a secret is read again although the service reported no change. Pure arithmetic.
 
 use std::time::Duration;
 
@@ -6,37 +6,38 @@ use super::schedule::share;
 use super::state::Time;
 use crate::resync::Resync;
 
-/// The first gap of [`Resync::Adaptive`], and its gap while changes are swallowed.
+/// The first gap of [`Resync::Adaptive`], and its gap while another process consumes reports.
 pub(crate) const FIRST_GAP: Duration = Duration::from_secs(300);
-/// What the gaps of [`Resync::Adaptive`] grow to.
+/// The longest gap of [`Resync::Adaptive`].
 pub const LONGEST_GAP: Duration = Duration::from_secs(3600);
-/// How long one swallowed change keeps the gaps short.
+/// How long one swallowed change (whose report another process consumed) keeps the gaps short.
 const ALERT: Duration = Duration::from_secs(24 * 3600);
 
-/// A little earlier than the interval says, so that clients spread, and never later.
+/// Returns the delay to the next resync: a little shorter than the interval, so that clients spread out, and
+/// never longer.
 fn resync_delay(interval: Duration, random: f64) -> Duration {
     share(interval, 0.9 + 0.1 * random)
 }
 
-/// For how long after a lost poll its re-reads are spread. An outage in which requests time out looks
-/// the same, and at its end a whole fleet reads.
+/// The time over which resyncs after a lost poll are spread. An outage with timeouts looks like a lost poll,
+/// and at its end all clients of a fleet read.
 const DOUBT: Duration = Duration::from_secs(900);
 
-/// Swallowed changes that are found within this time are one sighting: those that follow the first
-/// were looked for because of it.
+/// Swallowed changes that are found within this time are one sighting, because the first one causes the
+/// search for others.
 const ONE_SIGHTING: Duration = Duration::from_secs(60);
 
-/// The re-reads of one secret.
+/// The schedule of one secret's resyncs.
 #[derive(Debug)]
 pub struct ResyncSchedule {
     wanted: Resync,
-    /// Of [`Resync::Adaptive`].
+    /// The current gap of [`Resync::Adaptive`].
     gap: Duration,
     due: Option<Time>,
 }
 
 impl ResyncSchedule {
-    /// Counts from now.
+    /// Makes a schedule that starts now.
     pub fn new(wanted: Resync, now: Time, random: f64) -> Self {
         let mut schedule = ResyncSchedule {
             wanted,
@@ -47,26 +48,25 @@ impl ResyncSchedule {
         schedule
     }
 
-    /// Whether a re-read at `now` is the last one that is not late, when the next chance is `ahead`
-    /// away.
+    /// Whether a resync is due at `now`: the next chance, after `ahead`, would be too late.
     pub fn is_due(&self, now: Time, ahead: Duration) -> bool {
         self.due.is_some_and(|due| due <= now.saturating_add(ahead))
     }
 
-    /// Takes other wishes; the time that has passed counts.
+    /// Changes the setting. The time since the last read still counts.
     pub fn set(&mut self, wanted: Resync, now: Time, random: f64) {
         if self.wanted != wanted {
             self.wanted = wanted;
             let due = self.due;
             self.restart(now, random);
-            // A party that joins or leaves puts no re-read off.
+            // A party that joins or leaves never delays a resync.
             if let (Some(new), Some(old)) = (&mut self.due, due) {
                 *new = (*new).min(old);
             }
         }
     }
 
-    /// The secret was read, for whatever reason: the gap begins anew.
+    /// Records that the secret was read, for any reason: the gap starts again.
     pub fn restart(&mut self, now: Time, random: f64) {
         let interval = match self.wanted {
             Resync::Adaptive => Some(self.gap),
@@ -76,14 +76,14 @@ impl ResyncSchedule {
         self.due = interval.map(|interval| now.saturating_add(resync_delay(interval, random)));
     }
 
-    /// A re-read found what was known: the next one comes later.
+    /// Records that a resync found the known value: the next gap is longer.
     pub fn confirmed(&mut self, now: Time, random: f64, longest: Duration) {
         self.gap = (self.gap * 2).min(longest);
         self.restart(now, random);
     }
 
-    /// A change was swallowed: gaps are short again, and a secret that was not just read is read at
-    /// the next chance.
+    /// Records a swallowed change: gaps are short again, and a secret that was not just read is read at the
+    /// next chance.
     pub fn alert(&mut self, now: Time, random: f64, was_read: bool) {
         self.gap = FIRST_GAP;
         if self.wanted == Resync::Adaptive {
@@ -92,7 +92,7 @@ impl ResyncSchedule {
         }
     }
 
-    /// A report may have been lost on its way: an adaptive re-read comes soon.
+    /// Records that a report may have been lost: an adaptive resync follows soon.
     pub fn doubt(&mut self, now: Time, random: f64) {
         self.gap = FIRST_GAP;
         if self.wanted == Resync::Adaptive {
@@ -101,8 +101,8 @@ impl ResyncSchedule {
         }
     }
 
-    /// A re-read that is overdue after an outage is put off: a fleet in which each client made up for
-    /// it at the first sign of life would be the next outage. A lease must not end meanwhile.
+    /// Delays a resync that is overdue after an outage: if all clients of a fleet caught up at once, they
+    /// would cause the next outage. The delay must not let a lease end.
     pub fn postpone(&mut self, now: Time, random: f64) {
         let spread = match self.wanted {
             Resync::Every(interval) => interval.min(FIRST_GAP),
@@ -116,7 +116,7 @@ impl ResyncSchedule {
     }
 }
 
-/// The more frequent of two wishes that were both stated.
+/// Returns the more frequent of two settings.
 pub(crate) fn more_frequent(a: Resync, b: Resync) -> Resync {
     let gap = |resync: Resync| match resync {
         Resync::Adaptive => LONGEST_GAP,
@@ -129,22 +129,22 @@ pub(crate) fn more_frequent(a: Resync, b: Resync) -> Resync {
     }
 }
 
-/// Whether another process of the same identity takes the reports of changes: the service tells
-/// each machine once.
+/// Tracks whether another process with the same identity consumes reports of changes: the service reports
+/// each change once to a machine.
 #[derive(Debug, Default)]
 pub(crate) struct Sharing {
     sightings: u32,
     last: Time,
 }
 
-/// What one more swallowed change means.
+/// The meaning of one more swallowed change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sighting {
-    /// It may have been an accident: gaps are short for a day.
+    /// It may have been a coincidence: gaps are short for a day.
     First,
     /// Another process shares the identity: gaps are short for good.
     Second,
-    /// That was known.
+    /// This was known already.
     Known,
 }
 
@@ -166,7 +166,7 @@ impl Sharing {
         self.sightings >= 2
     }
 
-    /// What gaps grow to.
+    /// Returns the longest gap at this time.
     pub(crate) fn longest_gap(&self, now: Time) -> Duration {
         let alert = self.sightings == 1 && now.saturating_sub(self.last) < ALERT;
         match alert || self.is_certain() {
@@ -184,7 +184,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// When a secret is read that a poll asks about every 15 s, in seconds.
+    /// Returns the times, in seconds, of the resyncs of a secret that is polled every 15 s.
     fn reads(wanted: Resync, random: f64, until: u64) -> Vec<u64> {
         let sharing = Sharing::default();
         let mut schedule = ResyncSchedule::new(wanted, s(0), random);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_overdue_after_an_outage_is_spread_and_a_lease_over_five_minutes_at_most() {
+    fn overdue_resyncs_are_spread_after_an_outage_and_those_of_a_lease_over_five_minutes_at_most() {
         for (wanted, random, due) in [
             (Resync::Adaptive, 0.5, 150),
             (Resync::Every(s(60)), 0.5, 30),

@@ -1,4 +1,4 @@
-//! When to poll: arithmetic alone, with time and randomness as arguments.
+//! When to poll. Pure arithmetic, with time and randomness as arguments.
 //!
 //! Time is a [`Duration`] since any fixed moment; randomness is a number in `0.0..1.0`.
 
@@ -6,54 +6,54 @@ use std::time::Duration;
 
 use crate::clock::FAR_FUTURE;
 
-/// How often a client polls unless it is told otherwise.
+/// The default poll interval of a client.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
-/// The service refuses polls that are closer together.
+/// The shortest interval that the service accepts.
 pub const SERVICE_FLOOR: Duration = Duration::from_secs(10);
 
-/// An interval of zero would be a loop that never rests, even on loopback.
+/// The shortest interval on loopback: zero would be a busy loop.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// The service locks an address out after three failed authentications, so the second attempt
 /// already waits for several intervals, and the fourth for minutes.
 const UNAUTHORIZED_FACTOR: u32 = 4;
 const UNAUTHORIZED_CAP: Duration = Duration::from_secs(600);
-/// A service that asks for more time than this does not get it: it would be as good as not watching.
+/// The longest `Retry-After` that is obeyed: a longer one would mean not watching at all.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(900);
 
-/// How a poll ended, as far as the next one is concerned.
+/// How a poll ended, as far as it affects the time of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     clippy::exhaustive_enums,
     reason = "hidden: only this workspace's tests see it"
 )]
 pub enum PollOutcome {
-    /// The service answered.
+    /// The service responded with success.
     Answered,
-    /// It failed in a way that says nothing about when to come back.
+    /// It failed without a hint about when to try again.
     Failed,
     /// 401: this machine is unknown or expired, and every further attempt counts against its address.
     Unauthorized,
-    /// 429 or 503 with a time to wait.
+    /// 429 or 503 with a `Retry-After`.
     RetryAfter(Duration),
 }
 
-/// When the next poll is due.
+/// The schedule of polls: when the next one is due.
 #[derive(Clone, Debug)]
 pub struct PollSchedule {
     interval: Duration,
     /// The shortest time between two polls: none on loopback.
     floor: Duration,
-    /// 401s since the last answer.
+    /// The number of 401s since the last success.
     unauthorized: u32,
     last: Option<Duration>,
-    /// No wish, however urgent, is granted before this time.
+    /// No poll is made before this time, even if one is requested.
     hold: Duration,
     due: Duration,
 }
 
 impl PollSchedule {
-    /// A schedule whose first poll is due at once. On loopback any interval goes; elsewhere a
-    /// shorter one than the service's 10 s is raised to it.
+    /// Makes a schedule whose first poll is due at once. On loopback any interval is allowed; otherwise an
+    /// interval below the service's 10 s is raised to it.
     pub fn new(interval: Duration, loopback: bool) -> Self {
         let floor = if loopback {
             Duration::ZERO
@@ -70,30 +70,30 @@ impl PollSchedule {
         }
     }
 
-    /// The next poll's time.
+    /// Returns the time of the next poll.
     pub fn due(&self) -> Duration {
         self.due
     }
 
-    /// The interval without its jitter, as it was raised to what the service allows.
+    /// Returns the interval without jitter, raised to the service's minimum.
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// A new interval counts from the last poll on, so it acts at once.
+    /// Changes the interval. It counts from the last poll, so it has effect at once.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
         self.interval = interval.max(self.floor).clamp(SHORTEST, FAR_FUTURE);
         let due = self.last.map_or(now, |last| last + self.interval);
         self.due = due.max(self.hold);
     }
 
-    /// As soon as the service allows it.
+    /// Makes the next poll due as soon as the service allows it.
     pub fn hurry(&mut self, now: Duration) {
         self.due = self.due.min(now.max(self.hold));
     }
 
-    /// A poll has ended at `now`. Counted from its end, so that two of them never arrive closer
-    /// together than the floor, however long the first was under way.
+    /// Records that a poll has ended at `now`. The next one counts from this end, so two polls never arrive
+    /// closer together than the floor, even if the first took long.
     pub fn polled(&mut self, now: Duration, outcome: PollOutcome, random: f64) {
         self.last = Some(now);
         self.hold = now + self.floor;
@@ -113,7 +113,7 @@ impl PollSchedule {
         self.due = self.hold.max(now + jittered(self.interval, random));
     }
 
-    /// Kept up until there is an answer: an address that is locked out may be told so with
+    /// Returns the delay after a 401. It applies until a poll succeeds, because a locked-out address may get
     /// another status than 401.
     fn unauthorized_delay(&self) -> Duration {
         let factor = UNAUTHORIZED_FACTOR.saturating_pow(self.unauthorized);
@@ -122,12 +122,12 @@ impl PollSchedule {
     }
 }
 
-/// Up to 20 % earlier or later, so that a fleet that was started together spreads out.
+/// Returns the interval changed by up to 20 %, so that clients that were started together spread out.
 pub fn jittered(interval: Duration, random: f64) -> Duration {
     share(interval, 0.8 + 0.4 * random)
 }
 
-/// A part of an interval, which is a year at most.
+/// Returns a fraction of an interval, which is a year at most.
 pub(super) fn share(interval: Duration, factor: f64) -> Duration {
     interval.min(FAR_FUTURE).mul_f64(factor)
 }

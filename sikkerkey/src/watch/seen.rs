@@ -1,8 +1,8 @@
-//! What the user has already seen: a digest of each secret's last value, never the value.
+//! The values that the user has already read: a digest of each secret's last value, never the value.
 //!
-//! The service tells a change once, to whichever reader comes first. So a watch compares with
-//! what its client last read, and this is where that is kept. The digests are salted at random
-//! for each client: in a memory dump they say nothing about a value that can be guessed.
+//! The service reports a change once, to the first reader. So a watch compares with the value that its client
+//! read last, which is recorded here. Each client's digests have a random salt, so a memory dump does not
+//! allow guessing a value from its digest.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-/// Past this number the secret that was entered first is forgotten (about 2.5 MiB in all); a watch
-/// on it then begins without a baseline.
+/// The most secrets that are recorded (about 2.5 MiB). Beyond it the oldest entry is dropped; a watch on that
+/// secret then starts without a value to compare with.
 const LIMIT: usize = 20_000;
 
-/// The salted digest of one value: the first half of a SHA-256, which is enough to tell two values
-/// apart, and of which each watch has several.
+/// The salted digest of one value: the first half of a SHA-256. That is enough to distinguish two values, and
+/// saves memory, because each watch has several.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest([u8; 16]);
 
@@ -46,7 +46,7 @@ impl Salt {
     }
 }
 
-/// Secret id to the digest of the value that was read last, bounded.
+/// A bounded map from a secret's id to the digest of the last value that was read.
 #[derive(Default)]
 pub(crate) struct SeenValues {
     digests: HashMap<Arc<str>, Digest>,
@@ -73,7 +73,7 @@ impl SeenValues {
         self.digests.insert(id, digest);
     }
 
-    /// A secret that is gone has no last value.
+    /// Removes a secret that is gone: it has no last value.
     pub(crate) fn forget(&mut self, id: &str) {
         if self.digests.remove(id).is_some() {
             self.order.retain(|known| &**known != id);

@@ -8,7 +8,28 @@ use crate::text;
 
 /// The event of a genuine delivery; from [`Webhook::verify`](super::Webhook::verify).
 ///
-/// Whatever else the body says (who did it, from where) is in the body, which is genuine then.
+/// For anything else that the service sends, such as who made the change, parse the body: after `verify` it
+/// is genuine.
+///
+/// ```
+/// # use hmac::{Hmac, KeyInit, Mac};
+/// # let now = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_millis();
+/// # let data = r#"{"secretId":"sk_db_prod"}"#;
+/// # let body = format!(r#"{{"id":"evt_1","event":"secret_rotate","timestamp":{now},"data":{data}}}"#);
+/// # let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"whsec_31337")?;
+/// # mac.update(body.as_bytes());
+/// # let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+/// use sikkerkey::webhook::Webhook;
+///
+/// let webhook = Webhook::new("whsec_31337");
+/// let event = webhook.verify(&signature, &body)?;
+/// if event.event() == "secret_rotate" && !event.is_repeat() {
+///     println!("{} rotated at {:?}", event.secret_id().unwrap_or("a secret"), event.timestamp());
+/// }
+/// # assert_eq!(event.secret_id(), Some("sk_db_prod"));
+/// assert!(webhook.verify(&signature, &body)?.is_repeat()); // the service sent it once more
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookEvent {
     id: String,
@@ -65,23 +86,24 @@ impl WebhookEvent {
         &self.event
     }
 
-    /// The secret that it is about, by its id; `None` for an event that is about none.
+    /// The id of the secret that the event is about; `None` for an event that is about none.
     pub fn secret_id(&self) -> Option<&str> {
         self.secret_id.as_deref()
     }
 
-    /// When it happened, by the service's clock.
+    /// When the event happened, by the service's clock.
     pub fn timestamp(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.timestamp.max(0).unsigned_abs())
     }
 
-    /// Whether a delivery of the same event came before. Deliveries can be repeated; answer a repeated one with 200 as the first.
+    /// Whether a delivery of the same event came before. The service may repeat a delivery; respond to it
+    /// with 200, as to the first.
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
     }
 }
 
-/// The texts of the body, fit to be shown.
+/// Shows the texts of the body, escaped for a terminal.
 impl fmt::Debug for WebhookEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookEvent")

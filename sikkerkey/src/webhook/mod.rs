@@ -1,10 +1,10 @@
 //! Verifies the service's webhooks, so that a rotation is swapped in without waiting for a poll (feature `webhook`).
 //!
-//! The service calls a URL of yours when a secret changes. A [`Webhook`] says whether a delivery is genuine, and
-//! [`Live::on_webhook`](crate::Live::on_webhook) reads the secret that it is about at once. Polls go on, so a delivery that never
-//! comes costs time and nothing else.
+//! The service calls a URL of yours when a secret changes. A [`Webhook`] says whether a delivery is genuine,
+//! and [`Live::on_webhook`](crate::Live::on_webhook) reads its secret at once. Polls continue, so if a
+//! delivery is lost, the change is only found later.
 //!
-//! The route of a service, whatever its framework:
+//! The route of a service, for any framework:
 //!
 //! ```
 //! # #[cfg(all(feature = "derive", feature = "live"))] {
@@ -55,15 +55,15 @@ use crate::sync::lock;
 /// How old a delivery may be.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// How many bytes a delivery may have. Real ones have a few hundred.
+/// How many bytes a delivery may have. Real deliveries have a few hundred.
 const MAX_SIZE: usize = 64 * 1024;
 
-/// The longest age that can be set: the ids of so many deliveries are kept.
+/// The longest age that can be set, because the ids of all deliveries of that time are kept.
 const LONGEST_AGE: Duration = Duration::from_secs(86_400);
 
 /// A verifier of webhook deliveries, by their signing secret.
 ///
-/// A clone shares the record of deliveries that came. The secret may be a live one:
+/// A clone shares the record of received deliveries. The secret may be a live one:
 /// [`Webhook::live`](Webhook::live).
 ///
 /// ```
@@ -85,20 +85,37 @@ struct WebhookInner {
     seen: Mutex<Seen>,
 }
 
-/// Hands each accepted secret to the function until it says `true`.
+/// Calls the function with each accepted secret until it returns `true`.
 type SigningSecrets = dyn Fn(&mut dyn FnMut(&SecretString) -> bool) -> bool + Send + Sync;
 
 /// The reason why a delivery was refused. A refused delivery has no effect.
+///
+/// ```
+/// use sikkerkey::webhook::{Webhook, WebhookError};
+///
+/// /// The HTTP status of the response to a refused delivery.
+/// fn status(error: WebhookError) -> u16 {
+///     match error {
+///         WebhookError::TooLarge => 413,
+///         WebhookError::Signature => 401,
+///         _ => 400,
+///     }
+/// }
+///
+/// let webhook = Webhook::new("whsec_31337").max_size(1024);
+/// let error = webhook.verify("sha256=00", [0; 4096]).unwrap_err();
+/// assert_eq!(status(error), 413);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// The body is longer than [`max_size`](Webhook::max_size). It was not looked at.
+    /// The body is longer than [`max_size`](Webhook::max_size). The body was not read.
     #[error("the webhook's body is too large")]
     TooLarge,
     /// The signature is missing, malformed, or not that of this body under the signing secret.
     #[error("the webhook's signature does not fit its body")]
     Signature,
-    /// The body is signed, and is not what the service sends.
+    /// The signature is right, but the body is not an event of the service.
     #[error("the webhook's body is not an event")]
     Malformed,
     /// The event is further from this machine's time than [`max_age`](Webhook::max_age), in the past or in the future.
@@ -113,7 +130,8 @@ impl Webhook {
         Self::with_secrets(move |accept| accept(&secret))
     }
 
-    /// One whose signing secrets come from a function, which hands over each that is accepted at that moment.
+    /// Makes a verifier whose signing secrets come from a function, which provides each secret that is
+    /// accepted at that moment.
     pub(crate) fn with_secrets(
         secrets: impl Fn(&mut dyn FnMut(&SecretString) -> bool) -> bool + Send + Sync + 'static,
     ) -> Self {
@@ -126,39 +144,40 @@ impl Webhook {
         }))
     }
 
-    /// Limits the age of a delivery by this machine's clock, also into the future, to at most a day. For the same time, a repeated
-    /// delivery is recognized. Defaults to 5 minutes.
+    /// Limits the age of a delivery, by this machine's clock; also how far it may be in the future. At most a
+    /// day. Repeated deliveries are recognized for the same time. Defaults to 5 minutes.
     pub fn max_age(self, age: Duration) -> Self {
         self.with(|inner| inner.max_age = age.min(LONGEST_AGE))
     }
 
-    /// Limits the body of a delivery, in bytes. Have the framework stop reading there, too. Defaults to 64 KiB.
+    /// Limits the body of a delivery, in bytes. Set the same limit in the framework. Defaults to 64 KiB.
     pub fn max_size(self, bytes: usize) -> Self {
         self.with(|inner| inner.max_size = bytes)
     }
 
-    /// Takes the time from here. For tests.
+    /// Sets the source of the time, for tests.
     #[doc(hidden)]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         self.with(|inner| inner.clock = clock)
     }
 
     fn with(self, change: impl FnOnce(&mut WebhookInner)) -> Self {
-        // Another handle keeps its settings and its record.
+        // If there is another handle, it keeps its settings and its record.
         let mut inner = Arc::try_unwrap(self.0).unwrap_or_else(|shared| shared.twin());
         change(&mut inner);
         Webhook(Arc::new(inner))
     }
 
-    /// The event of a delivery, if it is genuine: `signature` is the header `X-SikkerKey-Signature`, `body` the body as it came, byte for
-    /// byte.
+    /// Verifies a delivery and returns its event. `signature` is the header `X-SikkerKey-Signature`, `body`
+    /// the body as it came, byte for byte.
     ///
-    /// The signature is hexadecimal, with or without `sha256=` in front, and is compared in constant time. No other header is signed,
-    /// so none is looked at. A delivery that came before is `Ok`, and [`is_repeat`](WebhookEvent::is_repeat): answer it with 200, or the service
-    /// sends it once more.
+    /// The signature is hexadecimal, with or without `sha256=` in front, and is compared in constant time.
+    /// Other headers are not signed, so they are ignored. A repeated delivery is `Ok`, and
+    /// [`is_repeat`](WebhookEvent::is_repeat) returns `true`: respond with 200, or the service sends it once
+    /// more.
     ///
     /// # Errors
-    /// Why it was refused: answer it with a 4xx.
+    /// Why the delivery was refused. Respond with a 4xx status.
     pub fn verify(
         &self,
         signature: impl AsRef<[u8]>,
@@ -186,7 +205,8 @@ impl Webhook {
 }
 
 impl WebhookInner {
-    /// The same with another record: of settings that are shared no part is moved out.
+    /// Copies the settings, with a new record of deliveries. The secrets cannot be cloned, so the copy shares
+    /// them.
     fn twin(self: Arc<Self>) -> WebhookInner {
         let (max_age, max_size) = (self.max_age, self.max_size);
         let clock = Arc::clone(&self.clock);
@@ -200,7 +220,7 @@ impl WebhookInner {
     }
 }
 
-/// The 32 bytes of a signature in hexadecimal.
+/// Decodes the 32 bytes of a signature in hexadecimal.
 fn decoded(signature: &[u8]) -> Option<[u8; 32]> {
     let hex = signature.strip_prefix(b"sha256=").unwrap_or(signature);
     let (pairs, []) = hex.as_chunks::<2>() else {
@@ -214,19 +234,19 @@ fn decoded(signature: &[u8]) -> Option<[u8; 32]> {
 }
 
 fn is_signed(secret: &SecretString, body: &[u8], signature: &[u8; 32]) -> bool {
-    // With an empty secret anybody could sign.
+    // Anyone could sign with an empty secret.
     let key = secret.expose_secret().as_bytes();
     if key.is_empty() {
         return false;
     }
     Hmac::<Sha256>::new_from_slice(key).is_ok_and(|mut mac| {
         mac.update(body);
-        // In constant time.
+        // Compares in constant time.
         mac.verify_slice(signature).is_ok()
     })
 }
 
-/// Shows the bounds; the secret is left out.
+/// Shows the limits; the secret is left out.
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook")

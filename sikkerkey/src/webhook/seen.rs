@@ -1,21 +1,22 @@
-//! The deliveries that came, for as long as one of the same age would be accepted.
+//! The record of received deliveries, for as long as a repetition would be accepted.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-/// How many are kept. Only signed ones are, so nobody else can fill it; beyond it the oldest go, and a repetition of one of those
-/// counts as new.
+/// The most deliveries that are kept. Only signed ones are, so a stranger cannot fill the record. Beyond it
+/// the oldest are dropped; a repetition of a dropped one counts as new.
 const MOST: usize = 10_000;
 
 #[derive(Default)]
 pub(super) struct Seen {
     ids: HashSet<Arc<str>>,
-    /// When each may be forgotten, in milliseconds since 1970.
+    /// When each entry may be dropped, in milliseconds since 1970.
     ends: BTreeSet<(i64, Arc<str>)>,
 }
 
 impl Seen {
-    /// Whether it is new. It is kept until `forget_at`, which is compared with the `now` of later deliveries.
+    /// Adds a delivery. Returns whether it is new. It is kept until `forget_at`, which is compared with the
+    /// `now` of later deliveries.
     pub(super) fn insert(&mut self, id: &str, forget_at: i64, now: i64) -> bool {
         while let Some((end, oldest)) = self.ends.first()
             && (*end < now || self.ids.len() >= MOST)

@@ -40,7 +40,7 @@ fn refused(signature: &str, body: &[u8], error: WebhookError) {
 }
 
 #[test]
-fn a_signed_event_is_told() {
+fn a_signed_event_is_returned() {
     let (webhook, _) = webhook();
     let body = body("e1", NOW);
     let event = webhook.verify(sign(SECRET, &body), &body).unwrap();
@@ -73,20 +73,20 @@ fn a_forged_delivery_is_refused() {
     let genuine = body("e1", NOW);
     let signature = sign(SECRET, &genuine);
     for signature in [
-        // Of the wrong length.
+        // Signatures of the wrong length.
         "",
         "sha256=",
         &signature[1..],
         &signature[2..],
         &format!("{signature}00"),
         &format!("{signature}0"),
-        // Of another form.
+        // Signatures in another form.
         &format!(" {signature}"),
         &format!("SHA256={signature}"),
         &format!("sha256=sha256={signature}"),
         &"ä".repeat(32),
         &"g".repeat(64),
-        // Of another key or body.
+        // Signatures of another key or body.
         &"0".repeat(64),
         &sign("whsec_of_another", &genuine),
         &sign("", &genuine),
@@ -180,9 +180,9 @@ fn a_late_delivery_is_refused() {
 }
 
 #[test]
-fn a_repeated_delivery_is_told_as_such_for_as_long_as_it_is_taken() {
+fn a_repeated_delivery_is_recognized_for_as_long_as_it_is_accepted() {
     let (webhook, clock) = webhook();
-    // As far in the future as is taken: it is taken for ten minutes.
+    // As far in the future as allowed, so it is accepted for ten minutes.
     let body = body("e1", NOW + 5 * MINUTE);
     let signature = sign(SECRET, &body);
     let is_repeat = || {
@@ -202,7 +202,7 @@ fn a_repeated_delivery_is_told_as_such_for_as_long_as_it_is_taken() {
 }
 
 #[test]
-fn what_was_refused_does_not_count_as_seen() {
+fn a_refused_delivery_does_not_count_as_seen() {
     let (webhook, _) = webhook();
     let body = body("e1", NOW);
     assert!(webhook.verify("00", &body).is_err());

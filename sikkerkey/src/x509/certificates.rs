@@ -5,25 +5,25 @@ use x509_parser::prelude::FromDer as _;
 use crate::pem::{self, CutOff};
 use crate::validity::Validity;
 
-/// The most certificates of one text. More are a mistake, and each is a part of every handshake.
+/// The most certificates of one text. More are a mistake, because each would be sent in every handshake.
 const MOST: usize = 256;
 
 /// Certificates in the order of their text; at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificates {
     pub(crate) ders: Vec<CertificateDer<'static>>,
-    /// Of the first one.
+    /// The validity of the first certificate.
     pub(crate) validity: Validity,
 }
 
 impl Certificates {
-    /// Reads PEM.
+    /// Parses certificates in PEM.
     pub(crate) fn read(text: &str) -> Result<Self, &'static str> {
         let mut ders = Vec::new();
         for section in pem::sections(text) {
             let section = section.map_err(|CutOff| "a certificate without an END line")?;
             match section.label {
-                // The second is an old name of the first.
+                // `X509 CERTIFICATE` is an old label of the same.
                 "CERTIFICATE" | "X509 CERTIFICATE" => {}
                 label if label.ends_with("PRIVATE KEY") => {
                     return Err("a private key among the certificates");
@@ -66,7 +66,7 @@ fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     rest.is_empty().then_some(certificate)
 }
 
-/// What a text without a certificate is instead.
+/// Says what a text without a certificate is instead.
 fn foreign(text: &str) -> &'static str {
     let text = text.trim();
     match text {
@@ -76,7 +76,7 @@ fn foreign(text: &str) -> &'static str {
     }
 }
 
-/// Whether a text is a line as `authorized_keys` has them, or a certificate of that kind.
+/// Whether a text is an SSH public key as in `authorized_keys`, or an SSH certificate.
 pub(crate) fn is_ssh(text: &str) -> bool {
     ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
         .iter()
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chain_says_what_it_is() {
+    fn the_error_says_what_is_there_in_place_of_a_chain() {
         let (leaf, key) = Authority::new().issue(NOW, NOW + DAY);
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (text, says) in [

@@ -7,13 +7,14 @@ use rustls::sign::SigningKey;
 use super::certificates::is_ssh;
 use crate::pem::{self, CutOff, Section};
 
-/// Reads the one private key of a PEM text: PKCS#8, PKCS#1 or SEC1.
+/// Parses the one private key of a PEM text: PKCS#8, PKCS#1 or SEC1.
 pub(crate) fn read(text: &str) -> Result<Arc<dyn SigningKey>, &'static str> {
     let mut key = None;
     for section in pem::sections(text) {
         let section = section.map_err(|CutOff| "a private key without an END line")?;
         match section.label {
-            // openssl writes them in front of an EC key, which names its curve itself.
+            // openssl writes parameters in front of an EC key; they are not needed, because the key names its
+            // curve.
             "EC PARAMETERS" => {}
             _ if is_encrypted(&section) => {
                 return Err("the private key is encrypted with a passphrase");
@@ -37,7 +38,7 @@ pub(crate) fn read(text: &str) -> Result<Arc<dyn SigningKey>, &'static str> {
     load(section.label, &der)
 }
 
-/// Reads a key in PKCS#8.
+/// Parses a key in PKCS#8.
 #[cfg(feature = "live")]
 pub(crate) fn load_pkcs8(der: &[u8]) -> Result<Arc<dyn SigningKey>, &'static str> {
     load("PRIVATE KEY", der)
@@ -56,7 +57,7 @@ fn load(label: &str, der: &[u8]) -> Result<Arc<dyn SigningKey>, &'static str> {
 const DAMAGED: &str = "the private key is damaged, or its algorithm is none that TLS uses";
 const SSH: &str = "it is a key of SSH, not of TLS";
 
-/// Also the old form, where a header line says so.
+/// Whether a key is encrypted, also in the old form with a header line.
 fn is_encrypted(section: &Section<'_>) -> bool {
     section.label == "ENCRYPTED PRIVATE KEY" || section.body.contains("ENCRYPTED")
 }
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_says_what_it_is() {
+    fn the_error_says_what_is_there_in_place_of_a_key() {
         let (leaf, key) = Authority::new().issue(NOW, NOW + DAY);
         let labelled = |label| key.replace(" PRIVATE KEY", label);
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\

@@ -1,6 +1,6 @@
-//! Certificates and their keys, out of PEM: pure, without a clock.
+//! Certificates and their keys, parsed from PEM. Pure, without a clock.
 //!
-//! A reason why a text is not one never quotes it: each is a text of this program.
+//! Errors are fixed texts of this program, so they never quote the input.
 
 pub(crate) mod certificates;
 pub(crate) mod key;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-/// The provider of this client's own connections. It reads a key where it lies, so that the only copy that this crate makes of one
-/// is wiped.
+/// The provider of this client's own connections. It parses a key in place, so the only copy that this crate
+/// makes of a key is wiped.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -4,7 +4,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 
 use super::certificates::Certificates;
 
-/// A chain with the key of its first certificate; or why they are no pair.
+/// Combines a chain with the key of its first certificate, or says why they do not match.
 pub(crate) fn pair(
     chain: &Certificates,
     key: Arc<dyn SigningKey>,
@@ -30,7 +30,7 @@ mod tests {
         let chain = Certificates::read(&leaf).unwrap();
         assert!(pair(&chain, key::read(&key).unwrap()).is_ok());
         assert!(pair(&chain, key::read(&other).unwrap()).is_err());
-        // The right certificate, in the wrong place.
+        // The right certificate, in the wrong position.
         let turned = Certificates::read(&format!("{}{leaf}", authority.pem())).unwrap();
         assert!(pair(&turned, key::read(&key).unwrap()).is_err());
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::signing::Signer;
 use crate::random::Randomness;
 
-/// A new key whose public half an authority is to sign.
+/// A new key, whose public half an authority will certify.
 pub(crate) struct Subject {
     key: Arc<dyn SigningKey>,
     x509: String,
@@ -20,7 +20,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// A P-256 key. ring takes no randomness but the operating system's.
+    /// Makes a P-256 key, with the operating system's randomness, because ring accepts no other.
     pub(crate) fn new(random: &dyn Randomness) -> Result<Self, Error> {
         let failed = || {
             let text = "the operating system gives no random bytes, without which no key is made";
@@ -42,19 +42,19 @@ impl Subject {
         &self.key
     }
 
-    /// Its SubjectPublicKeyInfo, DER in base64.
+    /// Returns the key's SubjectPublicKeyInfo: DER in base64.
     pub(crate) fn x509(&self) -> &str {
         &self.x509
     }
 
-    /// A key of SSH, which an SSH authority would sign. Its private half is gone, since such a certificate cannot be recalled and
-    /// nobody here wants one.
+    /// Returns an SSH key, which an SSH authority would certify. Its private half was dropped, because such a
+    /// certificate cannot be revoked and is not used here.
     pub(crate) fn ssh(&self) -> &str {
         &self.ssh
     }
 }
 
-/// An Ed25519 public key as `authorized_keys` has it (RFC 4253, RFC 8709).
+/// Makes an Ed25519 public key in the form of `authorized_keys` (RFC 4253, RFC 8709).
 fn unused_ssh_key(random: &dyn Randomness) -> Result<String, Error> {
     const KIND: &str = "ssh-ed25519";
     let mut seed = zeroize::Zeroizing::new([0; 32]);
@@ -89,7 +89,7 @@ mod tests {
             &STANDARD.encode(&der[..27]),
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
         );
-        // What ssh-keygen writes for any Ed25519 key.
+        // The start of every Ed25519 key of ssh-keygen.
         assert!(
             one.ssh()
                 .starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI")

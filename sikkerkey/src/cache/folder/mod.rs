@@ -1,11 +1,10 @@
-//! The folder of `.skc` files: thin I/O that a hostile or crowded file system cannot turn against
-//! the reader.
+//! The folder of the cache's `.skc` files: a thin layer of I/O that stays safe on a hostile or shared file
+//! system.
 //!
-//! Promises: the folder is 0700 and each file 0600 from the moment it exists; a new entry replaces
-//! the old one in one step, so that a reader, another writer or `kill -9` never leaves a torn one;
-//! no symbolic link is followed, neither in place of a file nor in place of the folder itself.
-//! (Links above the folder are the owner's own matter: a user who can place one there already has
-//! the private key's folder.)
+//! Promises: the folder is 0700 and each file 0600 from the moment it exists; a new entry replaces the old
+//! one in one step, so a concurrent reader or writer, or `kill -9`, never leaves a half-written file; no
+//! symbolic link is followed, neither in place of a file nor in place of the folder itself. (Links above the
+//! folder are not checked: a user who can place one there already controls the private key's folder.)
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -19,9 +18,9 @@ use crate::random::{Randomness as _, SystemRandomness};
 
 const EXTENSION: &str = ".skc";
 const TEMPORARY: &str = ".skc-";
-/// A secret has at most 1 MiB; JSON makes at most six bytes of one, base64 four of three.
+/// A secret has at most 1 MiB. JSON encodes one byte in at most six, base64 three bytes in four.
 const FILE_LIMIT: u64 = 16 << 20;
-/// A writer needs milliseconds between its file and the rename: what is older was left by a crash.
+/// A writer renames its temporary file within milliseconds, so an older one was left behind by a crash.
 const LEFT_OVER: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Debug)]
@@ -34,8 +33,8 @@ impl Folder {
         Folder { path }
     }
 
-    /// The folder that the user chose, or one below it where it is not for this user alone: what it
-    /// is for besides is not known, so it keeps its mode.
+    /// Uses the folder that the user chose, or a folder below it if other users have access to it. The chosen
+    /// folder may have other uses, so its mode is not changed.
     pub(crate) fn within(path: PathBuf) -> Self {
         match fs::metadata(&path) {
             Ok(found) if !is_private(&found) => Folder::new(path.join("sikkerkey-cache")),
@@ -51,7 +50,8 @@ impl Folder {
                  to: choose another one, or chmod 700",
                 self.path.display()
             ))),
-            // A read never fails because of the cache: anything else is logged then.
+            // Other errors are logged when the cache is used, because a read never fails because of the
+            // cache.
             _ => Ok(()),
         }
     }
@@ -60,7 +60,7 @@ impl Folder {
         &self.path
     }
 
-    /// The bytes of an entry's file, or `None` where there is none.
+    /// Reads an entry's file. Returns `None` if it does not exist.
     pub(crate) fn read(&self, id: &SecretId) -> io::Result<Option<Vec<u8>>> {
         if !self.exists()? {
             return Ok(None);
@@ -85,13 +85,13 @@ impl Folder {
             .and_then(|mut file| file.write_all(bytes))
             .and_then(|()| replace(&temporary, &self.file(id)));
         if written.is_err() {
-            // Whatever went wrong, that is the error to tell.
+            // Report the first error, not one of the clean-up.
             let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    /// Removes an entry; one that is not there is as good as removed.
+    /// Removes an entry. Succeeds if it does not exist.
     pub(crate) fn remove(&self, id: &SecretId) -> io::Result<()> {
         if !self.exists()? {
             return Ok(());
@@ -112,12 +112,13 @@ impl Folder {
                 gone(fs::remove_file(entry.path()))?;
             }
         }
-        // Another process may just have written, or someone else's file be here: then it stays.
+        // Fails if another process has just written an entry, or if the folder holds other files: then it
+        // stays.
         let _ = fs::remove_dir(&self.path);
         Ok(())
     }
 
-    /// How many entries there are.
+    /// Counts the entries.
     pub(crate) fn count(&self) -> io::Result<usize> {
         if !self.exists()? {
             return Ok(0);
@@ -129,7 +130,7 @@ impl Folder {
         Ok(count)
     }
 
-    /// Removes what writers that were killed have left; best effort.
+    /// Removes temporary files of writers that were killed; best effort.
     pub(crate) fn sweep(&self, now: SystemTime) {
         if !self.exists().unwrap_or(false) {
             return;
@@ -151,7 +152,7 @@ impl Folder {
         self.path.join(format!("{id}{EXTENSION}"))
     }
 
-    /// A name that no other user can have placed a link under.
+    /// Makes a random name for a temporary file, which no other user can have guessed and used for a link.
     fn temporary(&self) -> io::Result<PathBuf> {
         let mut random = [0; 16];
         SystemRandomness
@@ -161,10 +162,10 @@ impl Folder {
         Ok(self.path.join(format!("{TEMPORARY}{random:032x}")))
     }
 
-    /// Whether the folder is there; an error where something else is in its place.
+    /// Returns whether the folder exists; an error if something other than a folder has its path.
     fn exists(&self) -> io::Result<bool> {
         match fs::symlink_metadata(&self.path) {
-            // Windows calls a folder in a file missing.
+            // On Windows, a path that leads through a file gives "not found".
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match self.path.parent().map(fs::metadata) {
                     Some(Ok(parent)) if !parent.is_dir() => Err(refusal("is a file")),
@@ -210,7 +211,7 @@ fn create_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Whether a folder is for this user alone.
+/// Whether no other user has access to the folder.
 fn is_private(folder: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -221,7 +222,7 @@ fn is_private(folder: &Metadata) -> bool {
     is_ours(folder)
 }
 
-/// A cache folder that another tool made with looser rights is made 0700.
+/// Sets a cache folder's mode to 0700, if another tool made it with wider access.
 fn tighten(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -235,7 +236,7 @@ fn tighten(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that did not exist, with the right mode before its first byte.
+/// Creates a new file with mode 0600 before its first byte is written.
 fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -244,8 +245,8 @@ fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Windows refuses to replace a file that a reader or a scanner for viruses has open, where the file system cannot do it
-/// as Unix does. They close it soon.
+/// Renames with retries. On some file systems, Windows refuses to replace a file that a reader or a virus
+/// scanner has open; they soon close it.
 #[cfg(windows)]
 fn replace(new: &Path, old: &Path) -> io::Result<()> {
     const TRIES: u32 = 20;
@@ -265,8 +266,8 @@ fn replace(new: &Path, old: &Path) -> io::Result<()> {
     fs::rename(new, old)
 }
 
-/// A regular file, never what a link at its place points to. O_NONBLOCK, so that a pipe at its
-/// place is refused instead of waited for.
+/// Opens a regular file and follows no link. `O_NONBLOCK` makes a pipe with this name an error, instead of a
+/// wait.
 fn open_plain(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);

@@ -38,7 +38,7 @@ fn an_entry_is_written_read_counted_and_removed() {
 }
 
 #[test]
-fn clearing_spares_what_is_not_the_caches() {
+fn clearing_keeps_files_that_are_not_the_caches() {
     let (_home, folder) = fresh();
     folder.write(&id("sk_a"), b"one").unwrap();
     fs::write(folder.path.join("notes.txt"), "mine").unwrap();
@@ -74,7 +74,7 @@ fn only_old_left_overs_are_swept() {
 }
 
 #[test]
-fn what_cannot_be_removed_is_an_error_and_what_is_not_there_is_none() {
+fn a_failed_removal_is_an_error_and_a_missing_file_is_not() {
     let (_home, folder) = fresh();
     folder.write(&id("sk_a"), b"one").unwrap();
     folder.remove(&id("sk_gone")).unwrap();
@@ -129,7 +129,7 @@ mod unix {
         folder.write(&id("sk_a"), b"two").unwrap();
         assert_eq!(mode(&folder.path), 0o700);
 
-        // Stricter rights are the owner's wish.
+        // A stricter mode is left as the owner set it.
         fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o500)).unwrap();
         folder.prepare().unwrap();
         assert_eq!(mode(&folder.path), 0o500);
@@ -228,7 +228,7 @@ mod unix {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_without_waiting() {
+    fn a_file_that_is_not_regular_is_refused_without_waiting() {
         let (_home, folder) = fresh();
         folder.write(&id("sk_a"), b"one").unwrap();
         let pipe = folder.file(&id("sk_pipe"));

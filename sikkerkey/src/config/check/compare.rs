@@ -1,4 +1,4 @@
-//! What the list of secrets says of each requirement.
+//! Compares each requirement with the list of secrets.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::config::similar::near;
 use crate::config::snapshot::{Candidate, Link};
 use crate::protocol::details::{SecretDetails, SecretKind};
 
-/// A check for each requirement.
+/// Returns a check for each requirement.
 pub(super) fn compare<'a>(
     schema: &Schema,
     links: &BTreeMap<SecretRef, Link>,
@@ -56,8 +56,8 @@ fn checks(
     checks
 }
 
-/// Decides by the status of each check whether the config can be built. A value that is
-/// required inside a nested `Option` is needed only where that has another value.
+/// Decides for each check whether the config can be built with it. A value that is required inside a nested
+/// `Option` is needed only if another value of that `Option` exists.
 pub(super) fn judge(schema: &Schema, checks: &mut [Check]) {
     use CheckStatus::{FieldMissing, Missing, Ok, Overridden, Uncertain};
     let is_there = |check: &Check| !matches!(check.status, Missing | Uncertain | FieldMissing);
@@ -73,7 +73,7 @@ pub(super) fn judge(schema: &Schema, checks: &mut [Check]) {
     }
 }
 
-/// What the list says of one requirement.
+/// The result for one requirement.
 struct Finding {
     status: CheckStatus,
     hint: Option<String>,
@@ -90,7 +90,7 @@ impl Finding {
     }
 }
 
-/// The id that a load would read.
+/// Returns the id that a load would read.
 pub(super) fn id_of<'a>(
     secret: &'a SecretRef,
     links: &'a BTreeMap<SecretRef, Link>,
@@ -143,7 +143,8 @@ fn find_field(item: &SecretDetails, field: &str) -> Finding {
     }
 }
 
-/// The service lists names with commas between them, so a name with a comma arrives in parts.
+/// Whether the names contain the field. The service separates names with commas, so a name that contains one
+/// arrives in parts.
 fn has(names: &[String], field: &str) -> bool {
     let parts: Vec<&str> = field.split(',').collect();
     names

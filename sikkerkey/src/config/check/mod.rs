@@ -17,8 +17,7 @@ use crate::protocol::details::{SecretDetails, SecretKind};
 /// [refusals](Self::refusals) and of the [unneeded](Self::unneeded) secrets; `Serialize` writes
 /// them as a list. [`SikkerKeyConfig::check`](crate::SikkerKeyConfig::check) makes it.
 ///
-/// The first column of the table is `ok`, `??` for what the list cannot tell, and `!!` for what is
-/// wrong.
+/// The first column of the table is `ok`, `??` if the list cannot tell, and `!!` for a problem.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -49,6 +48,32 @@ pub struct CheckReport {
 }
 
 /// One value of a config, and whether the machine would find it; from [`CheckReport::iter`].
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .structured("sk_db", [("hostname", "db.internal")])
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use sikkerkey::SikkerKeyConfig;
+///
+/// #[derive(SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db")]
+/// struct Database {
+///     host_name: String,
+/// }
+///
+/// let report = Database::check(&sk)?;
+/// for check in &report {
+///     println!("{}: {}", check.requirement().path(), check.status());
+///     if let Some(hint) = check.hint() {
+///         println!("  {hint}"); // did you mean "hostname"?
+///     }
+/// }
+/// # assert!(report.iter().any(|check| check.hint().is_some_and(|hint| hint.contains("hostname"))));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Check {
     requirement: Requirement,
@@ -59,11 +84,37 @@ pub struct Check {
     status: CheckStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    /// Whether the config can be built as far as this check knows.
+    /// Whether the config can be built, as far as this check can tell.
     ok: bool,
 }
 
-/// What the list of secrets says about one value of a config.
+/// The result of a [`Check`]: what the list of secrets says about one value of a config.
+///
+/// ```
+/// # #[cfg(feature = "derive")] {
+/// use sikkerkey::{Check, CheckStatus, SikkerKeyConfig, Snapshot};
+///
+/// #[derive(SikkerKeyConfig)]
+/// #[sikkerkey(secret = "sk_db")]
+/// struct Database {
+///     password: String,
+/// }
+///
+/// /// What the person who deploys has to do.
+/// fn advice(check: &Check) -> &'static str {
+///     match check.status() {
+///         CheckStatus::Ok | CheckStatus::Overridden => "nothing",
+///         CheckStatus::Missing | CheckStatus::Uncertain => "create the secret, or grant it",
+///         CheckStatus::FieldMissing => "add the field to the secret",
+///         _ => "read the hint",
+///     }
+/// }
+///
+/// let report = Database::offline(Snapshot::from_iter([("sk_db", r#"{"host": "db"}"#)])).check()?;
+/// assert_eq!(report.iter().map(advice).collect::<Vec<_>>(), ["add the field to the secret"]);
+/// # }
+/// # Ok::<(), sikkerkey::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -86,13 +137,12 @@ pub enum CheckStatus {
     Canary,
     /// The secret is a certificate, which is issued to a key and has no value to read.
     Certificate,
-    /// An [override](crate::Loader::overrides) takes the place of what is there.
+    /// An [override](crate::Loader::overrides) replaces the vault's value.
     Overridden,
 }
 
 impl CheckReport {
-    /// Compares a schema with the secrets that the machine sees. `links` says where names and
-    /// aliases lead.
+    /// Compares a schema with the secrets that the machine sees. `links` maps names and aliases to ids.
     pub(crate) fn new<'a>(
         schema: &Schema,
         links: &BTreeMap<SecretRef, Link>,
@@ -106,7 +156,7 @@ impl CheckReport {
         }
     }
 
-    /// Returns the report with the requirements that overrides decide about.
+    /// Returns the report with the status of overridden requirements replaced.
     pub(crate) fn overridden(
         mut self,
         schema: &Schema,
@@ -122,7 +172,7 @@ impl CheckReport {
         self
     }
 
-    /// Returns the report with problems that would keep a load from reading anything.
+    /// Returns the report with problems that would prevent a load from reading anything.
     pub(crate) fn with_refusals(mut self, refusals: Vec<Problem>) -> Self {
         self.refusals = refusals;
         self
@@ -138,7 +188,7 @@ impl CheckReport {
         for check in &self.checks {
             let secret = check.requirement.secret();
             match links.get(secret) {
-                // One of them is meant.
+                // One of these is meant, so all count as needed.
                 Some(Link::Ambiguous(secrets)) => {
                     needed.extend(secrets.iter().map(|s| s.id.as_str()))
                 }
@@ -152,9 +202,9 @@ impl CheckReport {
         self
     }
 
-    /// Whether a load would find everything that the config needs, and trigger no canary. What it finds may
-    /// still be no `u16`, and an [uncertain](CheckStatus::Uncertain) secret may be denied;
-    /// [`is_strictly_ok`](Self::is_strictly_ok) is about that too.
+    /// Whether a load would find everything that the config needs, and trigger no canary. A value that it
+    /// finds may still fail to parse, and an [uncertain](CheckStatus::Uncertain) secret may be denied;
+    /// [`is_strictly_ok`](Self::is_strictly_ok) excludes uncertain secrets.
     pub fn is_ok(&self) -> bool {
         self.refusals.is_empty() && self.checks.iter().all(Check::is_ok)
     }
@@ -170,26 +220,46 @@ impl CheckReport {
         self.checks.iter()
     }
 
-    /// The checks that would fail the load, or trigger a canary.
+    /// Iterates over the checks that would fail the load, or trigger a canary.
     pub fn problems(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.is_ok())
     }
 
-    /// The checks of which the list cannot tell whether they would fail the load.
+    /// Iterates over the checks that may fail the load: the list cannot tell.
     pub fn uncertain(&self) -> impl Iterator<Item = &Check> {
         let is_uncertain = |check: &&Check| check.status == CheckStatus::Uncertain;
         self.checks.iter().filter(is_uncertain)
     }
 
-    /// What is wrong with the options, such as an alias that fits no secret of the config. Where
-    /// anything is, a load reads nothing and fails with these problems.
+    /// Problems of the options, such as an alias that fits no secret of the config. If there are any, a load
+    /// reads nothing and fails with them.
     pub fn refusals(&self) -> &[Problem] {
         &self.refusals
     }
 
-    /// The secrets that this machine may read and the config does not need, where
-    /// [`LoadOptions::least_privilege`](crate::LoadOptions::least_privilege) asked for them.
-    /// Canaries are not among them: their grants are part of the trap.
+    /// The secrets that this machine may read and the config does not need. Empty unless
+    /// [`LoadOptions::least_privilege`](crate::LoadOptions::least_privilege) is on. Canaries are not among
+    /// them: their grants are part of the trap.
+    ///
+    /// ```
+    /// # use sikkerkey_emulator::Emulator;
+    /// # let vault = Emulator::builder().secret("sk_workers", "4").secret("sk_old", "1").start()?;
+    /// # #[cfg(feature = "derive")] {
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// use sikkerkey::SikkerKeyConfig;
+    ///
+    /// #[derive(SikkerKeyConfig)]
+    /// struct Config {
+    ///     #[sikkerkey(secret = "sk_workers")]
+    ///     workers: usize,
+    /// }
+    ///
+    /// let report = Config::loader(&sk).least_privilege().check()?;
+    /// assert!(report.is_ok() && !report.is_strictly_ok());
+    /// assert_eq!(report.unneeded()[0].id, "sk_old"); // this grant can go
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unneeded(&self) -> &[SecretDetails] {
         &self.unneeded
     }
@@ -205,13 +275,13 @@ impl<'a> IntoIterator for &'a CheckReport {
 }
 
 impl Check {
-    /// The value that the config reads.
+    /// The requirement: which value the config reads, and from which secret.
     pub fn requirement(&self) -> &Requirement {
         &self.requirement
     }
 
-    /// The id of the secret that a load would read: where an alias or a display name leads, and
-    /// otherwise the id that the config names. `None` where a name leads to no secret.
+    /// The id of the secret that a load would read: the target of an alias or a display name, otherwise the
+    /// id that the config names. `None` if a name fits no secret.
     pub fn resolved_id(&self) -> Option<&str> {
         self.resolved_id.as_deref()
     }
@@ -221,7 +291,7 @@ impl Check {
         self.kind
     }
 
-    /// What the list says about the value.
+    /// The status: what the list of secrets says about the value.
     pub fn status(&self) -> CheckStatus {
         self.status
     }
@@ -231,8 +301,8 @@ impl Check {
         self.hint.as_deref()
     }
 
-    /// Whether the config would load with it: it was found and is no canary, or it is missing and has a
-    /// default.
+    /// Whether the config would load with it: the secret was found and is not a canary, or it is missing and
+    /// the value has a default.
     pub fn is_ok(&self) -> bool {
         self.ok
     }

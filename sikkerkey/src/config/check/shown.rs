@@ -1,4 +1,4 @@
-//! A report as a table and as a list.
+//! A report as a table (`Display`) and as a list (`Serialize`).
 
 use std::fmt;
 
@@ -60,7 +60,7 @@ impl fmt::Display for CheckReport {
 /// `unneeded`.
 impl Serialize for CheckReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// What is about no requirement.
+        /// A row that belongs to no requirement.
         #[derive(serde::Serialize)]
         struct Other<'a> {
             path: &'a str,
@@ -100,7 +100,7 @@ impl Serialize for CheckReport {
     }
 }
 
-/// A secret's name and place, escaped for a terminal.
+/// A secret's name and project, escaped for a terminal.
 fn described(secret: &SecretDetails) -> String {
     let name = quoted(&secret.name);
     match secret.project_name.as_ref().or(secret.project_id.as_ref()) {

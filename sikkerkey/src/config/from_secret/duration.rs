@@ -19,7 +19,7 @@ const UNITS: [(&str, u128); 8] = [
 const NO_UNIT: ValueError = ValueError::new("a number needs a unit, as in 30s or 1h30m");
 const TOO_LONG: ValueError = ValueError::new("it is too long");
 
-/// `1h30m`: whole numbers, each with its unit, largest unit first.
+/// Parses `1h30m`: whole numbers, each with its unit, largest unit first.
 impl FromSecret for Duration {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
         if let Some(stray) = stray(text) {
@@ -61,7 +61,7 @@ impl FromSecret for Duration {
     }
 }
 
-/// The longest start whose characters all are such, and the rest.
+/// Splits the text after the longest start whose characters all match.
 fn split(text: &str, is: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !is(c)).unwrap_or(text.len()))
 }

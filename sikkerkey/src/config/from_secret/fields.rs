@@ -8,13 +8,13 @@ use super::{FromSecret, ValueError};
 use crate::config::requirement::ValueKind;
 use crate::protocol::fields::Fields;
 
-/// Every field of a structured secret, in order.
+/// Reads every field of a structured secret, in order.
 impl FromSecret for Fields {
     const KIND: ValueKind = ValueKind::Json;
     const STRUCTURED: bool = true;
 
     fn from_secret(text: &str) -> Result<Self, ValueError> {
-        // A copy that is wiped: the parser borrows from a secret.
+        // A copy that is wiped, because the parser needs a `SecretString`.
         Fields::parse(&SecretString::from(text))
             .ok_or(ValueError::new("the value is not a JSON object"))
     }
@@ -26,7 +26,7 @@ impl FromSecret for Fields {
 
 macro_rules! maps {
     ($($map:ident [$($hasher:ident)?];)*) => {$(
-        /// Every field of a structured secret; one that is `null` is missing.
+        /// Reads every field of a structured secret; a field that is `null` is left out.
         impl<$($hasher: BuildHasher + Default)?> FromSecret
             for $map<String, SecretString $(, $hasher)?>
         {
@@ -55,7 +55,7 @@ fn present(fields: &Fields) -> impl Iterator<Item = (String, SecretString)> {
     present.map(|(name, value)| (name.to_owned(), value.clone()))
 }
 
-/// The fields of a structured secret that are not `null`, as every map of them has it; `None` for
+/// Returns the fields of a structured secret that are not `null`, as every map of fields has them; `None` for
 /// a text that is not a JSON object.
 pub fn field_texts(text: &str) -> Option<Vec<(String, SecretString)>> {
     let fields = Fields::from_secret(text).ok()?;
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_is_refused() {
+    fn a_text_that_is_not_an_object_is_refused() {
         for text in ["", "hunter2", "[1]", "null", r#"{"a": 1"#, "{} {}"] {
             let refused = BTreeMap::<String, SecretString>::from_secret(text);
             assert!(refused.is_err(), "{text:?}");

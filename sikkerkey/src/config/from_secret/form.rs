@@ -1,6 +1,7 @@
-//! What every reader of text has in common: stray white space, and lists.
+//! Helpers that all text parsers share: stray white space, and lists.
 
-/// What a text has that no number, switch, address or duration has; `None` for a text without it.
+/// Says what makes a text unfit for a number, `bool`, address or duration: it is empty, or has white space or
+/// an invisible character. `None` otherwise.
 ///
 /// Files and templates add a line end, editors a byte order mark. Both are invisible in a report
 /// that may not quote the text, so they are named.
@@ -18,7 +19,8 @@ pub fn stray(text: &str) -> Option<&'static str> {
         .then_some("it has an invisible character")
 }
 
-/// [`stray`] at the ends of a text, for what may have spaces inside, such as a path.
+/// Looks for [`stray`] characters at the ends of a text only, for values that may contain spaces, such as a
+/// path.
 pub fn stray_at_the_ends(text: &str) -> Option<&'static str> {
     let is_stray = |c: char| c.is_whitespace() || is_invisible(c);
     match text.is_empty() || text.starts_with(is_stray) || text.ends_with(is_stray) {
@@ -31,11 +33,11 @@ fn is_invisible(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
-/// The items of a list in one text, without the white space around them; or the place, from 1, of
-/// an item that is empty.
+/// Splits a list into its items, without the white space around them. The error is the position, from 1, of
+/// an empty item.
 ///
-/// White space around the whole text is taken away first, so that a last line end is no item. A
-/// text of nothing but white space has no items.
+/// White space around the whole text is removed first, so a final line end does not make an item. A text of
+/// white space only has no items.
 pub fn list_items<'a>(text: &'a str, delimiter: &str) -> Result<Vec<&'a str>, usize> {
     let text = text.trim();
     if text.is_empty() {

@@ -1,4 +1,4 @@
-//! How the text of a secret becomes a value.
+//! Parsing the text of a secret into a value.
 
 mod duration;
 pub(crate) mod fields;
@@ -30,7 +30,7 @@ use crate::validity::Validity;
 /// | `tls::TlsIdentity` (feature `rustls`) | a JSON object with PEM in its fields `chain` and `key` |
 /// | `tls::TrustRoots` (feature `rustls`) | certificates in PEM |
 /// | [`SecretBox<T>`](crate::SecretBox) | what `T` is made from, where `T: Zeroize`; bytes for `SecretBox<[u8]>` |
-/// | `Option<T>` | what `T` is made from; `None` where the secret or the field is missing |
+/// | `Option<T>` | what `T` is made from; `None` if the secret or the field is missing |
 ///
 /// A type of your own implements it, or is read with `json`, `from_str` or `with`:
 ///
@@ -62,21 +62,21 @@ use crate::validity::Validity;
     note = "if it derives `SikkerKeyConfig`, add `#[sikkerkey(nested)]`; a `Fields` or a `BTreeMap<String, SecretString>` has all fields of a structured secret"
 )]
 pub trait FromSecret: Sized {
-    /// What a report calls the shape of the value; text, unless the type says otherwise.
+    /// The shape of the value, for layers with types of their own. Default: a string.
     const KIND: ValueKind = ValueKind::String;
 
     /// Parses the value from the text of the secret.
     ///
     /// # Errors
-    /// What is wrong with the text, without quoting it.
+    /// Why the text cannot be parsed, without quoting it.
     fn from_secret(text: &str) -> Result<Self, ValueError>;
 
-    /// What the text must be, with its article: `a u16`. Unless the type says otherwise, its name.
+    /// What the text must be, with its article: `a u16`. Default: the type's name.
     fn expected() -> Cow<'static, str> {
         with_article(&type_label::<Self>()).into()
     }
 
-    /// Whether the text is that of a structured secret.
+    /// Whether the type reads a structured secret.
     #[doc(hidden)]
     const STRUCTURED: bool = false;
 
@@ -86,27 +86,42 @@ pub trait FromSecret: Sized {
         None
     }
 
-    /// From when until when the value may be used, where it has an end of its own.
+    /// The time in which the value is valid, for types such as certificates.
     #[doc(hidden)]
     fn validity(&self) -> Option<Validity> {
         None
     }
 }
 
-/// An error of [`FromSecret`]: why a text cannot be parsed.
+/// The reason why a text cannot be parsed; the error of [`FromSecret`].
 ///
-/// Its words were in the program before the secret was read, so they cannot quote it. They end a
-/// line of the report: `not a level: outside 1 to 9`.
+/// The reason is a `&'static str`, so it cannot quote the secret. It ends a line of the report: `not a level:
+/// outside 1 to 9`.
+///
+/// ```
+/// use sikkerkey::{FromSecret, ValueError};
+///
+/// /// A function for `#[sikkerkey(with = "even")]`.
+/// fn even(text: &str) -> Result<u16, ValueError> {
+///     match u16::from_secret(text)? {
+///         number if number % 2 == 0 => Ok(number),
+///         _ => Err(ValueError::new("an odd number")),
+///     }
+/// }
+///
+/// assert_eq!(even("7").unwrap_err().reason(), "an odd number");
+/// assert_eq!(even("65536").unwrap_err().to_string(), "above 65535");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ValueError(&'static str);
 
 impl ValueError {
-    /// Makes an error with a reason, in a few words; may be empty.
+    /// Makes an error with a reason in a few words, which may be empty.
     pub const fn new(reason: &'static str) -> Self {
         ValueError(reason)
     }
 
-    /// The reason, in a few words.
+    /// The reason in a few words, as [`new`](Self::new) got it.
     pub const fn reason(&self) -> &'static str {
         self.0
     }
@@ -172,7 +187,7 @@ pub(super) fn with_article(noun: &str) -> String {
         noun.chars().next(),
         Some('a' | 'e' | 'i' | 'o' | 'A' | 'E' | 'I' | 'O' | 'U')
     );
-    // Letters that are spoken one by one: an f64, an i8, but a u16.
+    // These names are spelled out when spoken: an f64, an i8, but a u16.
     match vowel || noun.starts_with('f') && noun[1..].starts_with(|c: char| c.is_ascii_digit()) {
         true => format!("an {noun}"),
         false => format!("a {noun}"),

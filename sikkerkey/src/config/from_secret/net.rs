@@ -33,7 +33,7 @@ addresses! {
 #[cfg(feature = "url")]
 impl FromSecret for url::Url {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
-        // The parser takes stray white space away without a word, and so would hide it.
+        // The URL parser silently removes stray white space, so look for it first.
         if let Some(stray) = stray(text) {
             return Err(ValueError::new(stray));
         }

@@ -13,7 +13,7 @@ macro_rules! integers {
             fn from_secret(text: &str) -> Result<Self, ValueError> {
                 match text.parse::<$int>() {
                     Ok(number) => Ok(number),
-                    // An unsigned type does not know the minus of a zero.
+                    // Unsigned types do not parse `-0`.
                     Err(_) if text.parse() == Ok(0_i128) => Ok(0),
                     Err(error) => Err(ValueError::new(reason(
                         text,
@@ -85,7 +85,7 @@ fn reason(
     match error.kind() {
         IntErrorKind::PosOverflow => above,
         IntErrorKind::NegOverflow => below,
-        // An unsigned type does not know the minus.
+        // Unsigned types do not parse a minus.
         _ if text.parse::<i128>().is_ok_and(i128::is_negative) => below,
         _ => shape(text).unwrap_or(match text.parse::<f64>() {
             Ok(_) => "it is not a whole number",
@@ -94,7 +94,7 @@ fn reason(
     }
 }
 
-/// What stands in a text that would be a number without it.
+/// Names what keeps a text from being a number.
 fn shape(text: &str) -> Option<&'static str> {
     stray(text).or_else(|| text.contains('_').then_some("it has a `_`"))
 }

@@ -37,7 +37,7 @@ impl<T: FromSecret + Zeroize> FromSecret for SecretBox<T> {
     }
 }
 
-/// The bytes of the text.
+/// Holds the bytes of the text.
 impl FromSecret for SecretBox<[u8]> {
     fn from_secret(text: &str) -> Result<Self, ValueError> {
         Ok(text.as_bytes().to_vec().into())

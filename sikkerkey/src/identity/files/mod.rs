@@ -1,7 +1,7 @@
 //! Reading `identity.json` and the key, and refusing files that others can change.
 //!
-//! Both are read from one folder, the one to which links lead at that moment: where Kubernetes
-//! replaces them together, by a link to a new folder, no mixture of both is ever read.
+//! Both are read from one folder, after resolving links once. So if Kubernetes replaces both files together,
+//! by a link to a new folder, an old file is never combined with a new one.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
@@ -17,25 +17,25 @@ use crate::error::Error;
 use crate::log::log;
 use crate::protocol::signing::Signer;
 
-/// Both files have a few hundred bytes; whatever is larger is another file.
+/// Both files have a few hundred bytes; a larger file is something else.
 const FILE_LIMIT: u64 = 64 * 1024;
 
 impl IdentityFile {
-    /// Reads the identity. `signer` takes the place of the private key, which is then not read.
+    /// Reads the identity. With a `signer`, the private key is not read.
     pub(crate) fn read(
         &self,
         rules: &TrustRules,
         signer: Option<Signer>,
     ) -> Result<Identity, Error> {
         let path = &self.path;
-        // Says what is wrong with the file before anything about its folders.
+        // Problems of the file are reported before those of its folders.
         kind_of(path, "identity file")?;
         check_folders(path, &self.top, rules)?;
         let real = fs::canonicalize(path).map_err(|cause| failed(path, "identity file", cause))?;
         let text = read_text(&real, "identity file", |file| {
             check_file(path, "identity file", file, rules)
         })?;
-        // As an editor of Windows writes it.
+        // Some editors on Windows write a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let json: Value = serde_json::from_str(text).map_err(|cause| {
             // The parser's own text may quote the file.
@@ -70,8 +70,8 @@ impl IdentityFile {
         Ok(Identity::new(checked, signer, Origin::Disk(path.clone())))
     }
 
-    /// The key at `privateKeyPath`, or, where that is gone because the folder was moved or mounted
-    /// elsewhere, `private.pem` beside the identity file.
+    /// Reads the key at `privateKeyPath`. If that file is missing because the folder was moved or mounted
+    /// elsewhere, reads `private.pem` beside the identity file.
     fn read_key(&self, key_path: &str, real: &Path, rules: &TrustRules) -> Result<Signer, Error> {
         let path = self.key_file(key_path, real)?;
         check_folders(&path, &self.top, rules)?;
@@ -92,7 +92,7 @@ impl IdentityFile {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let real_folder = real.parent().unwrap_or(folder);
         let stated = folder.join(key_path);
-        // A key that lies beside the identity is taken from where the identity was read.
+        // A key beside the identity is read from the same folder as the identity.
         let stated_there = match (stated.parent(), stated.file_name()) {
             (Some(parent), Some(name)) if parent == folder => real_folder.join(name),
             _ => stated.clone(),
@@ -148,8 +148,8 @@ fn broken(path: &Path, problem: &str) -> Error {
     ))
 }
 
-/// Opens, checks and reads one of the two files. What is checked is what was opened, so a symlink
-/// counts by its target, and nobody can swap the file in between.
+/// Opens, checks and reads one of the two files. The opened file is the one that is checked, so a symlink
+/// counts by its target, and the file cannot be swapped in between.
 fn read_text(
     path: &Path,
     noun: &str,
@@ -166,7 +166,7 @@ fn read_text(
             path.display()
         )));
     }
-    // The whole capacity at once: a buffer that grows leaves copies of the key behind.
+    // Allocated at its full size, because a buffer that grows leaves copies of the key behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_LIMIT as usize + 1));
     file.take(FILE_LIMIT)
         .read_to_end(&mut bytes)
@@ -176,7 +176,7 @@ fn read_text(
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Refuses what is not a file: opening a pipe or a device would wait or have effects.
+/// Refuses a path that is not a regular file: opening a pipe or a device could block or have side effects.
 fn kind_of(path: &Path, noun: &str) -> Result<(), Error> {
     let found = path.metadata().map_err(|cause| failed(path, noun, cause))?;
     if found.is_file() {

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::error::ErrorKind;
 
-/// RFC 8410's example key.
+/// The example key of RFC 8410.
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
                    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
                    -----END PRIVATE KEY-----\n";
@@ -208,7 +208,7 @@ fn the_key_is_found_by_its_path_or_beside_the_identity() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused_without_being_quoted() {
+fn an_invalid_key_is_refused_without_being_quoted() {
     let machine = Machine::new();
     machine.write("private.pem", "hunter2");
     machine.refused("is not PEM");

@@ -5,7 +5,7 @@ use crate::live::change::part_changed;
 use crate::live::fingerprint::Fingerprint;
 use crate::live::state::Place;
 
-/// What a resource was built from, as far as it has to be known to say whether it still fits.
+/// What a resource was built from, to decide whether it still fits the config.
 pub(super) struct Basis {
     fingerprint: Arc<Fingerprint>,
     /// The key paths of the part of the config that it is built from.
@@ -13,7 +13,7 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    /// The running config and the key paths of the part of it that counts.
+    /// Records the running config, and the key paths of the selected part.
     pub(super) fn new<T>(place: &Place<T>, spanned: Option<BTreeSet<String>>) -> Self {
         Basis {
             fingerprint: Arc::clone(&place.fingerprint),
@@ -21,7 +21,7 @@ impl Basis {
         }
     }
 
-    /// Whether what is built from this one does not fit the newer one.
+    /// Whether a resource that was built from this basis no longer fits the newer one.
     pub(super) fn differs(&self, newer: &Basis) -> bool {
         match self.fingerprint.difference(&newer.fingerprint) {
             None => false,

@@ -14,18 +14,18 @@ use crate::watch::callbacks::{CallbackCall, Callbacks, Lane};
 
 type ReplacedFn<R> = Arc<dyn Fn(Arc<R>) + Send + Sync>;
 
-/// The resource in place, which the builder writes and the holders read.
+/// The current resource, which the builder replaces and the handles read.
 pub(super) struct Built<R> {
     current: ArcSwap<R>,
     pub(super) record: Arc<ResourceRecord>,
     replaced: Mutex<Vec<ReplacedFn<R>>>,
     callbacks: Arc<Callbacks>,
-    /// Where what takes replaced resources is called: one that hangs holds up no build.
+    /// Calls the callbacks of replaced resources, apart from builds, so that one that hangs delays no build.
     lane: Lane,
 }
 
 impl<R> Built<R> {
-    /// The first one, which the status of the live config shows from now on.
+    /// Adds the first resource to the status of the live config.
     pub(super) fn new<T>(core: &LiveState<T>, first: R) -> Arc<Self> {
         let record = Arc::new(ResourceRecord::new(short_name(std::any::type_name::<R>())));
         core.show_resource(&record);
@@ -48,7 +48,7 @@ impl<R> Built<R> {
 }
 
 impl<R: Send + Sync + 'static> Built<R> {
-    /// Takes the outcome of a build; whether it succeeded.
+    /// Records the outcome of a build. Returns whether it succeeded.
     pub(super) fn end<E: 'static>(&self, outcome: Result<Result<R, E>, Panicked>) -> bool {
         let error = match outcome {
             Ok(Ok(new)) => {

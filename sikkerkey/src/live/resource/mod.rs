@@ -21,17 +21,17 @@ pub use record::{ResourceState, ResourceStatus};
 #[cfg(feature = "tokio")]
 pub(super) use task::build_async;
 
-/// Something built from a live config, such as a pool of connections, that is built again when
-/// the config changes; from [`Live::resource`](super::Live::resource) and
+/// A resource that is built from a live config, such as a pool of connections, and built again when the
+/// config changes; from [`Live::resource`](super::Live::resource) and
 /// [`Select::resource`](super::Select::resource).
 ///
-/// The old one stays while the new one is being built and while building fails; a build that
-/// failed is tried again after each poll. While a build runs no second one starts. A resource that
-/// was replaced is dropped when its last holder lets go: a query that runs on the old pool ends on
-/// the old pool. [`on_replaced`](LiveResource::on_replaced) can close it before.
+/// The old one stays while the new one is being built and while building fails; a build that failed is tried
+/// again after each poll. While a build runs no second one starts. A replaced resource is dropped with its
+/// last `Arc` or guard: a query that runs on the old pool ends on the old pool.
+/// [`on_replaced`](LiveResource::on_replaced) can close it earlier.
 ///
-/// A resource keeps the live config going. A clone is another handle on the same resource, and
-/// the rebuilding ends with the last of them.
+/// A resource keeps the live config running. A clone is another handle on the same resource; when the last
+/// handle is dropped, rebuilding ends.
 ///
 /// ```
 /// # use sikkerkey::Live;
@@ -72,8 +72,8 @@ impl<R> LiveResource<R> {
         self.load().into_arc()
     }
 
-    /// Gives it a name for [`LiveStatus::resources`](super::LiveStatus::resources) and for events;
-    /// returns another handle on it. The default is the name of its type.
+    /// Sets the resource's name in [`LiveStatus::resources`](super::LiveStatus::resources) and in events, and
+    /// returns another handle on it. Defaults to the name of its type.
     #[allow(
         clippy::return_self_not_must_use,
         reason = "it names the resource, whether the handle is used or not"
@@ -96,8 +96,8 @@ impl<R> LiveResource<R> {
 
     /// Why the last build failed; `None` once the resource fits the config.
     ///
-    /// The text of the builder's error is shown if it cannot quote a secret: a `&'static str`, or an
-    /// error of this crate. Of any other error it says only that there was one.
+    /// The text of the builder's error is shown if it cannot quote a secret: a `&'static str`, or an error of
+    /// this crate. For any other error the text says only that the build failed.
     pub fn last_error(&self) -> Option<String> {
         self.status().last_error().map(str::to_owned)
     }

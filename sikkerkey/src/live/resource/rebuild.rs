@@ -11,8 +11,8 @@ use crate::live::Live;
 use crate::live::state::LiveState;
 use crate::sync::lock;
 
-/// Builds a resource now, and again on the client's callback thread whenever the part of the config
-/// that `spanned` finds the keys of has changed.
+/// Builds a resource now, and again on the client's callback thread after each change of the part of the
+/// config whose keys `spanned` returns.
 pub(in crate::live) fn build<T, R, E>(
     live: &Live<T>,
     spanned: impl Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>> + Send + Sync + 'static,
@@ -39,7 +39,7 @@ where
     let failed = Arc::clone(&rebuilder.failed);
     let number = core.listen(Arc::new(move |_| rebuilder.look()), failed);
     if core.place().generation != place.generation {
-        // A swap during the first build was told to nobody.
+        // No callback ran for a swap during the first build.
         core.call(number);
     }
     let listening = StopOnDrop {
@@ -49,13 +49,13 @@ where
     Ok(LiveResource::from_parts(built, (listening, live.clone())))
 }
 
-/// What a callback of the live config runs. The calls of one callback never overlap, so that no
-/// second build starts while one hangs.
+/// The state of the callback that rebuilds. Its calls never overlap, so no second build starts while one
+/// hangs.
 struct Rebuilder<T, R, S, B> {
     core: Weak<LiveState<T>>,
     built: Arc<Built<R>>,
     from: Mutex<Basis>,
-    /// Whether the last build failed: then it is tried again after each cycle.
+    /// Whether the last build failed. If so, it is tried again after each cycle.
     failed: Arc<AtomicBool>,
     runtime: Runtime,
     spanned: S,
@@ -75,7 +75,7 @@ where
             return;
         };
         let place = core.place();
-        // What the part is, is user code, too.
+        // The function that selects the part is user code, too.
         let basis = contain(|| Basis::new(&place, (self.spanned)(&core, &place.config)));
         let built = match basis {
             Ok(basis) => self.fit(&place.config, basis),
@@ -84,7 +84,7 @@ where
         self.failed.store(!built, Ordering::Relaxed);
     }
 
-    /// Whether the resource fits this config in the end.
+    /// Builds if needed. Returns whether the resource then fits this config.
     fn fit<E: 'static>(&self, config: &T, basis: Basis) -> bool
     where
         B: Fn(&T) -> Result<R, E>,
@@ -103,7 +103,7 @@ where
     }
 }
 
-/// Removes the callback when the last handle goes.
+/// Removes the callback when the last handle is dropped.
 struct StopOnDrop<T> {
     core: Weak<LiveState<T>>,
     number: u64,

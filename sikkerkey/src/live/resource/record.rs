@@ -8,6 +8,20 @@ use crate::sync::lock;
 use crate::text;
 
 /// The state of a live resource: current, building or failed.
+///
+/// ```
+/// use sikkerkey::Live;
+/// use sikkerkey::live::ResourceState;
+///
+/// let (live, control) = Live::manual(4_u8);
+/// let threads = live.resource(|workers| workers.checked_mul(2).ok_or("too many workers"))?;
+/// assert_eq!(threads.state(), ResourceState::Current);
+///
+/// control.swap(200);
+/// assert_eq!(threads.state(), ResourceState::Failed);
+/// assert_eq!(*threads.load(), 8); // the old one is in place
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -54,8 +68,8 @@ pub struct ResourceStatus {
 }
 
 impl ResourceStatus {
-    /// Its name: what [`LiveResource::named`](crate::LiveResource::named) gave it, or the name of
-    /// its type.
+    /// The resource's name: set by [`LiveResource::named`](crate::LiveResource::named), or the name of its
+    /// type.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -77,11 +91,11 @@ impl ResourceStatus {
     }
 }
 
-/// What is known about a resource, whatever its type.
+/// The status record of a resource, independent of its type.
 pub(in crate::live) struct ResourceRecord(Mutex<ResourceStatus>);
 
 impl ResourceRecord {
-    /// The record of a resource that was built.
+    /// Makes the record of a resource that was just built.
     pub(super) fn new(name: &str) -> Self {
         ResourceRecord(Mutex::new(ResourceStatus {
             name: text::name(name),
@@ -110,7 +124,7 @@ impl ResourceRecord {
         status.last_error = None;
     }
 
-    /// Whether this is news: the same failure again is not.
+    /// Records a failed build. Returns whether the error differs from the last one.
     pub(super) fn fail(&self, error: Cow<'static, str>) -> bool {
         let mut status = lock(&self.0);
         status.state = ResourceState::Failed;

@@ -1,5 +1,5 @@
-/// The tokio runtime that user code was handed over in, if there was one. A builder that connects
-/// lazily spawns a task also when it is called on the callback thread.
+/// The tokio runtime in which the user registered a function, if there was one. Entering it lets a build that
+/// spawns tasks run on the callback thread.
 #[derive(Clone)]
 pub(super) struct Runtime {
     #[cfg(feature = "tokio")]
@@ -7,7 +7,7 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    /// That of the caller.
+    /// Takes the runtime of the caller.
     pub(super) fn current() -> Self {
         Runtime {
             #[cfg(feature = "tokio")]
@@ -15,7 +15,7 @@ impl Runtime {
         }
     }
 
-    /// Runs this code inside it.
+    /// Runs this code inside the runtime.
     pub(super) fn run<R>(&self, code: impl FnOnce() -> R) -> R {
         #[cfg(feature = "tokio")]
         let _entered = self.handle.as_ref().map(tokio::runtime::Handle::enter);

@@ -11,8 +11,8 @@ use crate::contain::{Panicked, contain, contain_drop};
 use crate::live::Live;
 use crate::live::state::LiveState;
 
-/// Builds a resource now, and again in a task of this runtime whenever the part of the config that
-/// `spanned` finds the keys of has changed.
+/// Builds a resource now, and again in a task of this runtime after each change of the part of the config
+/// whose keys `spanned` returns.
 pub(in crate::live) async fn build_async<T, R, E, F>(
     live: &Live<T>,
     spanned: impl Fn(&LiveState<T>, &T) -> Option<BTreeSet<String>> + Send + Sync + 'static,
@@ -34,12 +34,12 @@ where
         let _ends = ends;
         let mut seen_attempts = None;
         while !core.is_closed() {
-            // Listening before looking: what happens in between wakes the task.
+            // Listen before checking, so an event in between wakes the task.
             let tick = core.ticked.listen();
             let place = core.place();
             if seen_attempts != Some(place.attempts) {
                 seen_attempts = Some(place.attempts);
-                // What the part is, is user code, too.
+                // The function that selects the part is user code, too.
                 match contain(|| Basis::new(&place, spanned(&core, &place.config))) {
                     Err(panicked) => drop(written.end::<E>(Err(panicked))),
                     Ok(basis) if !from.differs(&basis) => {
@@ -65,7 +65,7 @@ where
     Ok(LiveResource::from_parts(built, (task, live.clone())))
 }
 
-/// A build, in a task of its own: its panic ends that task alone.
+/// Runs a build in a task of its own, so its panic ends only that task.
 async fn contained<F>(building: F) -> Result<F::Output, Panicked>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -86,7 +86,8 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Nothing builds the resource any more once its task was dropped with its runtime.
+/// Reports in the status that nothing builds the resource any more, after its task was dropped with its
+/// runtime.
 struct TellsItsEnd(Arc<ResourceRecord>);
 
 impl Drop for TellsItsEnd {

@@ -1,5 +1,5 @@
-//! Secrets in a TOML file: the format of the emulator's files, of which values, names and `denied`
-//! count.
+//! Secrets in a TOML file, in the format of the emulator's files. Values, names and `denied` are used, other
+//! keys are ignored.
 
 mod parse;
 
@@ -17,13 +17,13 @@ use crate::error::Error;
 #[cfg(unix)]
 use crate::log::log;
 
-/// A file of secrets has a few kilobytes; a secret has a megabyte at most.
+/// The largest file. Real ones have a few kilobytes, and a secret has at most a megabyte.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 impl Snapshot {
-    /// The secrets of a TOML file, for [`offline`](crate::SikkerKeyConfig::offline) and
-    /// [`overrides`](crate::Loader::overrides): a file that a developer keeps, and that no repository
-    /// and no image holds.
+    /// Reads the secrets of a TOML file, for [`offline`](crate::SikkerKeyConfig::offline) and
+    /// [`overrides`](crate::Loader::overrides). The file is for a developer's machine: keep it out of
+    /// repositories and images.
     ///
     /// ```toml
     /// sk_stripe_key = "sk-test-1"               # a secret with one value
@@ -40,9 +40,9 @@ impl Snapshot {
     /// json = '{"beta": [1, 2]}'                 # this text, byte for byte
     /// ```
     ///
-    /// A secret has `value`, `fields` or `json`, and one of them. It is the format of the files of
-    /// `sikkerkey-emulator`, so one file serves both: its other keys (`project`, `kind`, `policy`,
-    /// `lease`, `certificate`, webhooks) are ignored here.
+    /// A secret has exactly one of `value`, `fields` and `json`. The format is that of `sikkerkey-emulator`,
+    /// so one file serves both: its other keys (`project`, `kind`, `policy`, `lease`, `certificate`,
+    /// webhooks) are ignored here.
     ///
     /// ```
     /// # #[cfg(feature = "derive")] {
@@ -66,9 +66,9 @@ impl Snapshot {
     /// ```
     ///
     /// # Errors
-    /// [`Configuration`](crate::ErrorKind::Configuration): the file cannot be read, other users can
-    /// change it (a warning in the log says that they can read it), or it is malformed. A mistake is
-    /// named with file, line, column and key, never with a value.
+    /// [`Configuration`](crate::ErrorKind::Configuration): if the file cannot be read, if other users can
+    /// change it, or if it is malformed. The text names file, line, column and key, never a value. If other
+    /// users can read the file, a warning is logged.
     pub fn from_toml_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = read(path)?;
@@ -118,7 +118,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         let path = path.display();
         Error::configuration(format!("the file of secrets {path} {problem}")).with_source(cause)
     };
-    // Opening a pipe would wait.
+    // Opening a pipe would block.
     if !path.metadata().map_err(failed)?.is_file() {
         let path = path.display();
         let problem = format!("the file of secrets {path} is not a file");
@@ -137,7 +137,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
             path.display()
         )));
     }
-    // The whole capacity at once: a buffer that grows leaves copies behind.
+    // Allocated at its full size, because a buffer that grows leaves copies behind.
     let size = usize::try_from(metadata.len()).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     file.take(FILE_LIMIT)
@@ -146,7 +146,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(bytes)
 }
 
-/// A user who can change the file decides where the config's passwords are sent.
+/// Refuses a file that other users can change, because they could redirect where the config's passwords are
+/// sent.
 #[cfg(unix)]
 fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), Error> {
     let path = path.display();
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_secrets_is_named() {
+    fn problems_of_a_file_of_secrets_name_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let nowhere = folder.path().join("nowhere.toml");
         assert_eq!(refused(&nowhere), "the file of secrets FILE does not exist");

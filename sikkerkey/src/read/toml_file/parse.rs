@@ -1,4 +1,4 @@
-//! The text of a file to its secrets, with the place of a mistake.
+//! Parses the text of a file into its secrets, and reports the position of a mistake.
 
 use std::ops::Range;
 
@@ -8,21 +8,21 @@ use zeroize::Zeroizing;
 
 use crate::config::snapshot::ReadOutcome;
 
-/// One secret as the file has it.
+/// One secret of the file.
 pub(super) struct Entry {
     pub(super) id: String,
     pub(super) name: Option<String>,
     pub(super) outcome: ReadOutcome,
 }
 
-/// What is wrong and where, from 1 and in characters; it never quotes what stands there.
+/// A mistake and its position (line and column, from 1, in characters). Its text never quotes the file.
 pub(super) struct Mistake {
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) reason: String,
 }
 
-/// Of the format of the emulator's files, what means nothing to a snapshot.
+/// Keys of the emulator's format that a snapshot ignores.
 const IGNORED: [&str; 8] = [
     "project",
     "project_name",
@@ -34,16 +34,16 @@ const IGNORED: [&str; 8] = [
     "certificate",
 ];
 
-/// Where a mistake begins, and what it is.
+/// The offset at which a mistake begins, and its text.
 type Found = (usize, String);
 
-/// The secrets of a file.
+/// Parses the secrets of a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Mistake> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let good = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
         place(good, (good.len(), "the file is not UTF-8".to_owned()))
     })?;
-    // Its Display quotes the line, which may hold a value; its message is a fixed text.
+    // The error's `Display` quotes the line, which may hold a value; its message is a fixed text.
     let table = DeTable::parse(text).map_err(|error| {
         let start = error.span().unwrap_or_default().start;
         place(text, (start, format!("not TOML: {}", error.message())))
@@ -51,7 +51,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Mistake> {
     let mut entries = Vec::new();
     for (id, value) in table.get_ref() {
         let name: &str = id.get_ref();
-        // No secret is a list of tables.
+        // A list of tables cannot be a secret.
         if matches!(value.get_ref(), DeValue::Array(_)) && name == "webhook" {
             continue;
         }
@@ -125,7 +125,7 @@ fn entry(
             return Err((at_id.start, "only one of value, fields and json".to_owned()));
         }
         Some(value) => value,
-        // What a read of it brings, the service makes.
+        // The service would make the value when it is read.
         None if minted => "{}".into(),
         None => {
             let reason = "one of value, fields and json is missing".to_owned();
@@ -151,7 +151,7 @@ fn json(at: usize, text: &str) -> Result<SecretString, Found> {
     }
 }
 
-/// A structured secret's value: the JSON of its fields, in their order.
+/// Makes a structured secret's value: the JSON of its fields, in the file's order.
 fn object(at: usize, fields: &DeValue<'_>) -> Result<SecretString, Found> {
     let DeValue::Table(fields) = fields else {
         let reason = "fields must be a table: { host = \"…\", port = 5432 }";
@@ -162,13 +162,13 @@ fn object(at: usize, fields: &DeValue<'_>) -> Result<SecretString, Found> {
     Ok(SecretString::from(text.as_str()))
 }
 
-/// `between` stands between two fields, and between a name and its value.
+/// Writes the object. `between` has two separators: between two fields, and between a name and its value.
 fn write_object(
     out: &mut String,
     fields: &DeTable<'_>,
     between: (&str, &str),
 ) -> Result<(), Found> {
-    // The parser sorts them.
+    // The parser sorts the fields by name.
     let mut fields: Vec<_> = fields.iter().collect();
     fields.sort_by_key(|(name, _)| name.span().start);
     out.push('{');

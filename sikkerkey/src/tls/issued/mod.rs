@@ -1,4 +1,4 @@
-//! Certificates that the service issues to a key of this process, renewed before they end.
+//! Certificates that the service issues to a key of this process, renewed before they expire.
 
 mod renewer;
 mod request;
@@ -21,16 +21,18 @@ use self::state::IssuedState;
 use super::identity::TlsIdentity;
 use super::resolve::Resolver;
 
-/// A certificate that the service issues, and that is renewed before it ends; from [`SikkerKey::certificate`](crate::SikkerKey::certificate).
+/// A certificate that the service issues, and that is renewed before it expires; from
+/// [`SikkerKey::certificate`](crate::SikkerKey::certificate).
 ///
-/// Each certificate is for a new P-256 key that is made in this process and never leaves it, neither to the service nor to a disk. The
-/// next one is asked for at two thirds of the certificate's life (60 to 67 percent: replicas do not ask at the same moment). An
-/// attempt that fails keeps the certificate, shows in [`status`](Self::status), and is repeated in gaps of an eighth of the time
-/// that is left, between a second and ten minutes. Each request is a read in the service's audit log.
+/// Each certificate is for a new P-256 key that is made in this process and never leaves it, neither to the
+/// service nor to a disk. The next certificate is requested at two thirds of the current one's life (60 to 67
+/// %, so that replicas do not ask at the same moment). After a failed attempt the certificate stays, and
+/// [`status`](Self::status) says why. The attempt is repeated after an eighth of the time that is left, but
+/// at least a second and at most ten minutes. Each request is a read in the service's audit log.
 ///
-/// A clone is another handle on the same certificate. A thread renews it until the last handle and the last resolver are dropped;
-/// [`SikkerKey::close`](crate::SikkerKey::close) does not end it. In a process that was forked from the one that asked for it, it is not renewed, and its status
-/// says so.
+/// A clone is another handle on the same certificate. A thread renews it until the last handle and the last
+/// resolver are dropped; [`SikkerKey::close`](crate::SikkerKey::close) does not end it. In a forked process
+/// it is not renewed, and its status says so.
 ///
 /// ```
 /// # let vault = sikkerkey_emulator::Emulator::builder()
@@ -91,12 +93,12 @@ impl LiveCertificate {
         Arc::new(Resolver::new(move || certificate.pair()))
     }
 
-    /// A method, so that a closure that calls it captures the whole handle, and not its state alone.
+    /// A method, so that a closure that calls it captures the whole handle, not only its state.
     fn pair(&self) -> Arc<CertifiedKey> {
         self.state.pair()
     }
 
-    /// A server's configuration with the certificate of this moment, and no other: ask for it at each accept. See
+    /// Returns a server's configuration with the current certificate only, so call this at each accept. See
     /// [`TlsIdentity::server_config`].
     pub fn server_config(&self) -> Arc<ServerConfig> {
         self.get().server_config()

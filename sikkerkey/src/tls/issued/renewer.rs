@@ -21,7 +21,7 @@ pub(super) struct Renewer {
     pub(super) state: Arc<IssuedState>,
 }
 
-/// Makes a key and has it certified; also how long the certificate is valid from now on.
+/// Makes a key and requests its certificate. Also returns how long the certificate is still valid.
 pub(super) fn issue(
     client: &SikkerKey,
     id: &SecretId,
@@ -33,7 +33,8 @@ pub(super) fn issue(
     let chain = inner.issue(id, &subject, validity, policy)?;
     let identity = TlsIdentity::new(&chain, Arc::clone(subject.key()))
         .map_err(|reason| Error::new(ErrorKind::Decode, reason))?;
-    // By the service's clock, which made it, and with this machine's behind by a little it is still no longer than its life.
+    // By the service's clock, which issued it. If this machine's clock is a little behind, the result is
+    // still at most the certificate's life.
     let left = chain.validity.until.saturating_sub(inner.service_now());
     let life = chain.validity.until.saturating_sub(chain.validity.from);
     let left = left.min(life).max(0).unsigned_abs();
@@ -41,7 +42,7 @@ pub(super) fn issue(
 }
 
 impl Renewer {
-    /// Renews it until it is closed. `left` is the time that the first one has.
+    /// Renews the certificate until it is closed. `left` is the remaining time of the first one.
     pub(super) fn run(self, left: Duration) {
         let clock = &*self.state.clock;
         let random = &*self.client.inner().settings().random;
@@ -50,10 +51,10 @@ impl Renewer {
             .monotonic()
             .saturating_add(renew_in(left, random.fraction()));
         while self.wait(due) {
-            // The next attempt is the repetition.
+            // The next attempt of this loop is the retry.
             let policy = RetryPolicy::none();
             let (id, validity) = (&self.state.id, self.validity);
-            // A defect here must not end the renewals in silence.
+            // A panic here must not silently end the renewals.
             let next = contain(|| issue(&self.client, id, validity, &policy));
             let now = clock.monotonic();
             match next.unwrap_or_else(|Panicked| Err(panicked())) {
@@ -77,7 +78,7 @@ impl Renewer {
         }
     }
 
-    /// Waits until this time; false when it is closed.
+    /// Waits until this time. Returns `false` once it is closed.
     fn wait(&self, due: Duration) -> bool {
         loop {
             let seen = self.state.closed.count();

@@ -11,6 +11,20 @@ use crate::error::Error;
 use crate::id::SecretId;
 
 /// A builder of a [`LiveCertificate`]; from [`SikkerKey::certificate`].
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .certificate("sk_api_cert", sikkerkey_emulator::CertificateProfile::new("api").names(["localhost"]))
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// use std::time::{Duration, SystemTime};
+///
+/// let request = sk.certificate("sk_api_cert").validity(Duration::from_secs(3600));
+/// let certificate = request.live()?; // the first one is here, and a thread renews it
+/// let ends = certificate.get().valid_until();
+/// assert!(ends <= SystemTime::now() + Duration::from_secs(3600));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked for until `live` is called"]
 pub struct CertificateRequest {
@@ -20,7 +34,19 @@ pub struct CertificateRequest {
 }
 
 impl SikkerKey {
-    /// A certificate from a secret of the kind certificate, for a key that is made in this process: X.509 only (feature `rustls`).
+    /// Starts a request for an X.509 certificate from a secret of the kind certificate, for a key that is
+    /// made in this process (feature `rustls`).
+    ///
+    /// ```
+    /// # let vault = sikkerkey_emulator::Emulator::builder()
+    /// #     .certificate("sk_api_cert", sikkerkey_emulator::CertificateProfile::new("api").names(["localhost"]))
+    /// #     .start()?;
+    /// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+    /// let certificate = sk.certificate("sk_api_cert").live()?;
+    /// let config = certificate.server_config(); // for one handshake, or for one accepted connection
+    /// # let _ = config;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn certificate(&self, id: impl Into<String>) -> CertificateRequest {
         CertificateRequest {
             client: self.clone(),
@@ -31,27 +57,30 @@ impl SikkerKey {
 }
 
 impl AsyncSikkerKey {
-    /// Requests a certificate; see [`SikkerKey::certificate`]. Finish it with [`live_async`](CertificateRequest::live_async).
+    /// Requests a certificate; see [`SikkerKey::certificate`]. Finish it with
+    /// [`live_async`](CertificateRequest::live_async).
     pub fn certificate(&self, id: impl Into<String>) -> CertificateRequest {
         self.blocking().certificate(id)
     }
 }
 
 impl CertificateRequest {
-    /// Asks for a certificate of this validity, in whole seconds. The service shortens it to what the secret allows, and to 24 h at
-    /// most. Defaults to the service's choice.
+    /// Sets the validity to ask for, in whole seconds. The service shortens it to what the secret allows, and
+    /// to 24 h at most. Defaults to the service's choice.
     pub fn validity(mut self, validity: Duration) -> Self {
         self.validity = Some(validity);
         self
     }
 
-    /// Requests the first certificate, checks it, and starts the renewals. Blocks as any call does, with its retries and deadline.
+    /// Requests the first certificate, checks it, and starts the renewals. Blocks as any call does, with its
+    /// retries and deadline.
     ///
     /// # Errors
     ///
-    /// [`SecretStructure`](crate::ErrorKind::SecretStructure) if the secret issues no X.509 certificates: an SSH authority, a
-    /// value, a service older than certificates. [`Decode`](crate::ErrorKind::Decode) if the certificate is for another key, not valid now,
-    /// or not issued by the authority that came with it. Any of the others that a read can end with.
+    /// [`SecretStructure`](crate::ErrorKind::SecretStructure) if the secret issues no X.509 certificates: an
+    /// SSH authority, a value, a service older than certificates. [`Decode`](crate::ErrorKind::Decode) if the
+    /// certificate is for another key, not valid now, or not issued by the authority that came with it. Any
+    /// other error of a read.
     pub fn live(self) -> Result<LiveCertificate, Error> {
         let CertificateRequest {
             client,
@@ -79,7 +108,7 @@ impl CertificateRequest {
         Ok(certificate)
     }
 
-    /// The async twin of [`live`](Self::live), on any runtime.
+    /// Requests the first certificate as [`live`](Self::live) does, as a future, on any async runtime.
     ///
     /// # Errors
     ///

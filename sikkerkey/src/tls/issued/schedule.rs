@@ -1,20 +1,21 @@
-//! When the next certificate is asked for.
+//! When the next certificate is requested.
 
 use std::time::Duration;
 
-/// The longest and the shortest time between two attempts.
+/// The shortest and the longest time between two attempts.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
 
-/// Between two attempts when the certificate has ended.
+/// The time between two attempts after the certificate has expired.
 const RETRY_AFTER_THE_END: Duration = Duration::from_secs(60);
 
-/// How long after a certificate came the next one is asked for: at nine to ten tenths of two thirds of its life. `fraction` is a
-/// random number from 0 to 1.
+/// Returns how long after a certificate was issued the next one is requested: 90 to 100 % of two thirds of
+/// its life. `fraction` is a random number from 0 to 1.
 pub(super) fn renew_in(life: Duration, fraction: f64) -> Duration {
     (life * 2 / 3).mul_f64(0.9 + 0.1 * fraction)
 }
 
-/// How long after an attempt that failed the next one is made, with so much time left. `asked` is what the service asked for.
+/// Returns how long after a failed attempt the next one is made, with `left` until the certificate expires.
+/// `asked` is the service's `Retry-After`.
 pub(super) fn retry_in(left: Duration, asked: Option<Duration>, fraction: f64) -> Duration {
     let gap = match left.is_zero() {
         true => RETRY_AFTER_THE_END,
@@ -46,7 +47,7 @@ mod tests {
         assert_eq!(retry_in(Duration::ZERO, None, 1.0), 60 * SECOND);
         assert_eq!(retry_in(80 * SECOND, Some(30 * SECOND), 0.0), 30 * SECOND);
         assert_eq!(retry_in(80 * SECOND, Some(HOUR), 0.0), 600 * SECOND);
-        // With 20 s left there are still several attempts before the end.
+        // With 20 s left, several attempts still fit before the end.
         let mut left = 20 * SECOND;
         let attempts = std::iter::from_fn(|| {
             left = left.checked_sub(retry_in(left, None, 1.0))?;

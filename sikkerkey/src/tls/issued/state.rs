@@ -1,4 +1,4 @@
-//! What all handles on one issued certificate share.
+//! The state that all handles of one issued certificate share.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,10 +14,10 @@ use crate::sync::lock;
 
 pub(super) struct IssuedState {
     pub(super) id: SecretId,
-    /// What handshakes take: one atomic load, no lock.
+    /// The current certificate. A handshake reads it with one atomic load, without a lock.
     current: ArcSwap<TlsIdentity>,
     record: Mutex<RenewalRecord>,
-    /// Raised at the end.
+    /// Raised when the certificate is closed.
     pub(super) closed: Signal,
     pub(super) clock: Arc<dyn Clock>,
     /// The process that renews it.
@@ -78,7 +78,7 @@ impl IssuedState {
             failures: record.map_or(0, |record| record.failures),
             last_error: error,
         };
-        // Before any lock: a thread of the other process may have held it.
+        // Before any lock is taken: a thread of the parent process may have held it.
         if self.process != std::process::id() {
             return status(
                 None,

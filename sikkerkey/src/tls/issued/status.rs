@@ -7,6 +7,22 @@ use crate::validity::{self, Validity};
 /// The state of an issued certificate, from [`LiveCertificate::status`](super::LiveCertificate::status).
 ///
 /// `Display` is one line, fit for a health check: `valid until Thu, 01 Jan 2026 08:00:00 GMT, 1 issued`.
+///
+/// ```
+/// # let vault = sikkerkey_emulator::Emulator::builder()
+/// #     .certificate("sk_api_cert", sikkerkey_emulator::CertificateProfile::new("api").names(["localhost"]))
+/// #     .start()?;
+/// # let sk = sikkerkey::SikkerKey::new(vault.identity_path())?;
+/// # let certificate = sk.certificate("sk_api_cert").live()?;
+/// let status = certificate.status();
+/// match status.last_error() {
+///     None => println!("{status}"),
+///     Some(error) => eprintln!("{} renewals failed: {error}", status.consecutive_failures()),
+/// }
+/// assert!(!status.has_expired());
+/// assert_eq!(status.generation(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CertificateStatus {
     pub(super) validity: Validity,
@@ -27,18 +43,18 @@ impl CertificateStatus {
         validity::system_time(self.validity.until)
     }
 
-    /// Whether the current certificate has ended: each attempt to renew it failed.
+    /// Whether the current certificate has expired, because each attempt to renew it failed.
     pub fn has_expired(&self) -> bool {
         self.now > self.validity.until
     }
 
-    /// How many certificates have come: 1 for the first, one more with each renewal; 0 in a process that was forked from the one
-    /// that renews.
+    /// The number of certificates that were issued: 1 for the first, one more with each renewal; 0 in a
+    /// process that was forked from the one that renews.
     pub fn generation(&self) -> u64 {
         self.issued
     }
 
-    /// Why the last attempt to renew it failed; `None` once one has succeeded.
+    /// Why the last attempt to renew failed; `None` once one succeeds.
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1, as much of it as the protocol needs.
+//! The part of HTTP/1.1 that the protocol needs.
 
 mod reader;
 
@@ -13,27 +13,27 @@ use super::{Body, Endpoint, Request, Response, RetryAfter, TransportError};
 use crate::text;
 use reader::ResponseReader;
 
-/// The most bytes of an error's body that are looked at; its message is one line.
+/// The most bytes of an error's body that are read; its message is one line.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 /// How many informational responses may come before the response.
 const INFORMATIONAL: usize = 8;
 
-/// A response, and what became of the connection.
+/// A response, and the state of its connection.
 pub(super) struct Exchange {
     pub(super) response: Response,
-    /// Whether the connection can carry another request, as far as HTTP goes.
+    /// Whether HTTP allows another request on the connection.
     pub(super) reusable: bool,
 }
 
-/// An exchange that brought no response.
+/// An exchange without a response.
 pub(super) struct Lost {
     pub(super) error: TransportError,
-    /// Whether any byte of a response came.
+    /// Whether any byte of a response arrived.
     pub(super) received: bool,
 }
 
-/// The request as bytes, to be written at once.
+/// Encodes a request, to be written at once.
 pub(super) fn encode(endpoint: &Endpoint, request: &Request<'_>) -> Zeroizing<Vec<u8>> {
     let body = request.body.unwrap_or_default();
     let mut head = vec![
@@ -60,7 +60,7 @@ pub(super) fn encode(endpoint: &Endpoint, request: &Request<'_>) -> Zeroizing<Ve
         header("Content-Length", &length);
     }
     head.push("\r\n");
-    // An enrollment's body holds the token, so this memory is wiped, and never outgrown.
+    // An enrollment's body contains the token, so this memory is wiped, and never grows.
     let size = head.iter().map(|part| part.len()).sum::<usize>() + body.len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(size));
     for part in head {
@@ -83,7 +83,8 @@ pub(super) fn exchange(
     }
 }
 
-/// The response of a server that refused a request before it had read all of it, and closed the connection.
+/// Reads the response of a server that refused a request before it had read all of it, and closed the
+/// connection.
 fn early_response(
     from: &mut impl Read,
     error: TransportError,
@@ -121,7 +122,7 @@ pub(super) fn read(from: &mut impl Read, limit: usize) -> Result<Exchange, Lost>
         Err(cause) if reader::is_invalid(&cause) => Body::CutOff(TransportError::not_http()),
         Err(cause) => Body::CutOff(TransportError::after_sending(cause)),
     };
-    // Whatever follows the body was not asked for.
+    // Bytes after the body belong to no request.
     let reusable = head.keep_alive && matches!(body, Body::Whole(_)) && reader.is_at_end();
     Ok(Exchange {
         response: Response {
@@ -135,7 +136,7 @@ pub(super) fn read(from: &mut impl Read, limit: usize) -> Result<Exchange, Lost>
     })
 }
 
-/// The head that follows the informational ones.
+/// Reads the final head, after informational ones.
 fn final_head(reader: &mut ResponseReader<'_, impl Read>) -> Result<Head, TransportError> {
     for _ in 0..=INFORMATIONAL {
         let head = reader.head()?;
@@ -148,7 +149,7 @@ fn final_head(reader: &mut ResponseReader<'_, impl Read>) -> Result<Head, Transp
     Err(TransportError::not_http())
 }
 
-/// Asks a proxy for a connection to the service.
+/// Asks a proxy for a tunnel to the service.
 pub(super) fn tunnel(
     stream: &mut (impl Read + Write),
     (host, port): (&str, u16),
@@ -170,7 +171,7 @@ pub(super) fn tunnel(
     }
     let written = stream.write_all(&bytes).and_then(|()| stream.flush());
     let mut reader = ResponseReader::new(stream);
-    // A proxy that refuses may close before it has read the request; then its response waits.
+    // A proxy that refuses may close before it has read the request. Its response can still be read.
     let head = match (final_head(&mut reader), written) {
         (Ok(head), Ok(())) => head,
         (Ok(head), Err(_)) if head.status >= 400 => head,
@@ -182,7 +183,7 @@ pub(super) fn tunnel(
         }
     };
     match head.status {
-        // A TLS server says nothing before it is asked.
+        // A TLS server sends nothing before the client's first message.
         200..=299 if !reader.is_at_end() => {
             Err(TransportError::proxy(io::ErrorKind::InvalidData.into()))
         }
@@ -200,7 +201,7 @@ struct Head {
     coding: Option<String>,
 }
 
-/// What tells where a body ends.
+/// How the end of a body is determined.
 #[derive(Clone, Copy)]
 enum Framing {
     Nothing,
@@ -209,7 +210,7 @@ enum Framing {
     UntilClose,
 }
 
-/// What the headers mean; `None` where they contradict themselves or cannot be read.
+/// Interprets the headers; `None` if they contradict each other or are invalid.
 fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
     let status = parsed.code.filter(|code| *code >= 100)?;
     let mut length = None;
@@ -239,7 +240,7 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
             }
             length = Some(stated);
         } else if is("transfer-encoding") {
-            // HTTP/1.0 knows no such header: a sender that has it does not know where its message ends.
+            // HTTP/1.0 has no such header, so with it the end of the message is uncertain.
             if chunked || !value.eq_ignore_ascii_case("chunked") || parsed.version? == 0 {
                 return None;
             }
@@ -266,7 +267,7 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
         (_, false, Some(length)) => Framing::Length(length),
         (_, false, None) => Framing::UntilClose,
     };
-    // Both at once is how one request is smuggled inside another: such a connection is not kept.
+    // Both together can be an attempt to smuggle a message inside another, so such a connection is not kept.
     keep_alive &= !(chunked && length.is_some());
     Some(Head {
         status,
@@ -278,7 +279,7 @@ fn understand(parsed: &httparse::Response<'_, '_>) -> Option<Head> {
     })
 }
 
-/// A header's value as one line (RFC 9112, section 5.2).
+/// Joins a folded header's value into one line (RFC 9112, section 5.2).
 fn unfolded(value: &str) -> Cow<'_, str> {
     if !value.contains(['\r', '\n']) {
         return Cow::Borrowed(value.trim());
@@ -290,7 +291,7 @@ fn unfolded(value: &str) -> Cow<'_, str> {
 
 fn read_retry_after(value: &str) -> Option<RetryAfter> {
     if !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit()) {
-        // A number too large to read is a very long time.
+        // A number that is too large to parse is a very long time.
         let seconds = value.parse().unwrap_or(u64::from(u32::MAX));
         return Some(RetryAfter::In(Duration::from_secs(seconds)));
     }

@@ -1,4 +1,4 @@
-//! Heads and bodies, taken from a stream of bytes.
+//! Reads heads and bodies from a stream of bytes.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -18,23 +18,23 @@ pub(super) const HEADERS: usize = 100;
 /// The most bytes of one line between chunks.
 const CHUNK_LINE_LIMIT: usize = 4 * 1024;
 
-/// The most bytes of a chunked body that are neither its content nor what its chunks need: extensions, sizes that are padded
-/// beyond all need, trailers.
+/// The most bytes of a chunked body that are neither content nor needed by its chunks: extensions, padded
+/// sizes, trailers.
 const OVERHEAD_LIMIT: usize = 16 * 1024;
 
 /// The most digits that a chunk's size needs.
 const SIZE_DIGITS: usize = 16;
 
-/// The most bytes that are set aside because a header promises them.
+/// The most bytes that are allocated in advance because a header promises them.
 const TRUSTED_LENGTH: usize = 1024 * 1024;
 
-/// Bytes that were read and not yet used, and where more come from.
+/// Bytes that were read but not yet used, and the stream for more.
 pub(super) struct ResponseReader<'a, R> {
     from: &'a mut R,
     buffer: WipedBuffer,
     used: usize,
     received: bool,
-    /// Whether the message had a part that others may read differently.
+    /// Whether the message had a part that other software may parse differently.
     doubtful: bool,
 }
 
@@ -49,12 +49,12 @@ impl<'a, R: Read> ResponseReader<'a, R> {
         }
     }
 
-    /// Whether any byte has come.
+    /// Whether any byte has arrived.
     pub(super) fn has_received(&self) -> bool {
         self.received
     }
 
-    /// Whether the message certainly ends where the bytes that have come end.
+    /// Whether the message certainly ends with the bytes that have arrived.
     pub(super) fn is_at_end(&self) -> bool {
         self.pending().is_empty() && !self.doubtful
     }
@@ -83,8 +83,8 @@ impl<'a, R: Read> ResponseReader<'a, R> {
     }
 
     pub(super) fn head(&mut self) -> Result<Head, TransportError> {
-        // Parsed when a blank line has come, and else each time there is twice as much as before:
-        // nonsense shows early, and a head that drips in is not parsed for each byte.
+        // Parsed when a blank line arrives, and otherwise each time the size has doubled. So invalid data is
+        // found early, and a head that arrives slowly is not parsed again for each byte.
         let mut parse_from = 0;
         let mut searched = 0;
         loop {
@@ -102,7 +102,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                 match config.parse_response(&mut parsed, pending) {
                     Ok(httparse::Status::Complete(length)) => {
                         let head = understand(&parsed).ok_or_else(TransportError::not_http)?;
-                        // A folded header is deprecated, and read differently by different software.
+                        // Folded headers are deprecated, and software differs in how it parses them.
                         self.doubtful |= pending[..length]
                             .windows(2)
                             .any(|pair| pair == b"\n " || pair == b"\n\t");
@@ -115,7 +115,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                     }
                 }
                 if blank {
-                    // The blank line's last byte may be the next one.
+                    // The last byte of the blank line may come next.
                     parse_from = 0;
                 }
             }
@@ -173,7 +173,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                 return Err(invalid());
             }
         }
-        // Trailers say nothing that matters here, and end with an empty line.
+        // Trailers are not used here, and end with an empty line.
         loop {
             let line = self.line()?;
             if line.is_empty() {
@@ -187,8 +187,8 @@ impl<'a, R: Read> ResponseReader<'a, R> {
         }
     }
 
-    /// Where in the buffer the next line is, without its end, which is CRLF and nothing else: what takes less for an
-    /// end can be made to see another message than a proxy did.
+    /// Returns the range of the next line, without its end, which must be CRLF. A reader that accepts less
+    /// could see another message than a proxy saw.
     fn line(&mut self) -> io::Result<Range<usize>> {
         loop {
             if let Some(length) = self.pending().iter().position(|&byte| byte == b'\n') {
@@ -211,7 +211,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
         body.extend(self.pending());
         self.used = self.buffer.len();
         loop {
-            // One byte more than allowed, to see whether there is one.
+            // One byte more than allowed, to detect a body that is too long.
             let most = (limit + 1).saturating_sub(body.len());
             if most == 0 {
                 return Ok(Body::TooLarge);
@@ -227,17 +227,17 @@ fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-/// Whether the bytes are to blame: rustls has an error of its own inside.
+/// Whether the HTTP data was invalid. Errors of rustls, which carry an inner error, do not count.
 pub(super) fn is_invalid(cause: &io::Error) -> bool {
     cause.kind() == io::ErrorKind::InvalidData && cause.get_ref().is_none()
 }
 
-/// A chunk's size, and how many bytes of its line are more than that.
+/// Parses a chunk's size. Also returns how many bytes of its line were not needed.
 fn chunk_size(line: &[u8]) -> Option<(usize, usize)> {
     let size = line.split(|&byte| byte == b';').next()?;
     let size = std::str::from_utf8(size).ok()?;
     let digits = size.trim_end_matches([' ', '\t']);
-    // A sign would be taken as part of the number.
+    // The parser would accept a sign.
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }

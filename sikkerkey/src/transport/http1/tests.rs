@@ -1,7 +1,7 @@
 use super::reader::{HEAD_LIMIT, HEADERS};
 use super::*;
 
-/// Gives one byte at a time, as the slowest network would.
+/// A stream that returns one byte at a time, as a very slow network does.
 struct Drip<'a>(&'a [u8]);
 
 impl Read for Drip<'_> {
@@ -11,7 +11,7 @@ impl Read for Drip<'_> {
     }
 }
 
-/// What came of an answer, whether it arrives at once or byte by byte.
+/// Reads a response, at once and byte by byte, and checks that both give the same result.
 #[track_caller]
 fn answer(raw: &str, limit: usize) -> Result<(Response, bool), TransportError> {
     let read = |from: &mut dyn Read| match read(&mut { from }, limit) {
@@ -96,7 +96,7 @@ fn bodies_in_every_form() {
 }
 
 #[test]
-fn what_is_too_large_or_cut_off_or_broken() {
+fn bodies_that_are_too_large_or_cut_off_or_broken() {
     const CLOSED: &str = "cut off: the connection was closed before the response was complete";
     const BROKEN: &str = "cut off: the response is not HTTP";
     body(
@@ -197,7 +197,7 @@ fn dates_and_delays() {
     }
 }
 
-/// What was written, and what is to be read.
+/// A connection in memory: what was written, and what can be read.
 struct Connection {
     written: Vec<u8>,
     answer: &'static [u8],
@@ -266,7 +266,7 @@ fn a_proxy_is_asked_for_a_tunnel() {
     }
 }
 
-/// Endless bytes: `repeated` after `first`. Counts what was read.
+/// An endless stream: `first`, then `repeated` again and again. Counts the bytes that were read.
 struct Endless {
     first: &'static [u8],
     repeated: Vec<u8>,
@@ -286,7 +286,7 @@ impl Read for Endless {
     }
 }
 
-/// What is read of an endless response before it is given up.
+/// Returns how many bytes of an endless response are read before it is given up.
 #[track_caller]
 fn read_of_endless(first: &'static str, repeated: &[u8]) -> usize {
     let mut endless = Endless {
@@ -321,11 +321,11 @@ fn informational_responses_without_end_are_given_up() {
 }
 
 #[test]
-fn what_is_not_body_has_a_limit() {
+fn bytes_beside_the_body_have_a_limit() {
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let extension = format!("1;{}\r\na\r\n", "x".repeat(1000));
     assert!(read_of_endless(CHUNKED, extension.as_bytes()) < 64 * 1024);
-    // Short ones add up too.
+    // Short extensions add up, too.
     let short = read_of_endless(CHUNKED, b"1;x=y\r\na\r\n");
     assert!(short < 64 * 1024, "{short}");
     assert!(read_of_endless(CHUNKED, b"0") < 64 * 1024);
@@ -338,7 +338,7 @@ fn what_is_not_body_has_a_limit() {
 }
 
 #[test]
-fn the_memory_of_what_was_used_is_used_again() {
+fn the_memory_of_used_bytes_is_used_again() {
     let chunks = b"1;extension\r\na\r\n".repeat(1_000);
     let mut raw = Vec::new();
     raw.extend(&chunks);
@@ -366,7 +366,7 @@ fn chunks_and_lines_as_every_reader_sees_them() {
         body(&chunked(rest), "cut off: the response is not HTTP", false);
     }
     body(&chunked("1 \t;x\r\na\r\n00\r\n\r\n"), "whole a", true);
-    // Trailers are read and dropped; others may read more into them.
+    // Trailers are read and dropped; other software may use them.
     body(&chunked("1\r\na\r\n0\r\nX: y\r\n\r\n"), "whole a", false);
 }
 
@@ -438,7 +438,8 @@ fn a_content_coding_is_named() {
     }
 }
 
-/// Takes a part of the request, and then fails; what the server sent before it closed can be read.
+/// A connection that accepts a part of the request, then fails. The server's bytes before it closed can be
+/// read.
 struct ClosedEarly {
     failure: io::ErrorKind,
     response: &'static [u8],
@@ -477,7 +478,7 @@ fn a_response_before_the_end_of_the_request_is_read() {
             assert_eq!(exchange.response.status, status);
             assert!(!exchange.reusable);
         }
-        // A value was not asked for before the request was complete.
+        // Before the request is complete, a value cannot be its response.
         let lost = early(failure, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na");
         let lost = lost.err().unwrap();
         assert!(lost.received && lost.error.sent);

@@ -1,9 +1,8 @@
-//! Runs the callbacks of a client: those of its watches and of the listeners of its live configs.
+//! Runs the callbacks of a client: those of its watches, and the listeners of its live configs.
 //!
-//! One thread runs them one after the other, outside every lock, and ends when none waits. A call
-//! that is still running after 10 s keeps its thread, and another thread goes on with the rest; at
-//! most 8 threads are kept so, and then events wait. The events of one secret, and those of one
-//! listener, keep their order.
+//! One thread runs them one after the other, outside every lock, and ends when none is waiting. A call that
+//! still runs after 10 s keeps its thread, and another thread runs the rest. At most 8 threads are kept by
+//! such calls; then events wait. The events of one secret, and those of one listener, keep their order.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -25,8 +24,8 @@ pub(crate) const HANGS_AFTER: Duration = Duration::from_secs(10);
 /// How many calls may hang, each on a thread of its own.
 const MOST_HANGING: usize = 8;
 
-/// How many events of one secret or listener wait while its callback does not return; beyond it
-/// the oldest are dropped. Their values are long superseded.
+/// The most events of one secret or listener that wait while its callback hangs. Beyond it the oldest are
+/// dropped; their values are superseded.
 const QUEUE_LIMIT: usize = 1_000;
 
 type WatchCallback = Box<dyn FnMut(&WatchEvent) + Send>;
@@ -36,19 +35,20 @@ thread_local! {
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the caller is a callback: waiting for work that waits for callbacks would be a deadlock.
+/// Whether the caller runs inside a callback. There, waiting for work that itself waits for callbacks would
+/// be a deadlock.
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 pub(crate) fn in_callback() -> bool {
     IN_CALLBACK.get()
 }
 
-/// Marks this thread as one that runs the user's code, for as long as it lives.
+/// Marks this thread as one that runs user code, for the rest of its life.
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 pub(crate) fn mark_callback_thread() {
     IN_CALLBACK.set(true);
 }
 
-/// Whose events keep their order.
+/// A group of events that keep their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     Secret(Arc<str>),
@@ -56,12 +56,12 @@ pub(crate) enum Lane {
     Listener(u64),
 }
 
-/// One call that is due.
+/// One call that is waiting.
 pub(crate) struct CallbackCall {
     pub(crate) lane: Lane,
-    /// Whether its callback was stopped: then it does not begin.
+    /// Whether its callback was stopped. If so, the call does not begin.
     pub(crate) stopped: Arc<AtomicBool>,
-    /// What is called, in words.
+    /// The callback's name for the log.
     pub(crate) name: Cow<'static, str>,
     pub(crate) run: Box<dyn FnOnce() + Send>,
 }
@@ -69,7 +69,7 @@ pub(crate) struct CallbackCall {
 /// The callback of one watch.
 pub(crate) struct Registration {
     id: Arc<str>,
-    /// Only the thread that works on the secret's lane locks it, so it is never waited for.
+    /// Only the thread that runs the secret's lane locks it, so no thread waits for it.
     callback: Mutex<WatchCallback>,
     stopped: Arc<AtomicBool>,
 }
@@ -91,7 +91,7 @@ impl Registration {
         &self.stopped
     }
 
-    /// The call that hands this event over.
+    /// Makes the call that delivers this event.
     pub(crate) fn call(self: &Arc<Self>, event: WatchEvent) -> CallbackCall {
         let registration = self.clone();
         CallbackCall {
@@ -108,7 +108,7 @@ impl Registration {
 
 pub(crate) struct Callbacks {
     state: Mutex<CallbackState>,
-    /// A call was added or has ended.
+    /// Raised when a call was added or has ended.
     changed: Signal,
     clock: Arc<dyn Clock>,
 }
@@ -127,10 +127,10 @@ struct RunningCall {
     since: Duration,
 }
 
-/// What a thread does next.
+/// The next step of a thread.
 enum Step {
     Run(u64, CallbackCall),
-    /// Looks again at this time, or when something has changed.
+    /// Wait until this time, or until something has changed.
     WaitUntil(Duration),
     End,
 }
@@ -169,14 +169,14 @@ impl Callbacks {
         }
     }
 
-    /// No call of this callback begins after this.
+    /// Stops a callback: after this, no call of it begins.
     pub(crate) fn stop(&self, stopped: &AtomicBool) {
-        // Under the lock under which a thread looks at it and takes the call.
+        // A thread checks the flag and takes the call under the same lock.
         let _state = lock(&self.state);
         stopped.store(true, Ordering::Relaxed);
     }
 
-    /// No call that waits for this secret's watches, or for any watch, begins after this.
+    /// Removes the waiting calls of one secret's watches, or of all watches. None of them begins after this.
     pub(crate) fn clear_watches(&self, id: Option<&str>) {
         let cleared: VecDeque<CallbackCall> = {
             let mut state = lock(&self.state);
@@ -187,12 +187,12 @@ impl Callbacks {
             state.waiting = kept;
             cleared
         };
-        // The calls hold the user's closures, which may do anything when they are dropped.
+        // The calls own the user's closures, and dropping them is user code.
         contain_drop(cleared);
     }
 
-    /// Waits until every call has run that was added by now or by such a call, apart from those that
-    /// hang and what waits for them. Not for a callback, which would wait for itself.
+    /// Waits until every call has run that was added so far, or by such a call, except calls that hang and
+    /// calls behind them. Must not be used in a callback, which would wait for itself.
     #[cfg_attr(not(feature = "live"), allow(dead_code))]
     pub(crate) fn wait_until_idle(&self) {
         loop {
@@ -209,7 +209,7 @@ impl Callbacks {
         let callbacks = self.clone();
         let thread = thread::Builder::new().name("sikkerkey-callbacks".to_owned());
         if let Err(error) = thread.spawn(move || callbacks.work()) {
-            // The events stay; the next one tries again.
+            // The events stay, and the next one tries again to start a thread.
             lock(&self.state).threads -= 1;
             log!(error, "no thread for the callbacks: {error}");
         }
@@ -223,7 +223,7 @@ impl Callbacks {
             let (step, wanted) = {
                 let mut state = lock(&self.state);
                 let step = state.next(now);
-                // Others do not wait for this call for ever: a thread stands by.
+                // Other calls do not wait for this one forever: another thread stands by.
                 let wanted = state.wants_a_thread();
                 state.threads += usize::from(wanted);
                 (step, wanted)
@@ -254,7 +254,7 @@ fn run(call: CallbackCall) {
 }
 
 impl CallbackState {
-    /// Adds a call; returns the one that gives way to it.
+    /// Adds a call. Returns the call that was dropped for it, if any.
     fn add(&mut self, call: CallbackCall) -> Option<CallbackCall> {
         let same = |waiting: &&CallbackCall| waiting.lane == call.lane;
         let dropped = match self.waiting.len() >= QUEUE_LIMIT
@@ -268,8 +268,8 @@ impl CallbackState {
         dropped
     }
 
-    /// Whether calls wait and every thread is in a call: then one more runs them, or stands by
-    /// until a call hangs.
+    /// Whether calls wait and every thread is in a call. If so, one more thread runs them, or stands by until
+    /// a call hangs.
     fn wants_a_thread(&self) -> bool {
         !self.waiting.is_empty()
             && self.threads == self.running.len()
@@ -289,7 +289,7 @@ impl CallbackState {
             return Step::WaitUntil(now.saturating_add(FAR_FUTURE));
         };
         if call.stopped.load(Ordering::Relaxed) {
-            // Dropped like one that has run: the closure is the user's.
+            // Dropped as after a call, because dropping the closure is user code.
             return Step::Run(
                 self.begin(call.lane.clone(), now),
                 CallbackCall {
@@ -301,14 +301,14 @@ impl CallbackState {
         Step::Run(self.begin(call.lane.clone(), now), call)
     }
 
-    /// When the last of the calls that run will count as hanging; `None` where all do already.
+    /// Returns when the last of the running calls will count as hanging; `None` if all do already.
     fn all_hang_at(&self, now: Duration) -> Option<Duration> {
         let hangs = |running: &RunningCall| running.since.saturating_add(HANGS_AFTER);
         let fresh = self.running.iter().map(hangs).filter(|time| *time > now);
         fresh.max()
     }
 
-    /// The place of the first call that may begin while others hang.
+    /// Returns the position of the first call that may begin while others hang.
     fn first_free(&self) -> Option<usize> {
         let running = &self.running;
         let is_free = |call: &CallbackCall| running.iter().all(|other| other.lane != call.lane);
@@ -318,10 +318,10 @@ impl CallbackState {
         }
     }
 
-    /// Until when a call runs or is about to begin, as far as can be told; `None` where none does.
+    /// Returns until when calls are expected to run or to begin; `None` if none is.
     fn busy_until(&self, now: Duration) -> Option<Duration> {
         let begins = || {
-            // Without a thread none begins: the system gave none.
+            // Without a thread no call begins: the system gave none.
             let begins = self.threads > 0 && self.first_free().is_some();
             begins.then(|| now.saturating_add(FAR_FUTURE))
         };

@@ -46,14 +46,14 @@ fn describe(event: &WatchEvent) -> String {
     }
 }
 
-/// A registration whose events arrive here.
+/// Makes a registration whose events arrive in the returned channel.
 fn listener(id: &str) -> (Arc<Registration>, Receiver<String>) {
     let (sender, receiver) = channel();
     let tell = move |event: &WatchEvent| sender.send(describe(event)).unwrap();
     (Registration::new(id.into(), Box::new(tell)), receiver)
 }
 
-/// A registration whose every call says that it began and then waits to be let go.
+/// Makes a registration whose calls report their start and then block until the test releases them.
 fn stuck(id: &str) -> (Arc<Registration>, Receiver<String>, Sender<()>) {
     let (sender, receiver) = channel();
     let (release, gate) = channel::<()>();
@@ -107,7 +107,7 @@ fn a_panic_ends_its_call_and_nothing_else() {
 }
 
 #[test]
-fn a_call_that_hangs_keeps_its_thread_and_another_goes_on() {
+fn a_call_that_hangs_keeps_its_thread_and_another_thread_continues() {
     let (callbacks, clock) = callbacks();
     let (slow, began, release) = stuck("sk_slow");
     let (other, events) = listener("sk_other");
@@ -117,7 +117,7 @@ fn a_call_that_hangs_keeps_its_thread_and_another_goes_on() {
         change(&other, "1"),
     ]);
     began.recv_timeout(LONG).unwrap();
-    // The thread that stands by.
+    // Wait for the thread that stands by.
     clock.at_rest(1);
     clock.advance(HANGS_AFTER - Duration::from_millis(1));
     clock.at_rest(1);
@@ -145,7 +145,7 @@ fn eight_calls_may_hang_and_then_events_wait() {
     for (n, (to, began, _)) in stuck.iter().enumerate() {
         callbacks.enqueue(vec![change(to, "1")]);
         if n > 0 {
-            // A thread stands by until the call before hangs.
+            // A thread stands by until the earlier call counts as hanging.
             clock.at_rest(1);
             clock.advance(HANGS_AFTER);
         }
@@ -188,7 +188,7 @@ fn after_stop_no_call_begins() {
 }
 
 #[test]
-fn what_is_cleared_is_not_told_and_what_comes_after_is() {
+fn cleared_events_are_not_delivered_and_later_ones_are() {
     let (callbacks, _clock) = callbacks();
     let (slow, began, release) = stuck("sk_slow");
     let (one, ones) = listener("sk_1");

@@ -1,9 +1,9 @@
-//! The one thread of a client that polls, and what it shares with those who watch.
+//! The polling thread of a client, and the state that it shares with watches and followers.
 //!
-//! The thread starts with the first watch and ends when nothing is watched any more, on `close`,
-//! or when the last handle of the client is dropped: it holds the client only while it asks it
-//! something. Each start is a new generation; a thread of an older one, which may still hang in a
-//! request, changes nothing any more and ends when the request does.
+//! The thread starts with the first watch. It ends when nothing is watched any more, on `close`, or when the
+//! last handle of the client is dropped: it holds the client only during a request. Each start is a new
+//! generation. A thread of an older generation, which may still hang in a request, changes nothing any more
+//! and ends with the request.
 
 mod thread;
 
@@ -30,33 +30,33 @@ use crate::sync::lock;
 /// How long `close` waits for a request that hangs.
 const CLOSE_LIMIT: Duration = Duration::from_millis(800);
 
-/// What the poller asks of the client. None of it is repeated within one call.
+/// The calls that the poller makes on the client. None of them retries.
 pub(crate) trait Upstream: Send + Sync {
     fn poll(&self, ids: &[Arc<str>]) -> Result<PollAnswer, Error>;
     fn read(&self, id: &str) -> Result<SecretString, Error>;
-    /// A poll said that the secret is deleted or denied.
+    /// Reports that a poll found the secret deleted or denied.
     fn lost(&self, id: &str);
 }
 
-/// The answer to one poll.
+/// The response to one poll.
 #[derive(Default)]
 pub(crate) struct PollAnswer {
     pub(crate) changes: Vec<(String, SecretChange)>,
-    /// Whether the request was sent twice, since the connection of the first one had died.
+    /// Whether the request was sent twice, because the first connection had died.
     pub(crate) repeated: bool,
 }
 
 pub(crate) struct Poller {
     state: Mutex<PollerState>,
-    /// Something to do, or to stop for.
+    /// Raised if there is work, or if the thread must end.
     wake: Signal,
-    /// A thread has ended.
+    /// Raised when a thread has ended.
     ended: Signal,
     callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     salt: Salt,
-    /// For secrets of which the client's settings say more than for all.
+    /// The client's resync settings of single secrets.
     resync_secrets: BTreeMap<String, Resync>,
 }
 
@@ -69,9 +69,9 @@ struct PollerState {
     generation: u64,
     /// Whether a thread of this generation runs.
     running: bool,
-    /// Threads of any generation that have not ended.
+    /// The number of threads that have not ended, of all generations.
     threads: usize,
-    /// A poll was asked for while another was under way.
+    /// Whether a poll was requested while another was under way.
     hurry: bool,
 }
 
@@ -92,7 +92,7 @@ impl Poller {
         let schedule = PollSchedule::new(interval, loopback);
         warn_if_raised(interval, schedule.interval());
         let mut salt = [0; 32];
-        // Without random bytes no request can be signed either, so that there is nothing to salt.
+        // Without random bytes no request can be signed, so there are no values to salt.
         let _ = random.fill(&mut salt);
         Arc::new(Poller {
             state: Mutex::new(PollerState {
@@ -116,13 +116,13 @@ impl Poller {
         })
     }
 
-    /// What runs the callbacks of this client.
+    /// Returns the runner of this client's callbacks.
     #[cfg(feature = "live")]
     pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
         &self.callbacks
     }
 
-    /// Adds a user's watch; the first poll for it is made at once.
+    /// Adds a user's watch. Its first poll is made at once.
     pub(crate) fn watch(
         self: &Arc<Self>,
         source: Weak<dyn Upstream>,
@@ -146,7 +146,7 @@ impl Poller {
         started.map(|()| (party, registration))
     }
 
-    /// Adds a follower, with the values that it has; the first poll for it is made at once.
+    /// Adds a follower, with the values that it has. Its first poll is made at once.
     pub(crate) fn follow(
         self: &Arc<Self>,
         source: Weak<dyn Upstream>,
@@ -173,7 +173,7 @@ impl Poller {
         let started = self.start(&mut state, source);
         drop(state);
         if let Err(error) = started {
-            // The next watch, follower or wish tries again.
+            // The next watch, follower or wake-up tries again to start a thread.
             follower.cycle(Cycle {
                 outcome: Err(error),
                 updates: Vec::new(),
@@ -183,13 +183,13 @@ impl Poller {
         party
     }
 
-    /// No call of this watch begins after this.
+    /// Ends a watch: after this, no call of it begins.
     pub(crate) fn stop(&self, party: PartyId, registration: &Registration) {
         self.callbacks.stop(registration.stopped());
         self.leave(party);
     }
 
-    /// The follower's `cycle` is not entered after this.
+    /// Removes a follower: after this, its `cycle` is not called.
     pub(crate) fn leave(&self, party: PartyId) {
         let mut state = lock(&self.state);
         let (now, random) = (self.clock.monotonic(), self.random.fraction());
@@ -200,11 +200,11 @@ impl Poller {
             self.wake.raise();
         }
         drop(state);
-        // What they hold may do anything when it is dropped: outside the lock.
+        // Dropping them may run user code, so it is done outside the lock.
         drop((registration, follower));
     }
 
-    /// No call of any watch on this secret begins after this.
+    /// Ends all watches on this secret: after this, no call of them begins.
     pub(crate) fn unwatch(&self, id: &str) {
         let mut state = lock(&self.state);
         let mut registrations = Vec::new();
@@ -218,7 +218,7 @@ impl Poller {
         for registration in &registrations {
             self.callbacks.stop(registration.stopped());
         }
-        // Also those that had ended by themselves and whose last event still waits.
+        // Also for watches that have ended and whose last event still waits.
         self.callbacks.clear_watches(Some(id));
     }
 
@@ -248,13 +248,13 @@ impl Poller {
         self.wake.raise();
     }
 
-    /// A read of the user's; the guard ends with it.
+    /// Records that a user's read begins. The guard is dropped when it ends.
     pub(crate) fn reading<'a>(&'a self, id: &'a str) -> ReadUnderWay<'a> {
         lock(&self.state).watches.reading(id);
         ReadUnderWay { poller: self, id }
     }
 
-    /// The user, or a party that follows the secret, has read this value.
+    /// Records that the user, or a party that follows the secret, has read this value.
     pub(crate) fn note(&self, id: &str, value: &SecretString, party: Option<PartyId>) {
         let digest = self.salt.digest(value.expose_secret());
         let mut state = lock(&self.state);
@@ -263,8 +263,8 @@ impl Poller {
         state.watches.note(id, digest, party, now, random);
     }
 
-    /// The user got this value from the fallback cache: a watch that begins now has to tell what
-    /// is newer. The service may have sent a newer one all the same, that did not arrive.
+    /// Records that the user got this value from the fallback cache, so a watch that begins now must deliver
+    /// a newer one. The service may also have sent a newer value that did not arrive.
     #[cfg(feature = "cache")]
     pub(crate) fn note_cached(&self, id: &str, value: &SecretString) {
         let digest = self.salt.digest(value.expose_secret());
@@ -273,8 +273,8 @@ impl Poller {
         state.watches.suspect(id);
     }
 
-    /// A read of the user's failed. Where the service may have sent a value all the same, it may
-    /// have been a new one.
+    /// Records that a user's read failed. If the service may have sent a value nevertheless, it may have been
+    /// a new one.
     pub(crate) fn note_failure(&self, id: &str, error: &Error) {
         match error.kind() {
             ErrorKind::Network | ErrorKind::Decode => lock(&self.state).watches.suspect(id),
@@ -283,12 +283,13 @@ impl Poller {
         }
     }
 
-    /// The client has become another machine, for which the service counts changes anew.
+    /// Records that the client has become another machine, for which the service reports changes from the
+    /// beginning.
     pub(crate) fn suspect_all(&self) {
         lock(&self.state).watches.suspect_all();
     }
 
-    /// Ends every watch and follower and the thread, and waits for it, but not for long.
+    /// Ends every watch and follower and the thread, and waits briefly for the thread.
     pub(crate) fn close(&self) {
         self.end();
         if IS_POLLER.get() {
@@ -358,7 +359,7 @@ impl Poller {
     }
 }
 
-/// A read of the user's that is under way: it explains why a re-read finds another value.
+/// A user's read that is under way. It explains why a resync finds another value.
 pub(crate) struct ReadUnderWay<'a> {
     poller: &'a Poller,
     id: &'a str,
@@ -379,7 +380,7 @@ fn warn_if_raised(wanted: Duration, interval: Duration) {
     }
 }
 
-/// What the end of a request says about when to come back.
+/// Returns what the end of a request means for the time of the next poll.
 fn outcome(error: Option<&Error>) -> PollOutcome {
     match error {
         None => PollOutcome::Answered,

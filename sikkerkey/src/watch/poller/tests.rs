@@ -8,13 +8,13 @@ use crate::watch::event::WatchKind;
 use crate::watch::follower::UpdateKind;
 
 const LONG: Duration = Duration::from_secs(30);
-/// So long that only a wish brings a second poll.
+/// So long that only a wake-up causes a second poll.
 const NEVER: Duration = Duration::from_secs(36_000);
 const SHORT: Duration = Duration::from_millis(1);
 
 type Answer = Result<Vec<(String, SecretChange)>, Error>;
 
-/// A service without a network, which tells of every request.
+/// A service without a network, which reports every request to the test.
 #[derive(Default)]
 struct Fake {
     answers: Mutex<VecDeque<Answer>>,
@@ -22,7 +22,7 @@ struct Fake {
     polls: Mutex<Option<Sender<Vec<String>>>>,
     reads: Mutex<Vec<String>>,
     lost: Mutex<Vec<String>>,
-    /// Polls wait here while there is one.
+    /// Polls block on this channel if it is set.
     gate: Mutex<Option<Receiver<()>>>,
 }
 
@@ -121,13 +121,13 @@ impl Bench {
         self.polls.recv_timeout(LONG).unwrap()
     }
 
-    /// Lets the time until the next cycle pass.
+    /// Advances the time to the next cycle.
     fn pass(&self) {
         self.clock.at_rest(1);
         self.clock.advance(self.clock.next().unwrap());
     }
 
-    /// Until the thread has ended.
+    /// Waits until the thread has ended.
     #[track_caller]
     fn ended(&self) {
         wait_for_threads(&self.poller, 0);
@@ -248,7 +248,7 @@ fn the_thread_does_not_keep_the_client_alive() {
 }
 
 #[test]
-fn nothing_is_told_after_the_end() {
+fn no_event_is_sent_after_the_end() {
     let bench = Bench::new(NEVER);
     let (go, gate) = channel();
     *lock(&bench.fake.gate) = Some(gate);
@@ -309,7 +309,7 @@ fn the_end_of_an_older_thread_is_not_that_of_a_newer_one() {
     *lock(&bench.fake.gate) = Some(gate);
     bench.watch("sk_a");
     bench.polled();
-    // The first poll is at the gate before the second one comes.
+    // The first poll reaches the gate before the second one starts.
     let started = std::time::Instant::now();
     while bench.fake.gate.try_lock().is_ok() {
         assert!(started.elapsed() < LONG, "no poll waits at the gate");
@@ -342,7 +342,7 @@ fn close_returns_when_the_thread_has_ended() {
 }
 
 #[test]
-fn values_that_nobody_waits_for_any_more_are_not_read() {
+fn values_of_an_older_generation_are_not_read() {
     let fake = Fake::default();
     let mut watches = WatchState::new(Resync::Never);
     let mut random = || 0.5;
@@ -362,7 +362,7 @@ fn values_that_nobody_waits_for_any_more_are_not_read() {
 }
 
 #[test]
-fn what_went_wrong_says_when_to_come_back() {
+fn the_error_decides_when_to_poll_again() {
     let failed = |kind| Error::new(kind, "x");
     let wait = Some(Duration::from_secs(7));
     for (error, expected) in [
@@ -419,7 +419,7 @@ impl Follower for Teller {
 }
 
 #[test]
-fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
+fn a_follower_gets_every_cycle_and_none_after_it_left() {
     let bench = Bench::new(SHORT);
     let (sender, told) = channel();
     let follower = Arc::new(Teller(Mutex::new(sender)));
@@ -448,7 +448,7 @@ fn a_follower_is_told_of_every_cycle_and_of_none_after_it_left() {
     assert_eq!(Arc::strong_count(&follower), 1);
 }
 
-/// Closes everything from inside its own call.
+/// A follower that closes the client from inside its own call.
 struct Closer {
     poller: Weak<Poller>,
     done: Mutex<Sender<()>>,
@@ -496,7 +496,7 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "3");
 
-    // Another machine of the same service has read nothing yet.
+    // For the service, the new machine has read nothing yet.
     *lock(&bench.fake.values) = changed("4");
     bench.poller.suspect_all();
     bench.poller.wake(bench.source());

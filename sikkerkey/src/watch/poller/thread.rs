@@ -1,4 +1,4 @@
-//! The thread itself.
+//! The loop of the polling thread.
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, Weak};
@@ -20,7 +20,7 @@ use crate::watch::schedule::PollOutcome;
 use crate::watch::seen::Digest;
 use crate::watch::state::{Notice, PartyId, PendingRead, Round, SecretChange, Told};
 
-/// How many values are read at the same time.
+/// How many values are read in parallel.
 const PARALLEL: usize = 8;
 
 impl Poller {
@@ -30,7 +30,7 @@ impl Poller {
             let Some(source) = source.upgrade() else {
                 break;
             };
-            // A defect here must not end every watch in silence.
+            // A panic here must not silently end every watch.
             if contain(|| self.cycle(&*source, generation)).is_err() {
                 log!(
                     error,
@@ -50,9 +50,8 @@ impl Poller {
         self.ended.raise();
     }
 
-    /// Waits for the next cycle; false when this thread is to end. A thread that ends has said so
-    /// under the same lock under which it saw that there is nothing to do, so that a new watch
-    /// either is seen or starts another thread.
+    /// Waits for the next cycle. Returns `false` if this thread must end. A thread decides and announces its
+    /// end under one lock, so a new watch is either seen by it or starts another thread.
     fn wait(&self, generation: u64) -> bool {
         loop {
             let seen = self.wake.count();
@@ -120,7 +119,7 @@ impl Poller {
             let mut refused = answer.as_ref().err();
             for ((read, value), digest) in reads.iter().zip(&values).zip(digests) {
                 let value = value.as_ref();
-                // A 401 or a time to wait counts for the next poll as if the poll had brought it.
+                // A 401 or a `Retry-After` of a read counts for the next poll as if the poll had got it.
                 let telling = |error: &&Error| outcome(Some(error)) != PollOutcome::Failed;
                 refused = refused.or(value.err().filter(telling));
                 state.apply(&mut round, read, value, digest, now);
@@ -143,7 +142,7 @@ impl Poller {
         generation: u64,
     ) -> Vec<Result<SecretString, Error>> {
         read_all(reads, PARALLEL, |read| {
-            // The lock is not held while the value is read.
+            // The lock must not be held while the value is read.
             let goes_on = self.current(generation).is_some();
             match goes_on {
                 true => source.read(&read.id),
@@ -157,7 +156,7 @@ impl Poller {
         Some(self.salt.digest(value.expose_secret()))
     }
 
-    /// The state, unless it is no longer this thread's to change.
+    /// Returns the state, unless a newer thread has replaced this one.
     fn current(&self, generation: u64) -> Option<MutexGuard<'_, PollerState>> {
         let state = lock(&self.state);
         (state.generation == generation).then_some(state)
@@ -180,7 +179,7 @@ impl Poller {
             }
         }
         for party in ended {
-            // Its last event holds it; so this never is the last reference.
+            // The watch's last event also holds the registration, so this is never the last reference.
             state.registrations.remove(&party);
         }
         drop(state);
@@ -229,7 +228,7 @@ impl PollerState {
     }
 }
 
-/// The changes of secrets that were asked for. The service says nothing that counts about others.
+/// Keeps the changes of secrets that were asked for, and ignores others in the response.
 fn asked_for(
     changes: Vec<(String, SecretChange)>,
     ids: &[Arc<str>],
@@ -248,7 +247,7 @@ fn asked_for(
     known
 }
 
-/// A change that was never reported to this process was found by a re-read.
+/// Logs that a resync found a change that was never reported to this process.
 fn log_sighting(sighting: Sighting) {
     match sighting {
         Sighting::First => log!(

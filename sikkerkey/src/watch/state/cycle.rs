@@ -13,11 +13,11 @@ use crate::watch::follower::{Cycle, Update, UpdateKind};
 use crate::watch::resync::{FIRST_GAP, LONGEST_GAP, Sighting};
 use crate::watch::seen::Digest;
 
-/// After this time a secret that is gone counts as revoked, so it is asked for once more then.
+/// After this time a secret that is gone counts as revoked, so it is read once more then.
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 pub(crate) const REVOKED_AFTER: Duration = Duration::from_secs(600);
 
-/// One cycle under way.
+/// A cycle that is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     followers: BTreeMap<PartyId, Vec<Update>>,
@@ -27,15 +27,15 @@ pub(crate) struct Round {
     outcome: Option<Error>,
     /// When the poll ended.
     now: Time,
-    /// Drawn once a cycle, so that the re-reads of one client keep together.
+    /// Drawn once for each cycle, so that the resyncs of one client stay together.
     random: f64,
-    /// What a swallowed change that this cycle found means; one for all that it found.
+    /// The meaning of the swallowed changes that this cycle found: one for all of them.
     sighting: Option<Sighting>,
 }
 
 impl Round {
-    /// Also for a follower that joined after the round began: it is told nothing twice, and what
-    /// this round read is unchanged for the next.
+    /// Adds an update for a follower, also for one that joined after the round began: it gets nothing twice,
+    /// and for the next round the values that this round read count as known.
     fn notify(&mut self, follower: PartyId, id: &Arc<str>, kind: UpdateKind) {
         let updates = self.followers.entry(follower).or_default();
         updates.push(Update {
@@ -45,14 +45,14 @@ impl Round {
     }
 }
 
-/// A value to be read; handed back to [`WatchState::read`] with the answer.
+/// A value to read; passed back to [`WatchState::read`] with the result.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingRead {
     pub id: Arc<str>,
     notes: u64,
-    /// Only its time has come; nothing says that the value is another one.
+    /// Whether this is only a resync: nothing indicates another value.
     unasked: bool,
-    /// Nothing but another process of the same identity explains another value.
+    /// Whether another value could only be explained by another process with the same identity.
     unexplained: bool,
 }
 
@@ -69,20 +69,20 @@ impl PendingRead {
     }
 }
 
-/// What a cycle has to tell.
+/// The notifications of a cycle.
 #[derive(Default)]
 pub(crate) struct Told {
     pub notices: Vec<(PartyId, Arc<str>, Notice)>,
     pub cycles: Vec<(PartyId, Cycle)>,
-    /// A swallowed change was found in this cycle.
+    /// Set if a swallowed change was found in this cycle.
     pub sighting: Option<Sighting>,
 }
 
-/// Randomness in `0.0..1.0`.
+/// Returns a random number in `0.0..1.0`.
 pub(crate) type Random<'a> = &'a mut dyn FnMut() -> f64;
 
 impl WatchState {
-    /// The ids to poll for.
+    /// Starts a cycle. Returns the ids to poll for.
     pub(crate) fn begin(&self, interval: Duration) -> (Round, Vec<Arc<str>>) {
         let followers = self
             .parties
@@ -140,16 +140,16 @@ impl WatchState {
         }
     }
 
-    /// Re-reads that fell into an outage are spread over the time after it. Once, at its end: drawn
-    /// anew whenever they fall due in it, they would come twice as often as on a quiet day. Those of
-    /// one client keep together, as before.
+    /// Spreads resyncs that fell into an outage over the time after it. This is done once, at its end: if
+    /// they were drawn again each time they fall due, they would be twice as frequent as normal. The resyncs
+    /// of one client stay together.
     fn spread(&mut self, now: Time, random: f64) {
         for entry in self.entries.values_mut() {
             entry.resync.postpone(now, random);
         }
     }
 
-    /// The service may have reported changes in a response that was lost. It tells each once.
+    /// Handles a lost response, in which the service may have reported changes: it reports each only once.
     fn doubt(&mut self, now: Time, random: f64) {
         for entry in self.entries.values_mut() {
             if !mem::replace(&mut entry.explained.lost_poll, true) {
@@ -158,23 +158,23 @@ impl WatchState {
         }
     }
 
-    /// The poll was asked twice, and the first of its responses may have been lost.
+    /// Handles a poll that was sent twice: its first response may have been lost.
     pub(crate) fn repeated(&mut self) {
         for entry in self.entries.values_mut() {
             entry.explained.lost_poll = true;
         }
     }
 
-    /// The values to read in this cycle; none after a poll that failed.
+    /// Returns the values to read in this cycle; none after a failed poll.
     pub(crate) fn reads(&self, round: &Round, now: Time) -> Vec<PendingRead> {
         if round.outcome.is_some() {
             return Vec::new();
         }
-        // The next cycle may be this late, and no re-read is.
+        // The next cycle may be this late, but a resync must not be late.
         let ahead = round.interval.mul_f64(1.2);
         let wanted = |(id, entry): (&Arc<str>, &WatchedSecret)| {
             let asked = entry.pending || entry.gone.is_some_and(|gone| gone.next <= now);
-            // What is gone has its own gaps.
+            // Secrets that are gone have their own gaps.
             let unasked = entry.gone.is_none() && entry.resync.is_due(now, ahead);
             (asked || unasked).then(|| PendingRead::new(id, entry, !asked))
         };
@@ -198,7 +198,7 @@ impl WatchState {
         }
     }
 
-    /// What this cycle has to tell, each party's own in order.
+    /// Ends the cycle. Returns its notifications, in order for each party.
     pub(crate) fn finish(&mut self, mut round: Round) -> Told {
         if matches!(round.sighting, Some(Sighting::First | Sighting::Second)) {
             self.alert(&round);
@@ -255,7 +255,7 @@ impl WatchState {
         let swallowed = read.unexplained && alone && entry.last.is_some() && !same;
         let reported = mem::take(&mut entry.reported);
         entry.gone = None;
-        // The user, or a follower, may have read a newer value while this read was under way. Then it
+        // The user or a follower may have read a newer value while this read was under way. If so, the secret
         // is read again, and followers wait for that.
         let doubtful = entry.notes != read.notes && entry.noted != Some(digest);
         entry.pending = doubtful;
@@ -291,8 +291,8 @@ impl WatchState {
         }
     }
 
-    /// After a re-read found a change that was never reported to this process: what else was
-    /// swallowed is found at once.
+    /// Handles a change that a resync found and that was never reported to this process: all other secrets
+    /// are read soon, to find further swallowed changes.
     fn alert(&mut self, round: &Round) {
         for entry in self.entries.values_mut().filter(|e| e.gone.is_none()) {
             let was_read = entry.explained.read;
@@ -304,7 +304,7 @@ impl WatchState {
         let Some(entry) = self.entries.get_mut(&read.id) else {
             return;
         };
-        // The service may have answered, and so hold that this machine knows the value.
+        // The service may have responded, and then assumes that this machine knows the value.
         entry.pending = true;
         entry.explained.read = true;
         let parties: Vec<_> = entry.interests.iter().map(|to| to.party).collect();
@@ -316,7 +316,8 @@ impl WatchState {
         }
     }
 
-    /// Watches are told and end; followers are told each time, and stay.
+    /// Handles a secret that is gone: its watches are notified and end; followers are notified each time, and
+    /// stay.
     fn lost(&mut self, round: &mut Round, id: &str, denied: bool, now: Time, by_read: bool) {
         let Some((id, entry)) = self.entries.get_key_value(id) else {
             return;
@@ -332,7 +333,7 @@ impl WatchState {
         let gap = match before {
             Some(gone) if by_read => (gone.gap * 2).min(LONGEST_GAP),
             Some(gone) => gone.gap,
-            // One that never was there is not expected back soon.
+            // A secret that never existed is not expected soon.
             None if entry.last.is_none() => FIRST_GAP,
             None => round.interval.min(LONGEST_GAP),
         };
@@ -363,7 +364,7 @@ impl WatchState {
         }
     }
 
-    /// One error for each watch and outage.
+    /// Notifies a watch of an error, once for each outage.
     fn trouble(&mut self, round: &mut Round, party_id: PartyId, error: &Error) {
         if let Some(party) = self.parties.get_mut(&party_id)
             && let Role::Watch { troubled, .. } = &mut party.role

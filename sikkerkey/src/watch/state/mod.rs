@@ -1,9 +1,9 @@
-//! Who watches what, and what is still owed to whom: the poller's state, without a socket, a
-//! thread or a clock.
+//! The poller's state: watches, followers, and their pending notifications. Pure: no socket, no thread, no
+//! clock.
 //!
-//! A cycle takes four steps, and between them anyone may add and remove parties:
-//! [`WatchState::begin`] says what to ask for, [`WatchState::polled`] takes the answer, [`WatchState::reads`] says
-//! what to read, [`WatchState::read`] takes each value, and [`WatchState::finish`] gives what is to be told.
+//! The steps of a cycle, between which parties may be added and removed: [`WatchState::begin`] returns the
+//! ids to poll for, [`WatchState::polled`] takes the response, [`WatchState::reads`] returns what to read,
+//! [`WatchState::read`] takes each value, and [`WatchState::finish`] returns the notifications.
 
 mod cycle;
 
@@ -24,7 +24,7 @@ use crate::resync::Resync;
 pub(crate) type Time = Duration;
 pub(crate) type PartyId = u64;
 
-/// What the service says about a secret in an answer to a poll.
+/// The service's report about a secret in a poll's response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SecretChange {
     Changed,
@@ -32,7 +32,7 @@ pub(crate) enum SecretChange {
     Denied,
 }
 
-/// What a watch is told.
+/// A notification for a watch.
 #[derive(Clone, Debug)]
 pub(crate) enum Notice {
     Changed(SecretString),
@@ -47,9 +47,9 @@ pub(crate) struct WatchState {
     entries: BTreeMap<Arc<str>, WatchedSecret>,
     parties: BTreeMap<PartyId, Party>,
     last: PartyId,
-    /// The last poll failed.
+    /// Whether the last poll failed.
     failing: bool,
-    /// Of secrets for which no party says otherwise.
+    /// The resync of secrets for which no party has a setting.
     resync: Resync,
     sharing: Sharing,
 }
@@ -61,15 +61,15 @@ struct Party {
     ids: Vec<Arc<str>>,
 }
 
-/// What a follower has of a secret, and wants of it.
+/// A secret that a follower follows: the value that it has, and its settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Followed<V> {
     pub(crate) id: String,
     /// The value that it has.
     pub(crate) value: Option<V>,
-    /// Whether that value is to be read anew at the next poll: it came from the fallback cache.
+    /// Whether that value must be read again at the next poll, because it came from the fallback cache.
     pub(crate) unconfirmed: bool,
-    /// `None`: as the client is set.
+    /// `None` for the client's setting.
     pub(crate) resync: Option<Resync>,
 }
 
@@ -83,9 +83,9 @@ struct Interest {
 #[derive(Debug)]
 enum Role {
     Watch {
-        /// What its user saw last; `None` while that is not known.
+        /// The value that its user saw last; `None` if unknown.
         seen: Option<Digest>,
-        /// An error was told, and its end was not.
+        /// Whether an error was sent, without a recovery so far.
         troubled: bool,
     },
     Follower,
@@ -95,25 +95,27 @@ enum Role {
 struct WatchedSecret {
     interests: Vec<Interest>,
     resync: ResyncSchedule,
-    /// A value must be read before this secret is quiet again.
+    /// Whether a value must still be read.
     pending: bool,
-    /// The service itself said so, so that even a watch that has nothing to compare with is told.
+    /// Whether the service reported the change, so that even a watch without a value to compare with is
+    /// notified.
     reported: bool,
-    /// What the followers were given last.
+    /// The value that followers got last.
     followed: Option<Digest>,
-    /// What the user read since, and how often: a read that began before the last of them proves nothing.
+    /// The value that the user read since, and how often: a read that began before the last of these reads
+    /// proves nothing.
     noted: Option<Digest>,
     notes: u64,
-    /// Reads of the user's that are under way.
+    /// The number of the user's reads that are under way.
     reading: u32,
-    /// What this client read last, by whichever call.
+    /// The value that this client read last, through any call.
     last: Option<Digest>,
-    /// What has happened between the last two polls that explains another value.
+    /// Events between the last two polls that explain another value.
     explained: Explained,
     gone: Option<Gone>,
 }
 
-/// Why a re-read may find another value without another process that shares the identity.
+/// Reasons why a resync may find another value without another process that shares the identity.
 #[derive(Clone, Copy, Debug, Default)]
 struct Explained {
     /// This client has read the secret since the last poll, and before it.
@@ -123,11 +125,11 @@ struct Explained {
     lost_poll: bool,
 }
 
-/// A deleted or denied secret that somebody still follows. Whether the service will say "changed"
-/// when it comes back is not documented, so it is read again with growing gaps.
+/// A deleted or denied secret that is still followed. The service does not document whether it reports such a
+/// secret when it comes back, so it is read again with growing gaps.
 #[derive(Clone, Copy, Debug)]
 struct Gone {
-    /// When that was first said.
+    /// When the service first reported it.
     since: Time,
     gap: Duration,
     next: Time,
@@ -141,7 +143,7 @@ impl WatchState {
         }
     }
 
-    /// The state of a client that ends its watches: what it knows of its identity stays.
+    /// Returns the state of a client that ends its watches: the knowledge about its identity stays.
     pub(crate) fn cleared(&mut self) -> Self {
         WatchState {
             resync: self.resync,
@@ -154,13 +156,13 @@ impl WatchState {
         self.parties.is_empty()
     }
 
-    /// Whether anyone wants to know about this secret.
+    /// Whether any party is interested in this secret.
     #[cfg(test)]
     fn knows(&self, id: &str) -> bool {
         self.entries.contains_key(id)
     }
 
-    /// Whether a user's watch, not only a follower, is on this secret.
+    /// Whether a user's watch, not only a follower, exists for this secret.
     pub(crate) fn is_watched(&self, id: &str) -> bool {
         self.entries
             .get(id)
@@ -203,7 +205,8 @@ impl WatchState {
         } in secrets
         {
             if let Some(entry) = self.entries.get_mut(id.as_str()) {
-                // Another reader of this client was quicker, and the service will not tell again.
+                // Another reader of this client has read a newer value, and the service will not report it
+                // again.
                 let newer = last_read(id);
                 entry.pending |= *unconfirmed || (newer.is_some() && newer != *value);
                 entry.followed = *value;
@@ -223,7 +226,7 @@ impl WatchState {
         self.last += 1;
         let party = self.last;
         let wishes = wishes.into_iter();
-        // Of exactly this size, as `interests`: of ten thousand watches each has one of either.
+        // Allocated with its exact size, like `interests`: each of ten thousand watches has one of both.
         let mut ids: Vec<Arc<str>> = Vec::with_capacity(wishes.size_hint().0);
         for (id, resync) in wishes {
             let id = match self.entries.get_key_value(id) {
@@ -233,7 +236,7 @@ impl WatchState {
             let first = resync.unwrap_or(self.resync);
             let entry = self.entries.entry(id.clone());
             let entry = entry.or_insert_with(|| WatchedSecret::new(first, now, random));
-            // The newcomer has not been told that it is gone, if it still is.
+            // The new party must still be notified that the secret is gone, if it is.
             entry.pending |= entry.gone.take().is_some();
             if entry.interests.last().map(|last| last.party) != Some(party) {
                 entry.interests.push(Interest { party, resync });
@@ -245,7 +248,7 @@ impl WatchState {
         party
     }
 
-    /// Whether the party was there.
+    /// Removes a party. Returns whether it existed.
     pub(crate) fn remove(&mut self, party: PartyId, now: Time, random: f64) -> bool {
         let Some(removed) = self.parties.remove(&party) else {
             return false;
@@ -263,7 +266,7 @@ impl WatchState {
         true
     }
 
-    /// The watches, not the followers, of one secret.
+    /// Returns the watches, without the followers, of one secret.
     pub(crate) fn watches(&self, id: &str) -> Vec<PartyId> {
         let interests = self.entries.get(id);
         let interests = interests.map_or(&[][..], |entry| &entry.interests);
@@ -277,14 +280,14 @@ impl WatchState {
             .is_some_and(|party| matches!(party.role, Role::Watch { .. }))
     }
 
-    /// A read of the user's begins.
+    /// Records that a user's read begins.
     pub(crate) fn reading(&mut self, id: &str) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.reading = entry.reading.saturating_add(1);
         }
     }
 
-    /// A read of the user's has ended, in whichever way.
+    /// Records that a user's read has ended, with or without success.
     pub(crate) fn ended(&mut self, id: &str) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.reading = entry.reading.saturating_sub(1);
@@ -292,8 +295,8 @@ impl WatchState {
         }
     }
 
-    /// A value was read through the same client, and so the service holds that this machine knows it:
-    /// whoever was told another one must be told by us. The party that read it, if one did, knows it.
+    /// Records that a value was read through the same client. The service then assumes that this machine
+    /// knows it, so we must notify every party that knows another value, except the one that read it.
     pub(crate) fn note(
         &mut self,
         id: &str,
@@ -309,7 +312,7 @@ impl WatchState {
         if let [only] = &entry.interests[..]
             && by == Some(only.party)
         {
-            // Nobody else is to be told, so nothing is read for it.
+            // No other party must be notified, so nothing is read.
             entry.followed = Some(digest);
             (entry.pending, entry.reported) = (false, false);
         }
@@ -328,7 +331,8 @@ impl WatchState {
         }
     }
 
-    /// A read of the user's was sent and its answer lost, so it may have swallowed a change.
+    /// Records that the response to a user's read was lost: that read may have consumed the report of a
+    /// change.
     pub(crate) fn suspect(&mut self, id: &str) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.suspect();
@@ -339,7 +343,7 @@ impl WatchState {
         self.entries.values_mut().for_each(WatchedSecret::suspect);
     }
 
-    /// Whether another process that shares the identity takes reports of changes.
+    /// Whether another process that shares the identity consumes reports of changes.
     pub(crate) fn is_shared(&self) -> bool {
         self.sharing.is_certain()
     }
@@ -362,8 +366,8 @@ impl WatchedSecret {
         }
     }
 
-    /// Takes the wishes of all parties. A stated one counts for more than the client's setting, and
-    /// of two stated ones the more frequent.
+    /// Combines the settings of all parties. A party's setting takes precedence over the client's, and of two
+    /// parties' settings the more frequent one.
     fn agree(&mut self, default: Resync, now: Time, random: f64) {
         let stated = self.interests.iter().filter_map(|to| to.resync);
         let wanted = stated.reduce(more_frequent).unwrap_or(default);

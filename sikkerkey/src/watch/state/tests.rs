@@ -20,14 +20,14 @@ fn followed(id: &str, value: Option<Digest>) -> Followed<Digest> {
     }
 }
 
-/// A table, a clock, and a service that answers what the test says.
+/// A state, a clock, and a service whose responses the test sets.
 struct Bench {
     table: WatchState,
     salt: Salt,
     now: Time,
     random: f64,
     service: HashMap<&'static str, Result<&'static str, Error>>,
-    /// What the last cycle read.
+    /// The ids that the last cycle read.
     read: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Bench {
         self.service.insert(id, Err(Error::new(kind, "x")));
     }
 
-    /// A watch whose user has read `seen`.
+    /// Adds a watch whose user has read `seen`.
     fn watch(&mut self, id: &str, seen: Option<&str>) -> PartyId {
         let seen = seen.map(|value| self.salt.digest(value));
         self.table.watch(id, seen, None, self.now, self.random)
@@ -71,7 +71,7 @@ impl Bench {
         self.table.note(id, digest, None, self.now, self.random);
     }
 
-    /// One cycle; `meanwhile` happens while the reads are under way.
+    /// Runs one cycle; `meanwhile` runs while the reads are under way.
     fn cycle_with(
         &mut self,
         poll: Result<&[(&str, SecretChange)], ErrorKind>,
@@ -157,7 +157,7 @@ fn a_change_to_what_the_user_already_has_is_none() {
 }
 
 #[test]
-fn a_reported_change_is_told_to_a_watch_that_has_nothing_to_compare_with() {
+fn a_reported_change_reaches_a_watch_without_a_value_to_compare_with() {
     let mut bench = Bench::new();
     bench.watch("sk_a", None);
     bench.holds("sk_a", "1");
@@ -165,7 +165,7 @@ fn a_reported_change_is_told_to_a_watch_that_has_nothing_to_compare_with() {
 }
 
 #[test]
-fn a_reported_change_that_the_user_reads_first_is_told_all_the_same() {
+fn a_reported_change_is_delivered_even_if_the_user_reads_it_first() {
     let mut bench = Bench::new();
     let watch = bench.watch("sk_a", None);
     assert_eq!(bench.table.watches("sk_a"), [watch]);
@@ -244,7 +244,7 @@ fn a_read_that_fails_troubles_its_own_watch_alone() {
 }
 
 #[test]
-fn a_lost_secret_is_told_and_its_watches_end() {
+fn a_lost_secret_is_reported_and_its_watches_end() {
     for (status, kind, word) in [
         (SecretChange::Deleted, ErrorKind::NotFound, "Deleted"),
         (SecretChange::Denied, ErrorKind::AccessDenied, "Denied"),
@@ -390,7 +390,7 @@ fn resync_can_be_off() {
     }
 }
 
-/// A policy that ends the secret with its 50th read, over a year without a rotation.
+/// With a policy that ends the secret at its 50th read, over a year without a rotation.
 #[test]
 fn without_resync_a_secret_of_fifty_reads_lives_for_years() {
     let mut bench = Bench::new();
@@ -443,7 +443,7 @@ fn a_stated_wish_counts_for_more_than_the_setting_and_the_most_frequent_wins() {
 }
 
 #[test]
-fn who_leaves_takes_the_wish_along() {
+fn a_party_that_leaves_takes_its_setting_along() {
     let mut bench = Bench::new();
     bench.holds("sk_a", "1");
     bench.watch("sk_a", Some("1"));
@@ -460,7 +460,7 @@ fn who_leaves_takes_the_wish_along() {
     assert!(count <= 2, "{count}");
 }
 
-/// Lets cycles pass until one reads, and returns what it told.
+/// Runs cycles until one reads, and returns its notifications.
 fn until_read(bench: &mut Bench) -> (u32, Vec<String>) {
     for cycle in 1..1000 {
         let told = bench.quiet();
@@ -607,7 +607,7 @@ fn a_follower_that_reads_for_itself_is_not_given_the_value_again() {
         bench.read.is_empty(),
         "each read of a lease may mint another"
     );
-    // Another party is to be told, so it is read for both.
+    // Another party must be notified, so the value is read for both.
     bench.watch("sk_a", Some("1"));
     bench.table.note("sk_a", value, Some(party), bench.now, 0.5);
     bench.quiet();
@@ -715,7 +715,7 @@ fn a_follower_learns_what_another_read_of_this_client_swallowed() {
 }
 
 #[test]
-fn a_follower_whose_value_nobody_read_anew_reads_nothing() {
+fn a_follower_whose_value_is_still_the_last_read_reads_nothing() {
     for read_last in [None, Some("1")] {
         let mut bench = Bench::new();
         let digest = |value: &str| bench.salt.digest(value);
@@ -734,7 +734,7 @@ fn a_follower_whose_value_nobody_read_anew_reads_nothing() {
 }
 
 #[test]
-fn a_follower_with_an_older_value_than_this_client_read_last_is_told() {
+fn a_follower_with_an_older_value_than_this_client_read_last_is_notified() {
     let mut bench = Bench::new();
     bench.follow(&["sk_a"]);
     bench.holds("sk_a", "2");
@@ -826,7 +826,7 @@ fn an_optional_secret_that_never_was_there_is_read_rarely() {
 }
 
 #[test]
-fn a_lost_secret_is_lost_for_those_who_join_too() {
+fn a_lost_secret_is_lost_for_parties_that_join_too() {
     let mut bench = Bench::new();
     bench.follow(&["sk_a"]);
     bench.cycle(Ok(&[("sk_a", SecretChange::Deleted)]));
@@ -841,7 +841,7 @@ fn a_lost_secret_is_lost_for_those_who_join_too() {
 }
 
 #[test]
-fn who_leaves_in_the_middle_is_not_told_and_who_joins_is() {
+fn a_party_that_leaves_in_the_middle_gets_nothing_and_one_that_joins_is_notified() {
     let mut bench = Bench::new();
     let (leaves, stays) = (bench.follow(&["sk_a"]), bench.follow(&["sk_a"]));
     bench.holds("sk_a", "2");
@@ -849,7 +849,7 @@ fn who_leaves_in_the_middle_is_not_told_and_who_joins_is() {
         assert!(bench.leave(leaves) && !bench.leave(leaves));
         bench.follow(&["sk_a"]);
     });
-    // The newcomer may have read before the change, and the service tells it once.
+    // The new watch's user may have read before the change, and the service reports it once.
     assert_eq!(told, ["2 [sk_a=2]", "3 [sk_a=2]"]);
     assert!(bench.leave(stays));
     assert!(bench.table.knows("sk_a"));
