@@ -157,7 +157,7 @@ fn on_the_emulator() -> ReadOutcome {
 
     step(
         6,
-        "A port that is no number: refused, and the service goes on",
+        "A port that is not a number: refused, and the service goes on",
     );
     vault.put("sk_db_prod", database(Some("54x3"), "battery staple"));
     match changes.recv_timeout(PATIENCE) {

@@ -54,7 +54,7 @@ fn load(label: &str, der: &[u8]) -> Result<Arc<dyn SigningKey>, &'static str> {
     any_supported_type(&der).map_err(|_| DAMAGED)
 }
 
-const DAMAGED: &str = "the private key is damaged, or its algorithm is none that TLS uses";
+const DAMAGED: &str = "the private key is damaged, or its algorithm is not one that TLS uses";
 const SSH: &str = "it is a key of SSH, not of TLS";
 
 /// Whether a key is encrypted, also in the old form with a header line.

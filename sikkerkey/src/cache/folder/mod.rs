@@ -178,7 +178,7 @@ impl Folder {
                 "is a folder that another user owns or can write to",
             )),
             Ok(_) => Err(refusal(
-                "is in the place of the cache folder and is no folder",
+                "stands in the place of the cache folder and is not a folder",
             )),
         }
     }
@@ -193,7 +193,7 @@ impl Folder {
 }
 
 fn refusal(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("what is there {what}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("the existing file {what}"))
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {
@@ -285,7 +285,7 @@ fn open_plain(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(refusal("is no regular file"))
+        Err(refusal("is not a regular file"))
     }
 }
 
