@@ -498,3 +498,59 @@ pub(crate) fn log_attempt(
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::virtual_clock::VirtualClock;
+
+    #[test]
+    fn bodies_have_limits() {
+        assert_eq!(READ_LIMIT, 3 * 1_048_576 + 4_096);
+        assert_eq!(LIST_LIMIT, 67_108_864);
+        let ids = |number| vec![Arc::from("sk_a"); number];
+        assert_eq!(poll_limit(&ids(0)), 65_536);
+        assert_eq!(poll_limit(&ids(2)), 65_536 + 2 * (4 + 256));
+        assert_eq!(poll_limit(&ids(1_000_000)), LIST_LIMIT);
+    }
+
+    #[test]
+    fn a_budget_ends_with_the_deadline() {
+        let clock = VirtualClock::new();
+        let second = Duration::from_secs(1);
+        let budget = Budget {
+            started: clock.monotonic(),
+            deadline: 10 * second,
+            timeout: 4 * second,
+        };
+        for (passed, attempt, left, longest) in [(0, 4, 10, 9), (7, 3, 3, 2), (2, 1, 1, 0)] {
+            clock.advance(passed * second);
+            assert_eq!(budget.attempt(&*clock), Some(attempt * second));
+            assert_eq!(budget.left(&*clock), left * second);
+            assert!(budget.allows(longest * second, &*clock));
+            assert!(!budget.allows((longest + 1) * second, &*clock));
+        }
+        assert!(!budget.allows(Duration::MAX, &*clock));
+        clock.advance(second);
+        assert_eq!(budget.attempt(&*clock), None);
+        assert!(!budget.allows(Duration::ZERO, &*clock));
+    }
+
+    #[test]
+    fn a_body_without_an_end_may_have_been_cut_off() {
+        let error = |framed, malformed| {
+            let bytes = Zeroizing::new(b"{".to_vec());
+            let success = Success {
+                bytes,
+                framed,
+                status: 200,
+                repeated: false,
+            };
+            let refused: Result<(), Error> = success.decode(Purpose::List, |_| Err(malformed));
+            refused.unwrap_err().kind()
+        };
+        assert_eq!(error(false, Malformed::Short), ErrorKind::Network);
+        assert_eq!(error(true, Malformed::Short), ErrorKind::Decode);
+        assert_eq!(error(false, Malformed::NotJson), ErrorKind::Decode);
+    }
+}

@@ -366,6 +366,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_public_key_beside_the_private_one_must_fit() {
+        let own = Signer::from_seed(&[7; 32]).public_key();
+        for (public, fits) in [(own, true), ([1; 32], false)] {
+            // Version 2 of the document (RFC 5958), as some tools write it.
+            let mut der = vec![0x30, 0x51, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06];
+            der.extend([0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20]);
+            der.extend([7; 32]);
+            der.extend([0x81, 0x21, 0x00]);
+            der.extend(public);
+            let text = STANDARD.encode(der);
+            let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+            let signer = Signer::from_pem(&pem);
+            assert_eq!(signer.is_ok_and(|signer| signer.public_key() == own), fits);
+        }
+    }
+
     fn signature(seed: u8, message: &[u8]) -> [u8; 64] {
         Key::sign(&SigningKey::from_bytes(&[seed; 32]), message).unwrap()
     }
@@ -387,6 +404,10 @@ mod tests {
         let sign = |fake: fn(&[u8]) -> Result<[u8; 64], SignError>| {
             let signer = Signer::foreign(Arc::new(Fake(fake))).unwrap();
             assert!(signer.seed().is_none());
+            assert_eq!(
+                signer.public_key(),
+                Signer::from_seed(&[7; 32]).public_key()
+            );
             let signed = signer.sign("GET", "/v1/secrets", 1, &[0; NONCE_BYTES], b"");
             signed.map(|signed| signed.signature)
         };

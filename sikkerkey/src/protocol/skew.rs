@@ -197,6 +197,10 @@ mod tests {
         );
         assert_eq!(judge(NOW, NOW, Some(date + 1)), refused(-DAY - 1));
         assert_eq!(judge(NOW, NOW, Some(year_2099)), refused(NOW - year_2099));
+        assert_eq!(
+            judge(RELEASED, RELEASED, Some(NOW)),
+            refused(RELEASED - NOW)
+        );
         let unset = RELEASED - 1;
         assert_eq!(
             judge(unset, unset, Some(NOW)),
@@ -219,8 +223,9 @@ mod tests {
 
     #[test]
     fn without_corrections_a_clock_that_is_off_is_only_told() {
-        let judged = Skew::new(false).judge(NOW + 500, NOW + 500, Some(NOW));
-        assert_eq!(judged, ClockJudgment::Final { ahead: Some(500) });
+        let judged = |enabled| Skew::new(enabled).judge(NOW + 500, NOW + 500, Some(NOW));
+        assert_eq!(judged(false), ClockJudgment::Final { ahead: Some(500) });
+        assert_eq!(judged(true), ClockJudgment::Retry { correction: -500 });
     }
 
     #[test]

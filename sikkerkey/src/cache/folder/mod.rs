@@ -193,7 +193,10 @@ impl Folder {
 }
 
 fn refusal(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the existing file {what}"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the existing file {what}"),
+    )
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

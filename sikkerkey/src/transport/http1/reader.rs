@@ -191,16 +191,18 @@ impl<'a, R: Read> ResponseReader<'a, R> {
     /// could see another message than a proxy saw.
     fn line(&mut self) -> io::Result<Range<usize>> {
         loop {
-            if let Some(length) = self.pending().iter().position(|&byte| byte == b'\n') {
+            let line = self.pending().iter().position(|&byte| byte == b'\n');
+            // However the bytes arrive: a line is refused for its length, not for its arrival in parts.
+            if line.unwrap_or(self.pending().len()) > CHUNK_LINE_LIMIT {
+                return Err(invalid());
+            }
+            if let Some(length) = line {
                 let start = self.used;
                 self.used += length + 1;
                 return match self.buffer.bytes()[start..start + length].split_last() {
                     Some((b'\r', line)) if !line.contains(&b'\r') => Ok(start..start + line.len()),
                     _ => Err(invalid()),
                 };
-            }
-            if self.pending().len() > CHUNK_LINE_LIMIT {
-                return Err(invalid());
             }
             self.fill()?;
         }

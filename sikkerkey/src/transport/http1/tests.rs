@@ -158,6 +158,18 @@ fn heads_that_are_none() {
 }
 
 #[test]
+fn a_head_has_at_most_32_kib_and_100_headers() {
+    const REST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n";
+    let of_length =
+        |length: usize| REST.replace("X: ", &format!("X: {}", "a".repeat(length - REST.len())));
+    body(&of_length(32 * 1024), "whole ", true);
+    assert!(answer(&of_length(32 * 1024 + 1), 20).is_err());
+    let of_headers = |number: usize| REST.replace("X: \r\n", &"X: y\r\n".repeat(number - 1));
+    body(&of_headers(100), "whole ", true);
+    assert!(answer(&of_headers(101), 20).is_err());
+}
+
+#[test]
 fn the_bodies_of_errors_have_their_own_limit() {
     let raw = format!(
         "HTTP/1.1 500 No\r\nContent-Length: 30\r\n\r\n{}",
@@ -331,6 +343,10 @@ fn bytes_beside_the_body_have_a_limit() {
     assert!(read_of_endless(CHUNKED, b"0") < 64 * 1024);
     let zeros = format!("{}1\r\na\r\n", "0".repeat(1000));
     assert!(read_of_endless(CHUNKED, zeros.as_bytes()) < 64 * 1024);
+    // A line between chunks has at most 4 KiB.
+    let one_of = |length: usize| format!("{CHUNKED}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(length));
+    body(&one_of(4000), "whole a", true);
+    body(&one_of(4200), "cut off: the response is not HTTP", false);
     const TRAILERS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
     assert!(read_of_endless(TRAILERS, b"X: y\r\n") < 64 * 1024);
     assert!(read_of_endless(TRAILERS, b"x") < 64 * 1024);
