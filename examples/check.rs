@@ -1,4 +1,4 @@
-//! Whether this machine would find all that a config needs, before anything is deployed.
+//! Checks before a deploy whether this machine may read everything that a config needs.
 //!
 //! ```text
 //! cargo run --example check                          # on an emulator with two mistakes in it
@@ -7,15 +7,15 @@
 //! cargo run --example check -- --vault vault_abc123 --strict --least-privilege
 //! ```
 //!
-//! No value is read: the list of secrets tells enough. `SIKKERKEY_ALIASES` says what this environment
-//! has instead: `sk_db_prod=sk_db_stg,sk_stripe_key=sk_stripe_stg`. The exit code is
+//! No value is read: the list of secrets is enough. `SIKKERKEY_ALIASES` names the secrets of this
+//! environment: `sk_db_prod=sk_db_stg,sk_stripe_key=sk_stripe_stg`. The exit code is
 //!
-//! - 0 where the config would load,
-//! - 1 where something is missing, or a canary would ring,
-//! - 1 with `--strict` also where the list cannot tell: a secret that the config can do without is not
-//!   there, which is fine, or is denied, which fails the start; and where `--least-privilege` finds a
-//!   grant that the config does not need,
-//! - 2 where that could not be found out.
+//! - 0 if the config would load,
+//! - 1 if something is missing, or a canary would raise an alarm,
+//! - 1 with `--strict` also if the list cannot tell: a secret that the config can do without is not
+//!   listed. If it is missing, that is fine; if it is denied, the start fails. Also if
+//!   `--least-privilege` finds a grant that the config does not need,
+//! - 2 if the check itself failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 #![allow(dead_code, reason = "the config is checked here and used elsewhere")]
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use sikkerkey::{CheckReport, LoadOptions, SecretString, SikkerKey, SikkerKeyConfig};
 use sikkerkey_emulator::Emulator;
 
-/// What the service to be deployed reads. In a real project this is its own config, imported.
+/// The config of the service. In a real project, import it from there.
 #[derive(SikkerKeyConfig)]
 struct AppConfig {
     #[sikkerkey(secret = "sk_stripe_key")]
@@ -105,7 +105,7 @@ fn check(arguments: &Arguments) -> Anyhow<CheckReport> {
     Ok(AppConfig::loader(&sk).options(options).check()?)
 }
 
-/// A vault in which one grant and one field were forgotten.
+/// Starts a vault in which one grant and one field are missing.
 fn demo() -> Anyhow<Emulator> {
     println!("No --vault and no --identity: this is an emulator with two mistakes in it.\n");
     Ok(Emulator::builder()

@@ -1,8 +1,8 @@
-//! The whole idea in one run: a config struct filled by signed reads, merged with a file, and
-//! followed while its secrets rotate.
+//! The whole idea in one run: a config struct is filled by signed reads, merged with a file, and
+//! kept current while its secrets rotate.
 //!
-//! `cargo run --example quickstart` brings its own service: the emulator, inside this process.
-//! `-- --vault vault_x` or `-- --identity PATH` reads the real one instead.
+//! `cargo run --example quickstart` runs on the emulator, inside this process.
+//! `-- --vault vault_x` or `-- --identity PATH` reads a real vault instead.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // It is read in a terminal.
 
 use std::error::Error;
@@ -38,7 +38,7 @@ struct Database {
     password: SecretString,
 }
 
-/// What a service has in its file, with what it has in SikkerKey merged in.
+/// The settings of a service: some from its file, some from SikkerKey.
 #[allow(dead_code, reason = "what is not used here is shown by Debug")]
 #[derive(Debug, Deserialize)]
 struct Settings {
@@ -62,7 +62,7 @@ const FILE: &str = "
     port = 5432          # the secret has none, so this stays
 ";
 
-/// Long enough for a machine under load; what is awaited comes within a poll of 50 ms.
+/// Long enough for a busy machine. A change is found within one poll of 50 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type ReadOutcome = Result<(), Box<dyn Error>>;
@@ -192,7 +192,7 @@ fn database(port: Option<&str>, password: &str) -> String {
     format!(r#"{{"host":"db.example.com",{port}"username":"app","password":"{password}"}}"#)
 }
 
-/// Waits until the poller has asked twice more, and so would have found a further change.
+/// Waits for two more polls, which would have found another change.
 fn two_polls(vault: &Emulator) -> ReadOutcome {
     let polls = |requests: &[sikkerkey_emulator::Recorded]| {
         let poll = |path: &str| path == "/v1/secrets/poll";
@@ -285,7 +285,7 @@ fn step(number: u32, title: &str) {
     println!("\n{number}  {title}");
 }
 
-/// Says what was shown to be true, or ends the program.
+/// Prints what was shown, or ends the program if it is false.
 fn ensure(holds: bool, claim: &str) -> ReadOutcome {
     if !holds {
         return Err(format!("this did not happen: {claim}").into());

@@ -1,8 +1,8 @@
-//! An HTTP client whose API key rotates: the call that the server refuses gets the new key and is
-//! made again, so that not one call fails; without that, calls fail.
+//! An HTTP client whose API key rotates. A call that the server refuses is repeated with the new key, so
+//! no call fails. Without the retry, calls fail.
 //!
-//! `cargo run -p sikkerkey-service-examples --example api_key` brings the emulator and a server that
-//! takes one key at a time, rotates the key twenty times under constant calls, and counts.
+//! `cargo run -p sikkerkey-service-examples --example api_key` starts the emulator and a server that
+//! accepts one key at a time, rotates the key twenty times under load, and counts.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
 use std::error::Error;
@@ -27,7 +27,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const ROTATIONS: u64 = 20;
 
-/// The key that the server takes at this moment.
+/// The key that the server accepts now.
 type Accepted = Arc<Mutex<String>>;
 
 async fn answer(State(accepted): State<Accepted>, headers: HeaderMap) -> StatusCode {
@@ -39,7 +39,7 @@ async fn answer(State(accepted): State<Accepted>, headers: HeaderMap) -> StatusC
     }
 }
 
-/// One call with the key of this config.
+/// Makes one call with the key of this config.
 async fn call(
     client: reqwest::Client,
     url: String,
@@ -53,12 +53,12 @@ fn is_refused(error: &reqwest::Error) -> bool {
     error.status() == Some(reqwest::StatusCode::UNAUTHORIZED)
 }
 
-/// How many calls succeeded and failed; one client makes them all.
+/// The calls that succeeded and failed. One client makes them all.
 async fn rotate_under_calls(retry: bool) -> Result<(u64, u64), AnyError> {
     let key = |number: u64| format!("api-key-number-{number}");
     let vault = Emulator::builder().secret("sk_api_key", key(0)).start()?;
     let sk = SikkerKey::builder().identity_file(vault.identity_path());
-    // No poll comes: the refused call is what brings the new key.
+    // No poll comes during the run: the refused call fetches the new key.
     let sk = sk.poll_interval(Duration::from_secs(3600)).build()?;
     let loader = Config::loader(&sk).refresh_gap(Duration::from_millis(1));
     let live: Live<Config> = loader.live_async().await?;
@@ -90,7 +90,7 @@ async fn rotate_under_calls(retry: bool) -> Result<(u64, u64), AnyError> {
     };
     let count = || succeeded.load(Ordering::Relaxed) + failed.load(Ordering::Relaxed);
     for number in 1..=ROTATIONS {
-        // The vault first: from the moment at which the server wants the new key, it can be read.
+        // The vault first, so the new key can be read when the server starts to require it.
         vault.put("sk_api_key", key(number));
         if let Ok(mut accepted) = accepted.lock() {
             *accepted = key(number);

@@ -1,7 +1,7 @@
 //! An axum service that answers from a live config while its secrets rotate under load.
 //!
-//! `cargo run -p sikkerkey-service-examples --example axum_service` brings the emulator, starts the service, sends it requests
-//! from four clients, rotates two secrets together a hundred times meanwhile, and counts. At last a rotation goes wrong:
+//! `cargo run -p sikkerkey-service-examples --example axum_service` starts the emulator and the service, sends requests
+//! from four clients, rotates two secrets together a hundred times, and counts. The last rotation is a bad one:
 //!
 //! ```text
 //! /healthz: fresh, generation 101, confirmed 0s ago; degraded: false
@@ -16,7 +16,7 @@
 //! sikkerkey_live_rotation_lag_seconds{config="Config"} 0.001273727
 //! ```
 //!
-//! With `-- --offline examples/services/axum-service/secrets.dev.toml` it starts without a vault, on the secrets of that file, and
+//! With `-- --offline examples/services/axum-service/secrets.dev.toml` it starts without a vault, with the secrets of that file, and
 //! serves until it is stopped.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
@@ -41,7 +41,7 @@ use sikkerkey::{
 };
 use sikkerkey_emulator::Emulator;
 
-/// Two secrets that only go together: `key_id` says which key is meant.
+/// Two secrets that belong together: `key_id` names the key.
 #[derive(SikkerKeyConfig)]
 #[sikkerkey(validate = "Config::is_pair")]
 struct Config {
@@ -52,13 +52,13 @@ struct Config {
 }
 
 impl Config {
-    /// The key's own number.
+    /// The number of the key itself.
     fn number(&self) -> &str {
         let key = self.key.expose_secret();
         key.strip_prefix("key-").unwrap_or_default()
     }
 
-    /// Half of a rotation is refused: webhooks tell of one secret at a time.
+    /// Refuses half of a rotation: a webhook announces one secret at a time.
     fn is_pair(&self) -> Result<(), &'static str> {
         match self.number() == self.key_id.to_string() {
             true => Ok(()),
@@ -71,10 +71,10 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const ROTATIONS: u64 = 100;
 const CLIENTS: usize = 4;
-/// Above any time that a loaded machine needs for one poll of 10 ms.
+/// Longer than a busy machine needs for one poll of 10 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The service itself: what a program of yours would have.
+/// The service itself, as your program would have it.
 fn service(live: Live<Config>, metrics: PrometheusHandle) -> Router {
     let metrics = move || async move { metrics.render() };
     Router::new()
@@ -84,15 +84,15 @@ fn service(live: Live<Config>, metrics: PrometheusHandle) -> Router {
         .with_state(live)
 }
 
-/// Answers with the number of the key that it used, twice: once from each secret.
+/// Responds with the number of its key twice: once from each secret.
 async fn sign(State(live): State<Live<Config>>) -> String {
-    // One load a request: key and number are of one instant, whatever rotates meanwhile.
+    // One load per request: key and number are of one instant, even if a secret rotates now.
     let config = live.load();
     format!("{} {}", config.key_id, config.number())
 }
 
-/// 200 as long as a config serves, also a stale one: with a 503, an outage of SikkerKey would take all
-/// replicas out of service at the same moment.
+/// 200 while a config serves, even a stale one: with a 503, an outage of SikkerKey would take out all
+/// replicas at the same moment.
 async fn health(State(live): State<Live<Config>>) -> String {
     let status = live.status();
     let degraded = status.freshness() != Freshness::Fresh;
@@ -102,7 +102,7 @@ async fn health(State(live): State<Live<Config>>) -> String {
 fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // Before a client is built, which describes its metrics.
+    // Before the client is built, because building it describes the metrics.
     let metrics = PrometheusBuilder::new().install_recorder()?;
     match arguments.as_slice() {
         [] => rotate_under_load(metrics),
@@ -111,7 +111,7 @@ fn main() -> Result<(), AnyError> {
     }
 }
 
-/// On a developer's machine: the same service, without a vault.
+/// Runs the service on a developer's machine, without a vault.
 fn serve_offline(file: &str, metrics: PrometheusHandle) -> Result<(), AnyError> {
     let secrets = Snapshot::from_toml_file(file)?;
     tokio::runtime::Runtime::new()?.block_on(async {
@@ -169,7 +169,7 @@ fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
         ROTATIONS + 1
     );
     println!("/healthz: {}", health.trim());
-    // A rotation that went wrong: the last good config goes on, and so does the service.
+    // A bad rotation: the last good config stays, and the service continues.
     let mut changes = live.subscribe();
     vault.put("sk_signing_key_id", "none");
     while changes.recv_timeout(PATIENCE).is_ok() {}
@@ -186,7 +186,7 @@ fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
         return Err("not every request was answered from one whole config".into());
     }
 
-    // From here on nobody asks: the service tells.
+    // From here on no poll comes: webhooks announce the rotations.
     sk.set_poll_interval(Duration::from_secs(3600));
     let url = format!("http://{address}/hooks/sikkerkey");
     vault.add_webhook(sikkerkey_emulator::Webhook::new(url, signing_secret)?)?;
@@ -199,7 +199,7 @@ fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Rotates both secrets in one instant, again each time the service has taken it over.
+/// Rotates both secrets together, again and again, each time after the swap.
 fn rotate(vault: &Emulator, live: &Live<Config>) -> Result<(), AnyError> {
     let mut changes = live.subscribe();
     for number in 2..=ROTATIONS + 1 {
@@ -220,7 +220,7 @@ fn rotate_once(
     loop {
         match changes.recv_timeout(PATIENCE) {
             Ok(_) => return Ok(()),
-            // Half of it; the other half follows.
+            // The first half; the second follows.
             Err(RecvError::Refused(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -271,7 +271,7 @@ fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// One request on a connection that stays open; the body of the answer.
+/// Sends one request on an open connection, and returns the body of the response.
 fn ask(connection: &mut BufReader<TcpStream>, path: &str) -> Result<String, AnyError> {
     write!(
         connection.get_mut(),

@@ -55,7 +55,7 @@ pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
             })
         })
         .collect();
-    // Listeners are called in order: once this one is, the pool has the new login.
+    // Listeners are called in order: when this one is called, the pool has the new login.
     let (tell, mut followed) = tokio::sync::mpsc::unbounded_channel();
     app.live.on_change(move |_| {
         let _ = tell.send(());
@@ -63,7 +63,7 @@ pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
     for number in 1..=ROTATIONS {
         rotate(&admin, &vault, &cluster, number).await?;
         followed.recv().await.ok_or("the live config has ended")?;
-        // Some connections reach the end of their life, so that new ones log in.
+        // Some connections reach the end of their life, so new ones log in.
         tokio::time::sleep(LIFETIME / 4).await;
     }
     running.store(false, Ordering::Relaxed);
@@ -90,7 +90,7 @@ pub(crate) async fn run(metrics: PrometheusHandle) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// A role of its own for each rotation, as leases have: a login that is under way is still good.
+/// Makes a new role for each rotation, as leases do: a login in progress still works.
 async fn rotate(
     admin: &Client,
     vault: &Emulator,
@@ -111,7 +111,7 @@ async fn rotate(
     Ok(())
 }
 
-/// One request on a connection of its own; the body of a 200.
+/// Sends one request on a new connection, and returns the body of a 200.
 async fn ask(address: std::net::SocketAddr, path: &str) -> Result<String, AnyError> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\r\n");

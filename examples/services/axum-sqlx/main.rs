@@ -1,9 +1,9 @@
-//! An axum service whose sqlx pool follows a rotating database login: one pool, and not one query
-//! fails.
+//! An axum service whose sqlx pool follows a rotating database login, with one pool and without a failed
+//! query.
 //!
-//! `cargo run -p sikkerkey-service-examples --example axum_sqlx` starts a PostgreSQL of its own, the
+//! `cargo run -p sikkerkey-service-examples --example axum_sqlx` starts its own PostgreSQL, the
 //! emulator and the service, rotates the login twenty times under load, and counts.
-//! `… -- --offline secrets.dev.toml` serves without a vault, `… -- --serve` from the environment's.
+//! `… -- --offline secrets.dev.toml` serves without a vault, `… -- --serve` from the vault that the environment names.
 //!
 //! `/healthz` answers 200 while a config serves:
 //!
@@ -70,7 +70,7 @@ impl Database {
             .database("postgres")
     }
 
-    /// Whether the database takes this login, before anybody uses it.
+    /// The probe: whether the database accepts this login, before a request uses it.
     async fn probe(&self) -> Result<(), &'static str> {
         let connection = PgConnection::connect_with(&self.options()).await;
         let connection = connection.map_err(|_| "the database refuses this login")?;
@@ -86,9 +86,9 @@ struct App {
 }
 
 impl App {
-    /// The pool stays one: a new login goes to the connections that it opens from then on.
+    /// Keeps one pool: connections that it opens after a rotation use the new login.
     fn new(live: Live<Config>, metrics: PrometheusHandle) -> Self {
-        // So long do connections of an old login last: minutes in a service of yours.
+        // How long connections of an old login last. In a real service, use minutes.
         let options = PgPoolOptions::new()
             .max_connections(8)
             .max_lifetime(LIFETIME);
@@ -122,7 +122,7 @@ async fn metrics(State(app): State<App>) -> String {
     app.metrics.render()
 }
 
-/// 200 while a config serves: all replicas lose a vault that is down at the same moment.
+/// 200 while a config serves: with a 503, an outage of the vault would take out all replicas at once.
 async fn health(State(app): State<App>) -> Json<Value> {
     let status = app.live.status();
     let degraded = status.freshness() != Freshness::Fresh;
@@ -154,7 +154,7 @@ async fn start(
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Before a client is built, which describes its metrics.
+    // Before the client is built, because building it describes the metrics.
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let offline = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => return load::run(metrics).await,

@@ -1,4 +1,4 @@
-//! Unit tests without a vault, integration tests on the emulator; neither needs a database.
+//! Unit tests without a vault, and integration tests on the emulator. Neither needs a database.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A private PostgreSQL in a temporary folder: started for one run, stopped and removed after it.
+//! A private PostgreSQL in a temporary folder, for one run.
 
 use std::error::Error;
 use std::fs::File;
@@ -23,7 +23,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster that listens on loopback only, with passwords for everybody.
+    /// Starts a cluster that listens on loopback only and requires passwords.
     pub(crate) fn start() -> Result<Self, AnyError> {
         let programs = programs().ok_or(
             "PostgreSQL's server is not installed: on Debian and Ubuntu, `apt-get install postgresql`; \
@@ -32,7 +32,7 @@ impl Cluster {
         let folder = tempfile::Builder::new()
             .prefix("postgres-rotation-")
             .tempdir()?;
-        // Free at this moment; PostgreSQL cannot choose a port itself.
+        // A port that is free now: PostgreSQL cannot choose one itself.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let cluster = Cluster {
             folder,
@@ -45,7 +45,7 @@ impl Cluster {
         let password_file = cluster.path("admin-password");
         File::create(&password_file)?.write_all(cluster.admin_password.as_bytes())?;
         if cluster.as_root {
-            // The server refuses to run as root; Debian's package comes with this user.
+            // The server refuses to run as root. Debian's package creates this user.
             let folder = cluster.folder.path();
             run(Command::new("chown").args(["-R", "postgres"]).arg(folder))?;
         }
@@ -75,7 +75,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// How to log in as the superuser.
+    /// Returns the login of the superuser.
     pub(crate) fn admin(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config
@@ -115,14 +115,14 @@ impl Drop for Cluster {
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "--mode", "immediate", "--silent", "--pgdata"])
             .arg(data);
-        // Nothing more can be done about a server that does not stop.
+        // If the server does not stop, nothing else can be done here.
         let _ = run(&mut stop);
     }
 }
 
-/// Runs a program to its end; what it says is shown when it fails.
+/// Runs a program to its end. Its output is shown if it fails.
 fn run(command: &mut Command) -> Result<(), AnyError> {
-    // The server inherits these: a pipe would stay open for as long as it runs.
+    // The server inherits these, so a pipe would stay open while it runs.
     let output = tempfile::tempfile()?;
     let status = command
         .stdin(Stdio::null())
@@ -140,7 +140,7 @@ fn run(command: &mut Command) -> Result<(), AnyError> {
     Err(format!("{program} failed: {}", said.trim()).into())
 }
 
-/// The folder of PostgreSQL's server programs: Debian keeps them out of the PATH.
+/// The folder of PostgreSQL's server programs, which Debian does not put into the PATH.
 fn programs() -> Option<PathBuf> {
     let has_both = |folder: &Path| folder.join("initdb").exists() && folder.join("pg_ctl").exists();
     let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")

@@ -1,8 +1,8 @@
-//! A pool of PostgreSQL connections that follows its password: rotations under constant queries,
-//! and not one query fails.
+//! A pool of PostgreSQL connections that follows its password: it rotates under load, and no query
+//! fails.
 //!
-//! `cargo run -p sikkerkey-service-examples --example postgres_rotation [-- ROTATIONS]` starts a PostgreSQL of its own in a
-//! temporary folder, and the emulator; both are gone afterwards.
+//! `cargo run -p sikkerkey-service-examples --example postgres_rotation [-- ROTATIONS]` starts its own PostgreSQL in a
+//! temporary folder, and the emulator. Both are removed afterwards.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
 mod cluster;
@@ -50,7 +50,7 @@ impl Database {
         config
     }
 
-    /// A pool of its own for each config: the connections of the old login drain with the old pool.
+    /// Builds a pool for each config: connections of the old login drain with the old pool.
     fn pool(&self) -> Result<Pool, deadpool_postgres::BuildError> {
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
@@ -60,7 +60,7 @@ impl Database {
         Pool::builder(manager).max_size(8).build()
     }
 
-    /// Whether the database takes these credentials, before anybody uses them.
+    /// The probe: whether the database accepts these credentials, before a query uses them.
     async fn probe(&self) -> Result<(), &'static str> {
         match self.connection().connect(NoTls).await {
             Ok(_) => Ok(()),
@@ -72,7 +72,7 @@ impl Database {
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// How many pools were built.
+/// The number of pools that were built.
 static POOLS: AtomicU64 = AtomicU64::new(0);
 
 const WORKERS: usize = 6;
@@ -83,7 +83,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Counts {
     run: AtomicU64,
     failed: AtomicU64,
-    /// Connections that were refused between the two halves of a rotation, and tried again.
+    /// Connections that were refused between the two halves of a rotation, and retried.
     tried_again: AtomicU64,
 }
 
@@ -139,7 +139,7 @@ async fn show(rotations: u32, cluster: &Cluster, vault: &Emulator) -> Result<(),
     for number in 1..=rotations {
         let password = format!("rotated-{number}");
         alter(&admin, &password).await?;
-        // What every rotation has, made visible: new connections are refused at this moment.
+        // Makes visible what happens in every rotation: new connections are refused now.
         tokio::time::sleep(Duration::from_millis(50)).await;
         put(vault, cluster, &password);
         changes = next_change(changes).await?.0;
@@ -187,8 +187,8 @@ async fn show(rotations: u32, cluster: &Cluster, vault: &Emulator) -> Result<(),
     Ok(())
 }
 
-/// What a request handler does: a connection of the pool, a query; and where the database refuses
-/// the login, a look for newer credentials and another try.
+/// What a request handler does: it takes a connection and runs a query. If the database refuses the
+/// login, it refreshes the credentials and tries again.
 async fn query(
     live: &Live<Config>,
     pool: &LiveResource<Pool>,
@@ -203,13 +203,13 @@ async fn query(
                 if sum != 42 {
                     return Err("a wrong sum".into());
                 }
-                // Few connections live long, so that every moment sees new logins.
+                // Connections live briefly, so new logins happen all the time.
                 drop(deadpool_postgres::Object::take(client));
                 return Ok(());
             }
             Err(deadpool_postgres::PoolError::Backend(error)) if is_refused(&error) => {
                 counts.tried_again.fetch_add(1, Ordering::Relaxed);
-                // An outage or a refused config is in status(); the next try decides.
+                // `status()` reports an outage or a refused config; the next try decides.
                 let _ = live.refresh_async().await;
             }
             Err(error) => return Err(error.into()),
@@ -242,7 +242,7 @@ async fn alter(admin: &tokio_postgres::Client, password: &str) -> Result<(), Any
 
 type Changes = sikkerkey::live::Subscription<Config>;
 
-/// Waits for a swap, past refusals; the password that a rotation is half-way through is one.
+/// Waits for a swap, past refusals such as that of a half-finished rotation.
 async fn next_change(mut changes: Changes) -> Result<(Changes, Vec<String>), AnyError> {
     loop {
         match tokio::time::timeout(PATIENCE, changes.recv_async()).await? {
@@ -277,7 +277,7 @@ fn report(what: &str, live: &Live<Config>, counts: &Counts) {
     );
 }
 
-/// Waits until no connection of the role is left but those of the pool that is in place.
+/// Waits until the only connections of the role are those of the current pool.
 async fn drained(
     admin: &tokio_postgres::Client,
     pool: &LiveResource<Pool>,

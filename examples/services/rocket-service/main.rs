@@ -1,8 +1,8 @@
 //! A Rocket service whose database URL and `secret_key` are in SikkerKey, rotating while it
 //! answers.
 //!
-//! `cargo run -p sikkerkey-service-examples --example rocket_service` starts the emulator and the service in this process, asks
-//! the service over HTTP, rotates the database URL, and asks again. With `--serve` it goes on
+//! `cargo run -p sikkerkey-service-examples --example rocket_service` starts the emulator and the service in this process, sends
+//! a request over HTTP, rotates the database URL, and sends another. With `--serve` it runs
 //! until Ctrl-C.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // It is read in a terminal.
 
@@ -21,7 +21,7 @@ use sikkerkey_emulator::Emulator;
 
 use service::AppConfig;
 
-/// Long enough for a machine under load; a rotation is found within a poll of 50 ms.
+/// Long enough for a busy machine. A rotation is found within one poll of 50 ms.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 type ReadOutcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -50,7 +50,7 @@ fn run() -> ReadOutcome {
         .poll_interval(Duration::from_millis(50))
         .build()?;
 
-    // Everything that waits for the vault happens before the runtime starts.
+    // Blocking calls to the vault come before the runtime starts.
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/rocket-service/Rocket.toml");
     let layers = service::layers(file, Profile::new("release"));
     let layers = move || layers().merge(("port", 0)).merge(("shutdown.grace", 0));
@@ -58,11 +58,11 @@ fn run() -> ReadOutcome {
     let live = rocket.state::<Live<AppConfig>>().cloned();
     let live = live.ok_or("the service has no live config")?;
 
-    // The port is known once the service listens.
+    // The port is known when the service listens.
     let (listening, listens) = std::sync::mpsc::channel();
     let rocket = rocket.attach(AdHoc::on_liftoff("port", move |rocket| {
         Box::pin(async move {
-            // The other end is gone only where the demonstration has failed already.
+            // The receiver is gone only if the demonstration has already failed.
             let _ = listening.send((rocket.config().port, rocket.shutdown()));
         })
     }));
@@ -115,7 +115,7 @@ fn expect(body: &str, wanted: &str) -> ReadOutcome {
     }
 }
 
-/// One request, by hand: a program for a demonstration needs no HTTP client.
+/// Sends one request by hand, so the demonstration needs no HTTP client.
 fn get(port: u16, path: &str) -> Result<(String, String), Box<dyn Error + Send + Sync>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,4 +1,4 @@
-//! The service itself: its configuration, the guard that gives it to a handler, its routes.
+//! The service itself: its configuration, the request guard, and the routes.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -13,25 +13,25 @@ use sikkerkey_figment::figment::providers::{Env, Format, Toml};
 use sikkerkey_figment::figment::{Figment, Profile};
 use sikkerkey_figment::{FigmentExt, LiveFigment};
 
-/// What the service has in `Rocket.toml` beside what Rocket itself reads there.
+/// The service's own part of `Rocket.toml`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AppConfig {
-    /// What a visitor is told.
+    /// The text of the greeting.
     pub(crate) greeting: String,
-    /// Where the data is.
+    /// The database.
     pub(crate) database: Database,
 }
 
 /// One table of the file: a secret and a plain value side by side.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Database {
-    /// With the password in it, so all of it is a secret.
+    /// It contains the password, so the whole URL is a secret.
     pub(crate) url: SecretString,
-    /// How many connections are kept.
+    /// The number of connections.
     pub(crate) pool: u32,
 }
 
-/// The layers: Rocket's defaults, the file by profile, the environment. Put together anew for
+/// The layers: Rocket's defaults, the file by profile, the environment. They are merged again for
 /// each rotation.
 pub(crate) fn layers(
     file: &'static str,
@@ -49,14 +49,14 @@ pub(crate) fn layers(
 ///
 /// # Errors
 ///
-/// What is wrong with the configuration, or with the secrets that it names.
+/// If the configuration is wrong, or a secret that it names.
 pub(crate) fn rocket(
     sk: &SikkerKey,
     layers: impl Fn() -> Figment + Send + 'static,
 ) -> Result<Rocket<Build>, Box<dyn Error>> {
     let figment = LiveFigment::new(sk, layers);
-    // Rocket takes its own part once, at the start, and prints what it finds wrong: vetted, so
-    // that no secret is in that.
+    // Rocket reads its own part once, at the start, and prints its mistakes: `vetted` keeps secrets
+    // out of that output.
     let own = figment.figment()?.vetted::<rocket::Config>();
     let live: Live<AppConfig> = figment.live()?;
     Ok(rocket::custom(own)
@@ -64,8 +64,8 @@ pub(crate) fn rocket(
         .mount("/", routes![index, database, sign_in, who, health]))
 }
 
-/// The request guard: the configuration as it was when the request came, and the same throughout the
-/// request, whatever rotates meanwhile.
+/// The request guard: the configuration at the time of the request. It stays the same during the
+/// request, even if a secret rotates.
 pub(crate) struct Current(Arc<AppConfig>);
 
 #[rocket::async_trait]
@@ -85,7 +85,7 @@ fn index(config: Current) -> String {
     config.0.greeting.clone()
 }
 
-/// What a real service would connect with. It shows the user in the URL, and never the password.
+/// Stands for a connection. It shows the user in the URL, never the password.
 #[get("/database")]
 fn database(config: Current) -> String {
     let Database { url, pool } = &config.0.database;
@@ -106,8 +106,8 @@ fn who(cookies: &CookieJar<'_>) -> Option<String> {
     Some(cookie.value().to_owned())
 }
 
-/// 200 as long as a config serves, also a stale one: with a 503, an outage of SikkerKey would take all
-/// replicas out of service at the same moment.
+/// 200 while a config serves, even a stale one: with a 503, an outage of SikkerKey would take out all
+/// replicas at the same moment.
 #[get("/healthz")]
 fn health(live: &State<Live<AppConfig>>) -> String {
     let status = live.status();

@@ -1,4 +1,4 @@
-//! The route for the service's webhooks: a rotation is swapped in when it happens, and not at the next
+//! The route for the service's webhooks: a rotation is swapped in when it happens, before the next
 //! poll.
 
 use axum::Router;
@@ -26,7 +26,7 @@ async fn hook(
     let signature = headers.get("X-SikkerKey-Signature");
     let signature = signature.map_or(&[][..], |value| value.as_bytes());
     match webhook.verify(signature, &body) {
-        // The status shows what came of it, and the next poll tries again: the delivery has arrived.
+        // The delivery has arrived: `status()` shows a failed refresh, and the next poll retries it.
         Ok(event) => {
             let _ = live.on_webhook_async(&event).await;
             StatusCode::OK

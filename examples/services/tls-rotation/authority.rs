@@ -1,4 +1,4 @@
-//! The authority that the example's certificates are from; yours is whatever you have.
+//! The certificate authority of this example. Use your own in a real service.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use crate::AnyError;
 
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// What a structured secret holds, under these names.
+/// The fields of the structured secret.
 pub(crate) type ChainAndKey = [(&'static str, String); 2];
 
 impl Authority {
@@ -32,7 +32,7 @@ impl Authority {
         pem("CERTIFICATE", self.0.der())
     }
 
-    /// A new certificate for localhost, valid for a day, with a new key.
+    /// Makes a certificate for localhost, valid for a day, with a new key.
     pub(crate) fn issue(&self) -> Result<ChainAndKey, AnyError> {
         let mut params = CertificateParams::new(["localhost".to_owned()])?;
         let name = &mut params.distinguished_name;

@@ -1,4 +1,4 @@
-//! Clients that connect again and again, and say which certificate they saw.
+//! Clients that connect repeatedly, and record which certificate they saw.
 
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpStream};
@@ -16,13 +16,13 @@ use sikkerkey::tls::TrustRoots;
 
 use crate::{AnyError, PATIENCE};
 
-/// One connection: how many rotations the service had taken over when it began, and what it was shown.
+/// One connection: the rotation that the service had swapped in when it began, and the certificate it saw.
 pub(crate) struct Seen {
     pub(crate) rotations: usize,
     pub(crate) leaf: Result<CertificateDer<'static>, String>,
 }
 
-/// A client that trusts this authority and makes each handshake whole.
+/// A client that trusts this authority, without session resumption.
 pub(crate) fn config(authority: &str) -> Result<Arc<ClientConfig>, AnyError> {
     let roots = TrustRoots::from_pem(authority)?.store();
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -33,7 +33,7 @@ pub(crate) fn config(authority: &str) -> Result<Arc<ClientConfig>, AnyError> {
     Ok(Arc::new(config))
 }
 
-/// Connects until nobody wants to know any more.
+/// Connects until the receiver is dropped.
 pub(crate) fn connect_until_done(
     address: SocketAddr,
     config: &Arc<ClientConfig>,
@@ -68,7 +68,7 @@ fn connect(
     Ok(leaf.clone().into_owned())
 }
 
-/// A handshake by the installed openssl, which checks chain, dates and name.
+/// Makes a handshake with the installed openssl, which checks chain, dates and name.
 pub(crate) fn openssl(
     address: SocketAddr,
     authority: &std::path::Path,

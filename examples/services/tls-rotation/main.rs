@@ -1,8 +1,8 @@
 //! A TLS server whose certificate is a secret: it rotates under load, and no handshake fails.
 //!
-//! `cargo run -p sikkerkey-service-examples --example tls_rotation` brings the emulator, starts a rustls server and four clients, and
-//! rotates the certificate twenty times: ten times the service is asked (polls), ten times it tells (webhooks). With `-- --openssl`
-//! the installed openssl looks too, before and after a rotation.
+//! `cargo run -p sikkerkey-service-examples --example tls_rotation` starts the emulator, a rustls server and four clients, and
+//! rotates the certificate twenty times: ten times a poll finds it, ten times a webhook announces it. With `-- --openssl`
+//! the installed openssl connects too, before and after a rotation.
 #![allow(clippy::print_stdout)] // It is read in a terminal.
 
 mod authority;
@@ -40,9 +40,9 @@ type AnyError = Box<dyn Error + Send + Sync>;
 const ROTATIONS: usize = 20;
 const HANDSHAKES: usize = 1_000;
 const CLIENTS: usize = 4;
-/// The service wants 10 s at least; an emulator takes anything.
+/// The service requires at least 10 s; the emulator accepts any interval.
 const POLL: Duration = Duration::from_millis(250);
-/// Above any time that a loaded machine needs.
+/// Longer than a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> Result<(), AnyError> {
@@ -75,7 +75,7 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// The vault, the service, and which certificate came with which rotation.
+/// The vault, the service, and the certificate of each rotation.
 struct Run {
     vault: Emulator,
     live: Live<Config>,
@@ -95,7 +95,7 @@ impl Run {
                 let config = &config;
                 scope.spawn(move || connect_until_done(address, config, taken_over, &results));
             }
-            // Owned in here: the clients end when it is dropped, also after an error.
+            // Owned by this closure: the clients end when it is dropped, even after an error.
             let seen = seen;
             let mut connections = Vec::new();
             let mut times = Vec::new();
@@ -107,7 +107,7 @@ impl Run {
                 times.push(self.rotate(number)?);
                 taken_over.store(number, Ordering::SeqCst);
             }
-            // Of the last certificate too.
+            // Also of the last certificate.
             connections.extend(seen.iter().take(HANDSHAKES / ROTATIONS));
             Ok::<_, AnyError>((times, connections))
         })?;
@@ -117,7 +117,7 @@ impl Run {
         self.judge(&connections)
     }
 
-    /// Rotates the secret, and waits until the service has taken it over; how long that took.
+    /// Rotates the secret, waits for the swap, and returns how long that took.
     fn rotate(&mut self, number: usize) -> Result<Duration, AnyError> {
         let next = self.authority.issue()?;
         let polls = self.polls();
@@ -125,7 +125,7 @@ impl Run {
         self.vault.put_structured("sk_tls", next);
         self.changes.recv_timeout(PATIENCE)?;
         let time = start.elapsed();
-        // The next poll, or the one after it where one was under way.
+        // The next poll, or the one after it if one was in progress.
         if self.polls() - polls > 2 {
             return Err("a rotation took more than one poll".into());
         }
@@ -139,7 +139,7 @@ impl Run {
         polls.count()
     }
 
-    /// From here on, the service tells of each rotation.
+    /// From here on, a webhook announces each rotation.
     fn start_webhooks(&self) -> Result<(), AnyError> {
         let secret = sikkerkey_emulator::Webhook::new_secret();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -154,7 +154,7 @@ impl Run {
         Ok(self.vault.add_webhook(receiver)?)
     }
 
-    /// Every handshake succeeded, and showed no certificate that the service had replaced when it began.
+    /// Checks that every handshake succeeded, and that none saw a certificate that was replaced before it began.
     fn judge(&self, connections: &[Seen]) -> Result<(), AnyError> {
         let (mut failed, mut outdated) = (0, 0);
         for seen in connections {
@@ -175,7 +175,7 @@ impl Run {
         }
     }
 
-    /// What the installed openssl says to the certificate, before and after a rotation.
+    /// Checks the certificate with the installed openssl, before and after a rotation.
     fn ask_openssl(&mut self, address: SocketAddr) -> Result<(), AnyError> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("authority.pem");

@@ -11,7 +11,7 @@ use sikkerkey::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::{AnyError, Config, PATIENCE};
 
-/// Made once: each handshake asks the resolver for the certificate of its moment.
+/// Made once: each handshake asks the resolver for the current certificate.
 pub(crate) fn config(live: &Live<Config>) -> Result<Arc<ServerConfig>, AnyError> {
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
@@ -20,12 +20,12 @@ pub(crate) fn config(live: &Live<Config>) -> Result<Arc<ServerConfig>, AnyError>
     Ok(Arc::new(config))
 }
 
-/// Serves each connection on a thread of its own, for as long as the process lives.
+/// Serves each connection on its own thread, until the process ends.
 pub(crate) fn serve(listener: TcpListener, config: Arc<ServerConfig>) {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let config = Arc::clone(&config);
-            // A client that breaks off sees it itself.
+            // A client that disconnects needs no report.
             thread::spawn(move || greet(stream, config).ok());
         }
     });
