@@ -360,7 +360,7 @@ fn policies_by_the_table() {
 #[test]
 fn a_lease_is_the_fields_of_its_connection() {
     let fields = json!({
-        "host": "localhost", "port": "5432", "database": "shop", "username": "x", "password": "y",
+        "host": "db", "port": "5432", "database": "shop", "username": "x", "password": "y",
     });
     let every = |mint: bool| {
         let lease = Lease::new(Duration::from_secs(600)).mint_on_every_read(mint);
