@@ -9,6 +9,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 /// A shorter value would be found where none is: `5432` or `true` stands in many texts.
 const SHORTEST: usize = 8;
 
+/// Fields that only name this machine, as a host does: each address in the log has them.
+const PUBLIC: [&str; 2] = ["localhost", "127.0.0.1"];
+
 /// So many characters of a longer value are enough to find it by.
 const LONGEST: usize = 64;
 
@@ -33,7 +36,8 @@ impl Search {
                 parts.extend(
                     fields
                         .values()
-                        .filter_map(|field| Some(field.as_str()?.to_owned())),
+                        .filter_map(|field| Some(field.as_str()?.to_owned()))
+                        .filter(|field| !PUBLIC.contains(&field.as_str())),
                 );
             }
             for part in parts.iter().filter(|part| part.len() >= SHORTEST) {

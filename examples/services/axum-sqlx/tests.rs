@@ -7,8 +7,7 @@ use sikkerkey_emulator::Emulator;
 
 use crate::{App, Config, health};
 
-const DB: &str =
-    r#"{"host": "::1", "port": "1", "username": "app", "password": "made-up-login"}"#;
+const DB: &str = r#"{"host": "::1", "port": "1", "username": "app", "password": "made-up-login"}"#;
 
 fn app(live: Live<Config>) -> App {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();

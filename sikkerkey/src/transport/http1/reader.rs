@@ -94,13 +94,13 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                 .any(|pair| pair == b"\n\r" || pair == b"\n\n");
             searched = pending.len().saturating_sub(1);
             if blank || pending.len() >= parse_from {
-                parse_from = 2 * pending.len();
+                parse_from = (2 * pending.len()).min(HEAD_LIMIT);
                 let mut headers = [httparse::EMPTY_HEADER; HEADERS];
                 let mut parsed = httparse::Response::new(&mut headers);
                 let mut config = httparse::ParserConfig::default();
                 config.allow_obsolete_multiline_headers_in_responses(true);
                 match config.parse_response(&mut parsed, pending) {
-                    Ok(httparse::Status::Complete(length)) => {
+                    Ok(httparse::Status::Complete(length)) if length <= HEAD_LIMIT => {
                         let head = understand(&parsed).ok_or_else(TransportError::not_http)?;
                         // Folded headers are deprecated, and software differs in how it parses them.
                         self.doubtful |= pending[..length]
@@ -110,7 +110,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                         return Ok(head);
                     }
                     Ok(httparse::Status::Partial) if pending.len() < HEAD_LIMIT => {}
-                    Ok(httparse::Status::Partial) | Err(_) => {
+                    Ok(_) | Err(_) => {
                         return Err(TransportError::not_http());
                     }
                 }

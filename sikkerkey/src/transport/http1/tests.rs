@@ -11,6 +11,16 @@ impl Read for Drip<'_> {
     }
 }
 
+/// A stream that returns so many bytes at a time.
+struct Parts<'a>(&'a [u8], usize);
+
+impl Read for Parts<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let most = bytes.len().min(self.1);
+        self.0.read(&mut bytes[..most])
+    }
+}
+
 /// Reads a response, at once and byte by byte, and checks that both give the same result.
 #[track_caller]
 fn answer(raw: &str, limit: usize) -> Result<(Response, bool), TransportError> {
@@ -117,6 +127,11 @@ fn bodies_that_are_too_large_or_cut_off_or_broken() {
     let chunked =
         |rest: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{rest}");
     body(&chunked("15\r\n"), "too large", false);
+    body(
+        &chunked("a\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"),
+        "whole 01234567890123456789",
+        true,
+    );
     body(&chunked("ffffffffffffffff\r\n"), "too large", false);
     body(&chunked("a\r\n0123456789\r\nb\r\n"), "too large", false);
     body(&chunked("fffffffffffffffff\r\n"), BROKEN, false);
@@ -158,12 +173,34 @@ fn heads_that_are_none() {
 }
 
 #[test]
+fn nothing_beyond_the_body_is_read() {
+    for framing in [
+        "Content-Length: 4\r\n\r\nabcd",
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
+    ] {
+        let raw = format!("HTTP/1.1 200 OK\r\n{framing}HTTP/1.1 200 OK\r\n\r\nsecond");
+        for size in 1..raw.len() {
+            let mut from = Parts(raw.as_bytes(), size);
+            let exchange = read(&mut from, 20).ok().unwrap();
+            assert_eq!(text(&exchange.response.body), "whole abcd", "{size}");
+        }
+    }
+}
+
+#[test]
 fn a_head_has_at_most_32_kib_and_100_headers() {
     const REST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n";
     let of_length =
         |length: usize| REST.replace("X: ", &format!("X: {}", "a".repeat(length - REST.len())));
     body(&of_length(32 * 1024), "whole ", true);
     assert!(answer(&of_length(32 * 1024 + 1), 20).is_err());
+    for size in [1_000, 5_000, 20_000, 30_000] {
+        for (length, fits) in [(32 * 1024, true), (32 * 1024 + 1, false), (39_000, false)] {
+            let raw = of_length(length);
+            let result = read(&mut Parts(raw.as_bytes(), size), 20);
+            assert_eq!(result.is_ok(), fits, "{length} bytes, {size} at a time");
+        }
+    }
     let of_headers = |number: usize| REST.replace("X: \r\n", &"X: y\r\n".repeat(number - 1));
     body(&of_headers(100), "whole ", true);
     assert!(answer(&of_headers(101), 20).is_err());
