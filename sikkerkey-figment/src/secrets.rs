@@ -103,7 +103,7 @@ impl Secrets {
         self.profile(Profile::Global)
     }
 
-    /// Changes the options, which can lead to other secrets, so the values of earlier clones are no longer shared.
+    /// Changes the options. Other options can name other secrets, so earlier clones keep their own values.
     fn change(self, change: impl FnOnce(LoadOptions) -> LoadOptions) -> Self {
         Secrets {
             reading: self.reading.change(change),

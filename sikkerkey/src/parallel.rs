@@ -57,7 +57,7 @@ pub(crate) fn read_all<I: Sync, T: Send + Sync>(
         .collect()
 }
 
-/// The error of a read that was not started because its result is no longer needed.
+/// The error of a read that was skipped because its result would not be used.
 pub(crate) fn given_up() -> Error {
     Error::new(
         ErrorKind::Network,

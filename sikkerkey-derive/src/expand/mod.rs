@@ -68,7 +68,7 @@ pub(crate) fn config(config: &Config, body: Body) -> TokenStream {
             .iter()
             .map(|f| field::place_of(krate, f, &to))
             .collect(),
-        // Without a value there is no place to record.
+        // A missing value has no place in memory.
         Body::Checks => Vec::new(),
     };
     let where_clause = generics::where_clause(config);

@@ -375,7 +375,7 @@ impl From<SikkerKey> for AsyncSikkerKey {
     }
 }
 
-/// Starts a client on a thread of its own, because there is no client yet whose threads could be used.
+/// Starts a client on its own thread: calls run on a client's threads, and this client does not exist yet.
 async fn start(
     call: impl FnOnce() -> Result<SikkerKey, Error> + Send + 'static,
 ) -> Result<AsyncSikkerKey, Error> {

@@ -270,7 +270,7 @@ impl<'a> Attempts<'a> {
             Ok(sent) => sent,
             Err(error) => {
                 if error.stale && !self.anew {
-                    // A connection that died while idle is no failure of the service, so the retry policy
+                    // The service did not fail when a connection died while idle, so the retry policy
                     // does not count it.
                     self.anew = true;
                     self.counted -= 1;

@@ -42,7 +42,7 @@ pub(crate) enum Origin {
     Memory {
         /// When the service will refuse it, in seconds since 1970.
         expires_at: Option<i64>,
-        /// The same moment by the monotonic clock, which a wrong date does not affect.
+        /// `expires_at` on the monotonic clock, which a wrong date does not affect.
         expires_monotonic: Option<Duration>,
     },
 }

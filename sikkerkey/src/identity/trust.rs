@@ -207,7 +207,7 @@ mod unix {
     }
 }
 
-// On other systems there are no mode bits: the folder's inherited access rights protect the files.
+// Other systems lack mode bits: the folder's inherited access rights protect the files.
 #[cfg(not(unix))]
 mod elsewhere {
     use std::fs::Metadata;

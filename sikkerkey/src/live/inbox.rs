@@ -103,7 +103,7 @@ struct InboxState {
     urgent: bool,
     /// Secrets to read once more, and when.
     second_look: Option<(Duration, BTreeSet<String>)>,
-    /// Whether there is no worker. Then a refresh is answered at once.
+    /// Whether the config has no worker, so that a refresh is answered at once.
     unattended: bool,
     closed: bool,
 }

@@ -40,7 +40,7 @@ impl<T> Live<T> {
         };
         drop(config);
         if self.newer_than(generation).is_none() {
-            // The status shows an error of it, and then there is no newer config.
+            // If the refresh fails, the status shows the error, and the config stays as it is.
             let _ = self.refresh();
         }
         match self.newer_than(generation) {

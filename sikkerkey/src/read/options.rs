@@ -43,8 +43,8 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// Makes the default options: display names are looked up in all projects, there are no aliases, canaries
-    /// are read like other secrets, and up to 8 reads run at once.
+    /// Makes the default options: display names are looked up in all projects, aliases are empty, canaries are
+    /// read like other secrets, and up to 8 reads run at once.
     pub fn new() -> Self {
         LoadOptions {
             project: None,

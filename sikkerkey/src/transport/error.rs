@@ -130,8 +130,8 @@ impl TransportError {
         self.kind == TransportErrorKind::Closed
     }
 
-    /// Whether a server or a proxy was reached, but is the wrong one or refuses. This is no outage, and a
-    /// retry cannot help.
+    /// Whether a server or a proxy was reached, but is the wrong one or refuses. This does not count as an
+    /// outage, and a retry cannot help.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self.kind,

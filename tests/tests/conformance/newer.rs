@@ -10,9 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sikkerkey::__private::Clock;
 use sikkerkey::webhook::{Webhook, WebhookError};
-use sikkerkey::{Error, ErrorKind, Export, Project, RetryPolicy, SecretDetails, SikkerKey};
+use sikkerkey::{
+    Error, ErrorKind, Export, ExposeSecret as _, Project, RetryPolicy, SecretDetails, SikkerKey,
+};
 use sikkerkey_emulator::{
-    CertificateProfile, Emulator, EmulatorBuilder, Fault, Lease, Policy, Reply,
+    CertificateProfile, Emulator, EmulatorBuilder, Fault, Lease, Policy, Recorded, Reply,
 };
 
 fn client(vault: &Emulator) -> SikkerKey {
@@ -33,7 +35,7 @@ fn start(setting: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> (Emulator,
 fn requests(vault: &Emulator) -> Vec<String> {
     let requests = vault.requests();
     vault.clear_requests();
-    let line = |r: &sikkerkey_emulator::Recorded| {
+    let line = |r: &Recorded| {
         assert!(r.handled && r.status != 401, "{r:?}: {:?}", r.error);
         format!("{} {} {}", r.method, r.path, r.text())
             .trim_end()
@@ -369,7 +371,6 @@ fn a_lease_is_the_fields_of_its_connection() {
                 .lease("sk_lease", lease)
         });
         let read = |name: &str| {
-            use sikkerkey::ExposeSecret as _;
             let value = sk.get_field("sk_lease", name).unwrap();
             value.expose_secret().to_owned()
         };

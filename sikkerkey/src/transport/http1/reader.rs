@@ -110,7 +110,7 @@ impl<'a, R: Read> ResponseReader<'a, R> {
                         return Ok(head);
                     }
                     Ok(httparse::Status::Partial) if pending.len() < HEAD_LIMIT => {}
-                    Ok(_) | Err(_) => {
+                    _ => {
                         return Err(TransportError::not_http());
                     }
                 }

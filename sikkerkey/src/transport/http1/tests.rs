@@ -1,17 +1,7 @@
 use super::reader::{HEAD_LIMIT, HEADERS};
 use super::*;
 
-/// A stream that returns one byte at a time, as a very slow network does.
-struct Drip<'a>(&'a [u8]);
-
-impl Read for Drip<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let most = bytes.len().min(1);
-        self.0.read(&mut bytes[..most])
-    }
-}
-
-/// A stream that returns so many bytes at a time.
+/// A stream that returns at most so many bytes at a time: with one, as a very slow network does.
 struct Parts<'a>(&'a [u8], usize);
 
 impl Read for Parts<'_> {
@@ -28,7 +18,7 @@ fn answer(raw: &str, limit: usize) -> Result<(Response, bool), TransportError> {
         Ok(exchange) => Ok((exchange.response, exchange.reusable)),
         Err(lost) => Err(lost.error),
     };
-    let dripped = read(&mut Drip(raw.as_bytes()));
+    let dripped = read(&mut Parts(raw.as_bytes(), 1));
     let whole = read(&mut raw.as_bytes());
     match (&dripped, &whole) {
         (Ok((a, _)), Ok((b, _))) => {

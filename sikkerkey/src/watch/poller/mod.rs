@@ -92,7 +92,7 @@ impl Poller {
         let schedule = PollSchedule::new(interval, loopback);
         warn_if_raised(interval, schedule.interval());
         let mut salt = [0; 32];
-        // Without random bytes no request can be signed, so there are no values to salt.
+        // If random bytes fail, requests cannot be signed either, so no value arrives that needs the salt.
         let _ = random.fill(&mut salt);
         Arc::new(Poller {
             state: Mutex::new(PollerState {
