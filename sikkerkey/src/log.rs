@@ -20,11 +20,11 @@ macro_rules! log {
     ($level:ident, $($text:tt)+) => {
         if $crate::log::is_held() {
             let text = format!($($text)+);
-            $crate::log::defer(move || {
-                $crate::log::emit(|| tracing::$level!(target: "sikkerkey", "{text}"));
-            });
+            $crate::log::defer(Box::new(move || {
+                $crate::log::emit(&mut || tracing::$level!(target: "sikkerkey", "{text}"));
+            }));
         } else {
-            $crate::log::emit(|| tracing::$level!(target: "sikkerkey", $($text)+));
+            $crate::log::emit(&mut || tracing::$level!(target: "sikkerkey", $($text)+));
         }
     };
 }
@@ -63,12 +63,13 @@ pub(crate) fn is_held() -> bool {
 }
 
 /// Keeps an event until the hold ends. An event of a thread that is ending is lost.
-pub(crate) fn defer(event: impl FnOnce() + 'static) {
-    let _ = HELD.try_with(|held| held.borrow_mut().push(Box::new(event)));
+pub(crate) fn defer(event: Box<dyn FnOnce()>) {
+    let _ = HELD.try_with(|held| held.borrow_mut().push(event));
 }
 
 /// Logs an event, unless the logger itself caused it, which could recurse without end.
-pub(crate) fn emit(event: impl FnOnce()) {
+// Not generic: each of a hundred events would get its own copy, and the crate would take longer to compile.
+pub(crate) fn emit(event: &mut dyn FnMut()) {
     // A panic of the logger cannot be logged.
     let _ = in_logger(event);
 }
@@ -103,7 +104,7 @@ mod tests {
         let logged = Rc::new(RefCell::new(Vec::new()));
         let log = |number: u32| {
             let logged = Rc::clone(&logged);
-            defer(move || logged.borrow_mut().push(number));
+            defer(Box::new(move || logged.borrow_mut().push(number)));
         };
         let outer = HeldEvents::new();
         let inner = HeldEvents::new();
@@ -120,12 +121,12 @@ mod tests {
     #[test]
     fn events_that_a_logger_causes_are_not_logged_and_its_panic_is_contained() {
         let count = Cell::new(0);
-        emit(|| {
+        emit(&mut || {
             count.set(count.get() + 1);
-            emit(|| count.set(count.get() + 100));
+            emit(&mut || count.set(count.get() + 100));
             panic!("a logger that panics");
         });
-        emit(|| count.set(count.get() + 1));
+        emit(&mut || count.set(count.get() + 1));
         assert_eq!(count.get(), 2);
     }
 }

@@ -153,7 +153,7 @@ fn record(record: impl FnOnce() + 'static) {
         let _ = outermost(&IN_RECORDER, record);
     };
     match is_held() {
-        true => defer(record),
+        true => defer(Box::new(record)),
         false => record(),
     }
 }

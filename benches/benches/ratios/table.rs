@@ -34,7 +34,7 @@ const ROWS: [(&str, &str, Ratio); 15] = [
         Times("≤ 1.2"),
     ),
     ("change in 1,000 secrets", "change in 5 secrets", Times("")),
-    ("cold start", THEIRS, Faster("≥ 10")),
+    ("cold start", THEIRS, Faster("≥ 15")),
     ("load, 1 thread", "ArcSwap", Times("≤ 1.1")),
     ("load, 1 thread", "RwLock of an Arc", Times("")),
     ("load, 1 thread", "RwLock of an Arc, cloned", Times("")),
