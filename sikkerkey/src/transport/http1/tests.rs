@@ -191,6 +191,11 @@ fn a_head_has_at_most_32_kib_and_100_headers() {
             assert_eq!(result.is_ok(), fits, "{length} bytes, {size} at a time");
         }
     }
+    // A head without an end is given up at the limit.
+    let raw = format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(2 * HEAD_LIMIT));
+    let mut from = Parts(raw.as_bytes(), 1);
+    assert!(read(&mut from, 20).is_err());
+    assert_eq!(raw.len() - from.0.len(), HEAD_LIMIT);
     let of_headers = |number: usize| REST.replace("X: \r\n", &"X: y\r\n".repeat(number - 1));
     body(&of_headers(100), "whole ", true);
     assert!(answer(&of_headers(101), 20).is_err());

@@ -233,6 +233,65 @@ fn a_callback_that_never_returns_keeps_a_bounded_number_of_events() {
 }
 
 #[test]
+fn events_of_one_callback_do_not_displace_those_of_another() {
+    let (callbacks, _clock) = callbacks();
+    let (slow, began, release) = stuck("sk_a");
+    let (other, others, release_other) = stuck("sk_b");
+    callbacks.enqueue(vec![change(&slow, "first"), change(&other, "1")]);
+    began.recv_timeout(LONG).unwrap();
+    callbacks.enqueue((0..QUEUE_LIMIT).map(|n| change(&slow, &n.to_string())));
+    callbacks.enqueue(vec![change(&other, "2"), change(&other, "3")]);
+    drop((release, release_other));
+    for n in 1..=3 {
+        assert_eq!(others.recv_timeout(LONG).unwrap(), format!("sk_b={n}"));
+    }
+    for n in 0..QUEUE_LIMIT {
+        assert_eq!(began.recv_timeout(LONG).unwrap(), format!("sk_a={n}"));
+    }
+}
+
+#[test]
+fn idle_means_that_no_call_runs_or_begins_except_calls_that_hang() {
+    let (callbacks, clock) = callbacks();
+    callbacks.wait_until_idle();
+    let (slow, began, release) = stuck("sk_a");
+    let (other, events) = listener("sk_b");
+    callbacks.enqueue(vec![
+        change(&slow, "1"),
+        change(&slow, "2"),
+        change(&other, "1"),
+    ]);
+    began.recv_timeout(LONG).unwrap();
+    let (idle, is_idle) = channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            callbacks.wait_until_idle();
+            let _ = idle.send(());
+        });
+        // The thread that stands by, and the one that waits here.
+        clock.at_rest(2);
+        assert!(is_idle.try_recv().is_err(), "a call runs");
+        clock.advance(HANGS_AFTER);
+        is_idle.recv_timeout(LONG).unwrap();
+        assert_eq!(events.try_recv().as_deref(), Ok("sk_b=1"));
+    });
+    drop(release);
+    assert_eq!(began.recv_timeout(LONG).unwrap(), "sk_a=2");
+}
+
+#[test]
+fn a_call_begins_only_on_a_thread() {
+    let mut state = CallbackState::default();
+    let (to, _events) = listener("sk_a");
+    assert!(state.add(change(&to, "1")).is_none());
+    assert_eq!(state.busy_until(LONG), None, "the system gave no thread");
+    for threads in [1, 2] {
+        state.threads = threads;
+        assert!(state.busy_until(LONG).is_some_and(|until| until > LONG));
+    }
+}
+
+#[test]
 fn threads_end_when_no_event_waits() {
     let (callbacks, _clock) = callbacks();
     let (to, events) = listener("sk_a");

@@ -515,6 +515,29 @@ fn what_a_deleted_secret_was_is_no_baseline() {
     }
 }
 
+#[test]
+fn a_failure_that_says_nothing_about_the_secret_leaves_the_baseline() {
+    for kind in [
+        ErrorKind::Authentication,
+        ErrorKind::RateLimited,
+        ErrorKind::Unavailable,
+    ] {
+        let bench = Bench::new(NEVER);
+        bench.poller.note("sk_a", &"1".into(), None);
+        bench.poller.note_failure("sk_a", &Error::new(kind, "x"));
+        bench.answer(&[("sk_a", SecretChange::Changed)]);
+        let (.., events) = bench.watch("sk_a");
+        bench.polled();
+        // The cycle has ended, and with it the read.
+        bench.clock.at_rest(1);
+        *lock(&bench.fake.values) = changed("2");
+        bench.answer(&[("sk_a", SecretChange::Changed)]);
+        bench.poller.wake(bench.source());
+        let event = events.recv_timeout(LONG).unwrap();
+        assert_eq!(event, "2", "the user has 1 already");
+    }
+}
+
 /// A follower that has no values yet.
 fn unknown(ids: &[String]) -> Vec<Followed<SecretString>> {
     let unknown = ids.iter().map(|id| Followed {

@@ -500,6 +500,21 @@ fn two_swallowed_changes_show_that_the_identity_is_shared() {
 }
 
 #[test]
+fn a_client_that_ends_its_watches_keeps_its_resync_and_whether_its_identity_is_shared() {
+    let mut table = WatchState::new(Resync::Never);
+    table.sharing.sighted(S);
+    table.sharing.sighted(100 * S);
+    table.sharing.sighted(100_000 * S);
+    assert!(table.is_shared());
+    let salt = Salt::new([7; 32]);
+    table.watch("sk_a", Some(salt.digest("1")), None, S, 0.5);
+    let cleared = table.cleared();
+    assert!(cleared.is_empty());
+    assert_eq!(cleared.resync, Resync::Never);
+    assert!(cleared.is_shared());
+}
+
+#[test]
 fn what_else_was_swallowed_is_found_at_once() {
     let mut bench = Bench::new();
     let often = Some(Resync::Every(S * 15));
