@@ -146,6 +146,7 @@ mod unix {
             let folder = Folder::within(shared.clone());
             folder.check().unwrap();
             folder.write(&id("sk_a"), b"one").unwrap();
+            folder.check().unwrap();
             let found = fs::metadata(&shared).unwrap().permissions().mode();
             assert_eq!(found & 0o7777, mode, "it is not the cache's");
             assert_eq!(folder.path, shared.join("sikkerkey-cache"));
@@ -163,7 +164,8 @@ mod unix {
         let (_home, folder) = fresh();
         folder.write(&id("sk_a"), b"one").unwrap();
         fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o777)).unwrap();
-        folder.read(&id("sk_a")).unwrap_err();
+        let error = folder.read(&id("sk_a")).unwrap_err().to_string();
+        assert!(error.contains("another user owns or can write"), "{error}");
         folder.write(&id("sk_a"), b"two").unwrap_err();
         let error = folder.check().unwrap_err().to_string();
         assert!(error.contains("another user owns or can write"), "{error}");
@@ -215,6 +217,16 @@ mod unix {
     }
 
     #[test]
+    fn a_path_that_leads_in_a_circle_is_an_error_and_no_empty_cache() {
+        let home = tempfile::tempdir().unwrap();
+        let circle = home.path().join("circle");
+        symlink(&circle, &circle).unwrap();
+        let folder = Folder::new(circle.join("cache"));
+        folder.read(&id("sk_a")).unwrap_err();
+        folder.count().unwrap_err();
+    }
+
+    #[test]
     fn a_link_in_place_of_the_folder_is_refused() {
         let (home, folder) = fresh();
         let elsewhere = home.path().join("elsewhere");
@@ -222,7 +234,8 @@ mod unix {
         fs::create_dir_all(folder.path.parent().unwrap()).unwrap();
         symlink(&elsewhere, &folder.path).unwrap();
         folder.write(&id("sk_a"), b"one").unwrap_err();
-        folder.read(&id("sk_a")).unwrap_err();
+        let error = folder.read(&id("sk_a")).unwrap_err().to_string();
+        assert!(error.contains("is not a folder"), "{error}");
         folder.clear().unwrap_err();
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     }

@@ -375,11 +375,23 @@ fn bytes_beside_the_body_have_a_limit() {
     assert!(read_of_endless(CHUNKED, b"0") < 64 * 1024);
     let zeros = format!("{}1\r\na\r\n", "0".repeat(1000));
     assert!(read_of_endless(CHUNKED, zeros.as_bytes()) < 64 * 1024);
-    // A line between chunks has at most 4 KiB.
+    const REFUSED: &str = "cut off: the response is not HTTP";
+    // A line between chunks has at most 4 KiB, with its CR.
     let one_of = |length: usize| format!("{CHUNKED}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(length));
-    body(&one_of(4000), "whole a", true);
-    body(&one_of(4200), "cut off: the response is not HTTP", false);
+    body(&one_of(4096 - 3), "whole a", true);
+    body(&one_of(4096 - 2), REFUSED, false);
+    // All extensions and trailers together have at most 16 KiB.
+    let chunk = format!("1;{}\r\na\r\n", "x".repeat(1023)).repeat(16);
+    body(
+        &format!("{CHUNKED}{chunk}0\r\n\r\n"),
+        &format!("whole {}", "a".repeat(16)),
+        true,
+    );
+    body(&format!("{CHUNKED}{chunk}0;x\r\n\r\n"), REFUSED, false);
     const TRAILERS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    let trailers = format!("X: {}\r\n", "y".repeat(1021)).repeat(16);
+    body(&format!("{TRAILERS}{trailers}\r\n"), "whole ", false);
+    body(&format!("{TRAILERS}{trailers}X:\r\n\r\n"), REFUSED, false);
     assert!(read_of_endless(TRAILERS, b"X: y\r\n") < 64 * 1024);
     assert!(read_of_endless(TRAILERS, b"x") < 64 * 1024);
     assert!(read_of_endless("HTTP/1.1 200 OK\r\n", b"X: y\r\n") < 64 * 1024);

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use super::*;
 use crate::error::ErrorKind;
 use crate::watch::follower::UpdateKind;
-use crate::watch::resync::LONGEST_GAP;
+use crate::watch::resync::{FIRST_GAP, LONGEST_GAP};
 use crate::watch::seen::Salt;
 
 const S: Duration = Duration::from_secs(1);
@@ -586,6 +586,20 @@ fn what_explains_another_value_is_no_sign_of_sharing() {
             "{what}"
         );
     }
+}
+
+#[test]
+fn a_read_that_ended_long_ago_explains_no_other_value() {
+    let mut bench = Bench::new();
+    bench.watch("sk_a", Some("1"));
+    bench.holds("sk_a", "1");
+    bench.table.reading("sk_a");
+    bench.table.ended("sk_a");
+    until_read(&mut bench);
+    bench.quiet();
+    bench.holds("sk_a", "2");
+    until_read(&mut bench);
+    assert_eq!(bench.table.sharing.longest_gap(bench.now), FIRST_GAP);
 }
 
 #[test]
