@@ -264,6 +264,7 @@ mod tests {
     fn the_key_is_that_of_the_official_clients() {
         for vector in Vector::all() {
             assert_eq!(vector.key().0.to_vec(), unhex(&vector.key_hex));
+            assert_eq!(format!("{:?}", vector.key()), "CacheKey(..)");
         }
     }
 

@@ -81,3 +81,19 @@ impl fmt::Debug for CacheOptions {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_say_what_they_are_and_by_default_values_live_for_a_day() {
+        let options = CacheOptions::default();
+        assert_eq!(options.max_age, Duration::from_secs(86_400));
+        let shown = format!("{:?}", options.on_fallback(|_, _| ()));
+        assert_eq!(
+            shown,
+            "CacheOptions { max_age: 86400s, on_fallback: true, folder: None }"
+        );
+    }
+}

@@ -240,6 +240,11 @@ mod tests {
         assert!(sharing.is_certain());
         assert_eq!(sharing.longest_gap(s(9_000_000)), FIRST_GAP);
         assert_eq!(sharing.sighted(s(900_001)), Sighting::Known);
+
+        let mut sharing = Sharing::default();
+        sharing.sighted(s(1000));
+        assert_eq!(sharing.sighted(s(1059)), Sighting::Known);
+        assert_eq!(sharing.sighted(s(1060)), Sighting::Second);
     }
 
     #[test]

@@ -279,6 +279,23 @@ fn what_changed_together_is_read_twice_more_at_most() {
 }
 
 #[test]
+fn secrets_with_a_resync_of_their_own_are_read_once_for_a_change() {
+    let stage = ten();
+    let live = Ten::live(&client(&stage)).unwrap();
+    settle(&stage);
+    let mut changes = live.subscribe();
+    stage
+        .vault
+        .put_all([("sk_7", "2".to_owned()), ("sk_8", "2".to_owned())]);
+    stage.poll();
+    assert_eq!(changed(&mut changes).len(), 2);
+    settle(&stage);
+    for id in ["sk_7", "sk_8"] {
+        assert_eq!(stage.vault.reads(id), 2, "the start, the change");
+    }
+}
+
+#[test]
 fn an_impossible_resync_is_a_problem_of_the_load() {
     let stage = stage();
     let sk = client(&stage);
