@@ -328,6 +328,17 @@ fn a_newer_value_that_the_user_reads_meanwhile_is_not_lost() {
 }
 
 #[test]
+fn a_follower_waits_for_the_newer_value_that_the_user_reads_meanwhile() {
+    let mut bench = Bench::new();
+    bench.follow(&["sk_a"]);
+    bench.holds("sk_a", "2");
+    let told = bench.cycle_with(Ok(&[("sk_a", CHANGED)]), |bench| bench.note("sk_a", "3"));
+    assert_eq!(told, ["1 []"]);
+    bench.holds("sk_a", "3");
+    assert_eq!(bench.quiet(), ["1 [sk_a=3]"]);
+}
+
+#[test]
 fn watches_on_one_secret_are_each_told_what_they_do_not_know() {
     let mut bench = Bench::new();
     bench.watch("sk_a", Some("1"));
@@ -600,6 +611,26 @@ fn a_read_that_ended_long_ago_explains_no_other_value() {
     bench.holds("sk_a", "2");
     until_read(&mut bench);
     assert_eq!(bench.table.sharing.longest_gap(bench.now), FIRST_GAP);
+}
+
+#[test]
+fn a_read_that_begins_meanwhile_explains_another_value() {
+    let mut bench = Bench::new();
+    bench.watch("sk_a", Some("1"));
+    bench.holds("sk_a", "1");
+    until_read(&mut bench);
+    bench.quiet();
+    bench.holds("sk_a", "2");
+    let mut told = Vec::new();
+    while told.is_empty() {
+        told = bench.cycle_with(Ok(&[]), |bench| {
+            if !bench.read.is_empty() {
+                bench.table.reading("sk_a");
+            }
+        });
+    }
+    assert_eq!(told, ["1 sk_a=2"]);
+    assert_eq!(bench.table.sharing.longest_gap(bench.now), LONGEST_GAP);
 }
 
 #[test]
