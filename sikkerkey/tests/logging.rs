@@ -65,6 +65,20 @@ fn events_name_the_call_and_never_a_value() {
         .unwrap();
     enrolled.get_secret("sk_key").unwrap();
 
+    // Outside of this machine, the service wants ten seconds between two polls.
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("identity.json");
+    let identity = std::fs::read_to_string(vault.identity_path()).unwrap();
+    let identity = identity.replace(vault.url(), "https://api.example.com");
+    std::fs::write(&elsewhere, identity).unwrap();
+    let key = vault.identity_path().with_file_name("private.pem");
+    std::fs::copy(key, folder.path().join("private.pem")).unwrap();
+    SikkerKey::builder()
+        .identity_file(&elsewhere)
+        .poll_interval(Duration::from_secs(1))
+        .build()
+        .unwrap();
+
     #[cfg(all(unix, feature = "toml"))]
     read_shared_file(CANARY);
 
@@ -104,6 +118,12 @@ fn events_name_the_call_and_never_a_value() {
         ]),
         "{lines:#?}"
     );
+    let raised = "WARN sikkerkey a poll interval of 1s is less than the service allows: it is 10s";
+    assert!(has(&[raised]), "{lines:#?}");
+    let raised = lines
+        .iter()
+        .filter(|line| line.contains("less than the service allows"));
+    assert_eq!(raised.count(), 1, "{lines:#?}");
     // Plain, and as a hex dump would have it.
     let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
     for line in &lines {
