@@ -1,5 +1,7 @@
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
+#[cfg(target_os = "linux")]
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
 use rcgen::{CertifiedKey, KeyPair};
