@@ -194,6 +194,23 @@ fn an_outage_goes_stale_and_back() {
 }
 
 #[test]
+fn a_refresh_of_all_secrets_confirms_the_config_and_one_of_a_single_secret_does_not() {
+    let stage = stage();
+    let live = Config::loader(&client(&stage))
+        .refresh_gap(Duration::ZERO)
+        .live()
+        .unwrap();
+    settle(&stage);
+    let age = live.status().age();
+    let later = Duration::from_secs(5);
+    stage.pass(later);
+    assert!(!live.refresh_secret("sk_name").unwrap());
+    assert_eq!(live.status().age(), age + later);
+    assert!(!live.refresh().unwrap());
+    assert_eq!(live.status().age(), Duration::ZERO);
+}
+
+#[test]
 fn a_read_that_fails_after_the_poll_is_tried_until_it_succeeds() {
     let (stage, live) = start();
     for _ in 0..3 {
