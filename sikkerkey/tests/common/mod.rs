@@ -10,7 +10,7 @@ pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod stage;
-mod virtual_clock;
+pub mod virtual_clock;
 
 use std::env;
 use std::ffi::OsStr;
