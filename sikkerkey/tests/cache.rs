@@ -354,6 +354,11 @@ fn a_cache_that_cannot_be_written_fails_no_read() {
         sk.clear_cache().unwrap_err().kind(),
         ErrorKind::Configuration
     );
+    assert_eq!(
+        sk.get_secret("sk_a").unwrap_err().kind(),
+        ErrorKind::Network,
+        "the memory is cleared nevertheless"
+    );
 }
 
 #[test]

@@ -197,6 +197,22 @@ fn replace(path: &Path, content: &str) {
     file.persist(path).unwrap();
 }
 
+/// Replaces the identity on disk by another one: the machine, its key and the address.
+fn replace_identity(old: &Emulator, new: &Emulator) {
+    replace(
+        &old.identity_path().with_file_name("private.pem"),
+        &pem(new),
+    );
+    let identity = fs::read_to_string(new.identity_path()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&identity).unwrap();
+    let key = json["privateKeyPath"].as_str().unwrap();
+    let beside = old.identity_path().with_file_name("private.pem");
+    replace(
+        old.identity_path(),
+        &identity.replace(key, beside.to_str().unwrap()),
+    );
+}
+
 /// An emulator that knows another machine, and a client that still has the old one.
 fn rotated() -> (Emulator, Emulator, SikkerKey, Arc<FakeClock>) {
     let old = vault();
@@ -205,6 +221,32 @@ fn rotated() -> (Emulator, Emulator, SikkerKey, Arc<FakeClock>) {
     let sk = builder(&old).fake(&clock).build().unwrap();
     reads(&sk);
     (old, new, sk, clock)
+}
+
+#[cfg(feature = "cache")]
+#[test]
+fn an_identity_that_replaces_another_opens_none_of_its_cached_values() {
+    let [old, new] = [(); 2].map(|()| {
+        let vault = emulator().secret("sk_key", "1");
+        vault.secret("sk_other", "2").start().unwrap()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let options = sikkerkey::CacheOptions::new().folder(folder.path());
+    let client = builder(&old).fake(&FakeClock::new());
+    let sk = client.cache(options).build().unwrap();
+    for id in ["sk_key", "sk_other"] {
+        sk.get_secret(id).unwrap();
+    }
+    // Counting waits until both are written.
+    assert_eq!(sk.cached_count().unwrap(), 2);
+    replace_identity(&old, &new);
+    old.expire_machines();
+    sk.get_secret("sk_key").unwrap();
+    assert_eq!(sk.machine_id(), new.machine_id());
+    assert_eq!(sk.cached_count().unwrap(), 2);
+    new.outage(true);
+    sk.get_secret("sk_key").unwrap();
+    sk.get_secret("sk_other").unwrap_err();
 }
 
 #[test]
@@ -217,19 +259,7 @@ fn an_identity_that_changed_on_disk_is_read_again_after_a_401() {
     sk.get_secret("sk_key").unwrap_err();
     assert_eq!(old.request_count(), sent, "it has not changed");
 
-    // The address too, as a whole new identity.
-    replace(
-        &old.identity_path().with_file_name("private.pem"),
-        &pem(&new),
-    );
-    let identity = fs::read_to_string(new.identity_path()).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&identity).unwrap();
-    let key = json["privateKeyPath"].as_str().unwrap();
-    let beside = old.identity_path().with_file_name("private.pem");
-    replace(
-        old.identity_path(),
-        &identity.replace(key, beside.to_str().unwrap()),
-    );
+    replace_identity(&old, &new);
     reads(&sk);
     assert_eq!(sk.machine_id(), new.machine_id());
     assert_eq!(sk.api_url(), new.url());
