@@ -197,6 +197,32 @@ mod tests {
         });
     }
 
+    /// Whether the waiter is asleep when the identity is accepted is up to the scheduler, so many rounds try it.
+    #[test]
+    fn the_first_acceptance_wakes_every_waiter() {
+        for pause in 0..200 {
+            let lockout = Lockout::new(false);
+            let far = Instant::now() + Duration::from_secs(600);
+            let _permits = (lockout.try_permit(false), lockout.try_permit(false));
+            let begun = std::sync::Barrier::new(3);
+            std::thread::scope(|scope| {
+                let wait = || {
+                    begun.wait();
+                    lockout.permit(false, far).is_some()
+                };
+                let waiting = [scope.spawn(wait), scope.spawn(wait)];
+                begun.wait();
+                for _ in 0..pause {
+                    std::thread::yield_now();
+                }
+                lockout.accept();
+                for waiter in waiting {
+                    assert!(waiter.join().unwrap());
+                }
+            });
+        }
+    }
+
     #[test]
     fn a_refusal_locks_out_calls_that_had_begun_and_all_of_an_expired_identity() {
         let fixed = Lockout::new(false);
