@@ -95,9 +95,7 @@ impl Server {
 
     /// A builder with the emulator's identity for this server.
     fn builder(&self, vault: &Emulator) -> SikkerKeyBuilder {
-        let path = vault.identity_path();
-        let identity = std::fs::read_to_string(path).unwrap();
-        std::fs::write(path, identity.replace(vault.url(), &self.url)).unwrap();
+        common::redirect(vault, &self.url);
         let builder = builder(vault)
             .clock(FakeClock::new())
             .retry(RetryPolicy::none());

@@ -290,9 +290,8 @@ fn a_proxy_opens_the_tunnel_to_a_name_that_only_it_knows() {
         .start()
         .unwrap();
     let path = vault.identity_path();
-    let identity = fs::read_to_string(path).unwrap();
     let url = format!("https://other.example:{}", vault.port());
-    fs::write(path, identity.replace(vault.url(), &url)).unwrap();
+    common::redirect(&vault, &url);
     fs::write(format!("{}.ca", path.display()), vault.ca_pem().unwrap()).unwrap();
 
     let (address, asked) = proxy(vault.port());

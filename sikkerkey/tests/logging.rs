@@ -5,7 +5,7 @@ mod common;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use common::{Fake as _, FakeClock, builder};
+use common::{Fake as _, FakeClock, builder, redirect};
 use log::{LevelFilter, Log, Metadata, Record};
 use sikkerkey::SikkerKey;
 use sikkerkey_emulator::{Emulator, Fault};
@@ -66,15 +66,8 @@ fn events_name_the_call_and_never_a_value() {
     enrolled.get_secret("sk_key").unwrap();
 
     // Outside of this machine, the service wants ten seconds between two polls.
-    let folder = tempfile::tempdir().unwrap();
-    let elsewhere = folder.path().join("identity.json");
-    let identity = std::fs::read_to_string(vault.identity_path()).unwrap();
-    let identity = identity.replace(vault.url(), "https://api.example.com");
-    std::fs::write(&elsewhere, identity).unwrap();
-    let key = vault.identity_path().with_file_name("private.pem");
-    std::fs::copy(key, folder.path().join("private.pem")).unwrap();
-    SikkerKey::builder()
-        .identity_file(&elsewhere)
+    redirect(&vault, "https://api.example.com");
+    builder(&vault)
         .poll_interval(Duration::from_secs(1))
         .build()
         .unwrap();

@@ -23,9 +23,8 @@ fn vault() -> Emulator {
         .start()
         .unwrap();
     let path = vault.identity_path();
-    let identity = fs::read_to_string(path).unwrap();
     let url = format!("https://other.example:{}", vault.port());
-    fs::write(path, identity.replace(vault.url(), &url)).unwrap();
+    common::redirect(&vault, &url);
     fs::write(format!("{}.ca", path.display()), vault.ca_pem().unwrap()).unwrap();
     vault
 }

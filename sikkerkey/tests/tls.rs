@@ -189,7 +189,6 @@ mod platform {
 
 #[cfg(feature = "rustls")]
 mod own_config {
-    use std::fs;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::sync::Arc;
@@ -290,9 +289,7 @@ mod own_config {
         });
 
         let vault = emulator().start().unwrap();
-        let identity = fs::read_to_string(vault.identity_path()).unwrap();
-        let identity = identity.replace(vault.url(), &format!("https://localhost:{port}"));
-        fs::write(vault.identity_path(), identity).unwrap();
+        common::redirect(&vault, &format!("https://localhost:{port}"));
         let sk: SikkerKey = builder(&vault)
             .fake(&FakeClock::new())
             .retry(sikkerkey::RetryPolicy::none())

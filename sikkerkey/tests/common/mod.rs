@@ -106,6 +106,13 @@ pub fn builder(vault: &Emulator) -> SikkerKeyBuilder {
     SikkerKey::builder().identity_file(vault.identity_path())
 }
 
+/// Changes the address in the identity of the emulator's machine.
+pub fn redirect(vault: &Emulator, url: &str) {
+    let path = vault.identity_path();
+    let identity = std::fs::read_to_string(path).unwrap();
+    std::fs::write(path, identity.replace(vault.url(), url)).unwrap();
+}
+
 /// Takes time and the spread of delays from a fake clock.
 pub trait Fake {
     fn fake(self, clock: &Arc<FakeClock>) -> Self;

@@ -99,7 +99,11 @@ impl Stage {
 
     /// How many reads of this secret came.
     pub fn reads(&self, id: &str) -> usize {
-        let path = format!("/v1/secret/{id}");
+        self.requests_to(&format!("/v1/secret/{id}"))
+    }
+
+    /// How many requests to this path came.
+    pub fn requests_to(&self, path: &str) -> usize {
         let requests = self.vault.requests();
         requests
             .iter()
