@@ -19,12 +19,12 @@ impl Context {
 
     /// Reports a mistake; all of `place` is underlined.
     pub(crate) fn mistake(&mut self, place: impl ToTokens, text: impl Display) {
-        self.push(syn::Error::new_spanned(place, text));
+        self.add(syn::Error::new_spanned(place, printable(text)));
     }
 
     /// Reports a mistake at one token.
     pub(crate) fn mistake_at(&mut self, place: Span, text: impl Display) {
-        self.push(syn::Error::new(place, text));
+        self.add(syn::Error::new(place, printable(text)));
     }
 
     /// Reports a mistake that points at two places.
@@ -33,12 +33,19 @@ impl Context {
         (place, text): (Span, impl Display),
         (other, note): (Span, impl Display),
     ) {
-        let mut error = syn::Error::new(place, text);
-        error.combine(syn::Error::new(other, note));
-        self.push(error);
+        let mut error = syn::Error::new(place, printable(text));
+        error.combine(syn::Error::new(other, printable(note)));
+        self.add(error);
     }
 
+    /// Reports what the parser did not understand.
     pub(crate) fn push(&mut self, error: syn::Error) {
+        for error in error {
+            self.mistake_at(error.span(), &error);
+        }
+    }
+
+    fn add(&mut self, error: syn::Error) {
         if let Some(mistakes) = &mut self.mistakes {
             mistakes.push(error);
         }
@@ -55,6 +62,18 @@ impl Context {
             Some(all) => Err(all),
         }
     }
+}
+
+/// The text in one line. What it quotes from the source may have line breaks, or characters that cannot be seen.
+fn printable(text: impl Display) -> String {
+    let mut line = String::new();
+    for c in text.to_string().chars() {
+        match c {
+            '"' | '\'' | '\\' => line.push(c),
+            c => line.extend(c.escape_debug()),
+        }
+    }
+    line
 }
 
 impl Drop for Context {

@@ -58,28 +58,77 @@ fn a_default_stays_one_expression() {
     }
 }
 
+/// Returns the texts of the mistakes.
+fn said(input: &DeriveInput) -> Vec<String> {
+    let file: syn::File = syn::parse2(config(input)).unwrap();
+    let mistakes = file.items.iter().filter_map(|item| match item {
+        syn::Item::Macro(item) => Some(item.mac.parse_body::<syn::LitStr>().unwrap().value()),
+        _ => None,
+    });
+    mistakes.collect()
+}
+
 #[test]
 fn what_a_mistake_quotes_stays_on_its_line() {
-    let input: DeriveInput = parse_quote! {
-        #[sikkerkey(secret = "sk\n", rename_all = "a\nb")]
-        struct Config {
-            a: u8,
+    const UNSEEN: [&str; 4] = ["\n", "\u{1b}[31m", "\u{202e}", "\r"];
+    for unseen in UNSEEN {
+        let [plain, number] = ["sk", "7"].map(|text| format!("{text}{unseen}"));
+        let inputs: [DeriveInput; 4] = [
+            parse_quote! {
+                #[sikkerkey(secret = #plain, rename_all = #plain)]
+                struct Config { a: u8 }
+            },
+            parse_quote! {
+                #[sikkerkey(secret = "sk_a", resync = #plain)]
+                struct Config { #[sikkerkey(default = #number)] a: u8 }
+            },
+            parse_quote! {
+                #[sikkerkey(secret = "sk_a")]
+                struct Config { #[sikkerkey(default("a"), #plain)] a: u8 }
+            },
+            parse_quote! {
+                #[sikkerkey(secret(#plain))]
+                struct Config { #[sikkerkey(field = "", name = #plain, secret = #plain)] a: u8 }
+            },
+        ];
+        // The tokens of a raw text keep its line breaks; a single `\r` is no Rust.
+        let raw = format!("#[sikkerkey(secret(r\"{plain}\"))] struct Config {{ a: u8 }}");
+        for input in inputs.into_iter().chain(syn::parse_str(&raw)) {
+            let said = said(&input);
+            assert!(!said.is_empty());
+            for text in said {
+                let is_seen = |c: char| !c.is_control() && c != '\u{202e}';
+                assert!(text.chars().all(is_seen), "{text:?}");
+            }
         }
-    };
-    let file: syn::File = syn::parse2(config(&input)).unwrap();
-    let said: Vec<String> = file
-        .items
-        .iter()
-        .filter_map(|item| match item {
-            syn::Item::Macro(item) => Some(item.mac.parse_body::<syn::LitStr>().unwrap().value()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(said.len(), 2);
-    assert!(
-        said.iter().all(|said| !said.contains(char::is_control)),
-        "{said:?}"
-    );
+    }
+}
+
+#[test]
+fn a_number_in_quotes_is_suggested_as_a_value_of_its_type() {
+    for (ty, text, advice) in [
+        ("u16", "5432", "`default = 5432`"),
+        ("u16", " 5432\n", "`default = 5432`"),
+        ("u16", "7true", "`default = 5432`, for example"),
+        ("u16", "-5", "`default = 5432`, for example"),
+        ("i16", "-5", "`default = -5`"),
+        ("i32", "2.5", "`default = 5432`, for example"),
+        ("f64", "5", "`default = 5.0`"),
+        ("f32", "NaN", "`default = 1.5`, for example"),
+        ("bool", "false", "`default = false`"),
+        ("bool", "0", "`default = true`, for example"),
+    ] {
+        let ty: syn::Type = syn::parse_str(ty).unwrap();
+        let said = said(&parse_quote! {
+            #[sikkerkey(secret = "sk_a")]
+            struct Config { #[sikkerkey(default = #text)] a: #ty }
+        });
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].contains(&format!("write {advice}, without")),
+            "{said:?}"
+        );
+    }
 }
 
 #[test]

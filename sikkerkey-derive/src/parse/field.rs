@@ -231,17 +231,30 @@ fn text_for_a_number(context: &mut Context, item: &Item, ty: &Type) -> Option<()
     else {
         return Some(());
     };
-    let inside = text.value();
-    let advice = match syn::parse_str::<Lit>(inside.trim_start_matches('-')) {
-        Ok(Lit::Int(_) | Lit::Float(_)) if ty != "bool" => format!("`default = {inside}`"),
-        Ok(Lit::Bool(_)) if ty == "bool" => format!("`default = {inside}`"),
-        _ if ty == "bool" => "`default = true`, for example".to_owned(),
-        _ => "`default = 5432`, for example".to_owned(),
+    let advice = match (rust_value(&ty, text.value().trim()), ty.as_str()) {
+        (Some(value), _) => format!("`default = {value}`"),
+        (None, "bool") => "`default = true`, for example".to_owned(),
+        (None, "f32" | "f64") => "`default = 1.5`, for example".to_owned(),
+        (None, _) => "`default = 5432`, for example".to_owned(),
     };
     let mistake =
         format!("a default is a Rust value, here of type `{ty}`: write {advice}, without quotes");
     context.mistake(text, mistake);
     None
+}
+
+/// The Rust literal for the value of a primitive type that is written in a text.
+fn rust_value(ty: &str, text: &str) -> Option<String> {
+    if ty == "bool" {
+        text.parse::<bool>().ok().map(|value| value.to_string())
+    } else if ty.starts_with('f') {
+        let value = text.parse::<f64>().ok()?;
+        value.is_finite().then(|| format!("{value:?}"))
+    } else if ty.starts_with('u') {
+        text.parse::<u128>().ok().map(|value| value.to_string())
+    } else {
+        text.parse::<i128>().ok().map(|value| value.to_string())
+    }
 }
 
 fn fallback(item: &Item) -> Fallback {
