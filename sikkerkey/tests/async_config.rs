@@ -5,14 +5,16 @@ mod common;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use common::{client, emulator};
+use sikkerkey::__private::{Randomness, SystemRandomness};
 use sikkerkey::{
-    AsyncSikkerKey, CheckReport, ConfigError, Error, ErrorKind, Live, SikkerKey, SikkerKeyConfig,
-    Snapshot,
+    AsyncSikkerKey, CheckReport, ConfigError, Error, ErrorKind, Fetch, Live, ProblemKind,
+    SikkerKey, SikkerKeyConfig, Snapshot,
 };
 use sikkerkey_emulator::{Emulator, Fault, Hold};
 use tokio::runtime::{Builder, Runtime};
@@ -218,6 +220,42 @@ fn a_panic_of_the_users_code_is_an_error() {
     );
     let error = runtime.block_on(Config::live_async(&sk)).unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");
+}
+
+/// Panics once it is set.
+#[derive(Debug, Default)]
+struct Panics(AtomicBool);
+
+impl Randomness for Panics {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        assert!(!self.0.load(Ordering::Relaxed), "no randomness");
+        SystemRandomness.fill(bytes)
+    }
+
+    fn fraction(&self) -> f64 {
+        0.5
+    }
+}
+
+#[test]
+fn a_snapshot_whose_call_panics_has_no_value_of_any_secret() {
+    let vault = vault("4");
+    let panics = Arc::new(Panics::default());
+    let sk = SikkerKey::builder()
+        .identity_file(vault.identity_path())
+        .randomness(panics.clone())
+        .build()
+        .unwrap();
+    panics.0.store(true, Ordering::Relaxed);
+    let [runtime, _] = runtimes();
+    for snapshot in [
+        runtime.block_on(Fetch::new(&sk).snapshot_async(&Config::schema())),
+        runtime.block_on(Config::loader(&sk).snapshot_async()),
+    ] {
+        let error = Config::from_snapshot(&snapshot).unwrap_err();
+        let kinds: Vec<_> = error.problems().iter().map(|p| p.kind()).collect();
+        assert_eq!(kinds, [ProblemKind::Unavailable; 2], "{error}");
+    }
 }
 
 #[test]

@@ -100,13 +100,20 @@ fn the_settings_of_a_loader_hold() {
         ("sk_db", r#"{"host": "localhost"}"#),
         ("sk_dsn", "https://dsn"),
     ]);
-    let config = Config::offline(staging)
+    let loader = Config::offline(staging)
         .alias("sk_token", "sk_token_stg")
-        .alias("SENTRY DSN", "sk_dsn")
-        .load()
-        .unwrap();
+        .alias("SENTRY DSN", "sk_dsn");
+    let config = loader.load().unwrap();
     assert_eq!(config.token.expose_secret(), "tok-offline-1");
     assert_eq!(config.sentry.as_deref(), Some("https://dsn"));
+    let report = loader.check().unwrap();
+    assert!(report.is_ok(), "{report}");
+    let ids: Vec<_> = report
+        .iter()
+        .filter_map(|check| check.resolved_id())
+        .collect();
+    assert_eq!(ids, ["sk_token_stg", "sk_dsn", "sk_db", "sk_db"]);
+
     let own = Snapshot::from_iter([("sk_db", r#"{"host": "elsewhere"}"#)]);
     let config = Config::offline(secrets()).overrides(own).load().unwrap();
     assert_eq!(config.db.host, "elsewhere");

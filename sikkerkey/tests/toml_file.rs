@@ -129,4 +129,12 @@ fn a_config_is_built_from_a_file() {
     let other = format!("{}\n[sk_db2]\nname = 'DB creds'\nvalue = '1'", db("1"));
     let error = load(&other).unwrap_err();
     assert_eq!(error.problems()[0].kind(), ProblemKind::Ambiguous);
+    // As overrides, too, that is the only problem: the config may read either of them.
+    let overrides = Snapshot::from_toml_file(write(&path, other)).unwrap();
+    let error = Config::offline(Snapshot::default())
+        .overrides(overrides)
+        .load()
+        .unwrap_err();
+    let kinds: Vec<_> = error.problems().iter().map(|p| p.kind()).collect();
+    assert_eq!(kinds, [ProblemKind::Ambiguous], "{error}");
 }

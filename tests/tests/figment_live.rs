@@ -10,6 +10,8 @@ mod stage;
 mod virtual_clock;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use figment::Figment;
@@ -230,6 +232,31 @@ fn a_secret_that_a_file_names_meanwhile_is_read_with_the_next_change() {
     assert_eq!(sorted(change.paths()), ["password", "token"]);
     stage.put("sk_other", "rotated");
     assert_eq!(stage.change(&mut changes).paths(), ["password"]);
+}
+
+#[test]
+fn only_a_change_or_a_full_refresh_reads_the_file_again() {
+    let stage = Stage::new();
+    let looks = Arc::new(AtomicUsize::new(0));
+    let (layers, seen) = (stage.layers(), looks.clone());
+    let live = stage.live::<Config>(move || {
+        seen.fetch_add(1, Ordering::Relaxed);
+        layers()
+    });
+    let took = || looks.swap(0, Ordering::Relaxed);
+    assert!(took() > 0);
+    stage.time.polls(3);
+    assert!(!live.refresh_secret("sk_db").unwrap());
+    assert_eq!(took(), 0, "nothing has changed");
+
+    stage.time.pass(GAP);
+    live.refresh().unwrap();
+    assert!(took() > 0);
+
+    let mut changes = live.subscribe();
+    stage.put("sk_token", "t2");
+    stage.change(&mut changes);
+    assert!(took() > 0);
 }
 
 #[test]

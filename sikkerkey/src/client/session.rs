@@ -117,8 +117,7 @@ mod tests {
     use crate::protocol::api_url::ApiUrl;
     use crate::protocol::signing::Signer;
 
-    #[test]
-    fn a_session_expires_when_its_lifetime_ends() {
+    fn session(replaceable: bool) -> Session {
         let api_url = ApiUrl::parse("http://localhost:1").unwrap();
         let transport = Transport::new(&api_url, &Settings::default().connections().unwrap());
         let identity = Identity {
@@ -132,7 +131,20 @@ mod tests {
                 expires_monotonic: Some(Duration::from_secs(100)),
             },
         };
-        let session = Session::new(identity, transport.unwrap(), true);
+        Session::new(identity, transport.unwrap(), replaceable)
+    }
+
+    #[test]
+    fn a_forked_session_is_replaced_like_its_parent() {
+        for replaceable in [false, true] {
+            let forked = session(replaceable).forked();
+            assert_eq!(forked.lockout.is_replaceable(), replaceable);
+        }
+    }
+
+    #[test]
+    fn a_session_expires_when_its_lifetime_ends() {
+        let session = session(true);
         assert!(!session.has_expired(Duration::from_secs(99)));
         assert!(session.has_expired(Duration::from_secs(100)));
         assert!(!session.is_ending(Duration::from_secs(39)));

@@ -316,6 +316,39 @@ fn refresh_secret_takes_what_the_config_reads_and_nothing_else() {
 }
 
 #[test]
+fn after_a_refresh_a_name_means_the_secret_that_has_it_now() {
+    #[derive(SikkerKeyConfig)]
+    struct Named {
+        #[sikkerkey(name = "REGION")]
+        region: String,
+    }
+    let vault = emulator()
+        .secret("sk_region", "north")
+        .secret("sk_area", "south")
+        .name("sk_region", "REGION");
+    let stage = Stage::new(vault.start().unwrap());
+    let live = Named::loader(&client(&stage))
+        .refresh_gap(Duration::ZERO)
+        .live()
+        .unwrap();
+    settle(&stage);
+    stage.vault.rename("sk_region", "FORMER");
+    stage.vault.rename("sk_area", "REGION");
+    assert!(live.refresh().unwrap());
+    assert_eq!(live.load().region, "south");
+    let ids = |live: &Live<Named>| -> Vec<String> {
+        let status = live.status();
+        status.secrets().map(|one| one.id().to_owned()).collect()
+    };
+    assert_eq!(ids(&live), ["sk_area"]);
+
+    stage.vault.put("sk_area", "east");
+    assert!(live.refresh_secret("REGION").unwrap());
+    assert_eq!(live.load().region, "east");
+    assert!(live.refresh_secret("sk_region").is_err(), "read no longer");
+}
+
+#[test]
 fn the_lag_of_a_rotation_is_that_of_the_swap() {
     let (stage, live) = start();
     assert_eq!(live.status().rotation_lag(), None);

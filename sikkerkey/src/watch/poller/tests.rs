@@ -6,6 +6,7 @@ use crate::clock::virtual_clock::VirtualClock;
 use crate::random::SystemRandomness;
 use crate::watch::event::WatchKind;
 use crate::watch::follower::UpdateKind;
+use crate::watch::handle::Follow;
 
 const LONG: Duration = Duration::from_secs(30);
 /// So long that only a wake-up causes a second poll.
@@ -448,7 +449,7 @@ fn a_follower_gets_every_cycle_and_none_after_it_left() {
     let cycle = told.recv_timeout(LONG).unwrap();
     assert_eq!(format!("{:?}", cycle.updates[0].kind), "Value(..)");
     assert!(matches!(cycle.updates[1].kind, UpdateKind::Deleted));
-    bench.poller.leave(party);
+    drop(Follow::new(&bench.poller, party));
     bench.ended();
     while told.try_recv().is_ok() {}
     assert_eq!(Arc::strong_count(&follower), 1);
@@ -507,6 +508,18 @@ fn the_users_reads_are_baselines_and_their_failures_reasons_to_read() {
     bench.poller.suspect_all();
     bench.poller.wake(bench.source());
     assert_eq!(events.recv_timeout(LONG).unwrap(), "4");
+}
+
+#[test]
+fn a_read_of_the_users_is_over_when_it_ends() {
+    let bench = Bench::new(NEVER);
+    let (_party, _registration, _events) = bench.watch("sk_a");
+    let is_read = || lock(&bench.poller.state).watches.is_read("sk_a");
+    let (first, second) = (bench.poller.reading("sk_a"), bench.poller.reading("sk_a"));
+    drop(first);
+    assert!(is_read());
+    drop(second);
+    assert!(!is_read());
 }
 
 #[test]

@@ -295,6 +295,12 @@ impl WatchState {
         }
     }
 
+    /// Whether a user's read is under way.
+    #[cfg(test)]
+    pub(crate) fn is_read(&self, id: &str) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.reading > 0)
+    }
+
     /// Records that a value was read through the same client. The service then assumes that this machine
     /// knows it, so we must notify every party that knows another value, except the one that read it.
     pub(crate) fn note(
