@@ -309,7 +309,11 @@ impl<T: DeserializeOwned, F: Fn() -> Figment + Send + 'static> ConfigSource<T> f
         Ok(schema)
     }
 
-    fn build(&mut self, snapshot: &Snapshot) -> std::result::Result<T, ConfigError> {
+    fn build(
+        &mut self,
+        snapshot: &Snapshot,
+        _running: Option<&Snapshot>,
+    ) -> std::result::Result<T, ConfigError> {
         let figment = self.of(snapshot).map_err(problems::<T>)?;
         let config = figment.extract_secret().map_err(problems::<T>)?;
         self.built = self.fingerprint_of(&figment).map_err(problems::<T>)?;

@@ -4,6 +4,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::error::{ConfigError, Problem, ProblemKind};
 use super::lookup;
 use super::lookup::Parsed;
@@ -125,6 +127,9 @@ struct Build {
     problems: Vec<Problem>,
     /// The time at which certificates must be valid; `None` to accept any.
     now: Option<i64>,
+    /// The secrets of the config that runs already. A certificate in it may have expired since: the same one is
+    /// accepted again, so that it does not block the changes of other secrets.
+    running: Option<Snapshot>,
     /// Whether this pass only looks whether any value exists, valid or not.
     looking: bool,
     /// Whether it found a value.
@@ -205,7 +210,11 @@ fn described<T: Visit>() -> Pass {
 
 /// Builds `T`, or returns every problem. `now`, in seconds since 1970, is the time at which certificates must
 /// be valid; `None` also accepts expired ones.
-pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T, ConfigError> {
+pub(crate) fn build<T: Visit>(
+    snapshot: &Snapshot,
+    now: Option<i64>,
+    running: Option<&Snapshot>,
+) -> Result<T, ConfigError> {
     if !snapshot.refusals().is_empty() {
         let config = described::<T>().config;
         return Err(ConfigError::new(config, snapshot.refusals().to_vec()));
@@ -215,6 +224,7 @@ pub(crate) fn build<T: Visit>(snapshot: &Snapshot, now: Option<i64>) -> Result<T
         parsed: Parsed::default(),
         problems: Vec::new(),
         now,
+        running: running.cloned(),
         looking: false,
         anything: false,
     }));
@@ -439,15 +449,23 @@ impl Reader<'_> {
         if build.looking {
             return None;
         }
-        let now = build.now;
-        let valid = |value: T| {
+        let (now, running) = (build.now, build.running.as_ref());
+        let runs = |text: &SecretString| {
+            let running = running?;
+            let text_before = lookup::find(running, &mut Parsed::default(), &secret, of).ok()?;
+            (text_before.expose_secret() == text.expose_secret()).then_some(())
+        };
+        let parsed = found.and_then(|text| {
+            let value = parser.parse(&text)?;
             let validity = (parser.validity)(&value);
             match validity.and_then(|validity| validity.refusal_at(now?)) {
-                Some(reason) => Err(Problem::new(ProblemKind::Invalid, reason)),
-                None => Ok(value),
+                Some(reason) if runs(&text).is_none() => {
+                    Err(Problem::new(ProblemKind::Invalid, reason))
+                }
+                _ => Ok(value),
             }
-        };
-        match found.and_then(|text| parser.parse(&text)).and_then(valid) {
+        });
+        match parsed {
             Ok(value) => Some(FieldValue::Present(value)),
             Err(problem) => {
                 let problem = problem.of(&secret, of).at(path);

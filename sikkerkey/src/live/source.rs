@@ -28,11 +28,12 @@ pub trait ConfigSource<T>: Send + 'static {
     /// If the schema cannot be made. A refresh then fails and changes nothing.
     fn schema(&mut self) -> Result<Schema, ConfigError>;
 
-    /// Builds a config from a snapshot.
+    /// Builds a config from a snapshot. `running` is the snapshot of the config that runs now, if one does:
+    /// a value that runs already is not refused for its age.
     ///
     /// # Errors
     /// Every problem of the config.
-    fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError>;
+    fn build(&mut self, snapshot: &Snapshot, running: Option<&Snapshot>) -> Result<T, ConfigError>;
 
     /// Returns the fingerprint of the last config that was built, from this snapshot.
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint;
@@ -82,9 +83,9 @@ impl<T: Visit + 'static> ConfigSource<T> for Derived<T> {
         Ok(self.schema.clone())
     }
 
-    fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
+    fn build(&mut self, snapshot: &Snapshot, running: Option<&Snapshot>) -> Result<T, ConfigError> {
         let now = self.clock.as_ref().map(|clock| clock.unix_now());
-        visit::build(snapshot, now)
+        visit::build(snapshot, now, running)
     }
 
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint {

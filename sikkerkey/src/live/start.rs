@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -109,6 +109,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         running: snapshot,
         candidate: None,
         refreshed: None,
+        unread: BTreeSet::new(),
         held_since: None,
         unlisted: false,
     };
@@ -134,7 +135,7 @@ pub(super) fn first_config<T: Send + Sync + 'static>(
     problems.extend(options.mistakes());
     // On a thread of its own, as later builds: an async probe blocks its thread, and tokio does not allow its
     // own threads to block.
-    match build_and_probe(jobs, options, snapshot) {
+    match build_and_probe(jobs, options, snapshot, None) {
         Ok(first) if problems.is_empty() => return Ok((first, plan)),
         Ok(_) => {}
         Err(error) => problems.extend(error.problems().iter().cloned()),

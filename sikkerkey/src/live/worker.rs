@@ -27,7 +27,7 @@ use crate::read::reader::Fetch;
 use crate::span::span;
 use crate::sync::lock;
 use crate::watch::callbacks::mark_callback_thread;
-use crate::watch::{Follow, Followed, PartyId};
+use crate::watch::{Follow, Followed, PartyId, UpdateKind};
 
 /// How often secrets are read again until two readings agree, so that all values are of one moment.
 const READINGS: usize = 2;
@@ -54,6 +54,8 @@ pub(super) struct Worker<T> {
     pub(super) candidate: Option<Snapshot>,
     /// When the last refresh began.
     pub(super) refreshed: Option<Duration>,
+    /// The secrets whose changes the poller has found but could not read yet. It tries again in each cycle.
+    pub(super) unread: BTreeSet<String>,
     /// Since when newer values have waited for one that could not be read.
     pub(super) held_since: Option<Duration>,
     /// Whether the list of names failed, so that it is requested again.
@@ -133,6 +135,11 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(Err(error)) = &news.polled {
             reading.unanswered = Some(unanswered(name, error));
         }
+        let failed = |(id, kind): (&Arc<str>, &UpdateKind)| {
+            matches!(kind, UpdateKind::Failed(_)).then(|| id.to_string())
+        };
+        let failed: Vec<String> = news.updates.iter().filter_map(failed).collect();
+        self.unread.extend(failed);
         reading.take_updates(name, news.updates);
         self.settle(&mut reading);
         let scope = news.refresh.as_ref().map(|refresh| &refresh.scope);
@@ -164,13 +171,15 @@ impl<T: Send + Sync + 'static> Worker<T> {
             None => Vec::new(),
         };
         let names = relinked.then(|| names(&self.schema, &reading.snapshot));
-        let adoption = match failure {
-            Some(error) => Adoption::Refused(error),
-            None if scope.is_none() && self.holds(&reading) => {
+        let holds = self.holds(&reading, scope);
+        let adoption = match (failure, scope) {
+            (Some(error), _) => Adoption::Refused(error),
+            (None, Some(Scope::Secrets(ids))) if holds => self.adopt_these(ids, reading.snapshot),
+            (None, _) if holds => {
                 self.candidate = Some(reading.snapshot);
                 Adoption::Held
             }
-            None => self.adopt(reading.snapshot, forced),
+            (None, _) => self.adopt(reading.snapshot, forced),
         };
         let answer = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
@@ -207,12 +216,19 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
     }
 
-    /// Whether the poll's changes must wait for a value that could not be read, so that values that changed
-    /// together are swapped in together. They wait for at most `max_stale`, so that one unreadable secret
-    /// does not block the others for good.
-    fn holds(&mut self, reading: &Reading) -> bool {
+    /// Whether the changes must wait for a value that could not be read, so that values that changed together
+    /// are swapped in together. A cycle that says nothing about that value, because its poll failed, changes
+    /// nothing. They wait for at most `max_stale`, so that one unreadable secret does not block the others for
+    /// good.
+    fn holds(&mut self, reading: &Reading, scope: Option<&Scope>) -> bool {
         let is_pending = |state: &SecretState| *state == SecretState::Pending;
-        if !reading.states.values().any(is_pending) {
+        let is_unread = |id: &String| {
+            reading.states.get(id).is_none_or(is_pending) && reading.snapshot.get(id).is_some()
+        };
+        self.unread.retain(is_unread);
+        // A value that the poller has delivered may fail when it is read once more.
+        let is_unsettled = scope.is_none() && reading.states.values().any(is_pending);
+        if self.unread.is_empty() && !is_unsettled {
             self.held_since = None;
             return false;
         }
@@ -338,13 +354,24 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
     }
 
+    /// Adopts the secrets that a refresh named, while the other changes still wait.
+    fn adopt_these(&mut self, ids: &BTreeSet<String>, newest: Snapshot) -> Adoption<T> {
+        let read = ids.iter().filter(|id| !self.unread.contains(*id));
+        let outcomes = read.filter_map(|id| Some((id.clone(), newest.get(id)?.clone())));
+        let named = self.running.with(outcomes.collect::<Vec<_>>());
+        let adoption = self.adopt(named, false);
+        self.candidate = Some(newest);
+        adoption
+    }
+
     /// Builds the config of `snapshot`. If it differs and is accepted, it becomes the running one.
     fn adopt(&mut self, snapshot: Snapshot, forced: bool) -> Adoption<T> {
         if snapshot == self.running && !forced {
             self.candidate = None;
             return Adoption::Same;
         }
-        match build_and_probe(&mut self.jobs, &self.options, &snapshot) {
+        let running = Some(&self.running);
+        match build_and_probe(&mut self.jobs, &self.options, &snapshot, running) {
             Ok((new, fingerprint)) => {
                 self.running = snapshot;
                 self.candidate = None;
@@ -372,10 +399,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
     fn rehearse(&mut self, rehearsal: Rehearsal) -> Answer {
         let outcome = (rehearsal.id, ReadOutcome::Value(rehearsal.value));
         let snapshot = self.running.with([outcome]);
-        let options = self.options.clone();
+        let (options, running) = (self.options.clone(), self.running.clone());
         let tried = self.jobs.with_source(JUDGING, move |source| {
             // The config is dropped here, in the job, because its drop is user code.
-            checked(source, &options, &snapshot).map(|_| ())
+            checked(source, &options, &snapshot, Some(&running)).map(|_| ())
         });
         tried.map(|()| false)
     }
@@ -390,10 +417,12 @@ pub(super) fn build_and_probe<T: Send + Sync + 'static>(
     jobs: &mut Jobs<T>,
     options: &LiveOptions<T>,
     snapshot: &Snapshot,
+    running: Option<&Snapshot>,
 ) -> Result<(Arc<T>, Fingerprint), ConfigError> {
     let (options, snapshot) = (options.clone(), snapshot.clone());
+    let running = running.cloned();
     jobs.with_source(JUDGING, move |source| {
-        let config = checked(source, &options, &snapshot)?;
+        let config = checked(source, &options, &snapshot, running.as_ref())?;
         Ok((config, source.fingerprint(&snapshot)))
     })
 }
@@ -403,8 +432,9 @@ fn checked<T: 'static>(
     source: &mut dyn ConfigSource<T>,
     options: &LiveOptions<T>,
     snapshot: &Snapshot,
+    running: Option<&Snapshot>,
 ) -> Result<Arc<T>, ConfigError> {
-    let config = Arc::new(source.build(snapshot)?);
+    let config = Arc::new(source.build(snapshot, running)?);
     let _span = options
         .has_probe()
         .then(|| span!(INFO, "probe", config = source.name()));

@@ -91,7 +91,7 @@ impl<T: SikkerKeyConfig> Loader<T> {
         let _span = span!(INFO, "load", config = short_name(type_name::<T>()));
         let snapshot = self.snapshot();
         let clock = self.source.clock();
-        visit::build(&snapshot, clock.map(|clock| clock.unix_now()))
+        visit::build(&snapshot, clock.map(|clock| clock.unix_now()), None)
     }
 
     /// Does a [`load`](Self::load) as a future, on any async runtime: the secrets are read, and the config is

@@ -75,7 +75,7 @@ pub trait SikkerKeyConfig: Visit {
     /// # Errors
     /// Every problem of every field, together.
     fn from_snapshot(snapshot: &Snapshot) -> Result<Self, ConfigError> {
-        visit::build(snapshot, None)
+        visit::build(snapshot, None, None)
     }
 
     /// Reads every secret that the config names, once and in parallel, and builds the config.

@@ -42,9 +42,12 @@ impl<T: 'static> ConfigSource<T> for Overridden<T> {
         Ok(self.overrides.rest(&self.schema))
     }
 
-    fn build(&mut self, snapshot: &Snapshot) -> Result<T, ConfigError> {
-        let snapshot = self.over(snapshot);
-        self.source.build(&snapshot)
+    fn build(&mut self, snapshot: &Snapshot, running: Option<&Snapshot>) -> Result<T, ConfigError> {
+        let (snapshot, running) = (
+            self.over(snapshot),
+            running.map(|running| self.over(running)),
+        );
+        self.source.build(&snapshot, running.as_ref())
     }
 
     fn fingerprint(&mut self, snapshot: &Snapshot) -> Fingerprint {

@@ -240,3 +240,71 @@ fn a_secret_that_cannot_be_read_holds_the_others_back_for_a_time_only() {
     assert_eq!(live.load().db.host, "two");
     assert_eq!(live.load().name, "one");
 }
+
+/// A rotation of all three, of which one cannot be read at once.
+fn half_a_rotation() -> (Stage, sikkerkey::Live<Stamped>) {
+    let vault = emulator().secret("sk_c", "1").secret("sk_a", "1");
+    let vault = vault.structured("sk_b", [("x", "1"), ("y", "1")]);
+    let stage = Stage::new(vault.start().unwrap());
+    let loader = Stamped::loader(&client(&stage)).max_stale(INTERVAL * 10);
+    let live = loader.refresh_gap(Duration::ZERO).live().unwrap();
+    settle(&stage);
+    let unread = Fault::Status(503);
+    stage.vault.fail_next_matching("/v1/secret/sk_b", unread);
+    let both = r#"{"x":2,"y":"2"}"#.to_owned();
+    stage
+        .vault
+        .put_all([("sk_a", "2".to_owned()), ("sk_b", both)]);
+    cycles(&stage, 1);
+    assert_eq!((live.load().a, live.load().x), (1, 1), "it waits for sk_b");
+    (stage, live)
+}
+
+#[test]
+fn a_poll_that_fails_does_not_end_the_wait_for_a_value() {
+    let (stage, live) = half_a_rotation();
+    for _ in 0..3 {
+        let outage = Fault::Status(503);
+        stage.vault.fail_next_matching("/v1/secrets/poll", outage);
+        cycles(&stage, 1);
+        let config = live.load();
+        assert_eq!((config.a, config.x), (1, 1));
+    }
+    cycles(&stage, 1);
+    let config = live.load();
+    assert_eq!((config.a, config.x, config.y), (2, 2, 2));
+}
+
+#[test]
+fn a_refresh_of_one_secret_takes_that_secret_and_leaves_the_others_waiting() {
+    let (stage, live) = half_a_rotation();
+    stage.vault.put("sk_c", "3");
+    assert!(live.refresh_secret("sk_c").unwrap());
+    let config = live.load();
+    assert_eq!((config.a, config.x, config.c.as_str()), (1, 1, "3"));
+    // The one that they wait for is read: nothing waits any longer.
+    assert!(live.refresh_secret("sk_b").unwrap());
+    let config = live.load();
+    assert_eq!((config.a, config.x, config.c.as_str()), (2, 2, "3"));
+
+    let (stage, live) = half_a_rotation();
+    stage
+        .vault
+        .fail_next_matching("/v1/secret/sk_b", Fault::Status(503));
+    live.refresh().unwrap_err();
+    assert_eq!((live.load().a, live.load().x), (1, 1));
+    assert!(live.refresh().unwrap());
+    assert_eq!((live.load().a, live.load().x), (2, 2));
+}
+
+#[test]
+fn the_wait_for_a_value_has_an_end_during_an_outage_too() {
+    let (stage, live) = half_a_rotation();
+    stage
+        .vault
+        .fail_matching("/v1/secrets/poll", Fault::Status(503));
+    stage.pass(INTERVAL * 11);
+    settle(&stage);
+    cycles(&stage, 1);
+    assert_eq!((live.load().a, live.load().x), (2, 1));
+}

@@ -103,15 +103,19 @@ fn a_first_probe_that_hangs_is_an_error_within_its_time() {
     let gate = Gate::default();
     let inside = gate.clone();
     let sk = client(&stage);
+    let (begin, begun) = channel();
     let error = std::thread::scope(|scope| {
         let starting = scope.spawn(|| {
             let loader = Config::loader(&sk).probe_timeout(Duration::from_millis(1500));
             let probe = move |_: &Config| {
+                begin.send(()).unwrap();
                 inside.pass();
                 Ok::<(), &str>(())
             };
             loader.probe(probe).live().map(|_| ())
         });
+        // Time that passes before would end the reads.
+        receive(&begun);
         let clock = &stage.clock;
         while !starting.is_finished() {
             clock.advance(Duration::from_millis(100));

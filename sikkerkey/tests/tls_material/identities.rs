@@ -229,6 +229,22 @@ fn an_identity_that_ends_while_it_runs_stays() {
     assert_eq!(running.tls, identity);
     let now = std::time::UNIX_EPOCH + Duration::from_secs((NOW + DAY + 1).unsigned_abs());
     assert!(running.tls.valid_until() < now);
+
+    // Nor does it hold back what else changes.
+    scene.stage.vault.put("sk_name", "two");
+    scene.stage.poll();
+    scene.stage.clock.threads_at_rest("sikkerkey-live", 1);
+    let running = scene.live.load();
+    assert_eq!((running.name.as_str(), &running.tls), ("two", &identity));
+    scene.live.rehearse("sk_name", "three").unwrap();
+    // An expired one that is another is refused as before.
+    let expired = scene.authority.issue(NOW - DAY, NOW - 1);
+    scene.stage.vault.put("sk_tls", secret(&expired));
+    scene.stage.poll();
+    scene.stage.clock.threads_at_rest("sikkerkey-live", 1);
+    assert_eq!(scene.live.load().tls, identity);
+    let error = scene.live.status().last_error().unwrap().to_string();
+    assert!(error.contains("expired"), "{error}");
 }
 
 #[test]
