@@ -202,6 +202,11 @@ impl Error {
         self.with(|inner| inner.unconfirmed = true)
     }
 
+    /// Whether a status came with the service's own JSON, so that no proxy in between made it.
+    pub(crate) fn is_from_service(&self) -> bool {
+        self.0.status.is_some() && !self.0.unconfirmed
+    }
+
     /// Marks a request that may have arrived although no response did.
     pub(crate) fn sent(self) -> Self {
         self.with(|inner| inner.sent = true)

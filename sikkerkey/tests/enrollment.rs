@@ -329,6 +329,56 @@ fn an_enrollment_that_may_succeed_later_is_tried_later_and_not_at_each_call() {
     assert_eq!(enrollments(&vault), 3);
 }
 
+/// What a gateway answers in place of the service.
+fn page(status: u16) -> Reply {
+    Reply::new(status).body("<html>Please log in</html>")
+}
+
+#[test]
+fn a_gateways_401_enrolls_nothing_and_is_over_with_the_gateway() {
+    let vault = vault();
+    let token = vault.enrollment_token(9, DAY);
+    let (bootstrap, clock) = bootstrap(&vault, &token);
+    let sk = bootstrap.reenroll_when_expired(true).enroll().unwrap();
+    sk.get_secret("sk_key").unwrap();
+    let machine = sk.machine_id();
+    vault.fail_always(page(401));
+    for _ in 0..3 {
+        let error = sk.get_secret("sk_key").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    }
+    vault.clear_faults();
+    clock.pass(Duration::from_secs(10));
+    sk.get_secret("sk_key").unwrap();
+    assert_eq!((sk.machine_id(), enrollments(&vault)), (machine, 1));
+    // The next calls are not limited either.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| sk.get_secret("sk_key").unwrap());
+        }
+    });
+}
+
+#[test]
+fn an_enrollment_that_a_gateway_refused_is_tried_later() {
+    for fault in [page(401), page(403), page(404), Reply::new(408)] {
+        let vault = vault();
+        let token = vault.enrollment_token(9, DAY);
+        let (bootstrap, clock) = bootstrap(&vault, &token);
+        let sk = bootstrap.reenroll_when_expired(true).enroll().unwrap();
+        sk.get_secret("sk_key").unwrap();
+        // An hour is the machine's life.
+        clock.pass(Duration::from_secs(3601));
+        vault.expire_machines();
+        vault.fail_next_matching("/v1/vault_abc123/enroll", fault);
+        let text = sk.get_secret("sk_key").unwrap_err().to_string();
+        assert!(text.starts_with("the machine has expired"), "{text}");
+        clock.pass(Duration::from_secs(31));
+        sk.get_secret("sk_key").unwrap();
+        assert_eq!(enrollments(&vault), 3);
+    }
+}
+
 #[test]
 fn a_machine_that_was_never_known_did_not_expire() {
     let vault = vault();

@@ -393,7 +393,7 @@ impl<'a> Attempts<'a> {
             self.skew.keep(0);
         }
         // Before this call gives its permit back.
-        self.session.lockout.refuse();
+        self.session.lockout.refuse(is_from_service(response));
         Failure::Final(refused(self.call.purpose, response, ahead))
     }
 

@@ -272,7 +272,7 @@ impl ClientInner {
         };
         let expired = session.has_expired(clock.monotonic());
         match &self.renewal {
-            Renewal::Enrollment(reenrollment) if expired || session.lockout.was_accepted() => {
+            Renewal::Enrollment(reenrollment) if expired || session.lockout.has_ended() => {
                 attempt(&*self.replace(reenrollment, &session, budget)?)
             }
             Renewal::Disk(reload) => {

@@ -18,6 +18,8 @@ pub(crate) struct Lockout {
     /// Whether another identity replaces this one when it expires.
     replaceable: bool,
     accepted: AtomicBool,
+    /// Whether the service itself has refused the identity.
+    refused: AtomicBool,
     refusals: AtomicU32,
     under_way: Mutex<usize>,
     changed: Condvar,
@@ -36,6 +38,7 @@ impl Lockout {
         Lockout {
             replaceable,
             accepted: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             refusals: AtomicU32::new(0),
             under_way: Mutex::new(0),
             changed: Condvar::new(),
@@ -55,15 +58,23 @@ impl Lockout {
         }
     }
 
-    /// Whether the service has ever accepted the identity. An identity that was never accepted cannot have
-    /// expired.
+    /// Whether the service has ever accepted the identity.
     pub(crate) fn was_accepted(&self) -> bool {
         self.accepted.load(Ordering::Acquire)
     }
 
-    /// Records that the service refused the identity, and that a corrected clock did not help.
-    pub(crate) fn refuse(&self) {
+    /// Records a 401, which a corrected clock did not help. `by_service` says whether it came with the
+    /// service's own JSON. Any 401 fails the calls that are under way, because the service may have counted it;
+    /// only its own says something about the identity.
+    pub(crate) fn refuse(&self, by_service: bool) {
+        self.refused.fetch_or(by_service, Ordering::AcqRel);
         self.refusals.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether the service refuses an identity that it accepted before: the machine has expired. An identity
+    /// that was never accepted cannot have expired.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.was_accepted() && self.refused.load(Ordering::Acquire)
     }
 
     /// How often the service refused the identity.
@@ -75,12 +86,12 @@ impl Lockout {
     /// identity will replace it, at any time. `seen` is the number of refusals when the call began.
     pub(crate) fn is_locked_out(&self, seen: u32) -> bool {
         let refusals = self.refusals();
-        refusals != seen || (self.replaceable && self.was_accepted() && refusals > 0)
+        refusals != seen || (self.replaceable && self.has_ended())
     }
 
     /// Whether requests are not limited: the identity was accepted, and is neither refused since nor `ending`.
     fn is_certain(&self, ending: bool) -> bool {
-        self.was_accepted() && !ending && !(self.replaceable && self.refusals() > 0)
+        self.was_accepted() && !ending && !(self.replaceable && self.has_ended())
     }
 
     /// Returns a permit if one is free. `ending` says whether the identity's life is nearly over.
@@ -170,13 +181,13 @@ mod tests {
         lockout.accept();
         assert!(!is_limited(&lockout, false));
         assert!(is_limited(&lockout, true));
-        lockout.refuse();
+        lockout.refuse(true);
         assert!(is_limited(&lockout, false));
 
         // Without a replacement, a refusal is final for each call.
         let fixed = Lockout::new(false);
         fixed.accept();
-        fixed.refuse();
+        fixed.refuse(true);
         assert!(!is_limited(&fixed, false));
     }
 
@@ -224,11 +235,24 @@ mod tests {
     }
 
     #[test]
+    fn a_401_of_a_proxy_fails_the_calls_under_way_and_no_later_one() {
+        let lockout = Lockout::new(true);
+        lockout.accept();
+        let seen = lockout.refusals();
+        lockout.refuse(false);
+        assert!(lockout.is_locked_out(seen));
+        assert!(!lockout.is_locked_out(lockout.refusals()));
+        assert!(!lockout.has_ended() && lockout.is_certain(false));
+        lockout.refuse(true);
+        assert!(lockout.has_ended() && lockout.is_locked_out(lockout.refusals()));
+    }
+
+    #[test]
     fn a_refusal_locks_out_calls_that_had_begun_and_all_of_an_expired_identity() {
         let fixed = Lockout::new(false);
         let seen = fixed.refusals();
         assert!(!fixed.is_locked_out(seen));
-        fixed.refuse();
+        fixed.refuse(true);
         assert!(fixed.is_locked_out(seen));
         assert!(
             !fixed.is_locked_out(fixed.refusals()),
@@ -236,7 +260,7 @@ mod tests {
         );
 
         let replaceable = Lockout::new(true);
-        replaceable.refuse();
+        replaceable.refuse(true);
         assert!(
             !replaceable.is_locked_out(replaceable.refusals()),
             "it was never accepted"

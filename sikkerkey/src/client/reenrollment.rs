@@ -25,7 +25,7 @@ struct FailedEnrollment {
     error: Error,
     /// When it failed, by the monotonic clock.
     at: Duration,
-    /// Whether the service refused it, so that a retry cannot help.
+    /// Whether the service itself refused it, so that a retry cannot help.
     for_good: bool,
 }
 
@@ -76,12 +76,16 @@ impl Reenrollment {
                 *failure = Some(FailedEnrollment {
                     error: error.clone(),
                     at: clock.monotonic(),
-                    for_good: error
-                        .http_status()
-                        .is_some_and(|status| (400..500).contains(&status) && status != 429),
+                    for_good: is_final(&error),
                 });
                 Err(error)
             }
         }
     }
+}
+
+/// Whether the service itself refused the enrollment: another attempt would only take a use of the token.
+fn is_final(error: &Error) -> bool {
+    let refuses = |status| (400..500).contains(&status) && !matches!(status, 408 | 425 | 429);
+    error.is_from_service() && error.http_status().is_some_and(refuses)
 }
