@@ -91,7 +91,7 @@ impl SpanContext {
 
 impl Drop for SpanContext {
     fn drop(&mut self) {
-        let _ = in_logger(|| self.0.take());
+        let _ = in_logger(|| drop(self.0.take()));
     }
 }
 
@@ -107,4 +107,35 @@ impl Drop for DefaultDispatch {
 /// Whether the program has a subscriber.
 fn is_observed() -> bool {
     dispatcher::has_been_set()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Subscriber;
+    use tracing::span::Id;
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt as _};
+    use tracing_subscriber::registry::Registry;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    use super::*;
+
+    struct PanicsAtTheEnd;
+
+    impl<S: Subscriber> Layer<S> for PanicsAtTheEnd {
+        fn on_close(&self, _: Id, _: Context<'_, S>) {
+            panic!("a layer that panics")
+        }
+    }
+
+    #[test]
+    fn a_layer_that_panics_when_a_span_ends_does_not_end_the_thread() {
+        let _default = Registry::default().with(PanicsAtTheEnd).set_default();
+        let context = {
+            let _span = tracing::info_span!("of the caller").entered();
+            SpanContext::current()
+        };
+        assert!(context.0.as_ref().is_some_and(|(_, span)| !span.is_none()));
+        drop(context);
+    }
 }

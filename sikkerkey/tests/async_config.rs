@@ -208,6 +208,51 @@ fn what_has_not_begun_is_dropped_with_its_future() {
     assert_eq!((lists, vault.requests().len()), (1, 18));
 }
 
+#[derive(SikkerKeyConfig)]
+struct Bomb {
+    #[sikkerkey(secret = "sk_workers")]
+    #[allow(dead_code, reason = "its drop is what matters")]
+    workers: u16,
+    #[sikkerkey(skip)]
+    #[allow(dead_code, reason = "its drop is what matters")]
+    armed: Armed,
+}
+
+#[derive(Default)]
+struct Armed;
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        panic!("a drop that panics");
+    }
+}
+
+/// More calls than the client has threads: none of them may be lost.
+#[test]
+fn a_config_that_nobody_waits_for_any_more_may_panic_when_it_is_dropped() {
+    let vault = vault("4");
+    let sk = client(&vault);
+    sk.get_secret("sk_workers").unwrap();
+    let [runtime, _] = runtimes();
+    runtime.block_on(async {
+        let asynchronous = sk.clone().into_async();
+        for read in 2..22 {
+            let held = Hold::new();
+            vault.fail_next_matching("/v1/secret/sk_workers", Fault::Hold(held.clone()));
+            let mut load = Box::pin(Bomb::load_async(&sk));
+            poll_fn(|context| {
+                assert!(load.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            assert!(vault.wait_for(LONG, |requests| requests.len() == read));
+            drop(load);
+            held.release();
+        }
+        assert_eq!(asynchronous.list_secrets().await.unwrap().len(), 2);
+    });
+}
+
 #[test]
 fn a_panic_of_the_users_code_is_an_error() {
     let vault = vault("0");

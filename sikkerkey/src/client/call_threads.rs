@@ -64,18 +64,20 @@ impl CallThreads {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> PendingCall<T> {
         let outcome: Arc<Mutex<Outcome<T>>> = Arc::default();
-        let done = outcome.clone();
+        let unfinished = outcome.clone();
         let context = SpanContext::current();
         let job: Job = Box::new(move || {
             // A panic's text may quote anything, so it stays with the panic hook.
             let result = contain(|| context.run(call)).map_err(|_| failed("the call panicked"));
             // Before the caller is woken, which may then close its span.
             drop(context);
-            let (old, waker) = {
-                let mut done = lock(&done);
-                (done.result.replace(result), done.waker.take())
+            let waker = {
+                let mut outcome = lock(&unfinished);
+                outcome.result = Some(result);
+                outcome.waker.take()
             };
-            contain_drop(old);
+            // If the future was dropped, the result is dropped here, and its `Drop` is user code.
+            contain_drop(unfinished);
             if let Some(waker) = waker {
                 // The waker is the runtime's code, so it may panic.
                 let _ = contain(|| waker.wake());

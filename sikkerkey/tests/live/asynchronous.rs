@@ -110,6 +110,56 @@ fn while_an_async_build_hangs_no_second_one_starts() {
     });
 }
 
+/// A config whose drop panics while `ARMED`.
+#[derive(SikkerKeyConfig)]
+struct Bomb {
+    #[sikkerkey(secret = "sk_name")]
+    name: String,
+}
+
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!ARMED.load(Ordering::SeqCst), "a drop that panics");
+    }
+}
+
+#[test]
+fn a_config_whose_drop_panics_does_not_end_an_async_resource() {
+    let stage = stage();
+    let loader = Bomb::loader(&client(&stage)).grace(Duration::ZERO);
+    let live = loader.live().unwrap();
+    settle(&stage);
+    runtime().block_on(async {
+        let (begin, begun) = channel();
+        let pool = live
+            .resource_async(move |config: Arc<Bomb>| {
+                let name = config.name.clone();
+                begin.send(name).unwrap();
+                async { Ok::<_, ()>(()) }
+            })
+            .await
+            .unwrap();
+        assert_eq!(receive(&begun), "one");
+        ARMED.store(true, Ordering::SeqCst);
+        let mut built = Vec::new();
+        let names: Vec<_> = (0..20).map(|n| format!("name {n}")).collect();
+        for name in &names {
+            stage.vault.put("sk_name", name);
+            cycles(&stage, 1);
+            match begun.recv_timeout(PATIENCE) {
+                Ok(name) => built.push(name),
+                Err(_) => break,
+            }
+        }
+        // Before this thread drops one.
+        ARMED.store(false, Ordering::SeqCst);
+        assert_eq!(built, names);
+        assert_eq!(pool.consecutive_failures(), 0);
+    });
+}
+
 #[test]
 fn an_async_build_that_panics_or_fails_is_tried_again() {
     let (live, control) = Live::manual(1);

@@ -6,7 +6,7 @@ use super::LiveResource;
 use super::basis::Basis;
 use super::built::Built;
 use super::runtime::Runtime;
-use crate::contain::contain;
+use crate::contain::{contain, contain_drop};
 use crate::live::Live;
 use crate::live::state::LiveState;
 use crate::sync::lock;
@@ -82,6 +82,7 @@ where
             Err(panicked) => self.built.end::<E>(Err(panicked)),
         };
         self.failed.store(!built, Ordering::Relaxed);
+        contain_drop(place);
     }
 
     /// Builds if needed. Returns whether the resource then fits this config.

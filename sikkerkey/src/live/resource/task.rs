@@ -37,24 +37,34 @@ where
             // Listen before checking, so an event in between wakes the task.
             let tick = core.ticked.listen();
             let place = core.place();
-            if seen_attempts != Some(place.attempts) {
-                seen_attempts = Some(place.attempts);
-                // The function that selects the part is user code, too.
-                match contain(|| Basis::new(&place, spanned(&core, &place.config))) {
-                    Err(panicked) => drop(written.end::<E>(Err(panicked))),
-                    Ok(basis) if !from.differs(&basis) => {
-                        written.record.succeed();
+            let is_new = seen_attempts.replace(place.attempts) != Some(place.attempts);
+            // The function that selects the part is user code, too.
+            let basis =
+                is_new.then(|| contain(|| Basis::new(&place, spanned(&core, &place.config))));
+            let changed = match basis {
+                None => None,
+                Some(Err(panicked)) => {
+                    written.end::<E>(Err(panicked));
+                    None
+                }
+                Some(Ok(basis)) if !from.differs(&basis) => {
+                    written.record.succeed();
+                    from = basis;
+                    None
+                }
+                Some(Ok(basis)) => Some(basis),
+            };
+            match changed {
+                // The task keeps no config while it waits: it might be the last to drop it, which is user code.
+                None => contain_drop(place),
+                Some(basis) => {
+                    written.record.begin();
+                    let outcome = match contain(|| build(place.config)) {
+                        Ok(building) => contained(building).await,
+                        Err(panicked) => Err(panicked),
+                    };
+                    if written.end(outcome) {
                         from = basis;
-                    }
-                    Ok(basis) => {
-                        written.record.begin();
-                        let outcome = match contain(|| build(place.config)) {
-                            Ok(building) => contained(building).await,
-                            Err(panicked) => Err(panicked),
-                        };
-                        if written.end(outcome) {
-                            from = basis;
-                        }
                     }
                 }
             }
