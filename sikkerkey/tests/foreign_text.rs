@@ -162,7 +162,9 @@ fn inside_log() {
     vault.fail_next(Reply::new(200).body(
         r#"{"secrets":[{"id":"sk_a","name":"ld preload","value":"/tmp/evil.so"},
             {"id":"sk_b\u001b[2J","name":"path","value":"2"},
-            {"id":"sk_c","name":"path","value":"3"},{"id":"sk_d","name":"PATH","value":"4"}]}"#,
+            {"id":"sk_c","name":"path","value":"3"},{"id":"sk_d","name":"PATH","value":"4"},
+            {"id":"sk_e","name":"git","fieldNames":"user",
+                "value":"{\"user\":\"x\",\"ghp_4f9a21c8d0e3\":\"ci\"}"}]}"#,
     ));
     sk.export().unwrap();
     let lines = LINES.0.lock().unwrap().clone();
@@ -171,7 +173,7 @@ fn inside_log() {
             &[
                 "WARN",
                 "decide what a program loads",
-                r#""LD_PRELOAD", "PATH""#,
+                r#""LD_PRELOAD", "PATH", "GIT_USER", "#,
             ][..],
             "names that steer programs",
         ),
@@ -192,6 +194,7 @@ fn inside_log() {
     for line in &lines {
         is_clean(line, 500);
         assert!(!line.contains("evil.so"), "{line}");
+        assert!(!line.to_lowercase().contains("4f9a21c8"), "{line}");
     }
 }
 

@@ -62,6 +62,10 @@ impl ApiUrl {
         if !is_possible {
             return Err("has a host that is neither a name nor an address");
         }
+        // Other characters would also reach errors and logs.
+        if !uri.path().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("has a path with characters that must be percent-encoded");
+        }
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let scheme = if tls { "https" } else { "http" };
         let text = match port {
@@ -273,6 +277,10 @@ mod tests {
             "https://a!b",
             "https://a b",
             "https://ex\nample",
+            "https://a/\u{9b}2J",
+            "https://a/\u{202e}",
+            "https://a/\u{e4}",
+            "https://a/\u{7f}",
             " https://api.sikkerkey.com",
             "",
         ] {

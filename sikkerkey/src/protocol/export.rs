@@ -256,7 +256,10 @@ impl Building {
                 warn,
                 "names of the export decide what a program loads or where it connects, if they \
                  become its environment: {}",
-                text::quoted_names(&steering)
+                text::list(&steering, |name| format!(
+                    "{:?}",
+                    shown(name, self.hidden.contains(*name))
+                ))
             );
         }
         Export {

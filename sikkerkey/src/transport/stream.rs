@@ -163,8 +163,12 @@ impl<S: Socket> Tls<S> {
             if !self.session.is_handshaking() {
                 return Ok(());
             }
-            if self.receive(S::read)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match self.receive(S::read) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                // A signal of the process; the deadline is the socket's.
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(cause),
             }
         }
     }
@@ -292,6 +296,52 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A socket whose first reads a signal interrupts, and whose peer then closes it.
+    struct Interrupted(usize);
+
+    impl Read for Interrupted {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            match self.0 {
+                0 => Ok(0),
+                _ => {
+                    self.0 -= 1;
+                    Err(io::ErrorKind::Interrupted.into())
+                }
+            }
+        }
+    }
+
+    impl Write for Interrupted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Socket for Interrupted {
+        fn set_deadline(&mut self, _: Instant) {}
+
+        fn read_now(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    #[test]
+    fn a_signal_does_not_end_a_handshake() {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let ended = Stream::handshake(Interrupted(3), &Arc::new(config), "localhost");
+        let cause = ended.err().unwrap();
+        assert_eq!(cause.kind(), io::ErrorKind::UnexpectedEof, "{cause}");
+    }
 
     #[test]
     fn records_are_followed_however_they_are_cut() {

@@ -37,6 +37,11 @@ pub enum PollOutcome {
     RetryAfter(Duration),
 }
 
+/// Raises an interval to the floor, and limits it so that calculations with it cannot overflow.
+fn within_bounds(interval: Duration, floor: Duration) -> Duration {
+    interval.max(floor).clamp(SHORTEST, FAR_FUTURE)
+}
+
 /// The schedule of polls: when the next one is due.
 #[derive(Clone, Debug)]
 pub struct PollSchedule {
@@ -61,7 +66,7 @@ impl PollSchedule {
             SERVICE_FLOOR
         };
         PollSchedule {
-            interval: interval.max(floor).max(SHORTEST),
+            interval: within_bounds(interval, floor),
             floor,
             unauthorized: 0,
             last: None,
@@ -82,7 +87,7 @@ impl PollSchedule {
 
     /// Changes the interval. It counts from the last poll, so it has effect at once.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
-        self.interval = interval.max(self.floor).clamp(SHORTEST, FAR_FUTURE);
+        self.interval = within_bounds(interval, self.floor);
         let due = self.last.map_or(now, |last| last + self.interval);
         self.due = due.max(self.hold);
     }
@@ -138,6 +143,18 @@ mod tests {
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn no_interval_is_too_long_to_calculate_with() {
+        for loopback in [false, true] {
+            let mut schedule = PollSchedule::new(Duration::MAX, loopback);
+            assert_eq!(schedule.interval(), FAR_FUTURE);
+            schedule.polled(s(1), PollOutcome::Answered, 0.999);
+            assert!(schedule.due() > s(1));
+            schedule.set_interval(Duration::MAX, s(2));
+            assert_eq!(schedule.interval(), FAR_FUTURE);
+        }
     }
 
     #[test]
