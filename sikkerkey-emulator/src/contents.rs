@@ -84,7 +84,7 @@ impl EmulatorBuilder {
     /// Sets the display name of an application. Defaults to its id.
     pub fn application_name(self, application: impl Into<String>, name: impl Into<String>) -> Self {
         let (application, name) = (application.into(), name.into());
-        self.change(move |vault| vault.name_application(application, name))
+        self.change(move |vault| vault.name_application(application, Some(name)))
     }
 
     /// Adds a secret that no machine may read, until [`Emulator::allow`](crate::Emulator::allow).

@@ -11,7 +11,7 @@ use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::{canaries, random};
+use crate::{canaries, origin, random};
 
 /// The start of a PKCS#8 v1 structure around an Ed25519 seed (RFC 8410): what `openssl genpkey` writes.
 const PKCS8: [u8; 16] = [
@@ -50,6 +50,13 @@ impl Identity {
         let text = fs::read_to_string(&file).map_err(|_| unusable("it cannot be read"))?;
         let json: serde_json::Value =
             serde_json::from_str(&text).map_err(|_| unusable("it is not JSON"))?;
+        // What an emulator wrote, and no identity of the real service, which this would overwrite.
+        let is_ours = json["apiUrl"].as_str().is_some_and(origin::is_loopback_url);
+        if !is_ours {
+            return Err(unusable(
+                "its apiUrl is not on this machine, so it is not an emulator's: choose another home or vault",
+            ));
+        }
         let machine_id = json["machineId"]
             .as_str()
             .ok_or_else(|| unusable("machineId is missing"))?
@@ -173,6 +180,20 @@ mod tests {
                 .count(),
             2
         );
+
+        // One of the real service, which an emulator would overwrite.
+        for url in [
+            "https://api.sikkerkey.com",
+            "https://localhost.example",
+            "ftp://localhost",
+        ] {
+            second.write("vault_a", "m", url).unwrap();
+            let before = fs::read_to_string(second.path()).unwrap();
+            let refused = Identity::at(home.path(), "vault_a").err().unwrap();
+            assert!(refused.to_string().contains("apiUrl"), "{refused}");
+            assert_eq!(fs::read_to_string(second.path()).unwrap(), before);
+        }
+        second.write("vault_a", "m", "http://localhost:2").unwrap();
 
         fs::write(home.path().join("vaults/vault_a/private.pem"), "x").unwrap();
         assert!(matches!(

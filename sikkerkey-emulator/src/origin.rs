@@ -44,6 +44,13 @@ pub(crate) fn is_loopback_authority(authority: &str) -> bool {
     host(authority).is_some_and(is_loopback)
 }
 
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback_url(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or(url.strip_prefix("https://"));
+    let authority = rest.and_then(|rest| rest.split('/').next());
+    authority.is_some_and(is_loopback_authority)
+}
+
 /// The host of `host` or `host:port`; `None` if that is malformed.
 fn host(authority: &str) -> Option<&str> {
     let (host, rest) = match authority.find(']') {

@@ -205,6 +205,22 @@ fn a_webhook_secret_is_printed_and_a_foreign_url_refused() {
 }
 
 #[test]
+fn polls_are_limited_on_request() {
+    for (arguments, status) in [(&["--poll-minimum=60"][..], 429), (&[], 200)] {
+        let folder = Folder::new("sk_a = 'a'\n");
+        let mut running = folder.run(arguments, &[]);
+        let identity = running.export("SIKKERKEY_IDENTITY");
+        let client = Client::at(Path::new(&identity));
+        let poll = || {
+            client
+                .post("/v1/secrets/poll", r#"{"watch":["sk_a"]}"#)
+                .status
+        };
+        assert_eq!((poll(), poll()), (200, status));
+    }
+}
+
+#[test]
 fn an_older_service_has_no_rich_list() {
     for (arguments, status) in [(&["--older-service"][..], 404), (&[], 200)] {
         let folder = Folder::new("sk_a = 'a'\n");
@@ -216,11 +232,39 @@ fn an_older_service_has_no_rich_list() {
 }
 
 #[test]
+fn an_unusable_signing_secret_is_an_error() {
+    let folder = Folder::new("sk_a = 'a'\n");
+    let mut secrets: Vec<std::ffi::OsString> = vec!["".into()];
+    #[cfg(unix)]
+    secrets.push(std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]));
+    for secret in secrets {
+        let output = program()
+            .args(["--webhook", "http://localhost:9/hook"])
+            .arg(folder.file())
+            .env("SIKKERKEY_WEBHOOK_SECRET", secret)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("secret is not empty") || error.contains("SECRET is not UTF-8"));
+        assert!(output.stdout.is_empty() && error.lines().count() == 1);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_not_utf8_is_an_error() {
+    let odd: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
+    let output = program().arg(odd).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error, "error: an argument is not UTF-8; see --help\n");
+}
+
+#[test]
 fn errors_are_one_line() {
     let folder = Folder::new("sk_a = 'a'\n");
     let path = folder.file();
     let file = path.to_str().unwrap();
-    let table: [(&[&str], &str); 10] = [
+    let table: [(&[&str], &str); 17] = [
         (
             &[],
             "error: a file of secrets is missing; sikkerkey-emulator init writes an example; see --help",
@@ -234,6 +278,28 @@ fn errors_are_one_line() {
             "error: unknown option --nonsense; see --help",
         ),
         (&["--port"], "error: --port needs a value; see --help"),
+        (&["--home="], "error: --home needs a value; see --help"),
+        (
+            &["--home", "--quiet"],
+            "error: --home needs a value; see --help",
+        ),
+        (&["--quiet=1"], "error: --quiet takes no value; see --help"),
+        (
+            &["--port=99999"],
+            "error: --port needs a number up to 65535; see --help",
+        ),
+        (
+            &["--poll-minimum", "1.5"],
+            "error: --poll-minimum needs a number of seconds; see --help",
+        ),
+        (
+            &[file, "--webhook", "http://localhost:99999/"],
+            "and its signing secret is not empty",
+        ),
+        (
+            &[file, "--home", "/nowhere/at/all", "--vault", ""],
+            "error: --vault needs a value; see --help",
+        ),
         (
             &["--port", "99999"],
             "error: --port needs a number up to 65535; see --help",

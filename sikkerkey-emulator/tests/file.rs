@@ -172,6 +172,17 @@ fn policies_leases_and_kinds_come_from_the_file() {
     );
     assert_eq!(served.client.value("sk_a"), "2");
     assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
+
+    // A name that is taken out of the file is no longer one.
+    let mut unnamed = file("2", 1);
+    for name in ["project_name = 'X'\n", "application_name = 'Y'\n"] {
+        unnamed = unnamed.replace(name, "");
+    }
+    served.edit(&unnamed).unwrap().unwrap();
+    let list = served.client.get("/v1/cli/secrets").expect(200);
+    let item = &list["secrets"][0];
+    assert_ne!(item["projectName"], "X");
+    assert_ne!(item["applicationName"], "Y");
 }
 
 /// The files beside this test with that ending.

@@ -143,6 +143,7 @@ fn a_rotation_is_delivered_and_signed() {
     assert!(vault.wait_for_webhooks(MINUTE, |all| all.len() == 1));
     let delivery = vault.webhook_deliveries().remove(0);
     assert_eq!((delivery.status, delivery.url), (204, receiver.url()));
+    assert_eq!(delivery.number, 1);
     assert_eq!(delivery.body.as_bytes(), told.body);
 }
 

@@ -5,7 +5,7 @@ mod parse;
 mod tables;
 mod values;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -299,12 +299,6 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
             secret.applications = entry.application.iter().cloned().collect();
             secret.kind = entry.kind;
         });
-        if let (Some(project), Some(name)) = (&entry.project, &entry.project_name) {
-            vault.project(project).name = Some(name.clone());
-        }
-        if let (Some(application), Some(name)) = (&entry.application, &entry.application_name) {
-            vault.name_application(application.clone(), name.clone());
-        }
         // Only if it changed, because setting it starts anew: a policy's counts, a lease's logins, a certificate's
         // authority.
         if before.is_none_or(|before| before.policy != entry.policy) {
@@ -322,10 +316,36 @@ fn apply(vault: &mut Vault, old: &[(String, Entry)], new: &[(String, Entry)]) ->
             vault.allow(id)
         }
     }
+    let (before, after) = (Names::of(old), Names::of(new));
+    for id in before.projects.keys().chain(after.projects.keys()) {
+        vault.project(id).name = after.projects.get(id).cloned();
+    }
+    for id in before.applications.keys().chain(after.applications.keys()) {
+        vault.name_application(id.clone(), after.applications.get(id).cloned());
+    }
     edit.deleted = gone.into_keys().map(str::to_owned).collect();
     edit.deleted.sort();
     edit.deleted.iter().for_each(|id| vault.delete(id));
     edit
+}
+
+/// The names of projects and applications that the entries give, by their ids.
+struct Names {
+    projects: BTreeMap<String, String>,
+    applications: BTreeMap<String, String>,
+}
+
+impl Names {
+    fn of(entries: &[(String, Entry)]) -> Self {
+        let named = |id: &Option<String>, name: &Option<String>| id.clone().zip(name.clone());
+        let entries = || entries.iter().map(|(_, entry)| entry);
+        let projects = entries().filter_map(|e| named(&e.project, &e.project_name));
+        let applications = entries().filter_map(|e| named(&e.application, &e.application_name));
+        Names {
+            projects: projects.collect(),
+            applications: applications.collect(),
+        }
+    }
 }
 
 impl std::fmt::Debug for SecretsFile {

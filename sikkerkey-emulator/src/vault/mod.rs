@@ -210,8 +210,11 @@ impl Vault {
         self.projects.entry(id.to_owned()).or_default()
     }
 
-    pub(crate) fn name_application(&mut self, id: String, name: String) {
-        self.application_names.insert(id, name);
+    pub(crate) fn name_application(&mut self, id: String, name: Option<String>) {
+        match name {
+            Some(name) => self.application_names.insert(id, name),
+            None => self.application_names.remove(&id),
+        };
     }
 
     /// Disables every machine, and ends the logins that their leases end with it.

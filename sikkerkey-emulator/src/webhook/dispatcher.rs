@@ -39,6 +39,8 @@ struct Deliveries {
 struct Progress {
     receivers: Vec<Webhook>,
     sent: Vec<WebhookDelivery>,
+    /// How many were sent; `sent` has the last of them.
+    delivered: u64,
     /// The socket on which the thread may be waiting; closing it ends the wait.
     socket: Option<Arc<TcpStream>>,
     stopped: bool,
@@ -143,6 +145,8 @@ impl Deliveries {
                     return;
                 }
                 progress.socket = None;
+                progress.delivered += 1;
+                delivery.number = progress.delivered;
                 if progress.sent.len() == REMEMBERED {
                     progress.sent.remove(0);
                 }

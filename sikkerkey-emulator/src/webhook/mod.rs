@@ -38,7 +38,7 @@ pub struct Webhook {
     prefix: bool,
 }
 
-/// An error: the URL of a [`Webhook`] is not plain http to this machine.
+/// An error: the URL of a [`Webhook`] is not plain http to this machine, or its signing secret is empty.
 ///
 /// ```
 /// use sikkerkey_emulator::Webhook;
@@ -46,7 +46,9 @@ pub struct Webhook {
 /// assert!(Webhook::new("https://hooks.example/sikkerkey", "whsec_1").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a webhook goes to this machine, by plain http: http://localhost:PORT/PATH")]
+#[error(
+    "a webhook goes to this machine, by plain http: http://localhost:PORT/PATH; and its signing secret is not empty"
+)]
 #[non_exhaustive]
 pub struct WebhookError;
 
@@ -55,22 +57,23 @@ impl Webhook {
     ///
     /// # Errors
     ///
-    /// [`WebhookError`] for any other URL.
+    /// [`WebhookError`] for any other URL, and for an empty secret.
     pub fn new(url: impl Into<String>, secret: impl Into<String>) -> Result<Self, WebhookError> {
-        let url = url.into();
+        let (url, secret) = (url.into(), secret.into());
         let rest = url.strip_prefix("http://").ok_or(WebhookError)?;
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
         let plain = |b: u8| b.is_ascii_graphic() && b != b'#';
-        if !origin::is_loopback_authority(authority) || !path.bytes().all(plain) {
+        let is_possible = origin::is_loopback_authority(authority) && has_port(authority);
+        if !is_possible || !path.bytes().all(plain) || secret.is_empty() {
             return Err(WebhookError);
         }
         Ok(Self {
             authority: authority.into(),
             path: path.into(),
-            secret: secret.into(),
+            secret,
             prefix: false,
             url,
         })
@@ -150,6 +153,16 @@ pub struct WebhookDelivery {
     pub body: String,
     /// The status of the receiver's response; 0 if there was none.
     pub status: u16,
+    /// Counts the deliveries of this emulator, from 1.
+    pub number: u64,
+}
+
+/// Whether the port, if there is one, is a number from 1 to 65535. An address of IPv6 is in brackets.
+fn has_port(authority: &str) -> bool {
+    match authority.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port.parse().is_ok_and(|port: u16| port > 0),
+        _ => true,
+    }
 }
 
 impl WebhookDelivery {
@@ -174,6 +187,7 @@ impl WebhookDelivery {
             url: String::new(),
             body: body.to_string(),
             status: 0,
+            number: 0,
         }
     }
 }
@@ -188,6 +202,8 @@ mod tests {
             "http://localhost:1",
             "http://127.0.0.1:80/a?b=c",
             "http://[::1]:5/",
+            "http://[::1]/",
+            "http://localhost",
         ] {
             assert!(Webhook::new(url, "s").is_ok(), "{url}");
         }
@@ -198,10 +214,14 @@ mod tests {
             "http://localhost.evil.example/",
             "http://localhost@evil.example/",
             "http://localhost:1/a b",
+            "http://localhost:/",
+            "http://localhost:0/",
+            "http://localhost:99999/",
             "http://localhost:1/\r\nX: y",
         ] {
             assert_eq!(Webhook::new(url, "s").err(), Some(WebhookError), "{url}");
         }
+        assert!(Webhook::new("http://localhost:1", "").is_err());
     }
 
     #[test]

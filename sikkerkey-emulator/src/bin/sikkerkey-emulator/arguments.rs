@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The command to run.
 pub(crate) enum Command {
@@ -22,6 +23,7 @@ pub(crate) struct Options {
     pub(crate) print_identity: bool,
     pub(crate) enroll: bool,
     pub(crate) older_service: bool,
+    pub(crate) poll_minimum: Duration,
     pub(crate) webhook: Option<String>,
     pub(crate) quiet: bool,
     pub(crate) json: bool,
@@ -47,8 +49,17 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
     let mut words = Vec::new();
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        match argument.as_str() {
+        let (name, mut given) = match argument.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+            _ => (argument.as_str(), None),
+        };
+        let mut value = || {
+            let value = given.take();
+            let value = value.or_else(|| arguments.next_if(|next| !next.starts_with('-')));
+            let value = value.filter(|value| !value.is_empty());
+            value.ok_or(format!("{name} needs a value"))
+        };
+        match name {
             "--help" | "-h" => return Ok(Command::Print(HELP)),
             "--version" | "-V" => return Ok(Command::Print(VERSION)),
             "--port" => {
@@ -60,6 +71,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--vault" => options.vault = Some(value()?),
             "--print-identity" => options.print_identity = true,
             "--enroll" => options.enroll = true,
+            "--poll-minimum" => {
+                options.poll_minimum = value()?
+                    .parse()
+                    .map(Duration::from_secs)
+                    .map_err(|_| "--poll-minimum needs a number of seconds")?;
+            }
             "--webhook" => options.webhook = Some(value()?),
             "--older-service" => options.older_service = true,
             "--quiet" | "-q" => options.quiet = true,
@@ -73,7 +90,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
                 }
             }
             unknown if unknown.starts_with('-') => return Err(format!("unknown option {unknown}")),
-            _ => words.push(argument),
+            _ => words.push(argument.clone()),
+        }
+        if given.is_some() {
+            return Err(format!("{name} takes no value"));
         }
     }
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {

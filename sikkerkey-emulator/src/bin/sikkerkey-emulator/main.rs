@@ -9,6 +9,7 @@ mod output;
 mod start;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -24,7 +25,14 @@ const LOOK: Duration = Duration::from_millis(200);
 const KEPT: usize = 1_000;
 
 fn main() -> ExitCode {
-    let done = match arguments::parse(std::env::args().skip(1)) {
+    let words: Result<Vec<String>, _> = std::env::args_os()
+        .skip(1)
+        .map(OsString::into_string)
+        .collect();
+    let command = words
+        .map_err(|_| "an argument is not UTF-8".to_owned())
+        .and_then(|words| arguments::parse(words.into_iter()));
+    let done = match command {
         Ok(Command::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Command::Init(file)) => init::write(&file).map_err(Into::into).and_then(|()| {
             let file = file.display();
@@ -86,7 +94,7 @@ struct Shown {
     request: u64,
     alarms: usize,
     rotations: usize,
-    deliveries: usize,
+    delivery: u64,
 }
 
 impl Shown {
@@ -107,11 +115,11 @@ impl Shown {
         let new = rotations.iter().skip(self.rotations);
         events.extend(new.map(|id| Event::rotation(id)));
         let deliveries = vault.webhook_deliveries();
-        let new = deliveries.iter().skip(self.deliveries);
+        let new = deliveries.iter().filter(|d| d.number > self.delivery);
         events.extend(new.map(Event::delivery));
         self.alarms = alarms.len();
         self.rotations = rotations.len();
-        self.deliveries = deliveries.len();
+        self.delivery = deliveries.last().map_or(self.delivery, |d| d.number);
         events
     }
 }

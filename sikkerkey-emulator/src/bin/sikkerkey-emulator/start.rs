@@ -1,5 +1,6 @@
 //! The start of the service, and its notes: what to export, and what to try.
 
+use std::env::VarError;
 use std::error::Error;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::KEPT;
 use crate::arguments::Options;
 use crate::output::Output;
 
+const WEBHOOK_SECRET: &str = "SIKKERKEY_WEBHOOK_SECRET";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Exports = Vec<(&'static str, String)>;
@@ -24,6 +26,7 @@ pub(crate) fn start(
         .file(file)
         .port(options.port)
         .cli_calls(!options.older_service)
+        .poll_minimum((!options.poll_minimum.is_zero()).then_some(options.poll_minimum))
         .record_limit(KEPT);
     if let Some(home) = &options.home {
         builder = builder.home(home);
@@ -33,11 +36,17 @@ pub(crate) fn start(
     }
     let mut exports = Vec::new();
     if let Some(url) = &options.webhook {
-        let secret = std::env::var("SIKKERKEY_WEBHOOK_SECRET").unwrap_or_else(|_| {
-            let secret = Webhook::new_secret();
-            exports.push(("SIKKERKEY_WEBHOOK_SECRET", secret.clone()));
-            secret
-        });
+        let secret = match std::env::var(WEBHOOK_SECRET) {
+            Ok(secret) => secret,
+            Err(VarError::NotUnicode(_)) => {
+                return Err(format!("{WEBHOOK_SECRET} is not UTF-8").into());
+            }
+            Err(VarError::NotPresent) => {
+                let secret = Webhook::new_secret();
+                exports.push((WEBHOOK_SECRET, secret.clone()));
+                secret
+            }
+        };
         builder = builder.webhook(Webhook::new(url, secret)?);
     }
     let vault = builder.start()?;
