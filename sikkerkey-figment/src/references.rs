@@ -115,12 +115,6 @@ impl References {
         let schema: Schema = found.iter().filter_map(requirement).collect();
         let followed = self.reading.followed(&schema);
         let taken = followed.unwrap_or_else(|| self.reading.read(&schema));
-        if let Some(refusals) = taken.refusals() {
-            return Err(refusals);
-        }
-        if taken.is_foretold() {
-            return Ok(figment);
-        }
         self.put(figment, found, &taken)
     }
 
@@ -144,6 +138,12 @@ impl References {
 
     /// Replaces the references that were found by the secrets that were read.
     fn put(&self, figment: Figment, found: Vec<Found>, taken: &Taken) -> Result<Figment> {
+        if let Some(refusals) = taken.refusals() {
+            return Err(refusals);
+        }
+        if taken.is_foretold() {
+            return Ok(figment);
+        }
         let aliases = self.reading.aliases();
         let mut problems = Vec::new();
         let mut values = Vec::new();

@@ -119,6 +119,12 @@ fn an_alias_that_fits_nothing_is_an_error_of_each_provider() {
     let references = References::new(&sk).options(wrong());
     let text = references.resolve(file()).unwrap_err().to_string();
     assert!(text.contains(said), "{text}");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    for figment in [file(), Figment::new()] {
+        let resolved = runtime.block_on(references.resolve_async(figment));
+        assert_eq!(resolved.unwrap_err().to_string(), text);
+    }
     let in_a_layer = LiveFigment::new(&sk, move || Figment::from(secrets.clone()));
     let text = in_a_layer.live::<Flagged>().unwrap_err().to_string();
     assert!(text.contains(said), "{text}");
