@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! cargo run --example check                          # on an emulator with two mistakes in it
-//! cargo run --example check -- --vault vault_abc123   # what a pipeline runs
+//! cargo run --example check -- --env                  # what a pipeline runs: the environment's identity
 //! cargo run --example check -- --identity /etc/sikkerkey/identity.json --project proj_x
-//! cargo run --example check -- --vault vault_abc123 --strict --least-privilege
+//! cargo run --example check -- --vault vault_abc123 --strict --least-privilege   # a vault on this machine
 //! ```
 //!
 //! No value is read: the list of secrets is enough. `SIKKERKEY_ALIASES` names the secrets of this
@@ -86,7 +86,8 @@ fn main() -> ExitCode {
 fn check(arguments: &Arguments) -> Anyhow<CheckReport> {
     let vault;
     let sk = match &arguments.identity {
-        Some(identity) => SikkerKey::new(identity)?,
+        Some(Identity::Environment) => SikkerKey::from_env()?,
+        Some(Identity::Named(identity)) => SikkerKey::new(identity)?,
         None => {
             vault = demo()?;
             SikkerKey::new(vault.identity_path())?
@@ -107,7 +108,7 @@ fn check(arguments: &Arguments) -> Anyhow<CheckReport> {
 
 /// Starts a vault in which one grant and one field are missing.
 fn demo() -> Anyhow<Emulator> {
-    println!("No --vault and no --identity: this is an emulator with two mistakes in it.\n");
+    println!("No --env, --vault or --identity: this is an emulator with two mistakes in it.\n");
     Ok(Emulator::builder()
         .denied("sk_stripe_key", "sk-live-1")
         .structured(
@@ -117,10 +118,16 @@ fn demo() -> Anyhow<Emulator> {
         .start()?)
 }
 
+enum Identity {
+    /// The one that the environment variables lead to.
+    Environment,
+    /// A vault's id or the path of an `identity.json`.
+    Named(String),
+}
+
 #[derive(Default)]
 struct Arguments {
-    /// A vault's id or the path of an `identity.json`.
-    identity: Option<String>,
+    identity: Option<Identity>,
     project: Option<String>,
     application: Option<String>,
     strict: bool,
@@ -134,7 +141,8 @@ impl Arguments {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));
             match word.as_str() {
-                "--vault" | "--identity" => arguments.identity = Some(value()?),
+                "--env" => arguments.identity = Some(Identity::Environment),
+                "--vault" | "--identity" => arguments.identity = Some(Identity::Named(value()?)),
                 "--project" => arguments.project = Some(value()?),
                 "--application" => arguments.application = Some(value()?),
                 "--strict" => arguments.strict = true,

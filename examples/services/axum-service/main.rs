@@ -172,8 +172,16 @@ fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
     // A bad rotation: the last good config stays, and the service continues.
     let mut changes = live.subscribe();
     vault.put("sk_signing_key_id", "none");
-    while changes.recv_timeout(PATIENCE).is_ok() {}
-    println!("/healthz: {}", ask(&mut operator, "/healthz")?.trim());
+    let refused = loop {
+        if let Err(reason) = changes.recv_timeout(PATIENCE) {
+            break reason;
+        }
+    };
+    let health = ask(&mut operator, "/healthz")?;
+    println!("/healthz: {}", health.trim());
+    if !matches!(refused, RecvError::Refused(_)) || !health.contains("degraded: true") {
+        return Err("the bad rotation was not refused".into());
+    }
     let metrics = ask(&mut operator, "/metrics")?;
     println!("/metrics:");
     for line in metrics
@@ -181,6 +189,9 @@ fn rotate_under_load(metrics: PrometheusHandle) -> Result<(), AnyError> {
         .filter(|line| line.starts_with("sikkerkey_live_"))
     {
         println!("{line}");
+    }
+    if !metrics.contains("sikkerkey_live_generation") {
+        return Err("the metrics of the live config are missing".into());
     }
     if counts.failed + counts.mixed > 0 || live.status().generation() != ROTATIONS + 1 {
         return Err("not every request was answered from one whole config".into());

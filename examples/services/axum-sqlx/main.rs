@@ -3,7 +3,8 @@
 //!
 //! `cargo run -p sikkerkey-service-examples --example axum_sqlx` starts its own PostgreSQL, the
 //! emulator and the service, rotates the login twenty times under load, and counts.
-//! `… -- --offline secrets.dev.toml` serves without a vault, `… -- --serve` from the vault that the environment names.
+//! `… -- --offline FILE` serves without a vault, `… -- --serve` from the vault that the environment names, on port 8080 or
+//! `PORT`.
 //!
 //! `/healthz` answers 200 while a config serves:
 //!
@@ -162,9 +163,11 @@ async fn main() -> Result<(), AnyError> {
         ["--offline", file] => Some(file),
         _ => return Err("usage: axum_sqlx [--serve | --offline FILE]".into()),
     };
-    let listener = TcpListener::bind("127.0.0.1:8080").await?;
-    println!("serving on http://{}", listener.local_addr()?);
+    let port = std::env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let address = listener.local_addr()?;
     let _app = start(loader(offline)?, listener, metrics).await?;
+    println!("serving on http://{address}");
     std::future::pending::<()>().await;
     Ok(())
 }
