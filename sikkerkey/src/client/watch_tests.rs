@@ -66,6 +66,17 @@ fn updates(cycles: &Receiver<Cycle>) -> Vec<String> {
     }
 }
 
+/// Returns the next updates that are not only `last` once more: each poll may say that a secret is gone.
+#[track_caller]
+fn updates_after(cycles: &Receiver<Cycle>, last: &str) -> Vec<String> {
+    loop {
+        let updates = updates(cycles);
+        if updates != [last] {
+            return updates;
+        }
+    }
+}
+
 #[test]
 fn all_of_one_poll_is_one_cycle() {
     let vault = vault();
@@ -95,11 +106,11 @@ fn a_lost_secret_recovers_however_the_service_reports_it() {
             vault.delete("sk_a");
             assert_eq!(updates(&cycles), ["sk_a Deleted"]);
             vault.put("sk_a", "2");
-            assert_eq!(updates(&cycles), ["sk_a=2"]);
+            assert_eq!(updates_after(&cycles, "sk_a Deleted"), ["sk_a=2"]);
             vault.deny("sk_b");
             assert_eq!(updates(&cycles), ["sk_b Denied"]);
             vault.allow("sk_b");
-            assert_eq!(updates(&cycles), ["sk_b=1"]);
+            assert_eq!(updates_after(&cycles, "sk_b Denied"), ["sk_b=1"]);
         }
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use crate::config::table::one_line;
+
 /// The comparable form of a config: each key path with a hash of its value, in the order of the config.
 ///
 /// It tells which keys differ between two configs, without a second copy of the secrets.
@@ -48,8 +50,10 @@ impl Fingerprint {
 
 impl FromIterator<(String, Option<u64>)> for Fingerprint {
     fn from_iter<I: IntoIterator<Item = (String, Option<u64>)>>(keys: I) -> Self {
+        // The keys of a figment may hold anything, and programs print what changed.
+        let keys = keys.into_iter().map(|(path, hash)| (one_line(&path), hash));
         Fingerprint {
-            keys: keys.into_iter().collect(),
+            keys: keys.collect(),
             unnamed: 0,
         }
     }

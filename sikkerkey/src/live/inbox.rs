@@ -64,6 +64,8 @@ pub(super) struct Refresh {
     pub(super) scope: Scope,
     /// The secrets that a webhook named. If no new value is found for one, it is read once more.
     pub(super) told: BTreeSet<String>,
+    /// Set if a config of a later generation than this makes it unnecessary.
+    unless_after: Option<u64>,
     pub(super) ticket: u64,
 }
 
@@ -248,6 +250,16 @@ impl Inbox {
 
     /// Asks for a refresh. All callers that ask before it starts share it.
     pub(super) fn ask(&self, scope: Scope) -> u64 {
+        self.ask_unless(scope, None)
+    }
+
+    /// Asks for a refresh, which a config of a later generation than `unless_after` makes unnecessary.
+    pub(super) fn ask_unless(&self, scope: Scope, unless_after: Option<u64>) -> u64 {
+        self.asked(|state| state.ask(scope, BTreeSet::new(), unless_after))
+    }
+
+    /// Asks the worker. Without one, the answer is that nothing has changed.
+    fn asked(&self, ask: impl FnOnce(&mut InboxState) -> u64) -> u64 {
         let mut state = self.state();
         if state.unattended {
             let ticket = state.new_ticket();
@@ -255,7 +267,7 @@ impl Inbox {
             self.answer(ticket, Ok(false));
             return ticket;
         }
-        let ticket = state.ask(scope, BTreeSet::new());
+        let ticket = ask(&mut state);
         drop(state);
         self.arrived.raise();
         ticket
@@ -266,9 +278,16 @@ impl Inbox {
     #[cfg(feature = "webhook")]
     pub(super) fn ask_told(&self, id: &str) -> u64 {
         let told = BTreeSet::from([id.to_owned()]);
-        let ticket = self.state().ask_now(Scope::Secrets(told.clone()), told);
-        self.arrived.raise();
-        ticket
+        self.asked(|state| state.ask_now(Scope::Secrets(told.clone()), told))
+    }
+
+    /// Takes the updates of these secrets that have arrived, without those of the others.
+    pub(super) fn take_updates(&self, ids: &BTreeSet<String>) -> BTreeMap<String, UpdateKind> {
+        let updates = &mut self.state().news.updates;
+        let taken = ids
+            .iter()
+            .filter_map(|id| updates.remove_entry(id.as_str()));
+        taken.map(|(id, kind)| (id.to_string(), kind)).collect()
     }
 
     /// Schedules another read of these secrets. Only the worker calls it, so it need not be woken.
@@ -283,21 +302,23 @@ impl Inbox {
         }
     }
 
-    /// Removes from the waiting refresh the secrets that were just read, and answers it if none is left.
-    pub(super) fn share(&self, is_done: impl Fn(&str) -> bool) {
+    /// Removes from the waiting refresh the secrets that were just read, and answers it if none is left, or if
+    /// the config of this generation makes it unnecessary.
+    pub(super) fn share(&self, generation: u64, is_done: impl Fn(&str) -> bool) {
         let mut state = self.state();
-        let Some(Refresh {
-            scope: Scope::Secrets(ids),
-            told,
-            ticket,
-        }) = &mut state.news.refresh
-        else {
+        let Some(refresh) = &mut state.news.refresh else {
             return;
         };
-        // A secret that a webhook named is read again, even soon after the last read.
-        ids.retain(|id| told.contains(id) || !is_done(id));
-        let ticket = *ticket;
-        if ids.is_empty() {
+        let ticket = refresh.ticket;
+        let is_served = match &mut refresh.scope {
+            Scope::All => refresh.unless_after.is_some_and(|after| generation > after),
+            // A secret that a webhook named is read again, even soon after the last read.
+            Scope::Secrets(ids) => {
+                ids.retain(|id| refresh.told.contains(id) || !is_done(id));
+                ids.is_empty()
+            }
+        };
+        if is_served {
             state.news.refresh = None;
             state.urgent = false;
             drop(state);
@@ -380,17 +401,20 @@ impl InboxState {
         self.last
     }
 
-    fn ask(&mut self, scope: Scope, mut told: BTreeSet<String>) -> u64 {
-        let (scope, ticket) = match self.news.refresh.take() {
+    fn ask(&mut self, scope: Scope, mut told: BTreeSet<String>, unless_after: Option<u64>) -> u64 {
+        let (scope, unless_after, ticket) = match self.news.refresh.take() {
             Some(waiting) => {
                 told.extend(waiting.told);
-                (waiting.scope.and(scope), waiting.ticket)
+                let both = waiting.unless_after.zip(unless_after);
+                let latest = both.map(|(one, other)| one.max(other));
+                (waiting.scope.and(scope), latest, waiting.ticket)
             }
-            None => (scope, self.new_ticket()),
+            None => (scope, unless_after, self.new_ticket()),
         };
         self.news.refresh = Some(Refresh {
             scope,
             told,
+            unless_after,
             ticket,
         });
         ticket
@@ -398,7 +422,7 @@ impl InboxState {
 
     fn ask_now(&mut self, scope: Scope, told: BTreeSet<String>) -> u64 {
         self.urgent = true;
-        self.ask(scope, told)
+        self.ask(scope, told, None)
     }
 
     /// Whether nothing waits for the worker, except possibly a refresh.
@@ -461,7 +485,8 @@ impl Drop for Waiting<'_> {
 
 impl Follower for Inbox {
     fn cycle(&self, cycle: Cycle) {
-        let failed = |kind: &UpdateKind| matches!(kind, UpdateKind::Failed(_));
+        let failed =
+            |kind: &UpdateKind| matches!(kind, UpdateKind::Failed(_) | UpdateKind::Outdated);
         let confirmed =
             cycle.outcome.is_ok() && !cycle.updates.iter().any(|update| failed(&update.kind));
         let now = self.clock.monotonic();

@@ -34,6 +34,9 @@ pub(super) struct Jobs<T> {
     limit: Duration,
 }
 
+/// How long the drop of a value of the user may take.
+const DROP_LIMIT: Duration = Duration::from_secs(10);
+
 /// The name of a job that asks the source for its schema.
 const LAYERING: &str = "putting the layers together";
 
@@ -134,6 +137,11 @@ impl<T: 'static> Jobs<T> {
         }
     }
 
+    /// Drops a value of the user, whose `Drop` may panic or hang: it gets a thread of its own, and a limited time.
+    pub(super) fn discard<V: Send + 'static>(&self, value: V) {
+        let _ = self.run(Some(DROP_LIMIT), move || drop(value));
+    }
+
     /// Runs reads, which have a deadline of their own. Returns `None` if no thread could be started, or if
     /// the live config has ended.
     pub(super) fn reads<R: Send + 'static>(
@@ -164,7 +172,8 @@ impl<T: 'static> Jobs<T> {
             inbox.wake();
         };
         let thread = thread::Builder::new().name("sikkerkey-live-job".to_owned());
-        if thread.spawn(job).is_err() {
+        // Without a thread, the job is dropped here, and with it what it holds of the user.
+        if !matches!(contain(|| thread.spawn(job)), Ok(Ok(_))) {
             return Err(Unfinished::NoThread);
         }
         let until = limit.map(|limit| self.clock.monotonic().saturating_add(limit));

@@ -394,6 +394,24 @@ impl<T> Live<T> {
         }
     }
 
+    /// Reads all secrets again, unless a config after this generation is swapped in first.
+    fn refresh_after(&self, generation: u64) -> Result<bool, ConfigError> {
+        let ticket = self.ask_after(generation)?;
+        self.wait(ticket, "the refresh")
+    }
+
+    async fn refresh_after_async(&self, generation: u64) -> Result<bool, ConfigError> {
+        let ticket = self.ask_after(generation)?;
+        self.wait_async(ticket, "the refresh").await
+    }
+
+    fn ask_after(&self, generation: u64) -> Result<u64, ConfigError> {
+        match self.core.forked() {
+            Some(error) => Err(error),
+            None => Ok(self.owner.inbox.ask_unless(Scope::All, Some(generation))),
+        }
+    }
+
     /// Returns `None` if a refresh of this secret has just found another value.
     fn ask_secret(&self, id: &str) -> Result<Option<u64>, ConfigError> {
         if let Some(error) = self.core.forked() {

@@ -38,14 +38,15 @@ impl Reading {
         updates: BTreeMap<Arc<str>, UpdateKind>,
     ) {
         let updates = updates.into_iter();
-        let outcomes = updates.map(|(id, kind)| {
+        let outcomes = updates.filter_map(|(id, kind)| {
             let outcome = match kind {
                 UpdateKind::Value(value) => ReadOutcome::Value(value),
                 UpdateKind::Deleted => ReadOutcome::Missing,
                 UpdateKind::Denied => ReadOutcome::Denied,
                 UpdateKind::Failed(error) => ReadOutcome::Unavailable(error),
+                UpdateKind::Outdated => return None,
             };
-            (id.to_string(), outcome)
+            Some((id.to_string(), outcome))
         });
         self.take_outcomes(config, outcomes);
     }

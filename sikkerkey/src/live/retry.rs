@@ -41,7 +41,7 @@ impl<T> Live<T> {
         drop(config);
         if self.newer_than(generation).is_none() {
             // If the refresh fails, the status shows the error, and the config stays as it is.
-            let _ = self.refresh();
+            let _ = self.refresh_after(generation);
         }
         match self.newer_than(generation) {
             Some(config) => call(&config),
@@ -84,7 +84,7 @@ impl<T> Live<T> {
             done => return done,
         };
         if self.newer_than(generation).is_none() {
-            let _ = self.refresh_async().await;
+            let _ = self.refresh_after_async(generation).await;
         }
         match self.newer_than(generation) {
             Some(config) => call(config).await,

@@ -110,6 +110,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         candidate: None,
         refreshed: None,
         unread: BTreeSet::new(),
+        unfinished: false,
         held_since: None,
         unlisted: false,
     };

@@ -225,8 +225,13 @@ pub(super) struct Place<T> {
 #[must_use]
 pub(super) struct Gone<T> {
     swapped: Option<Change<T>>,
-    #[allow(dead_code, reason = "it is only held, and dropped")]
     configs: VecDeque<(Arc<T>, Duration)>,
+}
+
+impl<T> Gone<T> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.swapped.is_none() && self.configs.is_empty()
+    }
 }
 
 /// How a cycle or a refresh ended.
@@ -532,8 +537,9 @@ impl<T> LiveState<T> {
         kept.map(|(config, _)| Arc::clone(config)).collect()
     }
 
-    /// Drops the configs whose grace is over. Returns how long the next one still has.
-    pub(super) fn expire_previous(&self) -> Option<Duration> {
+    /// Takes out the configs whose grace is over, which the caller must drop: that may be user code. Also returns
+    /// how long the next one still has.
+    pub(super) fn expire_previous(&self) -> (VecDeque<(Arc<T>, Duration)>, Option<Duration>) {
         let now = self.clock.monotonic();
         let mut record = self.record();
         let kept = record.previous.iter().take_while(|(_, until)| now < *until);
@@ -541,9 +547,7 @@ impl<T> LiveState<T> {
         let gone = record.previous.split_off(kept);
         let next = record.previous.back().map(|(_, until)| *until - now);
         drop(record);
-        // The config's own drop may be user code: outside the lock.
-        contain_drop(gone);
-        next
+        (gone, next)
     }
 
     pub(super) fn callbacks(&self) -> &Arc<Callbacks> {

@@ -3,11 +3,11 @@
 //!
 //! It blocks only on its inbox: reads and user code run as [jobs](super::job).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::builder::LiveOptions;
 use super::fingerprint::Fingerprint;
@@ -22,7 +22,6 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
-use crate::contain::contain_drop;
 use crate::read::reader::Fetch;
 use crate::span::span;
 use crate::sync::lock;
@@ -54,8 +53,11 @@ pub(super) struct Worker<T> {
     pub(super) candidate: Option<Snapshot>,
     /// When the last refresh began.
     pub(super) refreshed: Option<Duration>,
-    /// The secrets whose changes the poller has found but could not read yet. It tries again in each cycle.
+    /// The secrets that could not be read, or not surely their newest value. The poller reads them in each cycle
+    /// until it succeeds.
     pub(super) unread: BTreeSet<String>,
+    /// Whether the last full refresh failed before it had read the secrets.
+    pub(super) unfinished: bool,
     /// Since when newer values have waited for one that could not be read.
     pub(super) held_since: Option<Duration>,
     /// Whether the list of names failed, so that it is requested again.
@@ -87,7 +89,11 @@ impl<T: Send + Sync + 'static> Worker<T> {
         mark_callback_thread();
         loop {
             let now = self.clock().monotonic();
-            let left = self.core.expire_previous().unwrap_or(FAR_FUTURE);
+            let (expired, left) = self.core.expire_previous();
+            if !expired.is_empty() {
+                self.jobs.discard(expired);
+            }
+            let left = left.unwrap_or(FAR_FUTURE);
             let refresh_from = self.refreshed.map_or(now, |at| {
                 at.saturating_add(self.options.refresh_gap.min(FAR_FUTURE))
             });
@@ -135,11 +141,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(Err(error)) = &news.polled {
             reading.unanswered = Some(unanswered(name, error));
         }
-        let failed = |(id, kind): (&Arc<str>, &UpdateKind)| {
-            matches!(kind, UpdateKind::Failed(_)).then(|| id.to_string())
-        };
-        let failed: Vec<String> = news.updates.iter().filter_map(failed).collect();
-        self.unread.extend(failed);
+        let is_open =
+            |kind: &UpdateKind| matches!(kind, UpdateKind::Failed(_) | UpdateKind::Outdated);
+        let open = news.updates.iter().filter(|(_, kind)| is_open(kind));
+        self.unread.extend(open.map(|(id, _)| id.to_string()));
         reading.take_updates(name, news.updates);
         self.settle(&mut reading);
         let scope = news.refresh.as_ref().map(|refresh| &refresh.scope);
@@ -156,7 +161,11 @@ impl<T: Send + Sync + 'static> Worker<T> {
             failure = self.refresh(scope, &mut reading).err();
         }
         if failure.is_none() && !forced && reading.snapshot != self.running {
-            match self.jobs.names_more() {
+            let names_more = match self.unfinished {
+                true => Ok(true),
+                false => self.jobs.names_more(),
+            };
+            match names_more {
                 Ok(false) => {}
                 Ok(true) => {
                     relinked = true;
@@ -171,9 +180,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
             None => Vec::new(),
         };
         let names = relinked.then(|| names(&self.schema, &reading.snapshot));
-        let holds = self.holds(&reading, scope);
+        let holds = self.holds(&reading);
         let adoption = match (failure, scope) {
-            (Some(error), _) => Adoption::Refused(error),
+            // What was read stays, for the next attempt.
+            (Some(error), _) => {
+                self.candidate = Some(reading.snapshot);
+                Adoption::Refused(error)
+            }
             (None, Some(Scope::Secrets(ids))) if holds => self.adopt_these(ids, reading.snapshot),
             (None, _) if holds => {
                 self.candidate = Some(reading.snapshot);
@@ -208,27 +221,29 @@ impl<T: Send + Sync + 'static> Worker<T> {
             names,
             adoption,
         });
-        contain_drop(gone);
+        if !gone.is_empty() {
+            self.jobs.discard(gone);
+        }
         if let Some(refresh) = &news.refresh {
             self.inbox.answer(refresh.ticket, answer);
-            // Callers that asked meanwhile were refused with the same old value, so they share the result.
-            self.inbox.share(|id| self.core.was_just_refreshed(id));
         }
+        // Callers that asked meanwhile were refused with the same old value, so they share the result.
+        let generation = self.core.generation();
+        self.inbox
+            .share(generation, |id| self.core.was_just_refreshed(id));
     }
 
     /// Whether the changes must wait for a value that could not be read, so that values that changed together
     /// are swapped in together. A cycle that says nothing about that value, because its poll failed, changes
     /// nothing. They wait for at most `max_stale`, so that one unreadable secret does not block the others for
     /// good.
-    fn holds(&mut self, reading: &Reading, scope: Option<&Scope>) -> bool {
+    fn holds(&mut self, reading: &Reading) -> bool {
         let is_pending = |state: &SecretState| *state == SecretState::Pending;
         let is_unread = |id: &String| {
             reading.states.get(id).is_none_or(is_pending) && reading.snapshot.get(id).is_some()
         };
         self.unread.retain(is_unread);
-        // A value that the poller has delivered may fail when it is read once more.
-        let is_unsettled = scope.is_none() && reading.states.values().any(is_pending);
-        if self.unread.is_empty() && !is_unsettled {
+        if self.unread.is_empty() {
             self.held_since = None;
             return false;
         }
@@ -240,7 +255,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
     /// Values that were read one after the other may be of different moments. They are read again until two
     /// readings in a row agree: then all of them were valid at the moment between. Secrets with a resync of
     /// their own are not read again, because policies may count their reads.
-    fn settle(&self, reading: &mut Reading) {
+    fn settle(&mut self, reading: &mut Reading) {
         let changed = reading.changed.iter().filter(|id| !self.plan.is_own(id));
         let ids: BTreeSet<String> = changed.cloned().collect();
         if ids.len() < 2 {
@@ -257,7 +272,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
 
     /// Reads an optional secret once more after it was reported as deleted: it is absent only if its own read
     /// says so.
-    fn drop_absent(&self, reading: &mut Reading) {
+    fn drop_absent(&mut self, reading: &mut Reading) {
         let ids = reading.lost_optional(&self.schema);
         if ids.is_empty() {
             return;
@@ -278,6 +293,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 ids.iter().filter(known).cloned().collect()
             }
             Scope::All => {
+                self.unfinished = true;
                 if let Some(schema) = self.jobs.schema()? {
                     let refusals = self.fetch.refusals(&schema);
                     if !refusals.is_empty() {
@@ -285,6 +301,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                     }
                     self.schema = Arc::new(schema);
                 }
+                self.unfinished = false;
                 // Names may now lead to other ids, and the schema may name other secrets.
                 self.relink(reading)
             }
@@ -327,13 +344,40 @@ impl<T: Send + Sync + 'static> Worker<T> {
     }
 
     /// Reads secrets by their ids. Returns nothing once the live config has ended.
-    fn read(&self, ids: BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
+    ///
+    /// The poller may have delivered a value of one of them before this read or while it was under way. If the two
+    /// differ, the secret is read once more, so that the older value never undoes the newer one.
+    fn read(&mut self, mut ids: BTreeSet<String>) -> Vec<(String, ReadOutcome)> {
         let Some(party) = self.party() else {
             return Vec::new();
         };
-        let fetch = self.fetch.clone();
-        let outcomes = self.jobs.reads(move || fetch.outcomes(&ids, party));
-        outcomes.unwrap_or_default()
+        let mut newest = BTreeMap::new();
+        for _ in 0..READINGS {
+            let (fetch, asked) = (self.fetch.clone(), ids.clone());
+            let outcomes = self.jobs.reads(move || fetch.outcomes(&asked, party));
+            newest.extend(outcomes.unwrap_or_default());
+            let arrived = self.inbox.take_updates(&ids);
+            let differs = |(id, kind): &(String, UpdateKind)| match (newest.get(id), kind) {
+                (Some(ReadOutcome::Value(read)), UpdateKind::Value(polled)) => {
+                    read.expose_secret() != polled.expose_secret()
+                }
+                _ => true,
+            };
+            ids = arrived
+                .into_iter()
+                .filter(differs)
+                .map(|(id, _)| id)
+                .collect();
+            if ids.is_empty() {
+                break;
+            }
+        }
+        let is_open = |outcome: &ReadOutcome| matches!(outcome, ReadOutcome::Unavailable(_));
+        for (id, _) in newest.iter().filter(|(_, outcome)| is_open(outcome)) {
+            self.unread.insert(id.clone());
+            self.fetch.client.inner().poller().suspect(id);
+        }
+        newest.into_iter().collect()
     }
 
     fn party(&self) -> Option<PartyId> {
@@ -383,7 +427,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                     },
                     // The secret's text differs, but the fields that the config reads do not.
                     None => {
-                        contain_drop(new);
+                        self.jobs.discard(new);
                         Adoption::Same
                     }
                 }

@@ -43,6 +43,9 @@ pub(crate) enum UpdateKind {
     Denied,
     /// The value could not be read. The next cycle tries again, and reports each failure.
     Failed(Error),
+    /// The value was read while another read of this client was under way, so it may not be the newest one. The
+    /// next cycle reads it again.
+    Outdated,
 }
 
 impl fmt::Debug for UpdateKind {
@@ -52,6 +55,7 @@ impl fmt::Debug for UpdateKind {
             UpdateKind::Deleted => f.write_str("Deleted"),
             UpdateKind::Denied => f.write_str("Denied"),
             UpdateKind::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            UpdateKind::Outdated => f.write_str("Outdated"),
         }
     }
 }

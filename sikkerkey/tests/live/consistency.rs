@@ -308,3 +308,79 @@ fn the_wait_for_a_value_has_an_end_during_an_outage_too() {
     cycles(&stage, 1);
     assert_eq!((live.load().a, live.load().x), (2, 1));
 }
+
+#[test]
+fn a_refresh_that_cannot_read_all_swaps_no_half_in() {
+    let vault = emulator().secret("sk_c", "1").secret("sk_a", "1");
+    let vault = vault.structured("sk_b", [("x", "1"), ("y", "1")]);
+    let stage = Stage::new(vault.start().unwrap());
+    let loader = Stamped::loader(&client(&stage)).refresh_gap(Duration::ZERO);
+    let live = loader.live().unwrap();
+    settle(&stage);
+    let both = r#"{"x":2,"y":"2"}"#.to_owned();
+    let rotation = [("sk_a", "2".to_owned()), ("sk_b", both)];
+    stage.vault.put_all(rotation);
+    stage
+        .vault
+        .fail_next_matching("/v1/secret/sk_b", Fault::Status(503));
+    live.refresh().unwrap_err();
+    assert_eq!((live.load().a, live.load().x), (1, 1));
+    // The poller reads the rest, also while its polls report nothing.
+    cycles(&stage, 1);
+    assert_eq!((live.load().a, live.load().x), (2, 2));
+}
+
+#[test]
+fn a_value_that_waited_does_not_undo_a_newer_one() {
+    let vault = emulator()
+        .secret("sk_region", "one")
+        .name("sk_region", "REGION");
+    let stage = Stage::new(vault.start().unwrap());
+    #[derive(SikkerKeyConfig)]
+    struct Named {
+        #[sikkerkey(name = "REGION")]
+        region: String,
+    }
+    let live = Named::loader(&client(&stage))
+        .refresh_gap(Duration::ZERO)
+        .live()
+        .unwrap();
+    settle(&stage);
+    let lists = stage.requests_to("/v1/secrets");
+    let held = Hold::new();
+    let fault = Fault::Hold(held.clone());
+    stage.vault.fail_next_matching("/v1/secrets", fault);
+    std::thread::scope(|scope| {
+        let refresh = scope.spawn(|| live.refresh());
+        stage.wait_for("the list", |requests| {
+            let list = requests.iter().filter(|r| r.path == "/v1/secrets");
+            list.count() > lists
+        });
+        stage.vault.put("sk_region", "two");
+        stage.poll();
+        stage.vault.put("sk_region", "three");
+        held.release();
+        refresh.join().unwrap().unwrap();
+    });
+    assert_eq!(live.load().region, "three");
+    settle(&stage);
+    assert_eq!(live.load().region, "three");
+    cycles(&stage, 1);
+    assert_eq!(live.load().region, "three");
+}
+
+#[test]
+fn a_handle_of_a_closed_client_ends_no_newer_live_config() {
+    let stage = stage();
+    let sk = client(&stage);
+    let before = Config::live(&sk).unwrap();
+    settle(&stage);
+    sk.close();
+    let live = Config::live(&sk).unwrap();
+    stage.rest();
+    drop(before);
+    stage.vault.put("sk_name", "two");
+    stage.poll();
+    settle(&stage);
+    assert_eq!(live.load().name, "two");
+}

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
 use sikkerkey::live::SecretState;
@@ -381,4 +381,39 @@ fn a_rehearsal_parses_validates_and_probes_and_installs_nothing() {
     assert_eq!(live.status().freshness(), Freshness::Fresh);
     assert_eq!(live.status().generation(), 1);
     assert_eq!(stage.vault.read_counts(), reads);
+}
+
+#[test]
+fn a_config_whose_drop_hangs_does_not_stop_the_live_config() {
+    #[derive(SikkerKeyConfig)]
+    struct Slow {
+        #[sikkerkey(secret = "sk_name")]
+        name: String,
+    }
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            if self.name == "one" {
+                DROPS.store(true, Ordering::SeqCst);
+                GATE.pass();
+            }
+        }
+    }
+    static GATE: LazyLock<Gate> = LazyLock::new(Gate::default);
+    static DROPS: AtomicBool = AtomicBool::new(false);
+    let stage = stage();
+    let live = Slow::live(&client(&stage)).unwrap();
+    settle(&stage);
+    stage.vault.put("sk_name", "two");
+    stage.poll();
+    while !DROPS.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    // Its limit, after which the worker goes on.
+    stage.pass(Duration::from_secs(10));
+    settle(&stage);
+    stage.vault.put("sk_name", "three");
+    cycles(&stage, 1);
+    assert_eq!(live.load().name, "three");
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
+    GATE.set(true);
 }

@@ -1,8 +1,10 @@
 //! A call that a server refuses is made once more, with newer secrets.
 
 use std::cell::{Cell, RefCell};
+use std::task::{Context, Waker};
 
 use sikkerkey::{Live, SikkerKeyConfig};
+use sikkerkey_emulator::{Fault, Hold};
 
 use crate::{Config, block_on, client, stage, start};
 
@@ -125,4 +127,53 @@ fn the_async_twin_does_the_same() {
     let answer = block_on(call, || ());
     assert_eq!(answer, Ok("hello two".to_owned()));
     assert_eq!(server.calls.get(), 2);
+}
+
+#[test]
+fn calls_that_are_refused_while_a_refresh_runs_take_its_config_at_once() {
+    let (stage, live) = start();
+    stage.vault.put("sk_name", "two");
+    let before = stage.reads("sk_name");
+    let held = Hold::new();
+    let fault = Fault::Hold(held.clone());
+    stage.vault.fail_next_matching("/v1/secret/sk_name", fault);
+    let call = || {
+        live.retry_on_refused(
+            |config| match config.name.as_str() {
+                "two" => Ok(()),
+                _ => Err(Failure::Refused(config.name.clone())),
+            },
+            is_refused,
+        )
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(call);
+        stage.wait_for("the refresh", |requests| {
+            let read = requests.iter().filter(|r| r.path == "/v1/secret/sk_name");
+            read.count() > before
+        });
+        let call = || {
+            let mut retried = Box::pin(live.retry_on_refused_async(
+                |config| async move {
+                    match config.name.as_str() {
+                        "two" => Ok(()),
+                        _ => Err(Failure::Refused(config.name.clone())),
+                    }
+                },
+                is_refused,
+            ));
+            // It asks when it is first polled.
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(retried.as_mut().poll(&mut context).is_pending());
+            retried
+        };
+        let others: Vec<_> = (0..15).map(|_| call()).collect();
+        held.release();
+        first.join().unwrap().unwrap();
+        // No time passes, so no second refresh begins.
+        for other in others {
+            block_on(other, || ()).unwrap();
+        }
+    });
+    assert_eq!(stage.reads("sk_name"), before + 1);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sikkerkey::__private::Clock as _;
 use sikkerkey::webhook::{Webhook, WebhookEvent};
-use sikkerkey::{ExposeSecret as _, Live, SecretString, SikkerKeyConfig};
+use sikkerkey::{ExposeSecret as _, Live, SecretString, SikkerKeyConfig, Snapshot};
 use sikkerkey_emulator as emulator;
 
 use super::*;
@@ -86,6 +86,19 @@ fn a_rotation_is_swapped_in_without_a_poll() {
     assert_eq!(stage.reads("sk_name"), 4);
     assert_eq!(stage.reads("sk_db"), 1, "only what changed is read");
     assert_eq!(stage.poll_count(), polls);
+}
+
+#[test]
+fn a_config_without_a_service_takes_no_delivery() {
+    let (stage, _live) = start();
+    let receiver = receiver(&stage);
+    let secrets = [("sk_name", "one".to_owned()), ("sk_db", db("alpha", "1"))];
+    let live = Config::offline(Snapshot::from_iter(secrets))
+        .live()
+        .unwrap();
+    stage.vault.put("sk_name", "two");
+    assert!(!live.on_webhook(&receiver.event()).unwrap());
+    assert_eq!(live.load().name, "one");
 }
 
 #[test]

@@ -283,6 +283,12 @@ impl Poller {
         }
     }
 
+    /// Has the secret read in the next cycle, because a read of it failed.
+    #[cfg(feature = "live")]
+    pub(crate) fn suspect(&self, id: &str) {
+        lock(&self.state).watches.suspect(id);
+    }
+
     /// Records that the client has become another machine, for which the service reports changes from the
     /// beginning.
     pub(crate) fn suspect_all(&self) {

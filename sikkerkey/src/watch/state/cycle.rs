@@ -21,6 +21,8 @@ pub(crate) const REVOKED_AFTER: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     followers: BTreeMap<PartyId, Vec<Update>>,
+    /// The values for followers, each with the number of this client's reads before it.
+    found: BTreeMap<Arc<str>, (u64, Digest)>,
     notices: Vec<(PartyId, Arc<str>, Notice)>,
     /// The poll interval, from which the gaps of missing secrets grow.
     interval: Duration,
@@ -198,8 +200,28 @@ impl WatchState {
         }
     }
 
+    /// Takes back the values of this cycle that another read of this client has overtaken since: they are read
+    /// again.
+    fn overtake(&mut self, round: &mut Round) {
+        for (id, (notes, digest)) in std::mem::take(&mut round.found) {
+            let Some(entry) = self.entries.get_mut(&id) else {
+                continue;
+            };
+            if entry.notes == notes || entry.noted == Some(digest) {
+                continue;
+            }
+            entry.pending = true;
+            for update in round.followers.values_mut().flatten() {
+                if update.id == id && matches!(update.kind, UpdateKind::Value(_)) {
+                    update.kind = UpdateKind::Outdated;
+                }
+            }
+        }
+    }
+
     /// Ends the cycle. Returns its notifications, in order for each party.
     pub(crate) fn finish(&mut self, mut round: Round) -> Told {
+        self.overtake(&mut round);
         if matches!(round.sighting, Some(Sighting::First | Sighting::Second)) {
             self.alert(&round);
         }
@@ -266,6 +288,9 @@ impl WatchState {
         if read.unasked && same {
             entry.resync.confirmed(now, round.random, longest);
         }
+        if !doubtful {
+            round.found.insert(id.clone(), (entry.notes, digest));
+        }
         if swallowed && round.sighting.is_none() {
             round.sighting = Some(self.sharing.sighted(now));
         }
@@ -282,7 +307,9 @@ impl WatchState {
                         round.notices.push((*party, id.clone(), notice));
                     }
                 }
-                Some(Role::Follower) if doubtful => {}
+                Some(Role::Follower) if doubtful => {
+                    round.notify(*party, &id, UpdateKind::Outdated);
+                }
                 Some(Role::Follower) => {
                     round.notify(*party, &id, UpdateKind::Value(value.clone()));
                 }

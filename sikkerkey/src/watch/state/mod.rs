@@ -143,9 +143,11 @@ impl WatchState {
         }
     }
 
-    /// Returns the state of a client that ends its watches: the knowledge about its identity stays.
+    /// Returns the state of a client that ends its watches: the knowledge about its identity stays. Ids of
+    /// parties are not given out again, because handles of the old ones may still exist.
     pub(crate) fn cleared(&mut self) -> Self {
         WatchState {
+            last: self.last,
             resync: self.resync,
             sharing: std::mem::take(&mut self.sharing),
             ..WatchState::default()
@@ -207,10 +209,11 @@ impl WatchState {
             if let Some(entry) = self.entries.get_mut(id.as_str()) {
                 // Another reader of this client has read a newer value, and the service will not report it
                 // again.
-                let newer = last_read(id);
-                entry.pending |= *unconfirmed || (newer.is_some() && newer != *value);
+                let known = [last_read(id), entry.followed, entry.last];
+                let is_other = known.iter().flatten().any(|known| Some(*known) != *value);
+                entry.pending |= *unconfirmed || is_other;
                 entry.followed = *value;
-                entry.last = newer.or(*value);
+                entry.last = entry.last.or(known[0]).or(*value);
             }
         }
         party

@@ -333,9 +333,58 @@ fn a_follower_waits_for_the_newer_value_that_the_user_reads_meanwhile() {
     bench.follow(&["sk_a"]);
     bench.holds("sk_a", "2");
     let told = bench.cycle_with(Ok(&[("sk_a", CHANGED)]), |bench| bench.note("sk_a", "3"));
-    assert_eq!(told, ["1 []"]);
+    assert_eq!(told, ["1 [sk_a Outdated]"]);
     bench.holds("sk_a", "3");
     assert_eq!(bench.quiet(), ["1 [sk_a=3]"]);
+}
+
+#[test]
+fn a_follower_learns_which_half_of_a_rotation_is_still_to_come() {
+    let mut bench = Bench::new();
+    bench.follow(&["sk_a", "sk_b"]);
+    bench.holds("sk_a", "2");
+    bench.holds("sk_b", "2");
+    let both = [("sk_a", CHANGED), ("sk_b", CHANGED)];
+    let told = bench.cycle_with(Ok(&both), |bench| bench.table.suspect("sk_b"));
+    assert_eq!(told, ["1 [sk_a=2, sk_b Outdated]"]);
+    assert_eq!(bench.quiet(), ["1 [sk_b=2]"]);
+}
+
+#[test]
+fn a_value_that_another_read_overtakes_before_the_end_of_the_cycle_is_not_told() {
+    let mut bench = Bench::new();
+    bench.follow(&["sk_a"]);
+    bench.now += INTERVAL;
+    let (mut round, _) = bench.table.begin(INTERVAL);
+    let changed = vec![("sk_a".to_owned(), CHANGED)];
+    bench
+        .table
+        .polled(&mut round, Ok(&changed), bench.now, &mut || 0.5);
+    let reads = bench.table.reads(&round, bench.now);
+    let (value, digest) = (SecretString::from("2"), bench.salt.digest("2"));
+    bench
+        .table
+        .read(&mut round, &reads[0], Ok((&value, digest)), bench.now);
+    bench.note("sk_a", "3");
+    let cycle = bench.table.finish(round).cycles.remove(0).1;
+    assert_eq!(format!("{:?}", cycle.updates[0].kind), "Outdated");
+    bench.holds("sk_a", "3");
+    assert_eq!(bench.quiet(), ["1 [sk_a=3]"]);
+}
+
+#[test]
+fn a_follower_that_comes_with_an_older_value_than_the_poller_read_last_is_told() {
+    let mut bench = Bench::new();
+    bench.follow(&["sk_a"]);
+    bench.holds("sk_a", "2");
+    assert_eq!(bench.cycle(Ok(&[("sk_a", CHANGED)])), ["1 [sk_a=2]"]);
+    let one = bench.salt.digest("1");
+    let known = [followed("sk_a", Some(one))];
+    // The client's own reads found the older value, too.
+    bench.table.follow(&known, |_| Some(one), bench.now, 0.5);
+    assert_eq!(bench.quiet(), ["1 [sk_a=2]", "2 [sk_a=2]"]);
+    assert_eq!(bench.quiet(), ["1 []", "2 []"]);
+    assert_eq!(bench.table.sharing.longest_gap(bench.now), LONGEST_GAP);
 }
 
 #[test]
@@ -527,11 +576,14 @@ fn a_client_that_ends_its_watches_keeps_its_resync_and_whether_its_identity_is_s
     table.sharing.sighted(100_000 * S);
     assert!(table.is_shared());
     let salt = Salt::new([7; 32]);
-    table.watch("sk_a", Some(salt.digest("1")), None, S, 0.5);
-    let cleared = table.cleared();
+    let former = table.watch("sk_a", Some(salt.digest("1")), None, S, 0.5);
+    let mut cleared = table.cleared();
     assert!(cleared.is_empty());
     assert_eq!(cleared.resync, Resync::Never);
     assert!(cleared.is_shared());
+    let next = cleared.watch("sk_a", None, None, S, 0.5);
+    assert_ne!(next, former, "a handle of the former party may exist");
+    assert!(!cleared.remove(former, S, 0.5));
 }
 
 #[test]
