@@ -210,7 +210,9 @@ impl Provider for Exported {
             // By key, because the last of several names that become one key counts.
             let mut places = BTreeMap::new();
             if let Some(Ok(export)) = fetched.get() {
+                // A name that may be a part of a secret is not shown.
                 let names = export.iter().map(|(name, _)| name);
+                let names = names.filter(|name| export.is_shown(name));
                 places.extend(names.filter_map(|name| Some((keys.path(name)?, name.to_owned()))));
             }
             let place = |(path, from)| Place { path, from };

@@ -12,6 +12,7 @@ use sikkerkey::{ConfigError, Live, LoadOptions, Loader, Schema, SecretRef, Sikke
 
 use crate::FigmentExt;
 use crate::origin::PROBLEM;
+use crate::redact;
 use crate::references::References;
 use crate::source::{Exports, Reading, Scope};
 
@@ -271,27 +272,49 @@ impl<F: Fn() -> Figment> Layers<F> {
 
     fn fingerprint_of(&self, figment: &Figment) -> Result<Fingerprint> {
         let mut keys = BTreeMap::new();
-        flatten(&figment.extract()?, String::new(), &mut |path, value| {
-            keys.insert(path, Some(self.hasher.hash_one(format!("{value:?}"))));
-        });
+        flatten(
+            figment,
+            &figment.extract()?,
+            &mut Vec::new(),
+            &mut |path, value| {
+                keys.insert(
+                    path.join("."),
+                    Some(self.hasher.hash_one(format!("{value:?}"))),
+                );
+            },
+        );
         Ok(keys.into_iter().collect())
     }
 }
 
-fn flatten(value: &Value, path: String, each: &mut impl FnMut(String, &Value)) {
-    let inside = |key: &dyn fmt::Display| match path.is_empty() {
-        true => key.to_string(),
-        false => format!("{path}.{key}"),
-    };
+/// Calls `each` with the keys of the config and their values. The keys inside a JSON value are a part of the secret,
+/// so the value counts as one.
+fn flatten(
+    figment: &Figment,
+    value: &Value,
+    path: &mut Vec<String>,
+    each: &mut impl FnMut(&[String], &Value),
+) {
     match value {
-        Value::Dict(_, dict) if !dict.is_empty() => {
-            for (key, value) in dict {
-                flatten(value, inside(key), each);
+        Value::Dict(tag, dict) if !dict.is_empty() => {
+            let (secret, known) = redact::split(figment, dict, path);
+            if !secret.is_empty() && !path.is_empty() {
+                return each(path, value);
+            }
+            for (key, value) in known {
+                path.push(key);
+                flatten(figment, &value, path, each);
+                path.pop();
+            }
+            if !secret.is_empty() {
+                each(&[redact::HIDDEN.to_owned()], &Value::Dict(*tag, secret));
             }
         }
         Value::Array(_, array) if !array.is_empty() => {
             for (i, value) in array.iter().enumerate() {
-                flatten(value, inside(&i), each);
+                path.push(i.to_string());
+                flatten(figment, value, path, each);
+                path.pop();
             }
         }
         leaf => each(path, leaf),

@@ -1,14 +1,14 @@
 //! Removes values from figment's errors, which quote the value that they found.
 
 use figment::error::{Actual, Kind};
-use figment::value::Value;
+use figment::value::{Dict, Value};
 use figment::{Error, Figment, Metadata};
 use sikkerkey::__private::stray_at_the_ends;
 
 use crate::origin::{self, PROBLEM};
 use crate::wide_integer;
 
-const HIDDEN: &str = "[hidden]";
+pub(crate) const HIDDEN: &str = "[hidden]";
 const REFUSED: &str = "the value was refused; the reason is hidden, for it may quote a secret";
 
 /// Removes every value from an error, and every text that may quote one.
@@ -137,6 +137,27 @@ fn clean(mut error: Error) -> Error {
         hide_inner_keys(&mut error.path, &metadata);
     }
     error
+}
+
+/// Splits the table at `path` into the keys that are a part of a secret, and the others.
+pub(crate) fn split(figment: &Figment, table: &Dict, path: &[String]) -> (Dict, Dict) {
+    let is_secret = |(key, value): &(String, Value)| {
+        let metadata = figment.get_metadata(first_leaf(value).tag());
+        metadata.filter(|m| origin::is_ours(m)).is_some_and(|m| {
+            let keys: Vec<String> = path.iter().chain([key]).cloned().collect();
+            origin::known_keys(m, &keys).last() == Some(&false)
+        })
+    };
+    table.clone().into_iter().partition(is_secret)
+}
+
+fn first_leaf(value: &Value) -> &Value {
+    let inside = match value {
+        Value::Dict(_, dict) => dict.values().next(),
+        Value::Array(_, array) => array.first(),
+        _ => None,
+    };
+    inside.map_or(value, first_leaf)
 }
 
 /// Hides the keys inside a JSON value, which are a part of the secret.

@@ -147,8 +147,12 @@ impl Reading {
         let by_id = Requirement::new(requirement.path(), SecretRef::Id(id.clone()))
             .with_kind(requirement.kind(), requirement.expected().to_owned())
             .with_necessity(requirement.necessity());
-        match requirement.field() {
+        let by_id = match requirement.field() {
             Some(field) => by_id.with_field(field),
+            None => by_id,
+        };
+        match requirement.resync() {
+            Some(resync) => by_id.with_resync(resync),
             None => by_id,
         }
     }

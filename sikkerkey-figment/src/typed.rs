@@ -19,8 +19,27 @@ pub(crate) fn of(requirement: &Requirement, text: &str) -> Result<Value, String>
             let texts = texts.map(|(name, text)| (name.clone(), text.expose_secret().into()));
             Ok(Value::from(texts.collect::<Dict>()))
         }
-        (kind, _) => value(kind, text),
+        (kind, _) => {
+            refused_by_type(requirement, text)?;
+            value(kind, text)
+        }
     }
+}
+
+/// Refuses what the config's own reading refuses, and serde would accept.
+fn refused_by_type(requirement: &Requirement, text: &str) -> Result<(), String> {
+    let refusal = match requirement.expected() {
+        "a path" => {
+            stray_at_the_ends(text).map(|stray| format!("the value is not a path: {stray}"))
+        }
+        // serde narrows a number to this type without a check.
+        "an f32" => {
+            let is_infinite = text.parse::<f32>().is_ok_and(f32::is_infinite);
+            is_infinite.then(|| "the value is not an f32: it is not finite".to_owned())
+        }
+        _ => None,
+    };
+    refusal.map_or(Ok(()), Err)
 }
 
 /// The value of `text` for a kind, or what it should have been.

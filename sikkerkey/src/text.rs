@@ -111,7 +111,7 @@ fn escape_into(line: &mut String, text: &str, limit: usize, quotes: bool) {
     let mut length = 0;
     for c in text.chars() {
         let start = line.len();
-        if c.is_control() || is_invisible(c) {
+        if is_unseen(c) {
             let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
         } else {
             if quotes && matches!(c, '"' | '\\') {
@@ -126,6 +126,11 @@ fn escape_into(line: &mut String, text: &str, limit: usize, quotes: bool) {
             return;
         }
     }
+}
+
+/// Whether a character has no place in a line: it controls a terminal, or it is invisible.
+pub(crate) fn is_unseen(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 /// Whether a character is a direction mark, which can make a line read as another one; a character without

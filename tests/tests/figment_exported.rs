@@ -5,7 +5,7 @@
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 use sikkerkey::{LoadOptions, SikkerKey};
-use sikkerkey_emulator::{Emulator, Fault};
+use sikkerkey_emulator::{Emulator, Fault, Reply};
 use sikkerkey_figment::{Exported, FigmentExt};
 use sikkerkey_tests::emulator;
 
@@ -164,4 +164,23 @@ fn a_failed_export_is_an_error_of_the_figment() {
         "{error}"
     );
     assert!(error.ends_with("SikkerKey export"), "{error}");
+}
+
+#[test]
+fn a_name_that_may_be_a_secret_is_hidden_in_errors() {
+    let vault = vault();
+    vault.fail_next(Reply::new(200).body(
+        r#"{"secrets":[{"id":"sk_git","name":"git","fieldNames":"user",
+            "value":"{\"user\":\"x\",\"ghp_4f9a21c8d0e3\":\"ci\"}"}]}"#,
+    ));
+    let sk = client(&vault);
+    let figment = Figment::from(Exported::all(&sk));
+    let error = figment
+        .extract_secret::<std::collections::BTreeMap<String, u16>>()
+        .unwrap_err();
+    let text = format!("{error} {error:?}").to_lowercase();
+    assert!(!text.contains("4f9a21"), "{error}");
+    // The value itself is there, by its name.
+    let value: String = figment.extract_inner("git_ghp_4f9a21c8d0e3").unwrap();
+    assert_eq!(value, "ci");
 }

@@ -10,12 +10,13 @@ mod stage;
 mod virtual_clock;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Format, Toml};
+use figment::providers::{Format, Serialized, Toml};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sikkerkey::__private::{Clock, Signal};
@@ -413,4 +414,111 @@ fn figment_gives_the_layers_resolved_once() {
         .figment()
         .unwrap();
     assert_eq!(figment.extract::<Config>().unwrap().port, 5432);
+}
+
+#[test]
+fn a_value_that_comes_while_a_probe_hangs_is_not_lost() {
+    let stage = Stage::new();
+    let (begin, begun) = channel();
+    let (open, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let probe = move |config: &Config| {
+        if config.port == 2 {
+            begin.send(()).unwrap();
+            let _ = gate.lock().unwrap().recv_timeout(PATIENCE);
+        }
+        Ok::<(), &str>(())
+    };
+    let live = LiveFigment::new(&stage.sk, stage.layers())
+        .live_with(|loader| loader.probe(probe))
+        .unwrap();
+    let settle = || stage.time.clock.threads_at_rest("sikkerkey-live", 1);
+    stage.time.rest();
+    stage.put_db("2", "p");
+    stage.time.poll();
+    begun.recv_timeout(PATIENCE).unwrap();
+    stage.time.pass(Duration::from_secs(30));
+    stage.put("sk_token", "t2");
+    stage.time.poll();
+    settle();
+    let error = live.status().last_error().unwrap().to_string();
+    assert!(error.contains("still runs"), "{error}");
+    drop(open);
+    // The source of the config comes back at some moment.
+    for _ in 0..100 {
+        stage.time.poll();
+        settle();
+        if live.load().port == 2 {
+            break;
+        }
+    }
+    let config = live.load();
+    assert_eq!((config.port, config.token.expose_secret()), (2, "t2"));
+    assert_eq!(live.status().freshness(), Freshness::Fresh);
+}
+
+#[derive(SikkerKeyConfig)]
+#[allow(dead_code)]
+struct Counted {
+    #[sikkerkey(secret = "sk_counted", resync = "never")]
+    token: SecretString,
+}
+
+#[test]
+fn an_alias_keeps_the_resync_of_what_it_stands_for() {
+    let stage = Stage::new();
+    stage.put("sk_counted_stg", "c1");
+    let (file, sk) = (stage.file.clone(), stage.sk.clone());
+    let live = stage.live::<Config>(move || {
+        let secrets = Secrets::of::<Counted>(&sk).alias("sk_counted", "sk_counted_stg");
+        Figment::from(Toml::file(&file)).merge(secrets)
+    });
+    assert_eq!(live.load().token.expose_secret(), "c1");
+    // Others are read again after 5 minutes.
+    stage.time.polls(25);
+    let reads = |id: &str| stage.reads().iter().filter(|read| *read == id).count();
+    assert_eq!(reads("sk_counted_stg"), 1);
+    assert!(reads("sk_db") > 1);
+}
+
+#[test]
+fn the_keys_inside_a_json_value_are_not_named() {
+    #[derive(Deserialize)]
+    struct Tenants {
+        tenants: std::collections::BTreeMap<String, SecretString>,
+        port: u16,
+    }
+    let stage = Stage::new();
+    stage.put("sk_map", r#"{"sk-live-4242":"a"}"#);
+    stage.write(
+        "port = \"sikkerkey://sk_db/port?as=number\"\ntenants = \"sikkerkey://sk_map?as=json\"",
+    );
+    let live = stage.live::<Tenants>(stage.layers());
+    let mut changes = live.subscribe();
+    stage.put("sk_map", r#"{"sk-live-4242":"b","sk-live-4343\u001b":"a"}"#);
+    let change = stage.change(&mut changes);
+    assert_eq!(change.paths(), ["tenants"]);
+    assert_eq!(change.after().tenants.len(), 2);
+    stage.put_db("1", "p");
+    assert_eq!(stage.change(&mut changes).paths(), ["port"]);
+    assert_eq!(live.load().port, 1);
+}
+
+#[test]
+fn a_hostile_key_of_a_layer_stays_on_its_line() {
+    let stage = Stage::new();
+    let key = "a\u{1b}[2J\nWARN forged\u{202e}";
+    let layers = move || Figment::from(Serialized::default(key, "x"));
+    let error = LiveFigment::new(&stage.sk, layers)
+        .live::<std::collections::BTreeMap<String, u16>>()
+        .unwrap_err();
+    let short = format!("{error:#}");
+    assert_eq!(short.lines().count(), 1, "{short:?}");
+    for text in [short, format!("{error}"), format!("{error:?}")] {
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{text:?}"
+        );
+        assert!(!text.contains("\nWARN"), "{text:?}");
+    }
 }

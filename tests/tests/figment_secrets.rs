@@ -562,6 +562,8 @@ fn load_and_figment_take_the_same_texts() {
         unsigned: Option<u16>,
         signed: Option<i64>,
         float: Option<f64>,
+        small: Option<f32>,
+        path: Option<std::path::PathBuf>,
         flag: Option<bool>,
         letter: Option<char>,
         text: Option<String>,
@@ -596,6 +598,12 @@ fn load_and_figment_take_the_same_texts() {
         "-inf",
         "infinity",
         "1e999",
+        "1e39",
+        "-1e39",
+        "3.4028235e38",
+        "/x\n",
+        "\u{feff}/x",
+        "/a b",
         "٣",
     ];
     let lists = [
@@ -619,7 +627,8 @@ fn load_and_figment_take_the_same_texts() {
     ];
     let letters = ["x", "xy", "é", "\n", "\u{0}", "\u{feff}x"];
     let fields = [
-        "LINES", "WORDS", "PAIRS", "UNSIGNED", "SIGNED", "FLOAT", "FLAG", "LETTER", "TEXT",
+        "LINES", "WORDS", "PAIRS", "UNSIGNED", "SIGNED", "FLOAT", "SMALL", "PATH", "FLAG",
+        "LETTER", "TEXT",
     ];
     let vault = emulator().start().unwrap();
     let sk = client(&vault);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::requirement::SecretRef;
+use super::table::one_line;
 use crate::error::{Error, ErrorKind, Verdict};
 
 /// Every reason why a config could not be built, in the order of its fields.
@@ -357,8 +358,9 @@ impl Problem {
         self
     }
 
-    pub(crate) fn at(mut self, path: impl Into<Box<str>>) -> Self {
-        self.path = path.into();
+    pub(crate) fn at(mut self, path: impl AsRef<str>) -> Self {
+        // A key of a file or of the environment may hold anything.
+        self.path = one_line(path.as_ref()).into();
         self
     }
 

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::text;
+
 /// A table of text columns, each as wide as its widest cell, two spaces apart.
 pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
@@ -38,9 +40,9 @@ pub(crate) fn width<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(|text| text.chars().count()).max().unwrap_or(0)
 }
 
-/// Removes control characters from a text, which could break a line or color a terminal.
+/// Replaces the characters of a text that could break a line, color a terminal or deceive the reader.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if text::is_unseen(c) { '\u{fffd}' } else { c })
         .collect()
 }

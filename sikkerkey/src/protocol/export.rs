@@ -96,6 +96,12 @@ impl Export {
             .map(|(name, value)| (name, value.expose_secret()))
     }
 
+    /// Whether a name may be shown: a field that the service does not list may be a part of a secret.
+    #[doc(hidden)]
+    pub fn is_shown(&self, name: &str) -> bool {
+        !self.hidden.contains(name)
+    }
+
     /// The number of names in the export.
     pub fn len(&self) -> usize {
         self.entries.len()
