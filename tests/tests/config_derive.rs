@@ -408,3 +408,45 @@ names_of_serde! {
     "lowercase" "UPPERCASE" "PascalCase" "camelCase" "snake_case" "SCREAMING_SNAKE_CASE"
     "kebab-case" "SCREAMING-KEBAB-CASE"
 }
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(secret = "sk_counted", resync = "never")]
+struct Counting {
+    #[sikkerkey(nested)]
+    login: Credentials,
+    #[sikkerkey(nested, secret = "sk_other")]
+    other: Credentials,
+}
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(inherit)]
+struct Credentials {
+    user: String,
+    #[sikkerkey(nested)]
+    more: Option<Realm>,
+}
+
+#[derive(SikkerKeyConfig)]
+#[sikkerkey(inherit)]
+struct Realm {
+    realm: String,
+}
+
+#[test]
+fn a_secret_that_is_inherited_keeps_its_resync() {
+    let schema = Counting::schema();
+    let resyncs: Vec<_> = schema
+        .iter()
+        .map(|requirement| (requirement.path(), requirement.resync()))
+        .collect();
+    let never = Some(Resync::Never);
+    assert_eq!(
+        resyncs,
+        [
+            ("login.user", never),
+            ("login.more.realm", never),
+            ("other.user", None),
+            ("other.more.realm", None),
+        ]
+    );
+}

@@ -81,8 +81,19 @@ impl Overrides {
             let found = self.find(requirement.secret());
             found.is_some_and(|found| found.covers(requirement))
         };
+        // A secret has one resync, whichever of its fields states it.
+        let stated = |secret: &SecretRef| {
+            let of_secret = schema.iter().filter(|other| other.secret() == secret);
+            of_secret.filter_map(Requirement::resync).next()
+        };
         let rest = schema.iter().filter(|requirement| !is_covered(requirement));
-        rest.cloned().collect()
+        let rest = rest
+            .cloned()
+            .map(|requirement| match stated(requirement.secret()) {
+                Some(resync) => requirement.with_resync(resync),
+                None => requirement,
+            });
+        rest.collect()
     }
 
     /// Returns the snapshot that a config is built from: the overrides, and what was read of the

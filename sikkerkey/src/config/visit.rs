@@ -104,6 +104,8 @@ pub struct Reader<'a> {
     resync: Option<Resync>,
     /// The secret of the struct around this one.
     outer: Option<SecretRef>,
+    /// How often the outer secret is read again.
+    outer_resync: Option<Resync>,
     depth: usize,
     /// The path of the innermost nested `Option` around the struct.
     group: Option<String>,
@@ -264,6 +266,7 @@ pub fn enter(from: &mut Reader<'_>, name: &'static str, secret: Option<Secret>) 
 pub fn inherit(from: &mut Reader<'_>) {
     if from.secret.is_none() {
         from.secret = from.outer.clone();
+        from.resync = from.resync.or(from.outer_resync);
     }
 }
 
@@ -504,6 +507,7 @@ impl Reader<'_> {
             secret: self.secret.clone(),
             resync: self.resync,
             outer: self.outer.clone(),
+            outer_resync: self.outer_resync,
             depth: self.depth,
             group: Some(self.prefix.trim_end_matches('.').to_owned()),
             pass: self.pass,
@@ -522,6 +526,7 @@ impl Reader<'_> {
             secret: nesting.secret.map(SecretRef::from),
             resync: nesting.resync,
             outer: self.secret.clone(),
+            outer_resync: self.resync,
             depth: self.depth + 1,
             group: self.group.clone(),
             pass: self.pass,
@@ -548,6 +553,7 @@ impl Pass {
             secret: None,
             resync: None,
             outer: None,
+            outer_resync: None,
             depth: 0,
             group: None,
         }
