@@ -173,6 +173,27 @@ fn a_client_starts_from_what_the_environment_offers() {
         "another",
         &[id, ("SIKKERKEY_ENROLLMENT_TOKEN", &token), url],
     );
+    // A place without a home, or with one that can hold nothing, has no vault on disk.
+    for home in ["", "/dev/null"] {
+        run_inside_with("inside_from_env", "another", |command| {
+            command
+                .env_remove("SIKKERKEY_HOME")
+                .env("HOME", home)
+                .envs([id, ("SIKKERKEY_ENROLLMENT_TOKEN", &token), url]);
+        });
+    }
+    // The only vault is taken, whatever its folder is called.
+    let renamed = tempfile::tempdir().unwrap();
+    let vaults = renamed.path().join("vaults");
+    fs::create_dir_all(vaults.join("prod")).unwrap();
+    for file in ["identity.json", "private.pem"] {
+        let from = vault.identity_path().with_file_name(file);
+        fs::copy(from, vaults.join("prod").join(file)).unwrap();
+    }
+    run(
+        machine,
+        &[("SIKKERKEY_HOME", renamed.path().to_str().unwrap())],
+    );
     run("not set: SIKKERKEY_PRIVATE_KEY", &values[..2]);
     run("SIKKERKEY_ENROLLMENT_TOKEN is not set", &[id]);
     run("no identity was found", &[]);

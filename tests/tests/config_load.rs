@@ -276,3 +276,16 @@ fn a_check_tells_what_a_load_would_miss() {
     assert_eq!(json[4]["status"], "missing");
     assert_eq!(json[4]["requirement"]["path"], "key");
 }
+
+#[test]
+fn a_hint_of_the_check_names_twelve_secrets_at_most() {
+    let mut vault = vault();
+    for number in 0..20 {
+        let id = format!("sk_region_{number}");
+        vault = vault.secret(&id, "x").name(&id, "REGION");
+    }
+    let vault = vault.start().unwrap();
+    let report = App::check(&client(&vault)).unwrap();
+    let text = report.to_string();
+    assert!(text.contains("and 10 more"), "{text}");
+}

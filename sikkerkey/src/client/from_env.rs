@@ -34,14 +34,19 @@ enum Start {
     Machine(Machine, SecretString),
     Vault(String),
     Enrollment(String, SecretString),
-    /// None of them: the only vault on disk, or an error that says where an identity was looked for.
+    /// The only vault on disk, or an error that says where an identity was looked for.
     Auto,
 }
 
 pub(super) fn client() -> Result<SikkerKey, Error> {
     let environment = Environment::of_process()?;
     let mut variables = Variables::of_process(&environment)?;
-    match variables.start(|| identity::list_vaults(&environment))? {
+    let vaults = |enrolls: bool| match environment.base() {
+        // A place without a home has no vault on disk.
+        Err(_) if enrolls => Ok(Vec::new()),
+        _ => identity::list_vaults(&environment),
+    };
+    match variables.start(vaults)? {
         Start::File(path) => SikkerKey::builder().identity_file(path).build(),
         Start::Machine(machine, key) => SikkerKey::builder()
             .machine(machine)
@@ -72,10 +77,11 @@ impl Variables {
         })
     }
 
-    /// Returns the first source that exists. `vaults` lists the vaults on disk.
+    /// Returns the first source that exists. `vaults` lists the vaults on disk, given whether a machine can be
+    /// enrolled instead.
     fn start(
         &mut self,
-        vaults: impl FnOnce() -> Result<Vec<String>, Error>,
+        vaults: impl FnOnce(bool) -> Result<Vec<String>, Error>,
     ) -> Result<Start, Error> {
         if let Some(path) = self.identity.take() {
             return Ok(Start::File(path));
@@ -86,10 +92,11 @@ impl Variables {
         if let Some(path) = self.credential.take() {
             return Ok(Start::File(path));
         }
-        let vaults = vaults()?;
+        let enrolls = self.vault_id.is_some() && self.token.is_some();
+        let vaults = vaults(enrolls)?;
         let named = self.vault_id.as_deref().map(normal_vault_id).transpose()?;
         match (vaults.as_slice(), &named) {
-            ([only], None) => return Ok(Start::Vault(only.clone())),
+            ([_], None) => return Ok(Start::Auto),
             (known, Some(vault)) if known.contains(vault) => {
                 return Ok(Start::Vault(vault.clone()));
             }
@@ -151,7 +158,7 @@ mod tests {
             credential: get("CREDENTIAL").map(PathBuf::from),
         };
         let vaults = vaults.iter().map(|vault| (*vault).to_owned()).collect();
-        match variables.start(|| Ok(vaults)) {
+        match variables.start(|_| Ok(vaults)) {
             Ok(Start::File(path)) => Ok(format!("file {}", path.display())),
             Ok(Start::Machine(machine, _)) => Ok(format!("{machine:?}")),
             Ok(Start::Vault(vault)) => Ok(format!("disk {vault}")),
@@ -179,7 +186,9 @@ mod tests {
         );
         let credential = start(&all[4..], &["vault_a"]).unwrap();
         assert_eq!(credential, "file /run/credentials/x/identity.json");
-        assert_eq!(start(&[], &["vault_a"]).unwrap(), "disk vault_a");
+        // Whatever its folder is called.
+        assert_eq!(start(&[], &["vault_a"]).unwrap(), "auto");
+        assert_eq!(start(&[], &["prod"]).unwrap(), "auto");
         let token = [(VAULT_ID, "abc"), (TOKEN, "t")];
         assert_eq!(start(&token, &[]).unwrap(), "token vault_abc");
         // The variable selects one of the vaults.

@@ -145,7 +145,15 @@ pub(crate) fn list_vaults(environment: &Environment) -> Result<Vec<String>, Erro
     let folder = environment.base()?.join("vaults");
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A home such as `/dev/null` holds no folder either.
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         Err(cause) => return Err(unreadable(&folder, cause)),
     };
     let mut vaults = Vec::new();

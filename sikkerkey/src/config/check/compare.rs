@@ -8,6 +8,7 @@ use crate::config::schema::Schema;
 use crate::config::similar::near;
 use crate::config::snapshot::{Candidate, Link};
 use crate::protocol::details::{SecretDetails, SecretKind};
+use crate::text;
 
 /// Returns a check for each requirement.
 pub(super) fn compare<'a>(
@@ -152,7 +153,7 @@ fn has(names: &[String], field: &str) -> bool {
         .any(|window| window.iter().map(String::as_str).eq(parts.iter().copied()))
 }
 
-fn hint(text: &str, candidates: &[Candidate]) -> Option<String> {
-    let candidates: Vec<_> = candidates.iter().map(Candidate::to_string).collect();
-    (!candidates.is_empty()).then(|| format!("{text} {}", candidates.join(", ")))
+fn hint(words: &str, candidates: &[Candidate]) -> Option<String> {
+    let list = || text::list(candidates, Candidate::to_string);
+    (!candidates.is_empty()).then(|| format!("{words} {}", list()))
 }
