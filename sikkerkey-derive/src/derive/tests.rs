@@ -105,6 +105,24 @@ fn what_a_mistake_quotes_stays_on_its_line() {
 }
 
 #[test]
+fn a_keyword_is_not_a_path() {
+    for key in ["with", "validate", "crate"] {
+        for value in ["\"try\"", "\"a::try::b\"", "\"fn\""] {
+            let attribute = format!("#[sikkerkey({key} = {value})]");
+            let (outer, inner) = match key {
+                "with" => ("", &*attribute),
+                _ => (&*attribute, ""),
+            };
+            let text =
+                format!("#[sikkerkey(secret = \"sk_a\")] {outer} struct A {{ {inner} a: u8 }}");
+            let said = said(&syn::parse_str(&text).unwrap());
+            assert_eq!(said.len(), 1, "{text}: {said:?}");
+            assert!(said[0].contains("needs the path of a"), "{said:?}");
+        }
+    }
+}
+
+#[test]
 fn a_number_in_quotes_is_suggested_as_a_value_of_its_type() {
     for (ty, text, advice) in [
         ("u16", "5432", "`default = 5432`"),

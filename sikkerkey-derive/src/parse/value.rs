@@ -61,13 +61,15 @@ fn not_a_literal(key: Key, value: &Expr) -> String {
 pub(super) fn path(context: &mut Context, item: &Item) -> Option<ExprPath> {
     let value = item.value.as_ref()?;
     let read = match bare(value) {
-        Expr::Path(path) => return Some(path.clone()),
+        Expr::Path(path) => Some(path.clone()),
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
             ..
-        }) => text.parse().ok(),
+        }) => text.parse::<ExprPath>().ok(),
         _ => None,
     };
+    // The parser takes this keyword for a name.
+    let read = read.filter(|path| path.path.segments.iter().all(|part| part.ident != "try"));
     if read.is_none() {
         context.mistake(
             value,
