@@ -4,11 +4,14 @@
 //! control characters, direction marks and invisible characters are shown as `\u{…}`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The longest message of a server, in characters.
 const MESSAGE_LIMIT: usize = 200;
 /// The longest name, in characters.
 const NAME_LIMIT: usize = 64;
+/// The longest path, in characters. No system takes a longer one.
+const PATH_LIMIT: usize = 4096;
 /// The most names of one list.
 const NAMES_LIMIT: usize = 12;
 
@@ -44,6 +47,11 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Shows quoted names, separated by commas: the first 12, and the number of further ones.
 pub(crate) fn quoted_names<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     list(names, |text| quoted(text.as_ref()))
+}
+
+/// A file's path in one line. It may come from a file or from the environment.
+pub(crate) fn path(path: impl AsRef<Path>) -> String {
+    escaped(&path.as_ref().to_string_lossy(), PATH_LIMIT)
 }
 
 /// Shows the keys that look like names, through `show`, and the number of others.

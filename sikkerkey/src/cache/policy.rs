@@ -18,6 +18,7 @@ use crate::log::log;
 use crate::protocol::fields::Fields;
 use crate::random::{Randomness as _, SystemRandomness};
 use crate::sync;
+use crate::text;
 
 /// How many seconds an entry's time may be ahead of this machine's clock. An entry further ahead is a miss,
 /// because it might never expire.
@@ -193,7 +194,7 @@ impl Cache {
     }
 
     fn problem(&self, what: &str, cause: io::Error) -> Error {
-        let folder = self.files.folder.path().display();
+        let folder = text::path(self.files.folder.path());
         let message = format!("the fallback cache in {folder} could not be {what}");
         Error::new(ErrorKind::Configuration, message).with_source(cause)
     }

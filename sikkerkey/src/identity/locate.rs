@@ -73,7 +73,7 @@ pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<Identit
                 "this machine has no identity for {vault}: {} does not exist{known}; enroll this \
                  machine with the sikkerkey command, or set SIKKERKEY_HOME to the folder that \
                  holds the vaults",
-                path.display()
+                text::path(path)
             )))
         }
         Choice::Auto => {
@@ -87,7 +87,7 @@ pub(crate) fn find(choice: &Choice, environment: &Environment) -> Result<Identit
                     "no identity was found: SIKKERKEY_IDENTITY is not set and there is no vault \
                      in {}; enroll this machine with the sikkerkey command, or set \
                      SIKKERKEY_IDENTITY to the path of an identity.json",
-                    vaults.display()
+                    text::path(vaults)
                 ))),
                 [only] => Ok(IdentityFile {
                     path: vaults.join(only).join("identity.json"),
@@ -127,14 +127,17 @@ fn by_path(path: &Path, environment: &Environment) -> IdentityFile {
 /// Whether a file exists. A folder that this user may not search is an error.
 pub(super) fn exists(path: &Path) -> Result<bool, Error> {
     let found = path.try_exists().or_else(|cause| match cause.kind() {
-        io::ErrorKind::NotADirectory => Ok(false),
+        // No file has a name that is too long, or one with a NUL.
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::InvalidInput => Ok(false),
         _ => Err(cause),
     });
     found.map_err(|cause| {
         Error::configuration(format!(
             "this user may not look whether {} exists: let it read the folders above, or run as \
              their owner",
-            path.display()
+            text::path(path)
         ))
         .with_source(cause)
     })
@@ -175,7 +178,7 @@ fn unreadable(folder: &Path, cause: io::Error) -> Error {
     Error::configuration(format!(
         "the folder of vaults {} cannot be read: let this user read it, or set SIKKERKEY_HOME to \
          another one",
-        folder.display()
+        text::path(folder)
     ))
     .with_source(cause)
 }

@@ -50,6 +50,7 @@ mod unix {
 
     use super::{Error, Path, TrustRules};
     use crate::log::log;
+    use crate::text;
 
     /// The most links that are followed, as on Linux.
     const LINKS: usize = 40;
@@ -69,7 +70,7 @@ mod unix {
                 "the {noun} {path} belongs to user {owner}, who could send this machine's requests \
                  elsewhere: make it this user's ({own}) or root's, or trust that user with \
                  trust_owner({owner})",
-                path = path.display(),
+                path = text::path(path),
                 own = rustix::process::geteuid().as_raw(),
             )))
         }
@@ -100,7 +101,7 @@ mod unix {
         Err(Error::configuration(format!(
             "the {noun} {path} can be changed by other users (mode {mode:04o}), so it cannot be \
              trusted: chmod 600 {path}",
-            path = path.display()
+            path = text::path(path)
         )))
     }
 
@@ -115,7 +116,7 @@ mod unix {
         }
         let problem = format!(
             "the private key {path} can be read by other users (mode {mode:04o}): chmod 600 {path}",
-            path = path.display()
+            path = text::path(path)
         );
         if rules.refuse_shared_key {
             return Err(Error::configuration(problem));
@@ -187,7 +188,7 @@ mod unix {
         Err(Error::configuration(format!(
             "the folder {path} can be changed by other users (mode {mode:04o}), so the identity in \
              it cannot be trusted: chmod 700 {path}",
-            path = folder.display()
+            path = text::path(folder)
         )))
     }
 
@@ -203,7 +204,7 @@ mod unix {
             }
             _ => "cannot be looked at",
         };
-        Error::configuration(format!("{} {advice}", path.display())).with_source(cause)
+        Error::configuration(format!("{} {advice}", text::path(path))).with_source(cause)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::id::SecretId;
 use crate::identity::is_ours;
 use crate::random::{Randomness as _, SystemRandomness};
+use crate::text;
 
 const EXTENSION: &str = ".skc";
 const TEMPORARY: &str = ".skc-";
@@ -48,7 +49,7 @@ impl Folder {
             Ok(found) if found.is_dir() && !is_ours(&found) => Err(Error::configuration(format!(
                 "the fallback cache cannot be in {}, a folder that another user owns or can write \
                  to: choose another one, or chmod 700",
-                self.path.display()
+                text::path(&self.path)
             ))),
             // Other errors are logged when the cache is used, because a read never fails because of the
             // cache.

@@ -16,6 +16,7 @@ use super::{Claims, Expected, Identity, IdentityFile, Origin, TrustRules};
 use crate::error::Error;
 use crate::log::log;
 use crate::protocol::signing::Signer;
+use crate::text;
 
 /// Both files have a few hundred bytes; a larger file is something else.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -42,7 +43,7 @@ impl IdentityFile {
             Error::configuration(format!(
                 "the identity file {} is not JSON (line {}, column {}): enroll this machine again \
                  with the sikkerkey command",
-                path.display(),
+                text::path(path),
                 cause.line(),
                 cause.column()
             ))
@@ -83,7 +84,7 @@ impl IdentityFile {
             Error::configuration(format!(
                 "the private key {} {problem}: a PKCS#8 PEM file as `openssl genpkey -algorithm \
                  Ed25519` writes it belongs there",
-                path.display()
+                text::path(path)
             ))
         })
     }
@@ -108,8 +109,8 @@ impl IdentityFile {
                 log!(
                     debug,
                     "the key {} is gone; {} is used",
-                    stated.display(),
-                    path.display()
+                    text::path(&stated),
+                    text::path(path)
                 );
                 return Ok(path.clone());
             }
@@ -118,15 +119,15 @@ impl IdentityFile {
             return Err(Error::configuration(format!(
                 "the private key {} does not exist: put it back, or enroll this machine again with \
                  the sikkerkey command",
-                stated.display()
+                text::path(stated)
             )));
         }
         Err(Error::configuration(format!(
             "the private key exists neither at {}, where the identity file {} says it is, nor at \
              {}: put it back, or enroll this machine again with the sikkerkey command",
-            stated.display(),
-            self.path.display(),
-            beside.display()
+            text::path(stated),
+            text::path(&self.path),
+            text::path(beside)
         )))
     }
 }
@@ -144,7 +145,7 @@ fn string<'a>(json: &'a Map<String, Value>, key: &str, path: &Path) -> Result<&'
 fn broken(path: &Path, problem: &str) -> Error {
     Error::configuration(format!(
         "the identity file {} {problem}: enroll this machine again with the sikkerkey command",
-        path.display()
+        text::path(path)
     ))
 }
 
@@ -163,7 +164,7 @@ fn read_text(
     if metadata.len() > FILE_LIMIT {
         return Err(Error::configuration(format!(
             "the {noun} {} is larger than {FILE_LIMIT} bytes, so it is another file",
-            path.display()
+            text::path(path)
         )));
     }
     // Allocated at its full size, because a buffer that grows leaves copies of the key behind.
@@ -184,7 +185,7 @@ fn kind_of(path: &Path, noun: &str) -> Result<(), Error> {
     }
     Err(Error::configuration(format!(
         "the {noun} {} is not a file",
-        path.display()
+        text::path(path)
     )))
 }
 
@@ -200,7 +201,7 @@ fn failed(path: &Path, noun: &str, cause: io::Error) -> Error {
         io::ErrorKind::InvalidData => "is not text",
         _ => "cannot be read",
     };
-    Error::configuration(format!("the {noun} {} {advice}", path.display())).with_source(cause)
+    Error::configuration(format!("the {noun} {} {advice}", text::path(path))).with_source(cause)
 }
 
 #[cfg(test)]

@@ -300,3 +300,20 @@ fn folders_that_others_can_change_are_refused_up_to_the_base() {
         set(0o700);
     }
 }
+
+#[test]
+fn a_path_in_an_error_stays_on_its_line() {
+    let machine = Machine::new();
+    fs::remove_file(machine.path("private.pem")).unwrap();
+    let long = "a".repeat(300);
+    for name in [
+        r"no\u001b[2J\nsuch\u202e",
+        r"no\u0000such",
+        &format!(r"{long}\t{long}"),
+    ] {
+        machine.write("identity.json", &json(name));
+        let text = machine.load().unwrap_err().to_string();
+        assert!(!text.chars().any(text::is_unseen), "{text:?}");
+        assert!(text.contains("exists neither"), "{text}");
+    }
+}

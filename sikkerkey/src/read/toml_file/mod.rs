@@ -16,6 +16,7 @@ use crate::config::snapshot::{Candidate, Link, Snapshot};
 use crate::error::Error;
 #[cfg(unix)]
 use crate::log::log;
+use crate::text;
 
 /// The largest file. Real ones have a few kilobytes, and a secret has at most a megabyte.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -78,7 +79,7 @@ impl Snapshot {
                 column,
                 reason,
             } = mistake;
-            let path = path.display();
+            let path = text::path(path);
             Error::configuration(format!("{path}:{line}:{column}: {reason}"))
         })?;
         Ok(snapshot(entries))
@@ -115,12 +116,12 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
             io::ErrorKind::NotFound => "does not exist",
             _ => "cannot be read",
         };
-        let path = path.display();
+        let path = text::path(path);
         Error::configuration(format!("the file of secrets {path} {problem}")).with_source(cause)
     };
     // Opening a pipe would block.
     if !path.metadata().map_err(failed)?.is_file() {
-        let path = path.display();
+        let path = text::path(path);
         let problem = format!("the file of secrets {path} is not a file");
         return Err(Error::configuration(problem));
     }
@@ -134,7 +135,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     if metadata.len() > FILE_LIMIT {
         return Err(Error::configuration(format!(
             "the file of secrets {} is larger than {FILE_LIMIT} bytes, so it is another file",
-            path.display()
+            text::path(path)
         )));
     }
     // Allocated at its full size, because a buffer that grows leaves copies behind.
@@ -150,7 +151,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 /// sent.
 #[cfg(unix)]
 fn check_access(path: &Path, owner: u32, mode: u32) -> Result<(), Error> {
-    let path = path.display();
+    let path = text::path(path);
     let own = rustix::process::geteuid().as_raw();
     if owner != 0 && owner != own {
         return Err(Error::configuration(format!(
