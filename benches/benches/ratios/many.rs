@@ -117,7 +117,11 @@ impl ConfigSource<Vec<String>> for Many {
         Ok(self.schema.clone())
     }
 
-    fn build(&mut self, snapshot: &Snapshot) -> Result<Vec<String>, ConfigError> {
+    fn build(
+        &mut self,
+        snapshot: &Snapshot,
+        _running: Option<&Snapshot>,
+    ) -> Result<Vec<String>, ConfigError> {
         let values = snapshot
             .iter()
             .filter_map(|(_, read)| ReadOutcome::value(read));

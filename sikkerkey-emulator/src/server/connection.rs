@@ -119,8 +119,9 @@ fn exchange(
     reused: bool,
 ) -> io::Result<bool> {
     let service = &shared.service;
-    let entry = service.log.arrived(request, number);
+    // Before the request is recorded: a test that has seen it may send the next one, whose fault is another.
     let fault = service.plan().take(request.path(), reused);
+    let entry = service.log.arrived(request, number);
     let acts = match &fault {
         Fault::Pass
         | Fault::After(_)
