@@ -298,7 +298,7 @@ fn flatten(
     match value {
         Value::Dict(tag, dict) if !dict.is_empty() => {
             let (secret, known) = redact::split(figment, dict, path);
-            if !secret.is_empty() && !path.is_empty() {
+            if known.is_empty() && !path.is_empty() {
                 return each(path, value);
             }
             for (key, value) in known {
@@ -307,7 +307,9 @@ fn flatten(
                 path.pop();
             }
             if !secret.is_empty() {
-                each(&[redact::HIDDEN.to_owned()], &Value::Dict(*tag, secret));
+                path.push(redact::HIDDEN.to_owned());
+                each(path, &Value::Dict(*tag, secret));
+                path.pop();
             }
         }
         Value::Array(_, array) if !array.is_empty() => {

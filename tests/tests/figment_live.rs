@@ -22,8 +22,10 @@ use serde::de::DeserializeOwned;
 use sikkerkey::__private::{Clock, Signal};
 use sikkerkey::live::{Change, RecvError, Subscription};
 use sikkerkey::{
-    ConfigError, ExposeSecret, Freshness, Live, SecretString, SikkerKey, SikkerKeyConfig,
+    ConfigError, ExposeSecret, Freshness, Live, RetryPolicy, SecretString, SikkerKey,
+    SikkerKeyConfig,
 };
+use sikkerkey_emulator::Fault;
 use sikkerkey_figment::{Exported, LiveFigment, Secrets};
 use sikkerkey_tests::emulator;
 use stage::PATIENCE;
@@ -521,4 +523,41 @@ fn a_hostile_key_of_a_layer_stays_on_its_line() {
         );
         assert!(!text.contains("\nWARN"), "{text:?}");
     }
+}
+
+#[test]
+fn a_change_of_the_file_waits_for_a_secret_that_cannot_be_read() {
+    let stage = Stage::new();
+    // Without retries, for which no time would pass.
+    let builder = stage.time.builder().retry(RetryPolicy::none());
+    let sk = builder.build().unwrap();
+    let live = LiveFigment::new(&sk, layers(&stage.file, &sk)).live::<Config>();
+    let live = live.unwrap();
+    let settle = || stage.time.clock.threads_at_rest("sikkerkey-live", 1);
+    stage.time.rest();
+    stage.write(&FILE.replace("workers = 4", "workers = 8"));
+    let unread = || Fault::Status(503);
+    stage
+        .time
+        .vault
+        .fail_next_matching("/v1/secret/sk_token", unread());
+    live.refresh().unwrap_err();
+    assert_eq!(live.load().workers, 4);
+    stage.time.poll();
+    settle();
+    assert_eq!(live.load().workers, 8);
+
+    // A secret that the file names now, and that cannot be read at first.
+    stage.put("sk_other", "from other");
+    let named = FILE.replace("sk_db/password", "sk_other");
+    stage.write(&named.replace("workers = 4", "workers = 8"));
+    stage
+        .time
+        .vault
+        .fail_next_matching("/v1/secret/sk_other", unread());
+    stage.time.pass(GAP);
+    live.refresh().unwrap_err();
+    stage.time.poll();
+    settle();
+    assert_eq!(live.load().password.expose_secret(), "from other");
 }

@@ -85,7 +85,8 @@ impl Bootstrap {
     ///
     /// Each enrollment takes one of the token's uses. If many calls fail at the same time, one machine is
     /// enrolled, and each call is sent once more with it. If the token is spent or refused, that error is
-    /// returned by this call and, at once, by every later one.
+    /// returned by this call and, at once, by every later one. Only the service's own JSON counts: the page of a
+    /// proxy neither enrolls a machine nor ends the enrollments, which are tried again after 30 s.
     ///
     /// In the last minute of the machine's life the client has at most two requests under way: the service
     /// locks an address out after three failed authentications, and each request that is under way when a

@@ -302,16 +302,19 @@ impl Inbox {
         }
     }
 
-    /// Removes from the waiting refresh the secrets that were just read, and answers it if none is left, or if
-    /// the config of this generation makes it unnecessary.
-    pub(super) fn share(&self, generation: u64, is_done: impl Fn(&str) -> bool) {
+    /// Removes from the waiting refresh the secrets that were just read, and answers it if none is left. If all
+    /// were read, the config of the generation `all_read` may make it unnecessary.
+    pub(super) fn share(&self, all_read: Option<u64>, is_done: impl Fn(&str) -> bool) {
         let mut state = self.state();
         let Some(refresh) = &mut state.news.refresh else {
             return;
         };
         let ticket = refresh.ticket;
         let is_served = match &mut refresh.scope {
-            Scope::All => refresh.unless_after.is_some_and(|after| generation > after),
+            Scope::All => {
+                let newer = refresh.unless_after.zip(all_read);
+                newer.is_some_and(|(after, generation)| generation > after)
+            }
             // A secret that a webhook named is read again, even soon after the last read.
             Scope::Secrets(ids) => {
                 ids.retain(|id| refresh.told.contains(id) || !is_done(id));

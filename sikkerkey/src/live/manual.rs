@@ -1,6 +1,6 @@
 //! Live configs without a service: one that never changes, and one that a test changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -220,6 +220,7 @@ impl<T: Send + Sync + 'static> LiveControl<T> {
                 since: self.clock.monotonic(),
                 refreshed: None,
                 changed_secrets: Vec::new(),
+                waiting: BTreeSet::new(),
                 shared: false,
                 names: None,
                 secrets: BTreeMap::new(),

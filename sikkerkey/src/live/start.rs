@@ -111,6 +111,7 @@ pub(crate) fn start<T: Send + Sync + 'static>(
         refreshed: None,
         unread: BTreeSet::new(),
         unfinished: false,
+        forced: false,
         held_since: None,
         unlisted: false,
     };

@@ -246,6 +246,8 @@ pub(super) struct Attempt<T> {
     pub(super) refreshed: Option<Duration>,
     /// The secrets whose values changed.
     pub(super) changed_secrets: Vec<String>,
+    /// Those of them whose new values are not in the running config yet.
+    pub(super) waiting: BTreeSet<String>,
     pub(super) shared: bool,
     /// The config's names of its secrets, if they changed.
     pub(super) names: Option<BTreeMap<String, String>>,
@@ -702,7 +704,8 @@ impl<T: Send + Sync + 'static> LiveState<T> {
             for id in attempt.changed_secrets {
                 if let Some(secret) = record.secrets.get_mut(&id) {
                     secret.last_change = Some(system_time(&*self.clock));
-                    secret.refreshed = attempt.refreshed.filter(|_| swaps);
+                    let is_in = swaps && !attempt.waiting.contains(&id);
+                    secret.refreshed = attempt.refreshed.filter(|_| is_in);
                 }
             }
             let news = match attempt.adoption {

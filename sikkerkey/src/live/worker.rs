@@ -22,6 +22,7 @@ use crate::clock::{Clock, FAR_FUTURE};
 use crate::config::error::{ConfigError, Failed, Problem};
 use crate::config::schema::Schema;
 use crate::config::snapshot::{ReadOutcome, Snapshot};
+use crate::error::ErrorKind;
 use crate::read::reader::Fetch;
 use crate::span::span;
 use crate::sync::lock;
@@ -58,6 +59,8 @@ pub(super) struct Worker<T> {
     pub(super) unread: BTreeSet<String>,
     /// Whether the last full refresh failed before it had read the secrets.
     pub(super) unfinished: bool,
+    /// Whether a full refresh waits for a value, so that what is not a secret may have changed, too.
+    pub(super) forced: bool,
     /// Since when newer values have waited for one that could not be read.
     pub(super) held_since: Option<Duration>,
     /// Whether the list of names failed, so that it is requested again.
@@ -190,10 +193,17 @@ impl<T: Send + Sync + 'static> Worker<T> {
             (None, Some(Scope::Secrets(ids))) if holds => self.adopt_these(ids, reading.snapshot),
             (None, _) if holds => {
                 self.candidate = Some(reading.snapshot);
+                self.forced |= forced;
                 Adoption::Held
             }
-            (None, _) => self.adopt(reading.snapshot, forced),
+            (None, _) => {
+                let forced = std::mem::take(&mut self.forced) || forced;
+                self.adopt(reading.snapshot, forced)
+            }
         };
+        let newest = self.candidate.as_ref();
+        let waits = |id: &&String| newest.is_some_and(|to| to.get(id) != self.running.get(id));
+        let waiting = reading.changed.iter().filter(waits).cloned().collect();
         let answer = match (&adoption, &reading.unanswered) {
             (Adoption::Refused(error), _) | (_, Some(error)) => Err(error.clone()),
             _ if !losses.is_empty() => Err(ConfigError::to(Failed::Refresh, name, losses)),
@@ -217,6 +227,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             refreshed: scope.map(|_| now),
             secrets: reading.states,
             changed_secrets: reading.changed.into_iter().collect(),
+            waiting,
             shared: news.shared,
             names,
             adoption,
@@ -228,9 +239,9 @@ impl<T: Send + Sync + 'static> Worker<T> {
             self.inbox.answer(refresh.ticket, answer);
         }
         // Callers that asked meanwhile were refused with the same old value, so they share the result.
-        let generation = self.core.generation();
+        let all_read = (scope == Some(&Scope::All)).then(|| self.core.generation());
         self.inbox
-            .share(generation, |id| self.core.was_just_refreshed(id));
+            .share(all_read, |id| self.core.was_just_refreshed(id));
     }
 
     /// Whether the changes must wait for a value that could not be read, so that values that changed together
@@ -355,7 +366,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         for _ in 0..READINGS {
             let (fetch, asked) = (self.fetch.clone(), ids.clone());
             let outcomes = self.jobs.reads(move || fetch.outcomes(&asked, party));
-            newest.extend(outcomes.unwrap_or_default());
+            let Some(outcomes) = outcomes else { break };
+            newest.extend(outcomes);
             let arrived = self.inbox.take_updates(&ids);
             let differs = |(id, kind): &(String, UpdateKind)| match (newest.get(id), kind) {
                 (Some(ReadOutcome::Value(read)), UpdateKind::Value(polled)) => {
@@ -372,10 +384,11 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 break;
             }
         }
-        let is_open = |outcome: &ReadOutcome| matches!(outcome, ReadOutcome::Unavailable(_));
-        for (id, _) in newest.iter().filter(|(_, outcome)| is_open(outcome)) {
-            self.unread.insert(id.clone());
-            self.fetch.client.inner().poller().suspect(id);
+        let open = newest.iter().filter(|(_, outcome)| is_open(outcome));
+        ids.extend(open.map(|(id, _)| id.clone()));
+        for id in ids {
+            self.fetch.client.inner().poller().suspect(&id);
+            self.unread.insert(id);
         }
         newest.into_iter().collect()
     }
@@ -392,7 +405,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         }
         let mut following = lock(&self.following);
         if following.is_some() {
-            let secrets = followed(snapshot, &self.plan, |_| false);
+            let secrets = followed(snapshot, &self.plan, |id| self.unread.contains(id));
             let inbox = Arc::clone(&self.inbox);
             *following = Some(self.fetch.client.follow(&secrets, inbox));
         }
@@ -449,6 +462,19 @@ impl<T: Send + Sync + 'static> Worker<T> {
             checked(source, &options, &snapshot, Some(&running)).map(|_| ())
         });
         tried.map(|()| false)
+    }
+}
+
+/// Whether a read is made again until it succeeds: nothing of the service decided about it. An answer such as a
+/// rate limit is decided, and each further read may count.
+fn is_open(outcome: &ReadOutcome) -> bool {
+    match outcome {
+        ReadOutcome::Unavailable(error) => match error.kind() {
+            ErrorKind::Network | ErrorKind::Decode | ErrorKind::Unavailable => true,
+            ErrorKind::Api => error.http_status().is_some_and(|status| status >= 500),
+            _ => false,
+        },
+        ReadOutcome::Value(_) | ReadOutcome::Missing | ReadOutcome::Denied => false,
     }
 }
 

@@ -384,3 +384,18 @@ fn a_handle_of_a_closed_client_ends_no_newer_live_config() {
     settle(&stage);
     assert_eq!(live.load().name, "two");
 }
+
+#[test]
+fn what_the_service_refuses_to_a_refresh_is_not_asked_for_again() {
+    for status in [409, 429] {
+        let (stage, live) = start();
+        let reads = stage.reads("sk_db");
+        stage
+            .vault
+            .fail_next_matching("/v1/secret/sk_db", Fault::Status(status));
+        live.refresh().unwrap_err();
+        cycles(&stage, 4);
+        assert_eq!(stage.reads("sk_db"), reads + 1, "{status}");
+        assert_eq!(live.status().consecutive_failures(), 0, "{status}");
+    }
+}
