@@ -171,12 +171,13 @@ impl<T: 'static> Jobs<T> {
             contain_drop(result);
             inbox.wake();
         };
+        // The time counts from the start of the thread, not from when this one goes on.
+        let until = limit.map(|limit| self.clock.monotonic().saturating_add(limit));
         let thread = thread::Builder::new().name("sikkerkey-live-job".to_owned());
         // Without a thread, the job is dropped here, and with it what it holds of the user.
         if !matches!(contain(|| thread.spawn(job)), Ok(Ok(_))) {
             return Err(Unfinished::NoThread);
         }
-        let until = limit.map(|limit| self.clock.monotonic().saturating_add(limit));
         loop {
             let seen = self.inbox.wakes();
             let result = lock(&done).take();
