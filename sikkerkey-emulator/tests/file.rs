@@ -173,7 +173,7 @@ fn policies_leases_and_kinds_come_from_the_file() {
     assert_eq!(served.client.value("sk_a"), "2");
     assert_eq!(served.client.get("/v1/secret/sk_a").status, 403);
 
-    // A name that is taken out of the file is no longer one.
+    // An edit that removes a name takes it from the lists, too.
     let mut unnamed = file("2", 1);
     for name in ["project_name = 'X'\n", "application_name = 'Y'\n"] {
         unnamed = unnamed.replace(name, "");

@@ -293,22 +293,22 @@ fn flatten(
     figment: &Figment,
     value: &Value,
     path: &mut Vec<String>,
-    each: &mut impl FnMut(&[String], &Value),
+    each: &mut impl FnMut(&[String], &dyn fmt::Debug),
 ) {
     match value {
-        Value::Dict(tag, dict) if !dict.is_empty() => {
+        Value::Dict(_, dict) if !dict.is_empty() => {
             let (secret, known) = redact::split(figment, dict, path);
             if known.is_empty() && !path.is_empty() {
                 return each(path, value);
             }
             for (key, value) in known {
-                path.push(key);
-                flatten(figment, &value, path, each);
+                path.push(key.clone());
+                flatten(figment, value, path, each);
                 path.pop();
             }
             if !secret.is_empty() {
                 path.push(redact::HIDDEN.to_owned());
-                each(path, &Value::Dict(*tag, secret));
+                each(path, &secret);
                 path.pop();
             }
         }

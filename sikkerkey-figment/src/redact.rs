@@ -139,16 +139,23 @@ fn clean(mut error: Error) -> Error {
     error
 }
 
+/// Keys of a table with their values.
+type Entries<'a> = Vec<(&'a String, &'a Value)>;
+
 /// Splits the table at `path` into the keys that are a part of a secret, and the others.
-pub(crate) fn split(figment: &Figment, table: &Dict, path: &[String]) -> (Dict, Dict) {
-    let is_secret = |(key, value): &(String, Value)| {
+pub(crate) fn split<'a>(
+    figment: &Figment,
+    table: &'a Dict,
+    path: &[String],
+) -> (Entries<'a>, Entries<'a>) {
+    let is_secret = |(key, value): &(&String, &Value)| {
         let metadata = figment.get_metadata(first_leaf(value).tag());
         metadata.filter(|m| origin::is_ours(m)).is_some_and(|m| {
-            let keys: Vec<String> = path.iter().chain([key]).cloned().collect();
+            let keys: Vec<String> = path.iter().chain([*key]).cloned().collect();
             origin::known_keys(m, &keys).last() == Some(&false)
         })
     };
-    table.clone().into_iter().partition(is_secret)
+    table.iter().partition(is_secret)
 }
 
 fn first_leaf(value: &Value) -> &Value {

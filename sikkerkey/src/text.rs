@@ -136,6 +136,13 @@ fn escape_into(line: &mut String, text: &str, limit: usize, quotes: bool) {
     }
 }
 
+/// Replaces the characters of a text that could break a line, color a terminal or deceive the reader.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_unseen(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
 /// Whether a character has no place in a line: it controls a terminal, or it is invisible.
 pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control() || is_invisible(c)

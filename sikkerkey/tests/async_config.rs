@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use common::{client, emulator};
+use common::{Armed, client, emulator};
 use sikkerkey::__private::{Randomness, SystemRandomness};
 use sikkerkey::{
     AsyncSikkerKey, CheckReport, ConfigError, Error, ErrorKind, Fetch, Live, ProblemKind,
@@ -216,15 +216,6 @@ struct Bomb {
     #[sikkerkey(skip)]
     #[allow(dead_code, reason = "its drop is what matters")]
     armed: Armed,
-}
-
-#[derive(Default)]
-struct Armed;
-
-impl Drop for Armed {
-    fn drop(&mut self) {
-        panic!("a drop that panics");
-    }
 }
 
 /// More calls than the client has threads: none of them may be lost.

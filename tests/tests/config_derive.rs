@@ -98,16 +98,16 @@ struct Leases {
     plain: String,
 }
 
+fn resyncs(schema: &Schema) -> Vec<(&str, Option<Resync>)> {
+    schema.iter().map(|of| (of.path(), of.resync())).collect()
+}
+
 #[test]
 fn resync_is_of_the_struct_s_secret_or_of_the_field_s() {
     let schema = Leases::schema();
-    let said: Vec<_> = schema
-        .iter()
-        .map(|requirement| (requirement.path(), requirement.resync()))
-        .collect();
     let every = |minutes: u64| Some(Resync::Every(Duration::from_secs(60 * minutes)));
     assert_eq!(
-        said,
+        resyncs(&schema),
         [
             ("first.user", every(40)),
             ("first.other", None),
@@ -435,13 +435,9 @@ struct Realm {
 #[test]
 fn a_secret_that_is_inherited_keeps_its_resync() {
     let schema = Counting::schema();
-    let resyncs: Vec<_> = schema
-        .iter()
-        .map(|requirement| (requirement.path(), requirement.resync()))
-        .collect();
     let never = Some(Resync::Never);
     assert_eq!(
-        resyncs,
+        resyncs(&schema),
         [
             ("login.user", never),
             ("login.more.realm", never),

@@ -91,7 +91,7 @@ fn what_a_mistake_quotes_stays_on_its_line() {
                 struct Config { #[sikkerkey(field = "", name = #plain, secret = #plain)] a: u8 }
             },
         ];
-        // The tokens of a raw text keep its line breaks; a single `\r` is no Rust.
+        // The tokens of a raw text keep its line breaks; Rust refuses a single `\r`.
         let raw = format!("#[sikkerkey(secret(r\"{plain}\"))] struct Config {{ a: u8 }}");
         for input in inputs.into_iter().chain(syn::parse_str(&raw)) {
             let said = said(&input);

@@ -41,7 +41,8 @@ enum Start {
 pub(super) fn client() -> Result<SikkerKey, Error> {
     let environment = Environment::of_process()?;
     let mut variables = Variables::of_process(&environment)?;
-    let vaults = |enrolls: bool| match environment.base() {
+    let enrolls = variables.vault_id.is_some() && variables.token.is_some();
+    let vaults = || match environment.base() {
         // A place without a home has no vault on disk.
         Err(_) if enrolls => Ok(Vec::new()),
         _ => identity::list_vaults(&environment),
@@ -77,11 +78,10 @@ impl Variables {
         })
     }
 
-    /// Returns the first source that exists. `vaults` lists the vaults on disk, given whether a machine can be
-    /// enrolled instead.
+    /// Returns the first source that exists. `vaults` lists the vaults on disk.
     fn start(
         &mut self,
-        vaults: impl FnOnce(bool) -> Result<Vec<String>, Error>,
+        vaults: impl FnOnce() -> Result<Vec<String>, Error>,
     ) -> Result<Start, Error> {
         if let Some(path) = self.identity.take() {
             return Ok(Start::File(path));
@@ -92,8 +92,7 @@ impl Variables {
         if let Some(path) = self.credential.take() {
             return Ok(Start::File(path));
         }
-        let enrolls = self.vault_id.is_some() && self.token.is_some();
-        let vaults = vaults(enrolls)?;
+        let vaults = vaults()?;
         let named = self.vault_id.as_deref().map(normal_vault_id).transpose()?;
         match (vaults.as_slice(), &named) {
             ([_], None) => return Ok(Start::Auto),
@@ -158,7 +157,7 @@ mod tests {
             credential: get("CREDENTIAL").map(PathBuf::from),
         };
         let vaults = vaults.iter().map(|vault| (*vault).to_owned()).collect();
-        match variables.start(|_| Ok(vaults)) {
+        match variables.start(|| Ok(vaults)) {
             Ok(Start::File(path)) => Ok(format!("file {}", path.display())),
             Ok(Start::Machine(machine, _)) => Ok(format!("{machine:?}")),
             Ok(Start::Vault(vault)) => Ok(format!("disk {vault}")),

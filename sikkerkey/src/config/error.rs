@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::requirement::SecretRef;
-use super::table::one_line;
 use crate::error::{Error, ErrorKind, Verdict};
+use crate::text::one_line;
 
 /// Every reason why a config could not be built, in the order of its fields.
 ///

@@ -17,6 +17,6 @@ mod resolved;
 pub(crate) mod schema;
 pub(crate) mod similar;
 pub(crate) mod snapshot;
-pub(crate) mod table;
+mod table;
 pub(crate) mod traits;
 pub(crate) mod visit;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::error::{ConfigError, Problem, ProblemKind};
 use super::requirement::SecretRef;
-use super::table::{one_line, width};
+use super::table::width;
+use crate::text::one_line;
 
 /// The largest width of the first two columns. A longer cell shifts only its own line.
 const WIDEST: usize = 44;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::text;
+use crate::text::one_line;
 
 /// A table of text columns, each as wide as its widest cell, two spaces apart.
 pub(crate) struct Table<const N: usize> {
@@ -38,11 +38,4 @@ impl<const N: usize> fmt::Display for Table<N> {
 /// Returns the length of the longest text, in characters.
 pub(crate) fn width<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(|text| text.chars().count()).max().unwrap_or(0)
-}
-
-/// Replaces the characters of a text that could break a line, color a terminal or deceive the reader.
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if text::is_unseen(c) { '\u{fffd}' } else { c })
-        .collect()
 }

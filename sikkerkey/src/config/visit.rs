@@ -454,17 +454,15 @@ impl Reader<'_> {
         }
         let (now, running) = (build.now, build.running.as_ref());
         let runs = |text: &SecretString| {
-            let running = running?;
-            let text_before = lookup::find(running, &mut Parsed::default(), &secret, of).ok()?;
-            (text_before.expose_secret() == text.expose_secret()).then_some(())
+            let before = |running| lookup::find(running, &mut Parsed::default(), &secret, of).ok();
+            let before = running.and_then(before);
+            before.is_some_and(|before| before.expose_secret() == text.expose_secret())
         };
         let parsed = found.and_then(|text| {
             let value = parser.parse(&text)?;
             let validity = (parser.validity)(&value);
             match validity.and_then(|validity| validity.refusal_at(now?)) {
-                Some(reason) if runs(&text).is_none() => {
-                    Err(Problem::new(ProblemKind::Invalid, reason))
-                }
+                Some(reason) if !runs(&text) => Err(Problem::new(ProblemKind::Invalid, reason)),
                 _ => Ok(value),
             }
         });

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::config::table::one_line;
+use crate::text::one_line;
 
 /// The comparable form of a config: each key path with a hash of its value, in the order of the config.
 ///

@@ -248,13 +248,9 @@ impl Inbox {
         !was_closed
     }
 
-    /// Asks for a refresh. All callers that ask before it starts share it.
-    pub(super) fn ask(&self, scope: Scope) -> u64 {
-        self.ask_unless(scope, None)
-    }
-
-    /// Asks for a refresh, which a config of a later generation than `unless_after` makes unnecessary.
-    pub(super) fn ask_unless(&self, scope: Scope, unless_after: Option<u64>) -> u64 {
+    /// Asks for a refresh, which a config of a later generation than `unless_after` makes unnecessary. All callers
+    /// that ask before it starts share it.
+    pub(super) fn ask(&self, scope: Scope, unless_after: Option<u64>) -> u64 {
         self.asked(|state| state.ask(scope, BTreeSet::new(), unless_after))
     }
 
@@ -488,10 +484,8 @@ impl Drop for Waiting<'_> {
 
 impl Follower for Inbox {
     fn cycle(&self, cycle: Cycle) {
-        let failed =
-            |kind: &UpdateKind| matches!(kind, UpdateKind::Failed(_) | UpdateKind::Outdated);
-        let confirmed =
-            cycle.outcome.is_ok() && !cycle.updates.iter().any(|update| failed(&update.kind));
+        let is_unread = cycle.updates.iter().any(|update| update.kind.is_unread());
+        let confirmed = cycle.outcome.is_ok() && !is_unread;
         let now = self.clock.monotonic();
         let mut state = self.state();
         if state.closed {

@@ -388,28 +388,25 @@ impl<T> Live<T> {
     }
 
     fn ask(&self, scope: Scope) -> Result<u64, ConfigError> {
+        self.ask_unless(scope, None)
+    }
+
+    fn ask_unless(&self, scope: Scope, unless_after: Option<u64>) -> Result<u64, ConfigError> {
         match self.core.forked() {
             Some(error) => Err(error),
-            None => Ok(self.owner.inbox.ask(scope)),
+            None => Ok(self.owner.inbox.ask(scope, unless_after)),
         }
     }
 
     /// Reads all secrets again, unless a config after this generation is swapped in first.
     fn refresh_after(&self, generation: u64) -> Result<bool, ConfigError> {
-        let ticket = self.ask_after(generation)?;
+        let ticket = self.ask_unless(Scope::All, Some(generation))?;
         self.wait(ticket, "the refresh")
     }
 
     async fn refresh_after_async(&self, generation: u64) -> Result<bool, ConfigError> {
-        let ticket = self.ask_after(generation)?;
+        let ticket = self.ask_unless(Scope::All, Some(generation))?;
         self.wait_async(ticket, "the refresh").await
-    }
-
-    fn ask_after(&self, generation: u64) -> Result<u64, ConfigError> {
-        match self.core.forked() {
-            Some(error) => Err(error),
-            None => Ok(self.owner.inbox.ask_unless(Scope::All, Some(generation))),
-        }
     }
 
     /// Returns `None` if a refresh of this secret has just found another value.

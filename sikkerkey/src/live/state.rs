@@ -834,7 +834,7 @@ mod tests {
     fn a_worker_that_has_ended_shows_and_lets_its_callers_go() {
         let (state, inbox) = state();
         assert_eq!(state.status().freshness(), Freshness::Fresh);
-        let ticket = inbox.ask(Scope::All);
+        let ticket = inbox.ask(Scope::All, None);
         let guard = crate::live::worker::EndGuard::new(&state, &inbox);
         let ended = std::thread::spawn(move || {
             let _guard = guard;

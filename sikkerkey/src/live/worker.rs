@@ -144,10 +144,8 @@ impl<T: Send + Sync + 'static> Worker<T> {
         if let Some(Err(error)) = &news.polled {
             reading.unanswered = Some(unanswered(name, error));
         }
-        let is_open =
-            |kind: &UpdateKind| matches!(kind, UpdateKind::Failed(_) | UpdateKind::Outdated);
-        let open = news.updates.iter().filter(|(_, kind)| is_open(kind));
-        self.unread.extend(open.map(|(id, _)| id.to_string()));
+        let unread = news.updates.iter().filter(|(_, kind)| kind.is_unread());
+        self.unread.extend(unread.map(|(id, _)| id.to_string()));
         reading.take_updates(name, news.updates);
         self.settle(&mut reading);
         let scope = news.refresh.as_ref().map(|refresh| &refresh.scope);

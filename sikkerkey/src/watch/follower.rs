@@ -48,6 +48,14 @@ pub(crate) enum UpdateKind {
     Outdated,
 }
 
+impl UpdateKind {
+    /// Whether the newest value is still to be read.
+    #[cfg_attr(not(feature = "live"), allow(dead_code))]
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self, UpdateKind::Failed(_) | UpdateKind::Outdated)
+    }
+}
+
 impl fmt::Debug for UpdateKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

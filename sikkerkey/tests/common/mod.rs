@@ -101,6 +101,16 @@ pub fn emulator() -> sikkerkey_emulator::EmulatorBuilder {
     Emulator::builder()
 }
 
+/// A part of a config whose drop panics.
+#[derive(Default)]
+pub struct Armed;
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        panic!("a drop that panics");
+    }
+}
+
 /// A builder for the emulator's machine.
 pub fn builder(vault: &Emulator) -> SikkerKeyBuilder {
     SikkerKey::builder().identity_file(vault.identity_path())

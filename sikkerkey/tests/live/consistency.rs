@@ -241,8 +241,8 @@ fn a_secret_that_cannot_be_read_holds_the_others_back_for_a_time_only() {
     assert_eq!(live.load().name, "one");
 }
 
-/// A rotation of all three, of which one cannot be read at once.
-fn half_a_rotation() -> (Stage, sikkerkey::Live<Stamped>) {
+/// A rotation of two secrets, of which the next read of one fails.
+fn rotation() -> (Stage, sikkerkey::Live<Stamped>) {
     let vault = emulator().secret("sk_c", "1").secret("sk_a", "1");
     let vault = vault.structured("sk_b", [("x", "1"), ("y", "1")]);
     let stage = Stage::new(vault.start().unwrap());
@@ -255,6 +255,12 @@ fn half_a_rotation() -> (Stage, sikkerkey::Live<Stamped>) {
     stage
         .vault
         .put_all([("sk_a", "2".to_owned()), ("sk_b", both)]);
+    (stage, live)
+}
+
+/// A rotation after the poll that could read only one half of it.
+fn half_a_rotation() -> (Stage, sikkerkey::Live<Stamped>) {
+    let (stage, live) = rotation();
     cycles(&stage, 1);
     assert_eq!((live.load().a, live.load().x), (1, 1), "it waits for sk_b");
     (stage, live)
@@ -311,18 +317,7 @@ fn the_wait_for_a_value_has_an_end_during_an_outage_too() {
 
 #[test]
 fn a_refresh_that_cannot_read_all_swaps_no_half_in() {
-    let vault = emulator().secret("sk_c", "1").secret("sk_a", "1");
-    let vault = vault.structured("sk_b", [("x", "1"), ("y", "1")]);
-    let stage = Stage::new(vault.start().unwrap());
-    let loader = Stamped::loader(&client(&stage)).refresh_gap(Duration::ZERO);
-    let live = loader.live().unwrap();
-    settle(&stage);
-    let both = r#"{"x":2,"y":"2"}"#.to_owned();
-    let rotation = [("sk_a", "2".to_owned()), ("sk_b", both)];
-    stage.vault.put_all(rotation);
-    stage
-        .vault
-        .fail_next_matching("/v1/secret/sk_b", Fault::Status(503));
+    let (stage, live) = rotation();
     live.refresh().unwrap_err();
     assert_eq!((live.load().a, live.load().x), (1, 1));
     // The poller reads the rest, also while its polls report nothing.

@@ -10,8 +10,8 @@ use sikkerkey::live::SecretState;
 use sikkerkey::{Freshness, Live, ProblemKind, SikkerKeyConfig};
 use sikkerkey_emulator::{Fault, Hold};
 
-use crate::common::emulator;
 use crate::common::stage::{INTERVAL, PATIENCE, Stage};
+use crate::common::{Armed, emulator};
 use crate::{Config, client, cycles, receive, refused, settle, stage, start};
 
 /// User code waits here until the test lets it go on.
@@ -330,13 +330,6 @@ fn a_config_whose_drop_panics_ends_nothing() {
         #[sikkerkey(skip)]
         #[allow(dead_code, reason = "its drop is what matters")]
         armed: Armed,
-    }
-    #[derive(Default)]
-    struct Armed;
-    impl Drop for Armed {
-        fn drop(&mut self) {
-            panic!("a drop that panics");
-        }
     }
     let stage = stage();
     let live = Bomb::live(&client(&stage)).unwrap();

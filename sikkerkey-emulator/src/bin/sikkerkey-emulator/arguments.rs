@@ -23,7 +23,7 @@ pub(crate) struct Options {
     pub(crate) print_identity: bool,
     pub(crate) enroll: bool,
     pub(crate) older_service: bool,
-    pub(crate) poll_minimum: Duration,
+    pub(crate) poll_minimum: Option<Duration>,
     pub(crate) webhook: Option<String>,
     pub(crate) quiet: bool,
     pub(crate) json: bool,
@@ -72,10 +72,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--print-identity" => options.print_identity = true,
             "--enroll" => options.enroll = true,
             "--poll-minimum" => {
-                options.poll_minimum = value()?
-                    .parse()
-                    .map(Duration::from_secs)
-                    .map_err(|_| "--poll-minimum needs a number of seconds")?;
+                let seconds = value()?.parse().map(Duration::from_secs);
+                let wrong = |_| "--poll-minimum needs a number of seconds";
+                options.poll_minimum = Some(seconds.map_err(wrong)?);
             }
             "--webhook" => options.webhook = Some(value()?),
             "--older-service" => options.older_service = true,

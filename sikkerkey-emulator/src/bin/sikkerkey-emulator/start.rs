@@ -26,7 +26,7 @@ pub(crate) fn start(
         .file(file)
         .port(options.port)
         .cli_calls(!options.older_service)
-        .poll_minimum((!options.poll_minimum.is_zero()).then_some(options.poll_minimum))
+        .poll_minimum(options.poll_minimum)
         .record_limit(KEPT);
     if let Some(home) = &options.home {
         builder = builder.home(home);
